@@ -1,0 +1,1 @@
+"""Protectors times attacks on the same data, and the report of it."""

@@ -1,0 +1,1 @@
+"""Encrypted features (paper `shufflebits`): the module, the envelope and the keys."""

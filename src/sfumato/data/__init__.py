@@ -1,0 +1,1 @@
+"""Sources by name, hostile bytes to checked tensors, disjoint splits."""

@@ -1,0 +1,43 @@
+"""Disjoint splits, so that no attacker ever trains on a victim's pictures by accident."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from sfumato.data.imageset import MISSING, ImageSet
+from sfumato.errors import ConfigError, DataError
+
+
+def split_images(images: ImageSet, fractions: Sequence[float], *, seed: int) -> list[ImageSet]:
+    """Split at random by image, in the given fractions (which sum to at most 1)."""
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    return [images.subset(part) for part in _cut(order, fractions)]
+
+
+def split_groups(
+    images: ImageSet, attribute: str, fractions: Sequence[float], *, seed: int
+) -> list[ImageSet]:
+    """Split by the values of `attribute`: no value (person, writer) is in two parts.
+
+    Raises:
+        DataError: some image has no such label, so that disjointness could not be promised.
+    """
+    values = images.label(attribute)
+    if bool((values == MISSING).any()):
+        missing = int((values == MISSING).sum())
+        raise DataError(f"{images.name}: {missing} images have no {attribute!r} to split by")
+    present = values.unique()
+    order = present[torch.randperm(len(present), generator=torch.Generator().manual_seed(seed))]
+    return [images.subset(torch.isin(values, part)) for part in _cut(order, fractions)]
+
+
+def _cut(order: Int64[Tensor, "n"], fractions: Sequence[float]) -> list[Int64[Tensor, "_"]]:
+    if not fractions or min(fractions) <= 0 or sum(fractions) > 1 + 1e-9:
+        raise ConfigError(f"split fractions must be positive and sum to at most 1, got {fractions}")
+    edges = [0, *(round(len(order) * sum(fractions[: i + 1])) for i in range(len(fractions)))]
+    return [order[start:end].sort().values for start, end in pairwise(edges)]

@@ -1,0 +1,122 @@
+"""Writing that is whole or absent, and safetensors bytes that are read with suspicion."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from sfumato.errors import FormatError, InputError
+
+_HEADER_LENGTH_BYTES = 8  # little-endian, before the JSON header of a safetensors file
+
+
+@contextmanager
+def replacing(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success sync it and rename it into place.
+
+    A reader sees the old file or the whole new one. On any error, a full disk included, the
+    temporary file is removed and `path` is as it was.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; choose another place") from error
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        with part.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        part.chmod(mode)
+        part.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; nothing was changed") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """Write `content` to `path`, whole or not at all."""
+    with replacing(path, mode=mode) as part:
+        part.write_bytes(content)
+
+
+def pack_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """Return one safetensors file as bytes, with the metadata in its header."""
+    packed = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    return safetensors.torch.save(packed, dict(metadata))
+
+
+def unpack_tensors(
+    content: bytes, *, limit_bytes: int, error: type[FormatError] = FormatError
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors and the metadata of one safetensors file from anywhere.
+
+    The size is checked first; the library then checks that offsets lie inside the file, do not
+    overlap and fit their shapes. The tensors own their memory.
+
+    Raises:
+        FormatError: (or the given `error`) the bytes are too many, or are no safetensors file.
+    """
+    if len(content) > limit_bytes:
+        raise error(f"expected at most {limit_bytes:,} bytes, got {len(content):,}")
+    try:
+        tensors = safetensors.torch.load(content)
+        header = json.loads(content[_HEADER_LENGTH_BYTES : _header_end(content)])
+    except (safetensors.SafetensorError, ValueError, KeyError, RecursionError) as cause:
+        raise error(f"expected a whole safetensors file: {cause}") from cause
+    return tensors, _metadata(header, error)
+
+
+def read_tensors(
+    path: Path, *, limit_bytes: int, error: type[FormatError] = FormatError
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read a safetensors file from disk as `unpack_tensors` does, without reading past the limit.
+
+    Raises:
+        FormatError: (or the given `error`) the file is missing, too large or malformed.
+    """
+    try:
+        size = path.stat().st_size
+        if size > limit_bytes:
+            raise error(f"{path}: expected at most {limit_bytes:,} bytes, got {size:,}")
+        content = path.read_bytes()
+    except OSError as cause:
+        raise error(f"cannot read {path}: {cause.strerror}") from cause
+    try:
+        return unpack_tensors(content, limit_bytes=limit_bytes, error=error)
+    except FormatError as cause:
+        raise error(f"{path}: {cause}") from cause
+
+
+def _header_end(content: bytes) -> int:
+    length = int.from_bytes(content[:_HEADER_LENGTH_BYTES], "little")
+    return _HEADER_LENGTH_BYTES + length
+
+
+def _metadata(header: object, error: type[FormatError]) -> dict[str, str]:
+    metadata = header.get("__metadata__", {}) if isinstance(header, dict) else None
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+        raise error("expected safetensors metadata that maps names to strings")
+    return metadata
+
+
+def _sync_folder(folder: Path) -> None:
+    # Not every file system lets a folder be opened for this; the rename itself is atomic anyway.
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,273 @@
+"""One training loop. A paper supplies its `step`; everything else is here, once."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from rich.progress import Progress, TaskID
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader, Dataset
+
+from sfumato.errors import ConfigError, SfumatoError
+from sfumato.fit.checkpoint import load_checkpoint, restore, save_checkpoint, snapshot
+from sfumato.fit.config import FitConfig
+from sfumato.progress import progress_bar
+
+
+@dataclass(slots=True, kw_only=True)
+class Turn:
+    """What a step may use: the prepared networks, the epoch, and a way down the gradient."""
+
+    networks: Mapping[str, nn.Module]
+    optimizers: Mapping[str, Optimizer]
+    accelerator: Accelerator
+    epoch: int = 0
+
+    def descend(self, optimizer: str, loss: Tensor) -> None:
+        """Take one step of the named optimizer down this loss."""
+        chosen = self.optimizers[optimizer]
+        chosen.zero_grad(set_to_none=True)
+        self.accelerator.backward(loss)
+        chosen.step()
+
+
+Step = Callable[[tuple[Tensor, ...], Turn], Mapping[str, Tensor]]
+"""Trains on one batch (calling `turn.descend`) and returns scalars to average over the epoch."""
+
+Validate = Callable[[], Mapping[str, float]]
+"""Measures the networks between epochs on held-out data."""
+
+
+@dataclass(slots=True)
+class History:
+    """Figures of each epoch, in order, and why the run ended."""
+
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = -1
+    stopped_early: bool = False
+
+    def curve(self, name: str) -> list[float]:
+        """Return one figure over the epochs."""
+        return [epoch[name] for epoch in self.epochs]
+
+
+class _Rows(Dataset[tuple[Tensor, ...]]):
+    """Tensors of equal length, fetched a batch at a time by one indexing operation."""
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        self.tensors = tensors
+
+    def __len__(self) -> int:
+        return len(self.tensors[0])
+
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        return tuple(tensor[index] for tensor in self.tensors)
+
+    def __getitems__(self, index: list[int]) -> tuple[Tensor, ...]:
+        where = torch.tensor(index)
+        return tuple(tensor[where] for tensor in self.tensors)
+
+
+def fit(
+    *,
+    networks: Mapping[str, nn.Module],
+    optimizers: Mapping[str, Optimizer],
+    data: Sequence[Tensor],
+    step: Step,
+    config: FitConfig,
+    schedulers: Mapping[str, LRScheduler] | None = None,
+    validate: Validate | None = None,
+    title: str = "training",
+) -> History:
+    """Train `networks` in place and return the history.
+
+    `data` are tensors of equal length; a batch is a tuple of their rows, on the device. Schedulers
+    step once an epoch. With `config.patience` the weights of the best validated epoch are restored
+    at the end. With `config.checkpoint` a killed run goes on after its last written epoch, and
+    ends with the same weights as one that was never interrupted: every epoch seeds itself.
+
+    Raises:
+        ConfigError: no data, tensors of different lengths, or patience without `validate`.
+        SfumatoError: a loss is no longer finite.
+    """
+    _check(data, config, validate)
+    with torch.random.fork_rng():
+        run = _Run(networks, optimizers, schedulers or {}, data, config)
+        run.resume()
+        with progress_bar() as bar:
+            task = bar.add_task(title, total=config.epochs, completed=run.next_epoch, note="")
+            while not run.done:
+                figures = run.epoch(step, validate, bar)
+                bar.update(task, completed=run.next_epoch, note=_note(figures))
+        run.finish()
+    return run.history
+
+
+class _Run:
+    def __init__(
+        self,
+        networks: Mapping[str, nn.Module],
+        optimizers: Mapping[str, Optimizer],
+        schedulers: Mapping[str, LRScheduler],
+        data: Sequence[Tensor],
+        config: FitConfig,
+    ) -> None:
+        self.config, self.modules, self.schedulers = config, networks, schedulers
+        self.accelerator = Accelerator(cpu=config.device == "cpu", mixed_precision=config.precision)
+        self.generator = torch.Generator()
+        loader = DataLoader(
+            _Rows(data),
+            batch_size=min(config.batch_size, len(data[0])),
+            shuffle=True,
+            generator=self.generator,
+            collate_fn=_as_is,
+            # A last batch of one row breaks batch normalisation and teaches little.
+            drop_last=len(data[0]) > config.batch_size,
+        )
+        self.loader = self.accelerator.prepare(loader)
+        self.turn = Turn(
+            networks={name: self.accelerator.prepare(net) for name, net in networks.items()},
+            optimizers={name: self.accelerator.prepare(o) for name, o in optimizers.items()},
+            accelerator=self.accelerator,
+        )
+        self.optimizers = optimizers
+        self.history = History()
+        self.best: dict[str, Tensor] = {}
+        self.next_epoch = 0
+        self.last_save = time.monotonic()
+
+    @property
+    def done(self) -> bool:
+        return self.next_epoch >= self.config.epochs or self.history.stopped_early
+
+    def resume(self) -> None:
+        path = self.config.checkpoint
+        if path is None or not path.exists():
+            return
+        self.best, progress = load_checkpoint(
+            path, modules=self.modules, optimizers=self.optimizers, schedulers=self.schedulers
+        )
+        self.next_epoch = progress["next_epoch"]
+        self.history = History(**progress["history"])
+
+    def epoch(self, step: Step, validate: Validate | None, bar: Progress) -> Mapping[str, float]:
+        seed = self.config.seed * 1_000_003 + self.next_epoch
+        torch.manual_seed(seed)
+        self.generator.manual_seed(seed)
+        self.turn.epoch = self.next_epoch
+        figures = self._train(step, bar)
+        for scheduler in self.schedulers.values():
+            scheduler.step()
+        if validate is not None:
+            with _evaluating(self.modules), torch.no_grad():
+                figures |= validate()
+        self.history.epochs.append(figures)
+        self._remember_best(figures)
+        self.next_epoch += 1
+        self._save()
+        return figures
+
+    def _train(self, step: Step, bar: Progress) -> dict[str, float]:
+        for network in self.turn.networks.values():
+            network.train()
+        sums: dict[str, Tensor] = defaultdict(
+            lambda: torch.zeros((), device=self.accelerator.device)
+        )
+        task: TaskID = bar.add_task(
+            f"  epoch {self.next_epoch + 1}", total=len(self.loader), note=""
+        )
+        for batch in self.loader:
+            with self.accelerator.autocast() if self.config.precision != "no" else nullcontext():
+                scalars = step(batch, self.turn)
+            for name, value in scalars.items():
+                sums[name] += value.detach().float()
+            bar.advance(task)
+        bar.remove_task(task)
+        figures = {name: float(total) / len(self.loader) for name, total in sums.items()}
+        wrong = [
+            name for name, value in figures.items() if value != value or abs(value) == float("inf")
+        ]
+        if wrong:
+            raise SfumatoError(
+                f"{', '.join(wrong)} is no longer finite in epoch {self.next_epoch + 1}; "
+                "lower the learning rate or use --precision no"
+            )
+        return figures
+
+    def _remember_best(self, figures: Mapping[str, float]) -> None:
+        if self.config.patience is None:
+            return
+        name, sign = self.config.monitor, 1 if self.config.higher_is_better else -1
+        if name not in figures:
+            raise ConfigError(f"--monitor {name}: the figures are {', '.join(sorted(figures))}")
+        now, best = len(self.history.epochs) - 1, self.history.best_epoch
+        if best < 0 or sign * figures[name] > sign * self.history.epochs[best][name]:
+            self.history.best_epoch, self.best = now, snapshot(self.modules)
+        elif now - best >= self.config.patience:
+            self.history.stopped_early = True
+
+    def _save(self) -> None:
+        path, now = self.config.checkpoint, time.monotonic()
+        due = now - self.last_save >= self.config.checkpoint_seconds or self.done
+        if path is None or not due or not self.accelerator.is_main_process:
+            return
+        history: dict[str, Any] = {
+            "epochs": self.history.epochs,
+            "best_epoch": self.history.best_epoch,
+            "stopped_early": self.history.stopped_early,
+        }
+        save_checkpoint(
+            path,
+            modules=self.modules,
+            optimizers=self.optimizers,
+            schedulers=self.schedulers,
+            best=self.best,
+            progress={"next_epoch": self.next_epoch, "history": history},
+        )
+        self.last_save = now
+
+    def finish(self) -> None:
+        if self.best:
+            restore(self.modules, self.best)
+        for module in self.modules.values():
+            module.eval()
+
+
+class _evaluating:  # noqa: N801 - used like a function
+    """Put modules in evaluation mode for a block, then back as each was."""
+
+    def __init__(self, modules: Mapping[str, nn.Module]) -> None:
+        self.modules = modules
+
+    def __enter__(self) -> None:
+        for module in self.modules.values():
+            module.eval()
+
+    def __exit__(self, *_: object) -> None:
+        for module in self.modules.values():
+            module.train()
+
+
+def _as_is(batch: Any) -> Any:  # noqa: ANN401 - `_Rows` made the batch already
+    return batch
+
+
+def _note(figures: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
+
+
+def _check(data: Sequence[Tensor], config: FitConfig, validate: Validate | None) -> None:
+    lengths = [len(tensor) for tensor in data]
+    if not lengths or min(lengths) < 1 or len(set(lengths)) > 1:
+        raise ConfigError(f"training data must be tensors of one length >= 1, got {lengths}")
+    if config.patience is not None and validate is None:
+        raise ConfigError("--patience needs held-out data to validate on")

@@ -1,0 +1,1 @@
+"""Protectors: what turns an image into a release."""

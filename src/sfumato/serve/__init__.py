@@ -1,0 +1,1 @@
+"""The filter and the features as services, and their clients."""

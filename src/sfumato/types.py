@@ -1,0 +1,91 @@
+"""The interfaces that every protection and every attack keeps, and the results they exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+Labels = Mapping[str, Int64[Tensor, "n"]]
+"""Label values by attribute name; -1 where an image has no value for that attribute."""
+
+
+@runtime_checkable
+class Protector(Protocol):
+    """Turns images into what leaves their owner. Any object with these two can be audited."""
+
+    name: str
+
+    def release(self, images: Float[Tensor, "n c h w"]) -> Tensor:
+        """Return the release of images in [0, 1]: `n` rows of any shape and dtype."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Releases:
+    """What the adversary intercepts, with the hidden truth that only scoring may read."""
+
+    protector: str
+    tensor: Tensor
+    images: Float[Tensor, "n c h w"]
+    labels: Labels
+    classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """What one adversary has: own labelled images, and black-box access to the release function.
+
+    For a keyed release `query` runs with a fresh key each call and no key is ever handed over;
+    `query_plain` is then the same public function without the key (None where it is not public).
+    The adversary's images are of other people, or other files, than the victims'.
+    """
+
+    images: Float[Tensor, "n c h w"]
+    labels: Labels
+    query: Callable[[Float[Tensor, "n c h w"]], Tensor]
+    query_plain: Callable[[Float[Tensor, "n c h w"]], Tensor] | None = None
+    classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One attack on one release.
+
+    `floor` is what the adversary gets without any release, `ceiling` what it gets from an
+    unprotected one, `interval` a 95 % interval of `value` over victims and seeds. `details` holds
+    JSON values only.
+    """
+
+    attack: str
+    protector: str
+    metric: str
+    value: float
+    floor: float
+    ceiling: float
+    interval: tuple[float, float]
+    seeds: tuple[int, ...]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def leakage(self) -> float:
+        """(value - floor) / (ceiling - floor): 0 nothing was learned, 1 no protection.
+
+        A metric whose unprotected value does not differ from its floor measures nothing; its
+        leakage is NaN rather than a made-up number.
+        """
+        span = self.ceiling - self.floor
+        return (self.value - self.floor) / span if span else float("nan")
+
+
+class Attack(Protocol):
+    """What an adversary does with releases and their own data."""
+
+    name: str
+
+    def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
+        """Train on `knowledge` alone, apply to `victim.tensor`, score against the hidden truth."""
+        ...

@@ -1,0 +1,49 @@
+"""What all tests share: one small synthetic image world, and the real data where they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from sfumato.data.imageset import ImageSet
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data sets, or a skip that says so."""
+    folder = SHARED / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_models() -> Path:
+    """The folder of published weights, or a skip that says so."""
+    folder = SHARED / "models"
+    if not folder.is_dir():
+        pytest.skip(f"no published weights at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def blobs() -> ImageSet:
+    """200 grey 8x8 images: `person` (5) sets the place of a bright spot, `mood` (2) its sign."""
+    generator = torch.Generator().manual_seed(0)
+    person = torch.arange(200) % 5
+    mood = torch.arange(200) // 5 % 2
+    images = torch.randint(96, 160, (200, 1, 8, 8), generator=generator)
+    for i in range(200):
+        row = int(person[i])
+        images[i, 0, row : row + 3, row : row + 3] += 90 if mood[i] else -90
+    return ImageSet(
+        name="blobs",
+        images=images.clamp(0, 255).to(torch.uint8),
+        labels={"person": person, "mood": mood},
+        classes={"person": tuple("abcde"), "mood": ("low", "high")},
+        files=tuple(f"blob{i}.png" for i in range(200)),
+    )

@@ -1,0 +1,134 @@
+"""The training loop: it learns, repeats itself, resumes exactly, and stops."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sfumato.errors import ArtifactError, ConfigError, SfumatoError
+from sfumato.fit import FitConfig, History, Turn, fit
+
+
+def regression() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(256, 3, generator=generator)
+    return x, x @ torch.tensor([[1.0], [-2.0], [0.5]])
+
+
+def step(batch: tuple[Tensor, ...], turn: Turn) -> dict[str, Tensor]:
+    x, y = batch
+    dropped = nn.functional.dropout(x, 0.1)
+    loss = (turn.networks["line"](dropped) - y).square().mean()
+    turn.descend("line", loss)
+    return {"loss": loss}
+
+
+def run(config: FitConfig, **extra: object) -> tuple[nn.Linear, History]:
+    torch.manual_seed(3)
+    line = nn.Linear(3, 1)
+    optimizer = torch.optim.Adam(line.parameters(), lr=0.1)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 3, 0.5)
+    history = fit(
+        networks={"line": line},
+        optimizers={"line": optimizer},
+        schedulers={"line": scheduler},
+        data=regression(),
+        step=step,
+        config=config,
+        **extra,
+    )
+    return line, history
+
+
+def test_the_loss_falls_and_the_same_seed_gives_the_same_weights() -> None:
+    first, history = run(FitConfig(epochs=8, batch_size=32, seed=5))
+    again, _ = run(FitConfig(epochs=8, batch_size=32, seed=5))
+    other, _ = run(FitConfig(epochs=8, batch_size=32, seed=6))
+    assert history.curve("loss")[-1] < 0.3 * history.curve("loss")[0]
+    assert torch.equal(first.weight, again.weight)
+    assert not torch.equal(first.weight, other.weight)
+
+
+def test_training_leaves_the_callers_random_state_alone() -> None:
+    torch.manual_seed(11)
+    expected = torch.rand(3)
+    torch.manual_seed(11)
+    state = torch.get_rng_state()
+    run(FitConfig(epochs=1))
+    torch.set_rng_state(state)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> None:
+    whole, _ = run(FitConfig(epochs=6, batch_size=32))
+    path = tmp_path / "state.safetensors"
+
+    class KilledError(Exception):
+        pass
+
+    calls = 0
+
+    def kill() -> dict[str, float]:
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            raise KilledError
+        return {}
+
+    config = FitConfig(epochs=6, batch_size=32, checkpoint=path, checkpoint_seconds=0.0)
+    with pytest.raises(KilledError):
+        run(config, validate=kill)
+    resumed, history = run(config)
+    assert torch.equal(whole.weight, resumed.weight)
+    assert len(history.epochs) == 6
+
+
+def test_patience_stops_and_restores_the_best_epoch() -> None:
+    scores = iter([3.0, 1.0, 2.0, 2.5, 0.1])
+    config = FitConfig(epochs=5, patience=2, monitor="score")
+    _, history = run(config, validate=lambda: {"score": next(scores)})
+    assert history.stopped_early
+    assert history.best_epoch == 1
+    assert len(history.epochs) == 4
+    best, _ = run(FitConfig(epochs=2))
+    scores = iter([3.0, 1.0, 2.0, 2.5, 0.1])
+    stopped, _ = run(config, validate=lambda: {"score": next(scores)})
+    assert torch.equal(best.weight, stopped.weight)
+
+
+def test_a_checkpoint_of_other_networks_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "state.safetensors"
+    run(FitConfig(epochs=1, checkpoint=path))
+    net = nn.Linear(2, 2)
+    with pytest.raises(ArtifactError, match="another training run"):
+        fit(
+            networks={"line": net},
+            optimizers={"line": torch.optim.Adam(net.parameters())},
+            data=regression(),
+            step=step,
+            config=FitConfig(epochs=2, checkpoint=path),
+        )
+
+
+def test_a_loss_that_is_not_finite_is_an_error() -> None:
+    def broken(batch: tuple[Tensor, ...], turn: Turn) -> dict[str, Tensor]:
+        return {"loss": torch.tensor(float("nan"))}
+
+    net = nn.Linear(3, 1)
+    with pytest.raises(SfumatoError, match="no longer finite in epoch 1"):
+        fit(
+            networks={"line": net},
+            optimizers={},
+            data=regression(),
+            step=broken,
+            config=FitConfig(epochs=1),
+        )
+
+
+@pytest.mark.parametrize("data", [(), (torch.zeros(0, 3),), (torch.zeros(2), torch.zeros(3))])
+def test_unusable_data_is_refused(data: tuple[Tensor, ...]) -> None:
+    with pytest.raises(ConfigError, match="one length"):
+        fit(networks={}, optimizers={}, data=data, step=step, config=FitConfig(epochs=1))
