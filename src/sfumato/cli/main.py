@@ -1,0 +1,38 @@
+"""The root command, and how every command ends: a result, or one line that says what to do."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from sfumato import __version__
+from sfumato.errors import SfumatoError
+
+app = typer.Typer(
+    name="sfumato",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Protect images and deep features before they leave their owner, and prove it by attack.",
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Options of the root command."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; known errors become one line on stderr and their exit code."""
+    try:
+        app()
+    except SfumatoError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
