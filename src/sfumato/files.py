@@ -16,6 +16,7 @@ from torch import Tensor
 from sfumato.errors import FormatError, InputError
 
 _HEADER_LENGTH_BYTES = 8  # little-endian, before the JSON header of a safetensors file
+_METADATA_KEY = "sfumato"
 
 
 @contextmanager
@@ -53,9 +54,13 @@ def write_bytes(path: Path, content: bytes, *, mode: int = 0o644) -> None:
 
 
 def pack_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
-    """Return one safetensors file as bytes, with the metadata in its header."""
+    """Return one safetensors file as bytes; the same content gives the same bytes.
+
+    The metadata travels as one JSON string, because the library writes several keys in a random
+    order.
+    """
     packed = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    return safetensors.torch.save(packed, dict(metadata))
+    return safetensors.torch.save(packed, {_METADATA_KEY: json.dumps(metadata, sort_keys=True)})
 
 
 def unpack_tensors(
@@ -64,7 +69,8 @@ def unpack_tensors(
     """Return the tensors and the metadata of one safetensors file from anywhere.
 
     The size is checked first; the library then checks that offsets lie inside the file, do not
-    overlap and fit their shapes. The tensors own their memory.
+    overlap and fit their shapes. The tensors own their memory. A file that Sfumato did not write
+    has empty metadata.
 
     Raises:
         FormatError: (or the given `error`) the bytes are too many, or are no safetensors file.
@@ -105,10 +111,13 @@ def _header_end(content: bytes) -> int:
     return _HEADER_LENGTH_BYTES + length
 
 
-def _metadata(header: object, error: type[FormatError]) -> dict[str, str]:
-    metadata = header.get("__metadata__", {}) if isinstance(header, dict) else None
+def _metadata(header: dict[str, dict[str, str]], error: type[FormatError]) -> dict[str, str]:
+    try:
+        metadata = json.loads(header.get("__metadata__", {}).get(_METADATA_KEY, "{}"))
+    except (ValueError, RecursionError) as cause:
+        raise error(f"expected metadata in JSON: {cause}") from cause
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
-        raise error("expected safetensors metadata that maps names to strings")
+        raise error("expected metadata that maps names to strings")
     return metadata
 
 

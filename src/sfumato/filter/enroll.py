@@ -1,0 +1,89 @@
+"""The device's side: from the features of private pictures to an enrollment."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sfumato.errors import DataError
+from sfumato.filter.enrollment import Calibration, Enrollment
+from sfumato.filter.oneclass import OneClass, OneClassConfig, squared_error, train
+
+_HELD_OUT = 0.2
+_FOLDS = 5
+_FEW = 200  # below this a held-out fifth is under 40 images, too few for a tail of sigma
+
+
+def enroll(
+    features: Float[Tensor, "n d"],
+    config: OneClassConfig,
+    *,
+    backbone: str,
+    seed: int,
+    calibration: Calibration | None = None,
+    device: str = "cpu",
+) -> Enrollment:
+    """Train on one class of private features and measure its errors.
+
+    Errors on images that were trained on are smaller than on new ones, so an interval taken from
+    them is too narrow. `held-out` trains on four fifths and measures on the rest. `cross-fitted`
+    trains on everything, and measures each fifth with a network that did not see it. `training`
+    is the paper's way. None takes `held-out`, or `cross-fitted` where images are few.
+
+    Raises:
+        DataError: fewer than two images, or features outside [0, 1].
+    """
+    if len(features) < 2:
+        raise DataError(f"expected at least 2 usable images to enrol, got {len(features)}")
+    if calibration is None:
+        calibration = "held-out" if len(features) >= _FEW else "cross-fitted"
+    order = torch.randperm(len(features), generator=torch.Generator().manual_seed(seed))
+    shuffled = features[order].to(device)
+    measure = {"held-out": _held_out, "cross-fitted": _cross_fitted, "training": _training}
+    net, errors, own = measure[calibration](shuffled, config, seed, device)
+    codes = net.encode(own[None])[0]
+    return Enrollment(
+        encoder=net.encoder[0].cpu(),
+        encoder_bias=net.encoder_bias[0].cpu(),
+        decoder=net.decoder[0].cpu(),
+        decoder_bias=net.decoder_bias[0].cpu(),
+        code_mean=codes.mean(0).cpu(),
+        code_covariance=codes.mT.cov().reshape(config.hidden, config.hidden).cpu(),
+        mu=float(errors.mean()),
+        # Two images with equal errors have no spread; an interval of no width claims nothing.
+        sigma=max(float(errors.std()), 1e-6 * float(errors.mean()), 1e-12),
+        calibration=calibration,
+        count=len(features),
+        backbone=backbone,
+    )
+
+
+Measured = tuple[OneClass, Float[Tensor, " k"], Float[Tensor, "n d"]]
+
+
+def _held_out(x: Tensor, config: OneClassConfig, seed: int, device: str) -> Measured:
+    held = max(1, round(_HELD_OUT * len(x)))
+    if held < 2:
+        return _cross_fitted(x, config, seed, device)
+    net = train([x[held:]], config, seed=seed, device=device)
+    return net, _errors(net, x[:held]), x[held:]
+
+
+def _cross_fitted(x: Tensor, config: OneClassConfig, seed: int, device: str) -> Measured:
+    folds = x.tensor_split(min(_FOLDS, len(x)))
+    rests = [torch.cat([f for f in folds if f is not fold]) for fold in folds]
+    errors = [
+        _errors(train([rest], config, seed=seed + i + 1, device=device), fold)
+        for i, (fold, rest) in enumerate(zip(folds, rests, strict=True))
+    ]
+    return train([x], config, seed=seed, device=device), torch.cat(errors), x
+
+
+def _training(x: Tensor, config: OneClassConfig, seed: int, device: str) -> Measured:
+    net = train([x], config, seed=seed, device=device)
+    return net, _errors(net, x), x
+
+
+def _errors(net: OneClass, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+    return squared_error(x[None], net(x[None]))[0]

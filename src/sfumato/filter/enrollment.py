@@ -1,0 +1,197 @@
+"""What a person's device uploads: one trained autoencoder with its error statistics, signed.
+
+The file is safetensors. Its metadata carries the header, the owner's Ed25519 public key and a
+signature over everything else; `docs/formats.md` has the byte layout and frozen vectors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+import torch
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jaxtyping import Float
+from torch import Tensor
+
+from sfumato.errors import EnrollmentError
+from sfumato.files import pack_tensors, unpack_tensors
+
+Calibration = Literal["held-out", "cross-fitted", "training"]
+"""Whose reconstruction errors gave mu and sigma; `training` is the paper's way."""
+
+VERSION: Final = 1
+LIMIT_BYTES: Final = 64 << 20  # D = 65,536 with M = 64 is 32 MiB
+_DOMAIN: Final = b"sfumato.enrollment\x00"
+_TENSORS: Final = (
+    "encoder",
+    "encoder_bias",
+    "decoder",
+    "decoder_bias",
+    "code_mean",
+    "code_covariance",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrollment:
+    """One class of private pictures as the platform sees it. Holds no picture and no feature.
+
+    `mu` and `sigma` describe the squared reconstruction error, eq. (6), on `count` own images;
+    `code_mean` and `code_covariance` the codes of those images, for screening newcomers.
+    `backbone` is the fingerprint of the extractor that the features came from.
+
+    Raises:
+        EnrollmentError: shapes disagree, a number is not finite, or sigma is not positive.
+    """
+
+    encoder: Float[Tensor, "m d"]
+    encoder_bias: Float[Tensor, " m"]
+    decoder: Float[Tensor, "d m"]
+    decoder_bias: Float[Tensor, " d"]
+    code_mean: Float[Tensor, " m"]
+    code_covariance: Float[Tensor, "m m"]
+    mu: float
+    sigma: float
+    calibration: Calibration
+    count: int
+    backbone: str
+
+    def __post_init__(self) -> None:
+        _check_tensors({name: getattr(self, name) for name in _TENSORS})
+        if not (math.isfinite(self.mu) and math.isfinite(self.sigma)):
+            raise EnrollmentError(f"expected finite mu and sigma, got {self.mu} and {self.sigma}")
+        if self.mu < 0 or self.sigma <= 0:
+            raise EnrollmentError(f"expected mu >= 0 < sigma, got {self.mu} and {self.sigma}")
+        if self.calibration not in get_args(Calibration):
+            raise EnrollmentError(f"unknown calibration {self.calibration!r}")
+        if self.count < 2:
+            raise EnrollmentError(f"expected statistics of at least 2 images, got {self.count}")
+        if len(self.backbone) != 64 or set(self.backbone) - set("0123456789abcdef"):
+            raise EnrollmentError("expected a backbone fingerprint of 64 hex digits")
+
+    @property
+    def dim(self) -> int:
+        """D, the length of a feature."""
+        return self.encoder.shape[1]
+
+    @property
+    def hidden(self) -> int:
+        """M, the length of a code."""
+        return self.encoder.shape[0]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedEnrollment:
+    """An enrollment whose signature was checked, with who signed it and its identifier."""
+
+    enrollment: Enrollment
+    owner: bytes
+    """Raw Ed25519 public key, 32 bytes."""
+    id: str
+    """First 128 bits (hex) of the SHA-256 over the signed content."""
+
+
+def seal_enrollment(enrollment: Enrollment, key: Ed25519PrivateKey) -> bytes:
+    """Return the enrollment file. The same enrollment and key give the same bytes."""
+    header = {
+        "sfumato.enrollment": str(VERSION),
+        "backbone": enrollment.backbone,
+        "mu": repr(enrollment.mu),
+        "sigma": repr(enrollment.sigma),
+        "calibration": enrollment.calibration,
+        "count": str(enrollment.count),
+        "owner": key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex(),
+    }
+    tensors = {name: getattr(enrollment, name).float() for name in _TENSORS}
+    header["signature"] = key.sign(_digest(header, tensors)).hex()
+    return pack_tensors(tensors, header)
+
+
+def open_enrollment(content: bytes) -> SignedEnrollment:
+    """Read an enrollment file from anywhere; everything in it is checked, the signature first.
+
+    Raises:
+        EnrollmentError: it is too large, cut short, of an unknown version, forged or malformed.
+    """
+    tensors, header = unpack_tensors(content, limit_bytes=LIMIT_BYTES, error=EnrollmentError)
+    version = header.get("sfumato.enrollment")
+    if version is None:
+        raise EnrollmentError("expected an enrollment file, got safetensors of another kind")
+    if version != str(VERSION):
+        raise EnrollmentError(f"expected enrollment version {VERSION}, got {version[:20]!r}")
+    if set(tensors) != set(_TENSORS):
+        raise EnrollmentError(f"expected the tensors {', '.join(_TENSORS)}")
+    wrong = [name for name, tensor in tensors.items() if tensor.dtype != torch.float32]
+    if wrong:
+        raise EnrollmentError(f"expected float32, got {tensors[wrong[0]].dtype} in {wrong[0]}")
+    owner, digest = _verified(header, tensors)
+    return SignedEnrollment(_parsed(header, tensors), owner, digest[:16].hex())
+
+
+def _digest(header: dict[str, str], tensors: dict[str, Tensor]) -> bytes:
+    """SHA-256 over the header without its signature, and every tensor's name, shape and bytes."""
+    signed = {name: value for name, value in header.items() if name != "signature"}
+    digest = hashlib.sha256(_DOMAIN)
+    digest.update(json.dumps(signed, sort_keys=True, separators=(",", ":")).encode())
+    for name in _TENSORS:
+        digest.update(f"\x00{name}{list(tensors[name].shape)}\x00".encode())
+        digest.update(tensors[name].detach().cpu().contiguous().numpy().tobytes())
+    return digest.digest()
+
+
+def _verified(header: dict[str, str], tensors: dict[str, Tensor]) -> tuple[bytes, bytes]:
+    try:
+        owner = bytes.fromhex(header["owner"])
+        signature = bytes.fromhex(header["signature"])
+        digest = _digest(header, tensors)
+        Ed25519PublicKey.from_public_bytes(owner).verify(signature, digest)
+    except (KeyError, ValueError, InvalidSignature) as error:
+        raise EnrollmentError(
+            "the signature does not fit the content: altered, or not signed by its owner"
+        ) from error
+    return owner, digest
+
+
+def _parsed(header: dict[str, str], tensors: dict[str, Tensor]) -> Enrollment:
+    known = {"sfumato.enrollment", "backbone", "mu", "sigma", "calibration", "count"}
+    if set(header) != known | {"owner", "signature"}:
+        raise EnrollmentError(f"expected the header fields {', '.join(sorted(known))}")
+    _check_tensors(tensors)
+    try:
+        mu, sigma, count = float(header["mu"]), float(header["sigma"]), int(header["count"])
+    except ValueError as error:
+        raise EnrollmentError(f"mu, sigma or count is not a number: {error}") from error
+    return Enrollment(
+        **tensors,
+        mu=mu,
+        sigma=sigma,
+        count=count,
+        calibration=header["calibration"],  # type: ignore[arg-type]  # checked by Enrollment
+        backbone=header["backbone"],
+    )
+
+
+def _check_tensors(tensors: dict[str, Tensor]) -> None:
+    shape = tuple(tensors["encoder"].shape)
+    if len(shape) != 2 or 0 in shape:
+        raise EnrollmentError(f"expected an encoder of shape (M, D), got {shape}")
+    m, d = shape
+    expected = dict(zip(_TENSORS, ((m, d), (m,), (d, m), (d,), (m,), (m, m)), strict=True))
+    for name, want in expected.items():
+        if tuple(tensors[name].shape) != want:
+            got = tuple(tensors[name].shape)
+            raise EnrollmentError(f"expected {name} of shape {want}, got {got}")
+        if not bool(torch.isfinite(tensors[name]).all()):
+            raise EnrollmentError(f"{name} has values that are not finite")
+    covariance = tensors["code_covariance"].double()
+    scale = float(covariance.diagonal().abs().max())
+    if not torch.allclose(covariance, covariance.mT, rtol=1e-4, atol=1e-6 * scale):
+        raise EnrollmentError("expected a symmetric code covariance")
+    if float(torch.linalg.eigvalsh(covariance).min()) < -1e-4 * scale:
+        raise EnrollmentError("expected a code covariance without negative eigenvalues")

@@ -1,0 +1,73 @@
+"""Enrolling: calibration on unseen images is wider than on seen ones, and it repeats itself."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sfumato.errors import DataError
+from sfumato.filter.enroll import enroll
+from sfumato.filter.enrollment import Enrollment
+from sfumato.filter.oneclass import OneClassConfig
+
+CONFIG = OneClassConfig(hidden=8, epochs=300, batch_size=16)
+
+
+def pictures(count: int, seed: int = 0) -> Float[Tensor, "n d"]:
+    generator = torch.Generator().manual_seed(seed)
+    basis = torch.randn(10, 40, generator=generator)
+    noise = torch.randn(count, 40, generator=generator)
+    return (torch.randn(count, 10, generator=generator) @ basis + noise).sigmoid()
+
+
+def made(count: int, **options: object) -> Enrollment:
+    settings = {"backbone": "00" * 32, "seed": 3} | options
+    return enroll(pictures(count), CONFIG, **settings)
+
+
+def test_errors_of_unseen_images_are_larger_than_of_trained_ones() -> None:
+    seen = made(40, calibration="training")
+    unseen = made(40, calibration="cross-fitted")
+    assert unseen.mu > 1.1 * seen.mu
+    fresh = pictures(400, seed=0)[40:]
+    net_error = _mean_error(unseen, fresh)
+    assert abs(unseen.mu - net_error) < abs(seen.mu - net_error)
+
+
+def _mean_error(enrollment: Enrollment, x: Float[Tensor, "n d"]) -> float:
+    codes = (x @ enrollment.encoder.mT + enrollment.encoder_bias).relu()
+    decoded = (codes @ enrollment.decoder.mT + enrollment.decoder_bias).sigmoid()
+    return float((x - decoded).square().sum(1).mean())
+
+
+def test_the_calibration_follows_the_number_of_images() -> None:
+    config = OneClassConfig(hidden=2, epochs=1)
+    few = enroll(pictures(20), config, backbone="00" * 32, seed=0)
+    many = enroll(pictures(250), config, backbone="00" * 32, seed=0)
+    assert (few.calibration, many.calibration) == ("cross-fitted", "held-out")
+    assert few.count == 20
+
+
+def test_the_same_seed_gives_the_same_enrollment() -> None:
+    one, again, other = made(30), made(30), made(30, seed=4)
+    assert torch.equal(one.encoder, again.encoder)
+    assert one.mu == again.mu
+    assert not torch.equal(one.encoder, other.encoder)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("calibration", ["held-out", "cross-fitted", "training"])
+def test_very_few_images_still_give_a_valid_enrollment(count: int, calibration: str) -> None:
+    assert made(count, calibration=calibration).sigma > 0
+
+
+def test_one_image_is_not_enough() -> None:
+    with pytest.raises(DataError, match="at least 2 usable images to enrol, got 1"):
+        made(1)
+
+
+def test_unscaled_features_are_refused() -> None:
+    with pytest.raises(DataError, match=r"\[0, 1\]"):
+        enroll(pictures(9) * 3, CONFIG, backbone="00" * 32, seed=0)

@@ -1,0 +1,87 @@
+"""Files are whole or absent; safetensors bytes from outside never crash the reader."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sfumato.errors import ArtifactError, FormatError, InputError
+from sfumato.files import pack_tensors, read_tensors, replacing, unpack_tensors, write_bytes
+
+NAMES = st.text(min_size=1, max_size=8)
+
+
+@given(metadata=st.dictionaries(NAMES, st.text(max_size=8)), size=st.integers(0, 5))
+def test_tensors_and_metadata_come_back_and_bytes_repeat(
+    metadata: dict[str, str], size: int
+) -> None:
+    tensors = {"a": torch.arange(size), "b": torch.rand(2, size)}
+    content = pack_tensors(tensors, metadata)
+    assert pack_tensors(tensors, dict(reversed(metadata.items()))) == content
+    back, header = unpack_tensors(content, limit_bytes=10_000)
+    assert header == metadata
+    assert all(torch.equal(back[name], tensors[name]) for name in tensors)
+
+
+def framed(header: object) -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text
+
+
+HOSTILE = {
+    "empty": b"",
+    "huge header length": struct.pack("<Q", 2**62) + b"{}",
+    "no json": framed(b"\xff" * 20),
+    "list": framed([1, 2]),
+    "deep": framed(b"[" * 5000),
+    "offsets outside": framed({"a": {"dtype": "F32", "shape": [9], "data_offsets": [0, 36]}}),
+    "negative shape": framed({"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}),
+    "unknown dtype": framed({"a": {"dtype": "PY", "shape": [0], "data_offsets": [0, 0]}}),
+    "metadata no json": framed({"__metadata__": {"sfumato": "{"}}),
+    "metadata list": framed({"__metadata__": {"sfumato": "[]"}}),
+    "metadata number": framed({"__metadata__": {"sfumato": '{"a": 1}'}}),
+    "metadata deep": framed({"__metadata__": {"sfumato": "[" * 100_000}}),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_files_are_refused(name: str) -> None:
+    with pytest.raises(ArtifactError, match="expected"):
+        unpack_tensors(HOSTILE[name], limit_bytes=1 << 20, error=ArtifactError)
+
+
+def test_the_size_limit_holds_before_anything_is_parsed(tmp_path: Path) -> None:
+    path = tmp_path / "big"
+    path.write_bytes(bytes(11))
+    with pytest.raises(FormatError, match="at most 10 bytes, got 11"):
+        read_tensors(path, limit_bytes=10)
+    with pytest.raises(FormatError, match="cannot read"):
+        read_tensors(tmp_path / "absent", limit_bytes=10)
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "kept"
+    write_bytes(path, b"old", mode=0o600)
+
+    def broken() -> None:
+        with replacing(path) as part:
+            part.write_bytes(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        broken()
+    assert path.read_bytes() == b"old"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [p.name for p in tmp_path.iterdir()] == ["kept"]
+
+
+def test_a_folder_that_cannot_be_written_is_an_input_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(InputError, match="choose another place"):
+        write_bytes(tmp_path / "file" / "below", b"x")
