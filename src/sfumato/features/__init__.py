@@ -1,1 +1,1 @@
-"""The provider's public extractor, its scaler to [0, 1], and a cache of its outputs."""
+"""Backbones (any timm, ONNX or own net), their public scaler to [0, 1], and a feature cache."""

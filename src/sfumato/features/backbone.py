@@ -1,0 +1,303 @@
+"""The provider's public extractor: preprocessing, network, projection and scaler as one thing.
+
+A backbone is frozen. Two backbones with one fingerprint give the same features; an enrollment and
+a bank name the fingerprint that they were made for.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sfumato.data.imageset import ImageSet
+from sfumato.errors import ArtifactError, ConfigError, DataError
+from sfumato.features import stored
+from sfumato.features.preprocess import Images, Preprocess
+from sfumato.features.projection import Projection, fit_projection
+from sfumato.features.scaler import Scaler, fit_scaler
+from sfumato.progress import track
+
+_FIT_BATCH = 64
+
+
+class Backbone(nn.Module):
+    """Pictures in, features in [0, 1] out.
+
+    Shapes: `forward` takes (n, c, h, w), grey or RGB, uint8 or floats in [0, 1], of any size, and
+    returns float32 (n, dim). Gradients flow to float pictures, except through an ONNX graph.
+
+    Attributes:
+        name: for people; not part of the fingerprint.
+        kind: `raw`, `timm`, `onnx` or `module` (a network of the caller's).
+        architecture: timm's name of the model, the caller's name of a `module`, else empty.
+        dim: D, the number of features a picture.
+        fingerprint: SHA-256 (hex) over kind, architecture, preprocessing, weights, projection and
+            scaler.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        *,
+        name: str,
+        kind: stored.Kind,
+        architecture: str,
+        preprocess: Preprocess,
+        projection: Projection | None = None,
+        scaler: Scaler | None = None,
+    ) -> None:
+        super().__init__()
+        self.name, self.kind, self.architecture = name, kind, architecture
+        self.preprocess = preprocess
+        self.net = net
+        self.requires_grad_(False).eval()
+        width = _width(net, preprocess)
+        self.projection, self.scaler = projection, scaler
+        self.dim = width if projection is None else len(projection.components)
+        stored.check_fit(width, projection, scaler)
+        self.fingerprint = self._fingerprint()
+
+    @classmethod
+    def wrap(cls, net: nn.Module, *, name: str, preprocess: Preprocess) -> Backbone:
+        """Return a frozen copy of any network (n, c, h, w) -> (n, ...) as a backbone.
+
+        `name` stands for the network's code in the fingerprint: change it when the code changes.
+        """
+        net = copy.deepcopy(net)
+        return cls(net, name=name, kind="module", architecture=name, preprocess=preprocess)
+
+    def train(self, mode: bool = True) -> Backbone:  # noqa: ARG002
+        """Stay in evaluation mode: a backbone's batch statistics must not move."""
+        super().train(False)
+        return self
+
+    def unscaled(self, images: Images) -> Float[Tensor, "n dim"]:
+        """Return the features before the scaler: what the network (and the projection) gives.
+
+        Raises:
+            DataError: a feature is not finite.
+        """
+        x: Tensor = self.net(self.preprocess(images)).flatten(1).float()
+        if self.projection is not None:
+            x = self.projection(x)
+        # A NaN would lie outside every interval, and so slip past every guard.
+        if not bool(x.isfinite().all()):
+            raise DataError(f"backbone {self.name} gives features that are not finite")
+        return x
+
+    def forward(self, images: Images) -> Float[Tensor, "n dim"]:
+        """Return the features in [0, 1].
+
+        Raises:
+            ConfigError: the scaler was never fitted.
+            DataError: the pictures are neither grey nor RGB, or a feature is not finite.
+        """
+        if self.scaler is None:
+            raise ConfigError(
+                f"backbone {self.name} has no scaler to [0, 1] yet: fit it on public images "
+                "(open_backbone(..., public=images) or backbone.fit(images))"
+            )
+        scaled: Tensor = self.scaler(self.unscaled(images))
+        return scaled
+
+    def fit(self, public: ImageSet, *, dims: int | None = None, seed: int = 0) -> Backbone:
+        """Return this backbone with projection (to `dims`, if given) and scaler fitted anew.
+
+        Raises:
+            DataError: the public images are too few or all alike.
+            ConfigError: `dims` is more than the features or the images allow.
+        """
+        bare = self._with(None, None)
+        with torch.no_grad():
+            batches = public.images.split(_FIT_BATCH)
+            features = torch.cat([bare.unscaled(b) for b in track(batches, "public features")])
+            projection = None if dims is None else fit_projection(features, dims, seed=seed)
+            if projection is not None:
+                features = projection(features)
+        return self._with(projection, fit_scaler(features))
+
+    def save(self, path: Path) -> None:
+        """Write the backbone as one safetensors file, whole or not at all."""
+        stored.save(self.to_stored(), path)
+
+    def to_bytes(self) -> bytes:
+        """Return the backbone as one safetensors file."""
+        return stored.pack(self.to_stored())
+
+    @classmethod
+    def load(cls, path: Path, *, net: nn.Module | None = None) -> Backbone:
+        """Read what `save` wrote. A wrapped network's code comes with `net`.
+
+        Raises:
+            ArtifactError: the file is missing, damaged, hostile or of an unknown version.
+            ConfigError: it holds a wrapped network and `net` was not given.
+        """
+        try:
+            return cls._from_stored(stored.read(path), net)
+        except ArtifactError as error:
+            prefix = "" if str(path) in str(error) else f"{path}: "
+            raise ArtifactError(f"{prefix}{error}") from error
+
+    @classmethod
+    def from_bytes(cls, content: bytes, *, net: nn.Module | None = None) -> Backbone:
+        """Read what `to_bytes` returned; as `load`."""
+        return cls._from_stored(stored.unpack(content), net)
+
+    @classmethod
+    def _from_stored(cls, parts: stored.Stored, net: nn.Module | None) -> Backbone:
+        return cls(
+            stored.rebuild(parts, net),
+            name=parts.name,
+            kind=parts.kind,
+            architecture=parts.architecture,
+            preprocess=parts.preprocess,
+            projection=parts.projection(),
+            scaler=parts.scaler(),
+        )
+
+    def to_stored(self) -> stored.Stored:
+        """Return the parts that make up the file and the fingerprint."""
+        return stored.Stored(
+            name=self.name,
+            kind=self.kind,
+            architecture=self.architecture,
+            preprocess=self.preprocess,
+            tensors=self.state_dict(),
+        )
+
+    def _with(self, projection: Projection | None, scaler: Scaler | None) -> Backbone:
+        return Backbone(
+            self.net,
+            name=self.name,
+            kind=self.kind,
+            architecture=self.architecture,
+            preprocess=self.preprocess,
+            projection=projection,
+            scaler=scaler,
+        )
+
+    def _fingerprint(self) -> str:
+        config = [self.kind, self.architecture, self.preprocess.document()]
+        digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+        for key, value in sorted(self.state_dict().items()):
+            digest.update(f"{key}:{value.dtype}:{tuple(value.shape)}:".encode())
+            digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy())
+        return digest.hexdigest()
+
+
+def _width(net: nn.Module, preprocess: Preprocess) -> int:
+    """Return the features a picture, by running two grey ones."""
+    device = next((t.device for t in net.parameters()), torch.device("cpu"))
+    blank = torch.full((2, preprocess.channels, *preprocess.size), 0.5, device=device)
+    with torch.no_grad():
+        output = net(blank)
+    if not isinstance(output, Tensor) or output.ndim < 2 or len(output) != len(blank):
+        raise ConfigError(
+            "expected a network that returns one tensor with a row of features a picture, "
+            f"got {getattr(output, 'shape', type(output).__name__)} for {len(blank)} pictures"
+        )
+    return output.flatten(1).shape[1]
+
+
+def open_backbone(
+    spec: str,
+    *,
+    weights: Path | None = None,
+    preprocess: Preprocess | None = None,
+    public: ImageSet | None = None,
+    dims: int | None = None,
+    seed: int = 0,
+) -> Backbone:
+    """Open a backbone by its spec; fit projection and scaler on `public` images if given.
+
+    `spec` is one of
+    - `raw`, pixels as they are, of the size of the public images; or `raw:1x28x28`
+    - `timm:NAME`, a timm model with published weights, or those in the safetensors file `weights`
+    - `onnx:PATH`, an ONNX file; `preprocess` says what its file cannot (mean, std, size)
+    - the path of a saved backbone, complete with its scaler
+
+    `dims`, if given, adds a projection to that many dimensions.
+
+    Raises:
+        ConfigError: the spec is none of these, or settings exclude each other.
+        ArtifactError: a file is not what it should be.
+        UnavailableError: weights cannot be downloaded here, or an extra is not installed.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind == "raw":
+        backbone = _raw(rest, public)
+    elif kind == "timm":
+        backbone = _timm(rest, weights, preprocess)
+    elif kind == "onnx":
+        backbone = _onnx(Path(rest), preprocess)
+    else:
+        backbone = Backbone.load(_existing(spec))
+        if public is not None or dims is not None:
+            raise ConfigError(f"{spec} has its public scaler already; open it without public=")
+    if kind != "timm" and weights is not None:
+        raise ConfigError(f"weights belong to a timm:NAME backbone, not to {spec!r}")
+    if public is None and dims is not None:
+        raise ConfigError("a projection (dims) is fitted on public images: give public=")
+    if public is None or (kind == "raw" and dims is None):
+        return backbone
+    return backbone.fit(public, dims=dims, seed=seed)
+
+
+def _raw(shape: str, public: ImageSet | None) -> Backbone:
+    found = re.fullmatch(r"([13])x(\d{1,4})x(\d{1,4})", shape)
+    if found:
+        channels, height, width = map(int, found.groups())
+    elif not shape and public is not None:
+        channels, height, width = public.images.shape[1:]
+    else:
+        raise ConfigError(f"expected raw:1x28x28 (channels, height, width), got raw:{shape}")
+    return Backbone(
+        nn.Flatten(),
+        name=f"raw:{channels}x{height}x{width}",
+        kind="raw",
+        architecture="",
+        preprocess=Preprocess(size=(height, width), channels=channels),
+        scaler=Scaler.identity(channels * height * width),
+    )
+
+
+def _timm(name: str, weights: Path | None, preprocess: Preprocess | None) -> Backbone:
+    from sfumato.features.timm_net import timm_net, timm_preprocess
+
+    net = timm_net(name, weights)
+    return Backbone(
+        net,
+        name=f"timm:{name}",
+        kind="timm",
+        architecture=name,
+        preprocess=preprocess or timm_preprocess(net),
+    )
+
+
+def _onnx(path: Path, preprocess: Preprocess | None) -> Backbone:
+    from sfumato.features.onnx_net import read_onnx
+
+    net = read_onnx(path)
+    preprocess = preprocess or net.preprocess()
+    if preprocess is None:
+        raise ConfigError(
+            f"{path} does not fix its input size: give preprocess=Preprocess(size=..)"
+        )
+    return Backbone(
+        net, name=f"onnx:{path.name}", kind="onnx", architecture="", preprocess=preprocess
+    )
+
+
+def _existing(spec: str) -> Path:
+    if not Path(spec).is_file():
+        raise ConfigError(
+            f"expected raw, timm:NAME, onnx:PATH or the path of a saved backbone, got {spec!r}"
+        )
+    return Path(spec)

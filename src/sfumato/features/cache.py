@@ -1,0 +1,82 @@
+"""Features of whole image sets, computed in batches and kept on disk by content."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+
+import safetensors
+import torch
+from jaxtyping import Float
+from safetensors.torch import load_file
+from torch import Tensor
+
+from sfumato.data.imageset import ImageSet
+from sfumato.features.backbone import Backbone
+from sfumato.files import pack_tensors, write_bytes
+from sfumato.progress import track
+
+
+def extract(
+    backbone: Backbone,
+    images: ImageSet,
+    *,
+    batch_size: int = 64,
+    device: str = "auto",
+    cache: Path | None = None,
+) -> Float[Tensor, "n d"]:
+    """Return the features in [0, 1] of all images, in order, as float32 on the CPU.
+
+    With a `cache` folder they are kept there by the fingerprints of backbone and images, and
+    memory-mapped when asked for again. A damaged entry is computed anew.
+
+    Raises:
+        ConfigError: the backbone's scaler was never fitted.
+        DataError: a feature is not finite.
+    """
+    if cache is None:
+        return _compute(backbone, images, batch_size, device)
+    path = cache / backbone.fingerprint / f"{images.fingerprint()}.safetensors"
+    kept = _mapped(path, (len(images), backbone.dim))
+    if kept is not None:
+        return kept
+    features = _compute(backbone, images, batch_size, device)
+    write_bytes(path, pack_tensors({"features": features}, {}))
+    return features
+
+
+def _mapped(path: Path, shape: tuple[int, int]) -> Float[Tensor, "n d"] | None:
+    if not path.is_file():
+        return None
+    try:
+        kept = load_file(path).get("features")
+    except safetensors.SafetensorError:
+        return None
+    if kept is None or kept.shape != shape or kept.dtype != torch.float32:
+        return None
+    return kept
+
+
+def _compute(
+    backbone: Backbone, images: ImageSet, batch_size: int, device: str
+) -> Float[Tensor, "n d"]:
+    where = _device(device)
+    home = next(chain(backbone.parameters(), backbone.buffers()), torch.empty(0)).device
+    features = torch.empty(len(images), backbone.dim)
+    backbone.to(where)
+    try:
+        with torch.no_grad():
+            starts = range(0, len(images), batch_size)
+            for start in track(starts, f"features of {images.name}"):
+                batch = images.images[start : start + batch_size].to(where)
+                features[start : start + batch_size] = backbone(batch)
+    finally:
+        backbone.to(home)
+    return features
+
+
+def _device(name: str) -> torch.device:
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if name != "auto" or accelerator is None:
+        return torch.device("cpu" if name == "auto" else name)
+    return accelerator

@@ -1,0 +1,164 @@
+"""Any ONNX file as a feature extractor, run by onnxruntime (extra `onnx`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from sfumato.errors import ArtifactError, UnavailableError
+from sfumato.features.preprocess import Preprocess
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto
+    from onnxruntime import InferenceSession
+
+_LIMIT_BYTES = 2 << 30  # protobuf's own
+_RANK = 4  # images are n c h w
+
+
+class OnnxNet(nn.Module):
+    """An ONNX graph that maps (n, c, h, w) in float32 to its first output, flattened to (n, d).
+
+    `graph` holds the whole file as uint8, so that it is saved and fingerprinted as any weight is.
+    Nothing is differentiated through it. A graph with a fixed batch size runs in padded batches.
+
+    Raises:
+        ArtifactError: the bytes are no such graph, or keep weights in another file.
+        UnavailableError: onnxruntime is not installed.
+    """
+
+    graph: Tensor
+
+    def __init__(self, graph: UInt8[Tensor, "bytes"]) -> None:
+        super().__init__()
+        _need_extra()
+        self.register_buffer("graph", graph)
+        content = graph.numpy().tobytes()
+        _refuse_external_weights(_parse(content))
+        self._session = _session(content)
+        self.batch, self.shape = _input_shape(self._session)
+
+    def preprocess(self) -> Preprocess | None:
+        """Return input size and channels where the graph fixes them, else None."""
+        channels, height, width = self.shape
+        if channels is None or height is None or width is None:
+            return None
+        return Preprocess(size=(height, width), channels=channels)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+        """Run the graph on the CPU and return its output on the device of `x`."""
+        rows = x.detach().cpu().numpy()
+        size = self.batch or max(1, len(rows))
+        parts = [self._run(rows[i : i + size], size) for i in range(0, max(1, len(rows)), size)]
+        return torch.from_numpy(np.concatenate(parts)).to(x.device)
+
+    def _run(self, rows: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
+        count = len(rows)
+        if self.batch and count < size:
+            rows = np.concatenate([rows, np.zeros((size - count, *rows.shape[1:]), rows.dtype)])
+        name = self._session.get_inputs()[0].name
+        try:
+            output = np.asarray(self._session.run(None, {name: rows})[0])
+        except Exception as error:  # onnxruntime's exceptions share no base of their own
+            raise ArtifactError(f"the ONNX graph fails on {rows.shape}: {error}") from error
+        if output.ndim < 1 or len(output) != len(rows) or output.dtype.kind != "f":
+            raise ArtifactError(
+                f"expected an ONNX graph with one row of floats an image as first output, "
+                f"got {output.dtype} {output.shape} for {len(rows)} images"
+            )
+        return output.reshape(len(output), -1)[:count].astype(np.float32)
+
+
+def read_onnx(path: Path) -> OnnxNet:
+    """Read an ONNX file, and the files beside it in which it may keep large weights.
+
+    Raises:
+        ArtifactError: the file is missing, too large or no graph of images to features.
+        UnavailableError: onnxruntime is not installed.
+    """
+    _need_extra()
+    import onnx
+
+    try:
+        if path.stat().st_size > _LIMIT_BYTES:
+            raise ArtifactError(f"{path}: expected at most {_LIMIT_BYTES:,} bytes")
+        content = onnx.load(path).SerializeToString()
+    except ArtifactError:
+        raise
+    except Exception as error:  # protobuf, onnx.checker and the file system each raise their own
+        raise ArtifactError(f"cannot read the ONNX file {path}: {error}") from error
+    if not content:
+        raise ArtifactError(f"{path}: expected an ONNX graph, got an empty file")
+    return OnnxNet(torch.frombuffer(bytearray(content), dtype=torch.uint8))
+
+
+def _need_extra() -> None:
+    if find_spec("onnx") is None or find_spec("onnxruntime") is None:
+        raise UnavailableError("ONNX needs an extra: pip install 'sfumato[onnx]'")
+
+
+def _parse(content: bytes) -> ModelProto:
+    import onnx
+
+    try:
+        model = onnx.load_model_from_string(content)
+        onnx.checker.check_model(model)
+    except Exception as error:
+        raise ArtifactError(f"expected an ONNX graph: {error}") from error
+    return model
+
+
+def _refuse_external_weights(model: ModelProto) -> None:
+    # Bytes from elsewhere must not name files of this machine.
+    import onnx
+
+    def tensors(graph: GraphProto) -> Iterator[Any]:
+        yield from graph.initializer
+        for sparse in graph.sparse_initializer:
+            yield from (sparse.values, sparse.indices)
+        for node in graph.node:
+            yield from attributes(node)
+
+    def attributes(node: NodeProto) -> Iterator[Any]:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+                yield from (sparse.values, sparse.indices)
+            for graph in (attribute.g, *attribute.graphs):
+                yield from tensors(graph)
+
+    inside = [t for function in model.functions for n in function.node for t in attributes(n)]
+    for tensor in (*tensors(model.graph), *inside):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+            raise ArtifactError("expected an ONNX graph with its weights inside, not in files")
+
+
+def _session(content: bytes) -> InferenceSession:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ArtifactError(f"onnxruntime refuses this graph: {error}") from error
+
+
+def _input_shape(
+    session: InferenceSession,
+) -> tuple[int | None, tuple[int | None, int | None, int | None]]:
+    inputs = session.get_inputs()
+    if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != _RANK:
+        found = ", ".join(f"{i.name} {i.type} {i.shape}" for i in inputs)
+        raise ArtifactError(f"expected an ONNX graph with one input, float32 n c h w; got {found}")
+    batch, channels, height, width = (s if isinstance(s, int) else None for s in inputs[0].shape)
+    return batch, (channels, height, width)

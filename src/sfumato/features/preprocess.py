@@ -1,0 +1,116 @@
+"""What a network expects of its input: size, channels and normalisation, as public settings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as vision
+
+from sfumato.errors import ArtifactError, ConfigError, DataError
+
+Images = UInt8[Tensor, "n c h w"] | Float[Tensor, "n c h w"]
+"""A batch of pictures: 0 to 255 in uint8, or [0, 1] in a floating-point type."""
+
+_FITS = ("squash", "center", "border")
+_INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
+_SIDE_LIMIT = 4096  # beyond it a single float picture takes 200 MB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preprocess:
+    """How pictures of any size become the network's input.
+
+    Raises:
+        ConfigError: a value is out of its range, or mean and std do not fit the channels.
+    """
+
+    size: tuple[int, int]
+    """Height and width of the network's input."""
+    channels: int = 3
+    """1 or 3: grey is repeated to RGB, RGB is weighted to grey (ITU-R 601)."""
+    fit: str = "squash"
+    """`squash` ignores the aspect ratio, `center` cuts what is too long, `border` pads it."""
+    crop: float = 1.0
+    """Share of each side of the resized picture that is kept, around its middle."""
+    interpolation: str = "bilinear"
+    """`nearest`, `bilinear` or `bicubic`, antialiased."""
+    mean: tuple[float, ...] = (0.0,)
+    """Subtracted from values in [0, 1]: one number, or one a channel."""
+    std: tuple[float, ...] = (1.0,)
+    """Divides what is left: one number, or one a channel."""
+
+    def __post_init__(self) -> None:
+        if not all(1 <= side <= _SIDE_LIMIT for side in self.size):
+            raise ConfigError(f"input sides must be 1 to {_SIDE_LIMIT}, got {self.size}")
+        if self.channels not in (1, 3):
+            raise ConfigError(f"a network takes 1 (grey) or 3 (RGB) channels, got {self.channels}")
+        if self.fit not in _FITS or self.interpolation not in _INTERPOLATIONS:
+            raise ConfigError(
+                f"expected fit {_FITS} and interpolation {_INTERPOLATIONS}, "
+                f"got {self.fit!r} and {self.interpolation!r}"
+            )
+        if not 0.1 <= self.crop <= 1:
+            raise ConfigError(f"crop must lie in [0.1, 1], got {self.crop}")
+        if not {len(self.mean), len(self.std)} <= {1, self.channels}:
+            raise ConfigError(f"mean and std need 1 or {self.channels} numbers each")
+        if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
+            raise ConfigError(f"mean must be finite and std positive, got {self.mean}, {self.std}")
+
+    def __call__(self, images: Images) -> Float[Tensor, "n c2 h2 w2"]:
+        """Return the network's input for a batch of grey or RGB pictures of one size.
+
+        Raises:
+            DataError: the pictures are neither grey nor RGB.
+        """
+        if images.shape[1] not in (1, 3):
+            raise DataError(f"expected grey or RGB pictures, got {images.shape[1]} channels")
+        x = images.float() / 255 if images.dtype == torch.uint8 else images.float()
+        if x.shape[1] != self.channels:
+            x = x.expand(-1, 3, -1, -1) if self.channels == 3 else vision.rgb_to_grayscale(x)
+        x = self._resize(x)
+        mean, std = (x.new_tensor(v).view(-1, 1, 1) for v in (self.mean, self.std))
+        # Padding comes after normalisation, so that the border is the mean colour.
+        cropped: Tensor = vision.center_crop((x - mean) / std, list(self.size))
+        return cropped
+
+    def _resize(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h2 w2"]:
+        height, width = x.shape[-2:]
+        target = [math.floor(side / self.crop) for side in self.size]
+        if self.fit != "squash":
+            ratios = (target[0] / height, target[1] / width)
+            ratio = max(ratios) if self.fit == "center" else min(ratios)
+            target = [max(1, round(height * ratio)), max(1, round(width * ratio))]
+        if target == [height, width]:
+            return x
+        mode = InterpolationMode(self.interpolation)
+        # Bicubic interpolation overshoots; 8-bit pictures would saturate.
+        resized: Tensor = vision.resize(x, target, mode, antialias=True)
+        return resized.clamp(0, 1)
+
+    def document(self) -> dict[str, Any]:
+        """Return the settings as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Preprocess:
+        """Return the settings that `document` wrote, checked as any other.
+
+        Raises:
+            ArtifactError: a setting is unknown, missing or of the wrong kind.
+        """
+        try:
+            values = dict(document)
+            values["size"] = (int(values["size"][0]), int(values["size"][1]))
+            for name in ("mean", "std"):
+                values[name] = tuple(float(v) for v in values[name])
+            values["crop"] = float(values["crop"])
+            return cls(**values)
+        except (ConfigError, KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
+            raise ArtifactError(f"expected preprocessing settings: {error!r}") from error
