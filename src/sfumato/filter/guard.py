@@ -1,0 +1,150 @@
+"""The rules over claims: who may share an upload, and which enrollment stands in the way.
+
+Pure functions over a matrix of scores (uploads x enrollments; small means "one of mine"), the mean
+`mu` and standard deviation `sigma` that each enrollment reports for its own images, and a mask of
+the enrollments that the uploader owns. Any score will do that was calibrated by its own `mu` and
+`sigma`; the paper's is the squared error of eq. (8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+Scores = Float[Tensor, "b n"]
+PerEnrollment = Float[Tensor, " n"]
+Owned = Bool[Tensor, "b n"]
+Pairs = Int64[Tensor, "pairs 2"]
+"""Rows (k, v): enrollment k may not override a claim of enrollment v. See `screening`."""
+
+ALPHA: Final = 2.0
+"""Half width of the interval in sigmas where a caller names none: the top of the paper's range."""
+NOBODY: Final = -1
+"""In place of an enrollment's index where no enrollment speaks against sharing."""
+
+_BLOCKED = "it matches pictures that somebody else protects"
+_SHARED = "no protection by anybody else stands against it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Share or block, for one upload."""
+
+    blocked: bool
+    enrollment: int
+    """Index of the enrollment that decided, or `NOBODY`. For the platform's eyes only."""
+    margin: float
+    """Distance to the edge of the deciding claim in sigmas: how far inside it (>= 0, blocked), or
+    how far outside (< 0, shared); minus infinity where no foreign claim was left to decide."""
+
+    @property
+    def reason(self) -> str:
+        """Return what the uploader is told. It never depends on whose pictures they are."""
+        return _BLOCKED if self.blocked else _SHARED
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """Decisions on a batch as tensors; iterate to get them one by one."""
+
+    blocked: Bool[Tensor, " b"]
+    enrollment: Int64[Tensor, " b"]
+    margin: Float[Tensor, " b"]
+
+    def __iter__(self) -> Iterator[Decision]:
+        columns = (self.blocked.tolist(), self.enrollment.tolist(), self.margin.tolist())
+        for blocked, enrollment, margin in zip(*columns, strict=True):
+            yield Decision(blocked=blocked, enrollment=enrollment, margin=margin)
+
+
+def standardize(scores: Scores, mu: PerEnrollment, sigma: PerEnrollment) -> Scores:
+    """Return scores in sigmas from each enrollment's mean."""
+    return (scores - mu) / sigma
+
+
+def claims(
+    scores: Scores, mu: PerEnrollment, sigma: PerEnrollment, alpha: float | PerEnrollment
+) -> Owned:
+    """Return which enrollments claim which upload: score <= mu + alpha sigma.
+
+    There is no lower edge. An image that is reconstructed unusually well is more surely one of
+    the enrolled kind, and a lower edge would let it slip through.
+    """
+    return standardize(scores, mu, sigma) <= alpha
+
+
+def paper_rule(
+    scores: Scores,
+    mu: PerEnrollment,
+    sigma: PerEnrollment,
+    owned: Owned,
+    *,
+    alpha: float | PerEnrollment = ALPHA,
+) -> Verdicts:
+    """Decide as the paper's Guard does (section 2.2).
+
+    The smallest score names the enrollment, eq. (8). The upload is blocked if that enrollment is
+    not the uploader's and the score lies in [mu - alpha sigma, mu + alpha sigma].
+    """
+    if not scores.shape[1]:
+        return _nobody(len(scores))
+    winner = scores.argmin(1)
+    z = standardize(scores, mu, sigma).gather(1, winner[:, None])[:, 0]
+    edge = torch.as_tensor(alpha, dtype=z.dtype, device=z.device).expand(len(mu))[winner]
+    own = owned.gather(1, winner[:, None])[:, 0]
+    margin = torch.where(own, -torch.inf, edge - z.abs())
+    return Verdicts(margin >= 0, winner, margin)
+
+
+def contest_rule(
+    scores: Scores,
+    mu: PerEnrollment,
+    sigma: PerEnrollment,
+    owned: Owned,
+    *,
+    contested: Pairs,
+    alpha: float | PerEnrollment = ALPHA,
+) -> Verdicts:
+    """Decide as the filter does by default.
+
+    An upload is blocked if an enrollment that is not the uploader's claims it, unless an owned one
+    overrides that claim: it has the smaller score, and may override (the pair is not contested).
+    Scores are compared as they are, never in the uploader's own sigmas: nobody wins by reporting a
+    large `mu`. An adversary who trains on a victim's images gets smaller scores than the victim on
+    them; screening finds the pair contested, and the victim's claim then stands whatever the score.
+
+    Time and memory are linear in uploads times enrollments; each contested enrollment of the
+    uploader costs one more pass over a column.
+    """
+    if not scores.shape[1]:
+        return _nobody(len(scores))
+    overridden = _best_own(scores, owned, contested) < scores
+    edges = alpha - standardize(scores, mu, sigma)
+    standing = edges.masked_fill(owned | overridden, -torch.inf)
+    margin, enrollment = standing.max(1)
+    decided = torch.where(margin.isneginf(), NOBODY, enrollment)
+    return Verdicts(margin >= 0, decided, margin)
+
+
+def _best_own(scores: Scores, owned: Owned, contested: Pairs) -> Scores:
+    """Return, for each upload and claim v, the smallest owned score that may override v."""
+    best = scores.masked_fill(~owned, torch.inf)
+    result = best.min(1, keepdim=True).values.repeat(1, scores.shape[1])
+    relevant = contested[owned.any(0)[contested[:, 0]]]
+    for v in relevant[:, 1].unique():
+        barred = relevant[relevant[:, 1] == v, 0]
+        result[:, v] = best.index_fill(1, barred, torch.inf).min(1).values
+    return result
+
+
+def _nobody(count: int) -> Verdicts:
+    return Verdicts(
+        torch.zeros(count, dtype=torch.bool),
+        torch.full((count,), NOBODY),
+        torch.full((count,), -torch.inf),
+    )
