@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import random
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tests.cipher.independent as independent
 from sfumato.cipher.permutation import (
     WIDTHS,
     ShuffleKey,
@@ -19,6 +23,7 @@ from sfumato.cipher.permutation import (
 )
 from sfumato.errors import ConfigError
 
+VECTORS = json.loads((Path(__file__).parent / "vectors/shufflebits.json").read_text())
 KEYS = st.sampled_from(WIDTHS).flatmap(lambda n: st.permutations(range(n))).map(tuple)
 
 
@@ -87,3 +92,13 @@ def test_every_bit_reaches_every_position_equally_often(source: str) -> None:
 def test_the_distances_fall_to_one_and_rise_again() -> None:
     assert distances(32) == (16, 8, 4, 2, 1, 2, 4, 8, 16)
     assert all(max(a, b) == 2 * min(a, b) for a, b in pairwise(distances(64)))
+
+
+@pytest.mark.parametrize("vector", VECTORS)
+def test_frozen_derivations_hold(vector: dict[str, Any]) -> None:
+    secret, context = bytes.fromhex(vector["secret"]), bytes.fromhex(vector["context"])
+    key = derive_key(secret, len(vector["targets"]), context=context)
+    assert list(key.targets) == vector["targets"]
+    assert [hex(mask) for mask in swap_masks(key)] == vector["masks"]
+    if not context:
+        assert independent.permutation(secret, key.width) == vector["targets"]

@@ -1,0 +1,117 @@
+"""A key ring on disk: encrypted under a passphrase, readable by its owner alone.
+
+Layout (big-endian), formats.md: magic `SFKR`, version, scrypt's log2 N, r and p, salt (16),
+nonce (12); then JSON under AES-256-GCM whose authenticated data are all bytes before it.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import struct
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+from sfumato.cipher.keys import EnvelopeKey, KeyRing, KeyState, RingEntry
+from sfumato.errors import KeyRingError
+from sfumato.files import write_bytes
+
+_MAGIC = b"SFKR"
+_VERSION = 1
+_HEADER = struct.Struct(">4sBBBB16s12s")
+_LIMIT_BYTES = 1 << 20  # some 6,000 keys
+
+# scrypt takes 128 * N * r bytes: 128 MiB as written here (OWASP's first choice). A file may ask
+# for 1 GiB at most, because its parameters are read before anything is authenticated.
+_LOG2_N, _R, _P = 17, 8, 1
+_MAX_LOG2_N, _MAX_R, _MAX_P = 20, 8, 4
+
+
+def save_ring(ring: KeyRing, path: Path, passphrase: str) -> None:
+    """Write the ring to `path`, whole or not at all, with mode 0600."""
+    content = lock_ring(
+        ring, passphrase, salt=secrets.token_bytes(16), nonce=secrets.token_bytes(12)
+    )
+    write_bytes(path, content, mode=0o600)
+
+
+def load_ring(path: Path, passphrase: str) -> KeyRing:
+    """Read a ring that `save_ring` wrote.
+
+    Raises:
+        KeyRingError: the file is missing or malformed, or the passphrase is wrong.
+    """
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(_LIMIT_BYTES + 1)
+    except OSError as error:
+        raise KeyRingError(f"cannot read the key ring {path}: {error.strerror}") from error
+    try:
+        return unlock_ring(content, passphrase)
+    except KeyRingError as error:
+        raise KeyRingError(f"{path}: {error}") from error
+
+
+def lock_ring(
+    ring: KeyRing, passphrase: str, *, salt: bytes, nonce: bytes, log2_n: int = _LOG2_N
+) -> bytes:
+    """Return the ring's file; `salt` and `nonce` must never serve twice."""
+    if not passphrase:
+        raise KeyRingError("expected a passphrase for the key ring, got an empty one")
+    header = _HEADER.pack(_MAGIC, _VERSION, log2_n, _R, _P, salt, nonce)
+    entries = [
+        {
+            "id": entry.id.hex(),
+            "state": entry.state.value,
+            "key": entry.key.material.hex() if entry.key else None,
+        }
+        for entry in ring.entries
+    ]
+    secret = _stretched(passphrase, salt, log2_n, _R, _P)
+    return header + AESGCM(secret).encrypt(nonce, json.dumps(entries).encode(), header)
+
+
+def unlock_ring(content: bytes, passphrase: str) -> KeyRing:
+    """Return the ring in a file's bytes, whoever wrote them.
+
+    Raises:
+        KeyRingError: these bytes are no key ring of this version, or the passphrase is wrong.
+    """
+    if not _HEADER.size < len(content) <= _LIMIT_BYTES or not content.startswith(_MAGIC):
+        raise KeyRingError("expected a key ring file of Sfumato, got other bytes")
+    header = content[: _HEADER.size]
+    _, version, log2_n, r, p, salt, nonce = _HEADER.unpack(header)
+    if version != _VERSION:
+        raise KeyRingError(
+            f"expected a key ring of version {_VERSION}, got {version}; use a newer Sfumato"
+        )
+    if not (1 <= log2_n <= _MAX_LOG2_N and 1 <= r <= _MAX_R and 1 <= p <= _MAX_P):
+        raise KeyRingError("the key ring asks for more than 1 GiB to be unlocked; refused")
+    try:
+        secret = _stretched(passphrase, salt, log2_n, r, p)
+        text = AESGCM(secret).decrypt(nonce, content[_HEADER.size :], header)
+    except InvalidTag as error:
+        raise KeyRingError("wrong passphrase, or the key ring was altered") from error
+    return _parsed(text)
+
+
+def _stretched(passphrase: str, salt: bytes, log2_n: int, r: int, p: int) -> bytes:
+    try:
+        return Scrypt(salt, 32, 1 << log2_n, r, p).derive(passphrase.encode())
+    except (ValueError, MemoryError) as error:
+        raise KeyRingError(f"the key ring cannot be unlocked here: {error}") from error
+
+
+def _parsed(text: bytes) -> KeyRing:
+    try:
+        return KeyRing(tuple(_entry(entry) for entry in json.loads(text)))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise KeyRingError("the key ring was unlocked, but what it holds is malformed") from error
+
+
+def _entry(entry: dict[str, str]) -> RingEntry:
+    key = EnvelopeKey(bytes.fromhex(entry["key"])) if entry["key"] is not None else None
+    return RingEntry(bytes.fromhex(entry["id"]), KeyState(entry["state"]), key)
