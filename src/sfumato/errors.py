@@ -11,7 +11,9 @@ SfumatoError
 │   ├── BankError          a bank on disk
 │   └── EnvelopeError      a sealed feature tensor; says nothing of the fault's kind
 ├── KeyRingError           a key is unknown, retired or its file cannot be unlocked
+├── StorageError           a database cannot be written: the disk is full or fails
 ├── ServiceError           a server refused, failed or could not be reached
+│   └── RequestError       one request is refused; carries the HTTP status
 └── UnavailableError       an optional part (extra, device, checkout) is not installed
 
 Every message says what was expected, what came and what to do next. Each error carries the
@@ -83,6 +85,20 @@ class ServiceError(SfumatoError):
     """A server refused, failed or could not be reached."""
 
     exit_code = 5
+
+
+class RequestError(ServiceError):
+    """One request is refused; `status` is the HTTP status that says so to a client."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class StorageError(SfumatoError):
+    """A database cannot be written: the disk is full, read-only or failing."""
+
+    exit_code = 7
 
 
 class UnavailableError(SfumatoError):

@@ -1,0 +1,44 @@
+"""Request bodies: read into memory up to a limit, and never onto the disk.
+
+A body is the file's bytes and nothing else. A multipart parser would spool large parts to
+temporary files, and a private picture must not touch the service's disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import ClientDisconnect, Request
+
+from sfumato.errors import RequestError
+
+
+async def read_body(request: Request, *, what: str, limit_bytes: int, seconds: float) -> bytes:
+    """Return the body; refuse it before reading where its length is announced, else at the limit.
+
+    Raises:
+        RequestError: 413 it is too large, 408 too slow, 400 cut short, 415 a form.
+    """
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        raise RequestError(415, f"expected the bytes of {what} as the body, got a multipart form")
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > limit_bytes:
+        raise _too_large(what, limit_bytes, f"{int(length):,}")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit_bytes:
+                    raise _too_large(what, limit_bytes, "more")
+    except TimeoutError as error:
+        raise RequestError(408, f"{what} did not arrive within {seconds:g} s") from error
+    except ClientDisconnect as error:
+        raise RequestError(400, f"{what} was cut short after {len(body):,} bytes") from error
+    if not body:
+        raise RequestError(400, f"expected the bytes of {what} as the body, got none")
+    return bytes(body)
+
+
+def _too_large(what: str, limit_bytes: int, got: str) -> RequestError:
+    return RequestError(413, f"expected {what} of at most {limit_bytes:,} bytes, got {got}")

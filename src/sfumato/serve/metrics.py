@@ -1,0 +1,28 @@
+"""What the service counts. Labels are verdicts and statuses: never an account or an enrollment."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Metrics:
+    """Prometheus metrics of one app, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.uploads = Counter(
+            "sfumato_uploads", "Decided uploads.", ["verdict"], registry=self.registry
+        )
+        self.admissions = Counter(
+            "sfumato_admissions", "Checked enrollments.", ["status"], registry=self.registry
+        )
+        self.erasures = Counter("sfumato_erasures", "Erased enrollments.", registry=self.registry)
+        self.refusals = Counter(
+            "sfumato_refusals", "Requests that were refused.", ["status"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "sfumato_decision_seconds",
+            "From the image's bytes to share or block.",
+            registry=self.registry,
+        )
+        self.bank = Gauge("sfumato_bank_size", "Enrollments that count.", registry=self.registry)

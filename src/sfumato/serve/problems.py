@@ -1,0 +1,82 @@
+"""Every error a client sees: one RFC 9457 problem document with one clear message."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from sfumato.errors import (
+    FormatError,
+    InputError,
+    RequestError,
+    ServiceError,
+    SfumatoError,
+    StorageError,
+)
+
+_log = logging.getLogger("sfumato.serve")
+_STATUS: dict[type[SfumatoError], int] = {
+    InputError: 422,
+    FormatError: 422,
+    StorageError: 507,
+    ServiceError: 503,
+}
+
+
+def problem(status: int, detail: str) -> JSONResponse:
+    """Return an `application/problem+json` answer."""
+    return JSONResponse(
+        {"type": "about:blank", "title": _title(status), "status": status, "detail": detail},
+        status_code=status,
+        media_type="application/problem+json",
+        headers={"WWW-Authenticate": "Bearer"} if status == 401 else None,
+    )
+
+
+def install_problems(app: FastAPI) -> None:
+    """Make the app answer every error, its own and the framework's, as a problem document."""
+    app.add_exception_handler(SfumatoError, _known)
+    app.add_exception_handler(HTTPException, _framework)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _unknown)
+
+
+def status_of(error: Exception) -> int:
+    """Return the HTTP status of an error: its own, or that of its nearest class in the table."""
+    if isinstance(error, RequestError):
+        return error.status
+    return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+
+
+def _known(_: Request, error: Exception) -> JSONResponse:
+    return problem(status_of(error), str(error))
+
+
+def _framework(_: Request, error: Exception) -> JSONResponse:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return problem(status, f"{_title(status)}; /docs lists what this service answers")
+
+
+def _invalid(_: Request, error: Exception) -> JSONResponse:
+    first = error.errors()[0] if isinstance(error, RequestValidationError) else {}
+    where = ".".join(str(part) for part in first.get("loc", ()))
+    return problem(422, f"{where}: {first.get('msg', 'is not valid')}")
+
+
+def _unknown(_: Request, error: Exception) -> JSONResponse:
+    # The framework logs the traceback after this; the client gets nothing of it.
+    _log.error("a request failed: %s", type(error).__name__)
+    return problem(500, "the service failed; nothing was stored, and its log has the reason")
+
+
+def _title(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"

@@ -1,0 +1,38 @@
+"""Settings of the filter service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sfumato.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeSettings:
+    """What one service process runs with."""
+
+    backbone: Path
+    """The provider's public backbone file; every enrollment must be made with it."""
+    database: str = "sqlite:///sfumato.db"
+    """SQLAlchemy URL of the one place where accounts and enrollments are kept."""
+    host: str = "127.0.0.1"
+    """Address to listen on; anything but loopback belongs behind a proxy that speaks TLS."""
+    port: int = 8080
+    """TCP port; 0 takes a free one and prints it."""
+    hidden: int = 32
+    """M, the width of every enrollment's code; fixed when the database is first opened."""
+    quota: int = 20
+    """Enrollments that one account may hold, quarantined ones included."""
+    body_seconds: float = 30.0
+    """Time in which a request's body must have arrived."""
+    concurrency: int = 64
+    """Requests served at once; more are answered 503 so that memory stays bounded."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ConfigError(f"--port must lie in 0..65535, got {self.port}")
+        if self.hidden < 1 or self.quota < 1 or self.concurrency < 1:
+            raise ConfigError("--hidden, --quota and --concurrency must be at least 1")
+        if self.body_seconds <= 0:
+            raise ConfigError(f"--body-seconds must be positive, got {self.body_seconds}")
