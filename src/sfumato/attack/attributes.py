@@ -1,0 +1,174 @@
+"""Attack 1 of the paper `shufflebits`: read labels (sex, glasses, writer ...) off releases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from sfumato.attack.learners import Candidate, LearnerConfig, train_all
+from sfumato.attack.scores import (
+    balanced_accuracy,
+    draw_weights,
+    interval,
+    weighted_balanced_accuracy,
+)
+from sfumato.attack.views import Source, Standard, View, holdout, read, training_rows
+from sfumato.data.imageset import MISSING
+from sfumato.errors import ConfigError, DataError
+from sfumato.types import Finding, Knowledge, Labels, Releases
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One candidate's guesses at one attribute of the victims."""
+
+    learner: str
+    seed: int
+    validated: float
+    chosen: bool
+    predicted: Int64[Tensor, "m"]
+
+    def document(self, truth: Int64[Tensor, "m"]) -> dict[str, str | int | float | bool]:
+        return {
+            "learner": self.learner,
+            "seed": self.seed,
+            "validated": self.validated,
+            "chosen": self.chosen,
+            "value": balanced_accuracy(self.predicted, truth),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeAttack:
+    """Trains classifiers on the adversary's own releases and applies the best to the victims'.
+
+    The best learner and restart of each seed is chosen on the adversary's own held-out data, as
+    a real adversary must. The figure is balanced accuracy; its floor is a guess without any
+    release, 1 / number of classes.
+
+    Raises:
+        ConfigError: no attribute or no seed is given.
+    """
+
+    attributes: tuple[str, ...]
+    """Labels to read; `run` takes exactly one, `findings` any number."""
+    seeds: tuple[int, ...] = (0,)
+    config: LearnerConfig = field(default_factory=LearnerConfig)
+    view: View = "numbers"
+    source: Source = "release"
+    group: str | None = None
+    """Label (identity) that keeps one person's images on one side of the adversary's own split,
+    and by which victims are resampled for the interval."""
+    name: str = "attributes"
+
+    def __post_init__(self) -> None:
+        if not self.attributes or not self.seeds:
+            raise ConfigError("an attribute attack needs an attribute and a seed at least")
+
+    def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
+        """Read the one attribute; see `findings`."""
+        if len(self.attributes) != 1:
+            raise ConfigError(f"run reads one attribute, got {self.attributes}; use findings")
+        return self.findings(victim, knowledge)[self.attributes[0]]
+
+    def findings(self, victim: Releases, knowledge: Knowledge) -> dict[str, Finding]:
+        """Read every attribute; one finding each. The ceiling is 1 until an audit measures it.
+
+        Raises:
+            DataError: an attribute is missing, has one value only, or nobody is labelled.
+        """
+        for name in self.attributes:
+            _check(name, knowledge.labels, "the adversary")
+            _check(name, victim.labels, "the victims")
+        own, like = training_rows(knowledge, self.source)
+        rows, hidden = read(own, self.view), read(victim.tensor, self.view, like=like)
+        if rows.shape[1:] != hidden.shape[1:]:
+            raise DataError(
+                f"the adversary trains on rows of shape {tuple(rows.shape[1:])} but intercepts "
+                f"{tuple(hidden.shape[1:])}; train on releases (source='release')"
+            )
+        standard = Standard.of(rows)
+        runs = [self._once(standard(rows), standard(hidden), knowledge, s) for s in self.seeds]
+        return {
+            name: self._finding(name, victim, [run[name] for run in runs])
+            for name in self.attributes
+        }
+
+    def _once(
+        self,
+        rows: Float[Tensor, "n *shape"],
+        hidden: Float[Tensor, "m *shape"],
+        knowledge: Knowledge,
+        seed: int,
+    ) -> dict[str, list[_Attempt]]:
+        groups = knowledge.labels.get(self.group) if self.group else None
+        held = holdout(len(rows), self.config.validation, groups=groups, seed=seed)
+        targets = {name: knowledge.labels[name] for name in self.attributes}
+        candidates = train_all(rows, targets, held, self.config, seed=seed)
+        return {name: _attempts(name, candidates, hidden, seed) for name in self.attributes}
+
+    def _finding(
+        self,
+        name: str,
+        victim: Releases,
+        runs: list[list[_Attempt]],
+    ) -> Finding:
+        truth = victim.labels[name]
+        known = truth != MISSING
+        groups = victim.labels.get(self.group) if self.group else None
+        weights = draw_weights(
+            int(known.sum()),
+            seeds=len(runs),
+            groups=None if groups is None else groups[known],
+        )
+        correct = torch.cat([(_chosen(run) == truth)[known] for run in runs])
+        statistic = weighted_balanced_accuracy(correct, truth[known].repeat(len(runs)))
+        values = [balanced_accuracy(_chosen(run), truth) for run in runs]
+        return Finding(
+            attack=self.name,
+            protector=victim.protector,
+            metric="balanced_accuracy",
+            value=sum(values) / len(values),
+            floor=1 / len(truth[known].unique()),
+            ceiling=1.0,
+            interval=interval(statistic, weights),
+            seeds=self.seeds,
+            details={
+                "attribute": name,
+                "victims": int(known.sum()),
+                "majority_accuracy": _majority(truth[known]),
+                "values": values,
+                "learners": [attempt.document(truth) for run in runs for attempt in run],
+            },
+        )
+
+
+def _attempts(
+    name: str, candidates: list[Candidate], hidden: Float[Tensor, "m *shape"], seed: int
+) -> list[_Attempt]:
+    """Apply every candidate to the victims; which one counts was settled without them."""
+    best = max(candidates, key=lambda c: c.validated.get(name, 0.0))
+    return [
+        _Attempt(c.learner, seed, c.validated.get(name, 0.0), c is best, c.predict(hidden)[name])
+        for c in candidates
+    ]
+
+
+def _chosen(attempts: list[_Attempt]) -> Int64[Tensor, "m"]:
+    return next(attempt.predicted for attempt in attempts if attempt.chosen)
+
+
+def _majority(truth: Int64[Tensor, "n"]) -> float:
+    return float(torch.bincount(truth).max() / len(truth))
+
+
+def _check(name: str, labels: Labels, who: str) -> None:
+    if name not in labels:
+        known = ", ".join(sorted(labels)) or "none"
+        raise DataError(f"{who} have no label {name!r}; they have: {known}")
+    values = labels[name][labels[name] != MISSING]
+    if len(values.unique()) < 2:
+        raise DataError(f"{who}: {name!r} needs two values at least to be worth guessing")

@@ -1,0 +1,98 @@
+"""The protections that everyone tries first: nothing, noise, blur, pixelation.
+
+They are here to be measured against; none of them is recommended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+from torchvision.transforms.functional import gaussian_blur
+
+from sfumato.errors import ConfigError
+
+Images = Float[Tensor, "n c h w"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unprotected:
+    """Releases the images as they are: the ceiling of every attack."""
+
+    name: str = field(default="none", init=False)
+
+    def release(self, images: Images) -> Images:
+        """Return the images."""
+        return images
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Adds Gaussian noise of standard deviation `sigma` to every pixel, new in each release.
+
+    Raises:
+        ConfigError: sigma is not positive.
+    """
+
+    sigma: float
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        _positive("noise", self.sigma)
+        object.__setattr__(self, "name", f"noise:{self.sigma:g}")
+
+    def release(self, images: Images) -> Images:
+        """Return noisy images, cut to [0, 1] as a stored picture would be."""
+        return (images + self.sigma * torch.randn_like(images)).clamp(0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Blur:
+    """Blurs with a Gaussian of standard deviation `sigma` pixels.
+
+    Raises:
+        ConfigError: sigma is not positive.
+    """
+
+    sigma: float
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        _positive("blur", self.sigma)
+        object.__setattr__(self, "name", f"blur:{self.sigma:g}")
+
+    def release(self, images: Images) -> Images:
+        """Return blurred images; the kernel reaches three deviations, or as far as they go."""
+        reach = min(round(3 * self.sigma), min(images.shape[2:]) - 1)
+        blurred: Tensor = gaussian_blur(images, [2 * max(1, reach) + 1] * 2, [self.sigma] * 2)
+        return blurred
+
+
+@dataclass(frozen=True, slots=True)
+class Pixelate:
+    """Replaces every `block` x `block` square by its mean colour.
+
+    Raises:
+        ConfigError: the block is smaller than one pixel.
+    """
+
+    block: int
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        _positive("pixelate", self.block)
+        object.__setattr__(self, "name", f"pixelate:{self.block}")
+
+    def release(self, images: Images) -> Images:
+        """Return images of the same size; blocks at the right and lower edge may be cut."""
+        coarse = F.avg_pool2d(images, self.block, ceil_mode=True, count_include_pad=False)
+        wide = coarse.repeat_interleave(self.block, 2).repeat_interleave(self.block, 3)
+        return wide[:, :, : images.shape[2], : images.shape[3]]
+
+
+def _positive(name: str, value: float | int) -> None:
+    if not value > 0:
+        raise ConfigError(f"--protector {name}:X needs X above 0, got {value:g}")

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import balanced_accuracy_score
+
+from sfumato.attack.scores import (
+    PERFECT_PSNR,
+    balanced_accuracy,
+    cosine_distance,
+    draw_weights,
+    interval,
+    psnr,
+    ssim,
+    weighted_balanced_accuracy,
+    weighted_mean,
+)
+from sfumato.errors import DataError
+
+pytestmark = pytest.mark.filterwarnings("ignore:(y_pred contains|A single label):UserWarning")
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=40))
+def test_balanced_accuracy_is_sklearns(pairs: list[tuple[int, int]]) -> None:
+    truth, predicted = (torch.tensor(column) for column in zip(*pairs, strict=True))
+    expected = balanced_accuracy_score(truth.numpy(), predicted.numpy())
+    assert balanced_accuracy(predicted, truth) == pytest.approx(expected)
+    weights = torch.ones(1, len(truth))
+    weighted = weighted_balanced_accuracy(predicted == truth, truth)(weights)
+    assert float(weighted) == pytest.approx(expected)
+
+
+def test_unlabelled_victims_do_not_count() -> None:
+    truth, predicted = torch.tensor([0, 1, -1]), torch.tensor([0, 1, 0])
+    assert balanced_accuracy(predicted, truth) == 1.0
+    with pytest.raises(DataError, match="no victim"):
+        balanced_accuracy(predicted, torch.full((3,), -1))
+
+
+def test_interval_of_a_mean_is_the_normal_one() -> None:
+    values = torch.randn(2000, generator=torch.Generator().manual_seed(1))
+    low, high = interval(weighted_mean(values), draw_weights(2000))
+    half = 1.96 / np.sqrt(2000)
+    assert low == pytest.approx(float(values.mean()) - half, abs=0.006)
+    assert high == pytest.approx(float(values.mean()) + half, abs=0.006)
+
+
+def test_groups_are_drawn_whole_and_widen_the_interval() -> None:
+    groups = torch.arange(20).repeat_interleave(50)
+    values = torch.randn(20, generator=torch.Generator().manual_seed(2))[groups]
+    weights = draw_weights(1000, groups=groups)
+    assert torch.equal(weights[:, :1].expand(-1, 50), weights[:, :50])
+    low, high = interval(weighted_mean(values), weights)
+    alone = interval(weighted_mean(values), draw_weights(1000))
+    assert high - low > 3 * (alone[1] - alone[0])
+
+
+def test_seeds_widen_the_interval_too() -> None:
+    values = torch.cat([torch.zeros(100), torch.ones(100)])
+    low, high = interval(weighted_mean(values), draw_weights(100, seeds=2))
+    assert (low, high) == (0.0, 1.0)
+
+
+def test_psnr_and_ssim_by_hand() -> None:
+    images = torch.full((3, 1, 16, 16), 0.5)
+    guesses = images.clone()
+    guesses[1] += 0.1
+    assert psnr(images, guesses)[0] == PERFECT_PSNR
+    assert float(psnr(images, guesses)[1]) == pytest.approx(20, abs=1e-3)
+    noisy = torch.rand(3, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    assert ssim(noisy, noisy).tolist() == pytest.approx([1, 1, 1])
+    assert float(ssim(noisy, 1 - noisy).max()) < 0
+    assert ssim(noisy[:1, :, :6, :6], noisy[:1, :, :6, :6]).shape == (1,)
+
+
+def test_cosine_distance_by_hand() -> None:
+    a = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
+    b = torch.tensor([[2.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
+    assert cosine_distance(a, b).tolist() == pytest.approx([0, 1, 2])

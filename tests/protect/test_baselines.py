@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sfumato.errors import ConfigError
+from sfumato.protect.baselines import Blur, Noise, Pixelate, Unprotected
+from sfumato.types import Protector
+
+_IMAGES = torch.rand(4, 3, 21, 13, generator=torch.Generator().manual_seed(0))
+_ALL = [Unprotected(), Noise(0.1), Blur(2.0), Blur(30.0), Pixelate(4), Pixelate(50)]
+
+
+@pytest.mark.parametrize("protector", _ALL, ids=lambda p: p.name)
+def test_a_release_is_an_image_of_the_same_size(protector: Protector) -> None:
+    release = protector.release(_IMAGES)
+    assert isinstance(protector, Protector)
+    assert release.shape == _IMAGES.shape
+    assert 0 <= float(release.min()) <= float(release.max()) <= 1
+
+
+def test_noise_has_its_deviation_and_is_new_each_time() -> None:
+    grey = torch.full((1, 1, 200, 200), 0.5)
+    first, second = (Noise(0.05).release(grey) for _ in range(2))
+    assert float(first.std()) == pytest.approx(0.05, rel=0.05)
+    assert not torch.equal(first, second)
+
+
+def test_pixelate_keeps_block_means_and_nothing_else() -> None:
+    release = Pixelate(4).release(_IMAGES)
+    assert torch.allclose(release[:, :, :4, :4].mean((2, 3)), _IMAGES[:, :, :4, :4].mean((2, 3)))
+    assert float(release[:, :, :4, :4].std((2, 3)).max()) < 1e-6
+    assert torch.allclose(release[:, :, 20:, 12:], _IMAGES[:, :, 20:, 12:])
+
+
+def test_blur_keeps_the_mean_and_takes_the_detail() -> None:
+    blurred = Blur(2.0).release(_IMAGES)
+    assert float((blurred.mean() - _IMAGES.mean()).abs()) < 0.02
+    assert float(blurred.std()) < 0.3 * float(_IMAGES.std())
+
+
+@pytest.mark.parametrize("make", [lambda: Noise(0.0), lambda: Blur(-1.0), lambda: Pixelate(0)])
+def test_settings_out_of_range_name_the_flag(make: object) -> None:
+    assert callable(make)
+    with pytest.raises(ConfigError, match="--protector"):
+        make()
