@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -34,6 +35,32 @@ def split_groups(
     present = values.unique()
     order = present[torch.randperm(len(present), generator=torch.Generator().manual_seed(seed))]
     return [images.subset(torch.isin(values, part)) for part in _cut(order, fractions)]
+
+
+def with_at_least(images: ImageSet, attribute: str, count: int) -> ImageSet:
+    """Keep the values of `attribute` (people, say) that have at least `count` images.
+
+    The attribute's classes are renumbered to those kept, in their old order.
+
+    Raises:
+        DataError: no value has so many.
+    """
+    values = images.label(attribute)
+    names = images.classes[attribute]
+    totals = torch.bincount(values[values != MISSING], minlength=len(names))
+    kept = (totals >= count).nonzero().squeeze(1)
+    if not len(kept):
+        raise DataError(
+            f"{images.name}: no {attribute} has {count} images; the largest has {int(totals.max())}"
+        )
+    number = torch.full((len(names),), MISSING)
+    number[kept] = torch.arange(len(kept))
+    subset = images.subset(torch.isin(values, kept))
+    return replace(
+        subset,
+        labels={**subset.labels, attribute: number[subset.labels[attribute]]},
+        classes={**subset.classes, attribute: tuple(names[i] for i in kept.tolist())},
+    )
 
 
 def _cut(order: Int64[Tensor, "n"], fractions: Sequence[float]) -> list[Int64[Tensor, "_"]]:

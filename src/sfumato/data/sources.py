@@ -1,0 +1,102 @@
+"""Every source of images by name, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sfumato.data import cifar, digits, lfw, mnist
+from sfumato.data.decode import Box
+from sfumato.data.hub import load_hub
+from sfumato.data.imageset import ImageSet
+from sfumato.data.options import SourceOptions, Split
+from sfumato.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One named set: what it is, how it is loaded, which splits of it are there."""
+
+    what: str
+    origin: str
+    load: Callable[[SourceOptions], ImageSet]
+    splits: Callable[[Path | None], tuple[str, ...]]
+    """The splits that can be loaded without a network, given the data folder."""
+    count: int
+    """Images in all splits as published."""
+
+
+_HUB = "--data-dir, or the hub"
+_LOCAL = "--data-dir"
+
+SOURCES = {
+    "digits": Source(
+        "handwritten digits, 8x8", "embedded", digits.load_digits, digits.digits_splits, 1_797
+    ),
+    "mnist": Source(
+        "handwritten digits, 28x28", _HUB, mnist.load_mnist, mnist.mnist_splits, 70_000
+    ),
+    "fashion-mnist": Source(
+        "pictures of clothes, 28x28",
+        _HUB,
+        mnist.load_fashion_mnist,
+        mnist.fashion_mnist_splits,
+        70_000,
+    ),
+    "cifar10": Source(
+        "objects and animals, 32x32", _HUB, cifar.load_cifar10, cifar.cifar10_splits, 60_000
+    ),
+    "cifar10-4000": Source(
+        "its first 4,000 training images, lossless",
+        _LOCAL,
+        cifar.load_cifar10_4000,
+        cifar.cifar10_4000_splits,
+        4_000,
+    ),
+    "cifar100": Source(
+        "objects in 100 classes, 32x32", _HUB, cifar.load_cifar100, cifar.cifar100_splits, 60_000
+    ),
+    "lfw": Source("faces of public people, 160x160", _LOCAL, lfw.load_lfw, lfw.lfw_splits, 13_233),
+}
+
+
+def load(
+    name: str,
+    *,
+    split: Split = "all",
+    data_dir: Path | None = None,
+    seed: int = 0,
+    size: int | tuple[int, int] | None = None,
+    count: int | None = None,
+    channels: Literal[1, 3] | None = None,
+    box: Box | None = None,
+    cache: Path | None = None,
+) -> ImageSet:
+    """Return the named set; `hf:NAME` is any image set of the hub. Options: `SourceOptions`.
+
+    Raises:
+        DataError: the name, the split or its files are unknown; the message says what is there.
+        UnavailableError: the files are not local and the hub cannot be reached.
+    """
+    options = SourceOptions(
+        split=split,
+        data_dir=data_dir,
+        seed=seed,
+        size=size,
+        count=count,
+        channels=channels,
+        box=box,
+        cache=cache,
+    )
+    return _loader(name)(options)
+
+
+def _loader(name: str) -> Callable[[SourceOptions], ImageSet]:
+    kind, _, rest = name.partition(":")
+    if kind == "hf" and rest:
+        return lambda options: load_hub(rest, options)
+    if name not in SOURCES:
+        raise DataError(f"no data set is called {name!r}; there are: {', '.join(SOURCES)}, hf:NAME")
+    return SOURCES[name].load
