@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier
-from torch import Tensor, nn
+from torch import Tensor
 
 from sfumato.attack.scores import balanced_accuracy
 from sfumato.data.imageset import MISSING
@@ -107,7 +107,9 @@ def class_weights(labels: Int64[Tensor, "n"], classes: int) -> Float[Tensor, "cl
     return weights.float()
 
 
-def make_network(learner: str, rows: Float[Tensor, "n *shape"], classes: int) -> nn.Module:
+def make_network(
+    learner: str, rows: Float[Tensor, "n *shape"], classes: int
+) -> LinearProbe | Perceptron | ConvClassifier:
     """Return an untrained network of the named kind for releases of this shape."""
     if learner == "conv":
         return ConvClassifier(rows.shape[1], (rows.shape[2], rows.shape[3]), classes)
@@ -173,6 +175,47 @@ def _fit_config(config: LearnerConfig, seed: int) -> FitConfig:
         monitor="validated",
         higher_is_better=True,
     )
+
+
+def train_embedding(
+    rows: Float[Tensor, "n *shape"],
+    people: Int64[Tensor, "n"],
+    config: LearnerConfig,
+    *,
+    seed: int,
+) -> Callable[[Float[Tensor, "n *shape"]], Float[Tensor, "n d"]]:
+    """Train a network to name people and return its layer before the last.
+
+    It keeps to the epochs given: the people on whom it could be validated are not among those
+    that it names, and a matcher is chosen on them afterwards.
+    """
+    torch.manual_seed(seed)
+    kind = "conv" if _spatial(rows) else "perceptron"
+    net = make_network(kind, rows, int(people.max()) + 1)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=config.lr, weight_decay=1e-2)
+
+    def step(batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
+        loss = F.cross_entropy(turn.networks["net"](batch[0]), batch[1])
+        turn.descend("net", loss)
+        return {"loss": loss}
+
+    fit(
+        networks={"net": net},
+        optimizers={"net": optimizer},
+        schedulers={"net": _midway(optimizer, config.epochs)},
+        data=(rows, people),
+        step=step,
+        config=replace(_fit_config(config, seed), patience=None),
+        title="attack: matcher",
+    )
+
+    def embed(new: Float[Tensor, "n *shape"]) -> Float[Tensor, "n d"]:
+        device = next(net.parameters()).device
+        net.eval()
+        with torch.no_grad():
+            return torch.cat([net.embed(part.to(device)).cpu() for part in new.split(1024)])
+
+    return embed
 
 
 def _midway(optimizer: torch.optim.Optimizer, epochs: int) -> torch.optim.lr_scheduler.LRScheduler:

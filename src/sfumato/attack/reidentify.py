@@ -1,0 +1,104 @@
+"""Closed-set identification: which of the people the adversary knows does a release show?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from sfumato.attack.learners import LearnerConfig
+from sfumato.attack.matchers import Embed, Matcher, similarities, train_matchers
+from sfumato.attack.scores import draw_weights, interval, weighted_mean
+from sfumato.attack.views import Source, View, holdout, read, training_rows
+from sfumato.data.imageset import MISSING
+from sfumato.errors import DataError
+from sfumato.types import Finding, Knowledge, Releases
+
+_RANKS = (1, 5, 10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReidentificationAttack:
+    """Looks up victims' releases in a gallery of the adversary's labelled ones.
+
+    A person's score is that of their nearest gallery release, under the matcher that is best on
+    images the adversary held out. The figure is rank-1 accuracy; the floor names the person of
+    whom the gallery has most. Victims whom the gallery does not know are left out (and counted).
+    """
+
+    identity: str
+    """The label that names people."""
+    seeds: tuple[int, ...] = (0,)
+    config: LearnerConfig = field(default_factory=LearnerConfig)
+    view: View = "numbers"
+    source: Source = "release"
+    name: str = "reidentify"
+
+    def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
+        """Name the victims. The ceiling is 1 until an audit measures it.
+
+        Raises:
+            DataError: the gallery knows none of the victims.
+        """
+        people, truth = knowledge.labels[self.identity], victim.labels[self.identity]
+        named = people != MISSING
+        gallery = people[named]
+        within = torch.isin(truth, gallery) & (truth != MISSING)
+        if not bool(within.any()):
+            raise DataError("closed-set identification: none of the victims is in the gallery")
+        plain, like = training_rows(knowledge, self.source)
+        own = read(plain, self.view)[named]
+        hidden = read(victim.tensor, self.view, like=like)[within]
+        matchers = [self._matcher(own, gallery, seed) for seed in self.seeds]
+        ranks = [
+            rank(similarities(m.embed(hidden), m.embed(own)), gallery, truth[within])
+            for m in matchers
+        ]
+        hits = torch.cat(ranks) == 1
+        weights = draw_weights(int(within.sum()), seeds=len(ranks))
+        return Finding(
+            attack=self.name,
+            protector=victim.protector,
+            metric="rank1_accuracy",
+            value=float(hits.float().mean()),
+            floor=float((truth[within] == gallery.mode().values).float().mean()),
+            ceiling=1.0,
+            interval=interval(weighted_mean(hits.float()), weights),
+            seeds=self.seeds,
+            details={
+                "matchers": [{"matcher": m.name, "validated": m.validated} for m in matchers],
+                "values": [float((r == 1).float().mean()) for r in ranks],
+                "ranks": {str(k): float((torch.cat(ranks) <= k).float().mean()) for k in _RANKS},
+                "people": len(gallery.unique()),
+                "unknown_victims": int((~within).sum()),
+            },
+        )
+
+    def _matcher(
+        self, rows: Float[Tensor, "n *shape"], people: Int64[Tensor, "n"], seed: int
+    ) -> Matcher:
+        train, check = holdout(len(rows), self.config.validation, groups=None, seed=seed)
+
+        def judge(embed: Embed) -> float:
+            scores = similarities(embed(rows[check]), embed(rows[train]))
+            return float((rank(scores, people[train], people[check]) == 1).float().mean())
+
+        matchers = train_matchers(rows[train], people[train], judge, self.config, seed=seed)
+        return max(matchers, key=lambda m: m.validated)
+
+
+def rank(
+    scores: Float[Tensor, "n m"], gallery: Int64[Tensor, "m"], truth: Int64[Tensor, "n"]
+) -> Int64[Tensor, "n"]:
+    """Return at which place among the gallery's people each probe's true person comes, from 1.
+
+    Ties go against the adversary; a person who is not in the gallery comes after all.
+    """
+    people, place = gallery.unique(return_inverse=True)
+    best = torch.full((len(scores), len(people)), -torch.inf)
+    best.scatter_reduce_(1, place.expand(len(scores), -1), scores, "amax")
+    is_true: Bool[Tensor, "n k"] = people == truth[:, None]
+    own = torch.where(is_true, best, -torch.inf).amax(1)
+    return ((best >= own[:, None]) & ~is_true).sum(1) + 1

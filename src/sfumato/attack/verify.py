@@ -1,0 +1,168 @@
+"""Open-set matching: do two releases show the same person, whom the adversary never saw?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torchmetrics.functional.classification import binary_roc
+
+from sfumato.attack.learners import LearnerConfig
+from sfumato.attack.matchers import Embed, Matcher, pair_scores, pairs, separation, train_matchers
+from sfumato.attack.scores import draw_weights, interval
+from sfumato.attack.views import Source, View, holdout, read, training_rows
+from sfumato.data.imageset import MISSING
+from sfumato.errors import DataError
+from sfumato.types import Finding, Knowledge, Releases
+
+_FARS = (1e-3, 1e-2, 1e-1)
+_CURVE_POINTS = 101
+_DRAWS = 200  # each sorts nothing anew, but passes over every pair
+_CHANCE = 0.5
+_LEAST_PEOPLE = 4
+_HELD_PEOPLE = 0.3  # share of the adversary's people on whom its matchers are judged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationAttack:
+    """Scores pairs of victims' releases; the area under the ROC curve is the figure.
+
+    Matchers (cosine, discriminant analysis, a network) learn on the adversary's own people; the
+    one that separates their held-out people best is used. The floor is 0.5. `details` has the
+    true acceptance rate at several false acceptance rates, and the curve.
+    """
+
+    identity: str
+    """The label that names people."""
+    seeds: tuple[int, ...] = (0,)
+    config: LearnerConfig = field(default_factory=LearnerConfig)
+    view: View = "numbers"
+    source: Source = "release"
+    name: str = "verify"
+
+    def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
+        """Match victims with each other. The ceiling is 1 until an audit measures it.
+
+        Raises:
+            DataError: no two victims' releases are of one person, or all are.
+        """
+        people = victim.labels[self.identity]
+        plain, like = training_rows(knowledge, self.source)
+        own, hidden = read(plain, self.view), read(victim.tensor, self.view, like=like)
+        known = knowledge.labels[self.identity]
+        named = known != MISSING
+        genuine, impostor = pairs(_named(people))
+        if not len(genuine) or not len(impostor):
+            raise DataError("verification needs two victims, and two images of one of them")
+        runs = [
+            (m, pair_scores(m.embed(hidden), genuine), pair_scores(m.embed(hidden), impostor))
+            for m in (self._matcher(own[named], known[named], seed) for seed in self.seeds)
+        ]
+        areas = [area(g, i) for _, g, i in runs]
+        low, high = _interval(runs, people, genuine, impostor)
+        return Finding(
+            attack=self.name,
+            protector=victim.protector,
+            metric="auc",
+            value=sum(areas) / len(areas),
+            floor=_CHANCE,
+            ceiling=1.0,
+            interval=(low, high),
+            seeds=self.seeds,
+            details={
+                "matchers": [{"matcher": m.name, "validated": m.validated} for m, _, _ in runs],
+                "values": areas,
+                "genuine_pairs": len(genuine),
+                "impostor_pairs": len(impostor),
+                "tar": {f"{far:g}": tar_at_far(runs[0][1], runs[0][2], far) for far in _FARS},
+                "roc": curve(runs[0][1], runs[0][2]),
+            },
+        )
+
+    def _matcher(self, rows: Float[Tensor, "n *shape"], people: Tensor, seed: int) -> Matcher:
+        if len(people.unique()) < _LEAST_PEOPLE:
+            raise DataError(
+                f"the adversary needs {_LEAST_PEOPLE} people to learn to match, got "
+                f"{len(people.unique())}"
+            )
+        train, check = holdout(
+            len(rows), max(self.config.validation, _HELD_PEOPLE), groups=people, seed=seed
+        )
+        if not len(pairs(people[check])[0]) or len(people[check].unique()) < 2:
+            raise DataError("the adversary needs two images each of more of its people")
+
+        def judge(embed: Embed) -> float:
+            return separation(embed(rows[check]), people[check])
+
+        matchers = train_matchers(rows[train], people[train], judge, self.config, seed=seed)
+        return max(matchers, key=lambda m: m.validated)
+
+
+def tar_at_far(genuine: Float[Tensor, "g"], impostor: Float[Tensor, "i"], far: float) -> float:
+    """Return the share of genuine scores above the threshold that `far` of impostors pass.
+
+    With fewer than 1 / far impostor scores the threshold is above every one of them.
+    """
+    allowed = int(far * len(impostor))
+    threshold = impostor.sort(descending=True).values[allowed]
+    return float((genuine > threshold).float().mean())
+
+
+def area(genuine: Float[Tensor, "g"], impostor: Float[Tensor, "i"]) -> float:
+    """Return the area under the ROC curve: P(genuine > impostor) + P(equal) / 2."""
+    weights = torch.ones(1, len(genuine)), torch.ones(1, len(impostor))
+    return float(_weighted_area(genuine, impostor, *weights))
+
+
+def curve(genuine: Float[Tensor, "g"], impostor: Float[Tensor, "i"]) -> Mapping[str, list[float]]:
+    """Return the ROC curve at evenly spaced true acceptance rates, for a picture."""
+    truth = torch.cat([torch.ones(len(genuine)), torch.zeros(len(impostor))]).long()
+    scores = (torch.cat([genuine, impostor]) + 1) / 2
+    far, tar, _ = binary_roc(scores, truth)
+    picks = torch.linspace(0, len(far) - 1, min(_CURVE_POINTS, len(far))).long()
+    return {"far": far[picks].tolist(), "tar": tar[picks].tolist()}
+
+
+def _weighted_area(
+    genuine: Float[Tensor, "g"],
+    impostor: Float[Tensor, "i"],
+    genuine_weights: Float[Tensor, "draws g"],
+    impostor_weights: Float[Tensor, "draws i"],
+) -> Float[Tensor, "draws"]:
+    scores, order = impostor.sort()
+    below = F.pad(impostor_weights[:, order].double().cumsum(1), (1, 0))
+    left, right = (torch.searchsorted(scores, genuine, right=side) for side in (False, True))
+    passed = (below[:, left] + below[:, right]) / 2
+    total = impostor_weights.double().sum(1) * genuine_weights.double().sum(1)
+    return (passed * genuine_weights.double()).sum(1) / total
+
+
+def _interval(
+    runs: list[tuple[Matcher, Tensor, Tensor]],
+    people: Int64[Tensor, "n"],
+    genuine: Int64[Tensor, "g 2"],
+    impostor: Int64[Tensor, "i 2"],
+) -> tuple[float, float]:
+    """Draw people anew: a pair counts as often as both of its people were drawn."""
+    weights = draw_weights(len(people), groups=people, draws=_DRAWS)
+    picks = torch.randint(len(runs), (_DRAWS,), generator=torch.Generator().manual_seed(0))
+
+    def statistic(drawn: Float[Tensor, "draws n"]) -> Float[Tensor, "draws"]:
+        values = []
+        for row, pick in zip(drawn, picks.tolist(), strict=True):
+            g = row[genuine[:, 0]]  # one person: drawn twice, the pair counts twice, not four times
+            i = row[impostor[:, 0]] * row[impostor[:, 1]]
+            values.append(_weighted_area(runs[pick][1], runs[pick][2], g[None], i[None]))
+        return torch.cat(values).float()
+
+    return interval(statistic, weights)
+
+
+def _named(people: Int64[Tensor, "n"]) -> Int64[Tensor, "n"]:
+    """Give every victim without a name a person of their own."""
+    unnamed = people == MISSING
+    return torch.where(unnamed, -2 - torch.arange(len(people)), people)
