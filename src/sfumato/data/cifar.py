@@ -19,11 +19,12 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from sfumato.data.assemble import conform, pick
 from sfumato.data.cache import cached_images, content_key, decode_all
 from sfumato.data.decode import ImageLimits, decode_image
 from sfumato.data.hub import load_hub
 from sfumato.data.imageset import ImageSet
-from sfumato.data.options import SourceOptions, conform, pick
+from sfumato.data.options import SourceOptions
 from sfumato.errors import DataError
 
 CLASSES = (

@@ -35,16 +35,21 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _GREY = ("1", "L", "LA", "I;16", "I;16B", "I;16L", "I;16N", "I")
-_KNOWN = {  # first bytes of what people send by mistake, for a message that names it
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-    b"%PDF": "PDF",
-    b"<svg": "SVG",
-    b"<?xm": "XML or SVG",
-    b"8BPS": "Photoshop",
-    b"PK\3\4": "ZIP",
-    b"\0\0\0\x0cjP": "JPEG 2000",
-    b"\0\0\1\0": "ICO",
+_KNOWN = {  # first bytes, for a message that names what came
+    b"\x89PNG": "a damaged PNG",
+    b"\xff\xd8\xff": "a damaged JPEG",
+    b"GIF8": "a damaged GIF",
+    b"BM": "a damaged BMP",
+    b"RIFF": "a damaged WebP, or sound or video",
+    b"II*\0": "a TIFF",
+    b"MM\0*": "a TIFF",
+    b"%PDF": "a PDF",
+    b"<svg": "an SVG",
+    b"<?xm": "an XML or SVG file",
+    b"8BPS": "a Photoshop file",
+    b"PK\3\4": "a ZIP",
+    b"\0\0\0\x0cjP": "a JPEG 2000",
+    b"\0\0\1\0": "an ICO",
 }
 # What Pillow's readers raise on malformed bytes; a Warning where a process makes them errors.
 _FAULTS = (
@@ -202,10 +207,10 @@ def _tensor(picture: Image.Image) -> UInt8[Tensor, "c h w"]:
 def _guess(content: bytes) -> str:
     for start, name in _KNOWN.items():
         if content.startswith(start):
-            return f"{name} data"
+            return name
     if content[4:8] == b"ftyp":
         return "HEIC, AVIF or video data; export it as JPEG"
-    return f"{len(content):,} bytes of something else, or a damaged header"
+    return f"{len(content):,} bytes of something else"
 
 
 def _too_large(limits: ImageLimits, got: str) -> str:

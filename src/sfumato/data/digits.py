@@ -6,8 +6,9 @@ from pathlib import Path
 
 import torch
 
+from sfumato.data.assemble import conform, no_split, pick
 from sfumato.data.imageset import ImageSet
-from sfumato.data.options import SourceOptions, conform, no_split, pick
+from sfumato.data.options import SourceOptions
 
 _TOP = 16  # the set's brightest value: each pixel counts the set dots of a 4x4 block
 

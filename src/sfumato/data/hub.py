@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from sfumato.data.assemble import pick, stack
 from sfumato.data.decode import decode_image
 from sfumato.data.imageset import MISSING, ImageSet
-from sfumato.data.options import SourceOptions, pick
+from sfumato.data.options import SourceOptions
 from sfumato.errors import DataError, ImageError, UnavailableError
 
 Table = Any  # a datasets.Dataset, whose import takes two seconds
@@ -117,19 +118,3 @@ def _images(
         except ImageError as error:
             raise DataError(f"{name}: image {i}: {error}") from error
     return stack(images, name)
-
-
-def stack(images: Sequence[UInt8[Tensor, "_ _ _"]], name: str) -> UInt8[Tensor, "n c h w"]:
-    """Stack pictures of one size; grey ones among coloured ones become RGB.
-
-    Raises:
-        DataError: there is none, or they differ in size.
-    """
-    if not images:
-        raise DataError(f"{name}: expected pictures, got none")
-    sizes = {tuple(image.shape[1:]) for image in images}
-    if len(sizes) > 1:
-        some = ", ".join(f"{width}x{height}" for height, width in sorted(sizes)[:3])
-        raise DataError(f"{name}: the pictures differ in size ({some}, ...); give a size")
-    channels = max(image.shape[0] for image in images)
-    return torch.stack([image.expand(channels, -1, -1) for image in images])

@@ -34,6 +34,8 @@ class ImageSet:
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     split: str = "all"
+    skipped: tuple[str, ...] = ()
+    """Files of the source that hold no usable picture, each with the reason."""
 
     def __post_init__(self) -> None:
         count = len(self.images)

@@ -11,10 +11,11 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
+from sfumato.data.assemble import no_split, pick
 from sfumato.data.cache import cached_images, content_key, decode_all
 from sfumato.data.decode import Box, decode_image
 from sfumato.data.imageset import MISSING, ImageSet
-from sfumato.data.options import SourceOptions, no_split, pick
+from sfumato.data.options import SourceOptions
 from sfumato.errors import DataError, ImageError
 
 ARCHIVE = "lfw-deepfunneled-crop160.zip"

@@ -13,9 +13,10 @@ from jaxtyping import UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sfumato.data.assemble import conform, pick
 from sfumato.data.hub import load_hub
 from sfumato.data.imageset import ImageSet
-from sfumato.data.options import SourceOptions, conform, pick
+from sfumato.data.options import SourceOptions
 from sfumato.errors import DataError
 
 ARTICLES = (

@@ -6,13 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
-import torchvision.transforms.v2.functional as vision
-from jaxtyping import UInt8
-from torch import Tensor
-
 from sfumato.data.decode import Box
-from sfumato.errors import ConfigError, DataError
+from sfumato.errors import ConfigError
 
 Split = Literal["all", "train", "test"]
 
@@ -48,44 +43,3 @@ class SourceOptions:
     def shape(self) -> tuple[int, int] | None:
         """`size` as (height, width)."""
         return (self.size, self.size) if isinstance(self.size, int) else self.size
-
-
-def pick(total: int, options: SourceOptions, name: str) -> list[int]:
-    """Return the positions of the images to load, in order: all, or `count` drawn by `seed`.
-
-    Raises:
-        DataError: more are asked for than there are.
-    """
-    if options.count is None:
-        return list(range(total))
-    if options.count > total:
-        raise DataError(f"{name} has {total:,} images, but count is {options.count:,}")
-    order = torch.randperm(total, generator=torch.Generator().manual_seed(options.seed))
-    return order[: options.count].sort().values.tolist()
-
-
-def conform(images: UInt8[Tensor, "n c h w"], options: SourceOptions) -> UInt8[Tensor, "n c2 H W"]:
-    """Cut, resize (antialiased) and colour decoded images as the options ask."""
-    if options.box is not None:
-        left, top, right, bottom = options.box
-        height, width = images.shape[2:]
-        if not (0 <= left < right <= width and 0 <= top < bottom <= height):
-            raise ConfigError(f"the box {options.box} is not inside {width}x{height}")
-        images = images[:, :, top:bottom, left:right]
-    if options.shape is not None and options.shape != tuple(images.shape[2:]):
-        bicubic = vision.InterpolationMode.BICUBIC
-        images = vision.resize(images, list(options.shape), bicubic, antialias=True)
-    if options.channels == 1 and images.shape[1] == 3:
-        images = vision.rgb_to_grayscale(images)
-    if options.channels == 3 and images.shape[1] == 1:
-        images = images.repeat(1, 3, 1, 1)
-    return images.contiguous()
-
-
-def no_split(name: str, options: SourceOptions) -> None:
-    """Refuse a split of a set that was published without one."""
-    if options.split != "all":
-        raise DataError(
-            f"{name} has no published split {options.split!r}; load all of it and split it with "
-            "sfumato.data.splits"
-        )

@@ -9,6 +9,7 @@ from typing import Literal
 
 from sfumato.data import cifar, digits, lfw, mnist
 from sfumato.data.decode import Box
+from sfumato.data.folder import load_folder
 from sfumato.data.hub import load_hub
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions, Split
@@ -74,7 +75,9 @@ def load(
     box: Box | None = None,
     cache: Path | None = None,
 ) -> ImageSet:
-    """Return the named set; `hf:NAME` is any image set of the hub. Options: `SourceOptions`.
+    """Return the named set; `folder:PATH` is the user's own pictures, `hf:NAME` a set of the hub.
+
+    Options: `SourceOptions`.
 
     Raises:
         DataError: the name, the split or its files are unknown; the message says what is there.
@@ -97,6 +100,9 @@ def _loader(name: str) -> Callable[[SourceOptions], ImageSet]:
     kind, _, rest = name.partition(":")
     if kind == "hf" and rest:
         return lambda options: load_hub(rest, options)
+    if kind == "folder" and rest:
+        return lambda options: load_folder(Path(rest), options)
     if name not in SOURCES:
-        raise DataError(f"no data set is called {name!r}; there are: {', '.join(SOURCES)}, hf:NAME")
+        known = ", ".join((*SOURCES, "folder:PATH", "hf:NAME"))
+        raise DataError(f"no data set is called {name!r}; there are: {known}")
     return SOURCES[name].load
