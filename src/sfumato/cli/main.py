@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sfumato import __version__
+from sfumato.cli.paper import paper
 from sfumato.errors import SfumatoError
 
 app = typer.Typer(
@@ -27,6 +28,9 @@ def root(
     if version:
         typer.echo(__version__)
         raise typer.Exit
+
+
+app.command()(paper)
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from sfumato.features import stored
 from sfumato.features.preprocess import Images, Preprocess
 from sfumato.features.projection import Projection, fit_projection
 from sfumato.features.scaler import Scaler, fit_scaler
+from sfumato.nets.gradients import OrientedGradients
 from sfumato.progress import track
 
 _FIT_BATCH = 64
@@ -35,7 +36,7 @@ class Backbone(nn.Module):
 
     Attributes:
         name: for people; not part of the fingerprint.
-        kind: `raw`, `timm`, `onnx` or `module` (a network of the caller's).
+        kind: `raw`, `gradients`, `timm`, `onnx` or `module` (a network of the caller's).
         architecture: timm's name of the model, the caller's name of a `module`, else empty.
         dim: D, the number of features a picture.
         fingerprint: SHA-256 (hex) over kind, architecture, preprocessing, weights, projection and
@@ -219,6 +220,7 @@ def open_backbone(
 
     `spec` is one of
     - `raw`, pixels as they are, of the size of the public images; or `raw:1x28x28`
+    - `gradients` or `gradients:1x28x28`, oriented gradients: public without any training
     - `timm:NAME`, a timm model with published weights, or those in the safetensors file `weights`
     - `onnx:PATH`, an ONNX file; `preprocess` says what its file cannot (mean, std, size)
     - the path of a saved backbone, complete with its scaler
@@ -232,7 +234,9 @@ def open_backbone(
     """
     kind, _, rest = spec.partition(":")
     if kind == "raw":
-        backbone = _raw(rest, public)
+        backbone = _untrained("raw", rest, public)
+    elif kind == "gradients":
+        backbone = _untrained("gradients", rest, public)
     elif kind == "timm":
         backbone = _timm(rest, weights, preprocess)
     elif kind == "onnx":
@@ -245,26 +249,29 @@ def open_backbone(
         raise ConfigError(f"weights belong to a timm:NAME backbone, not to {spec!r}")
     if public is None and dims is not None:
         raise ConfigError("a projection (dims) is fitted on public images: give public=")
-    if public is None or (kind == "raw" and dims is None):
+    if public is None or (kind in ("raw", "gradients") and dims is None):
         return backbone
     return backbone.fit(public, dims=dims, seed=seed)
 
 
-def _raw(shape: str, public: ImageSet | None) -> Backbone:
+def _untrained(kind: stored.Kind, shape: str, public: ImageSet | None) -> Backbone:
+    """Open a backbone without weights; its values are in [0, 1], so its scaler changes nothing."""
     found = re.fullmatch(r"([13])x(\d{1,4})x(\d{1,4})", shape)
     if found:
         channels, height, width = map(int, found.groups())
     elif not shape and public is not None:
         channels, height, width = public.images.shape[1:]
     else:
-        raise ConfigError(f"expected raw:1x28x28 (channels, height, width), got raw:{shape}")
+        raise ConfigError(f"expected {kind}:1x28x28 (channels, height, width), got {kind}:{shape}")
+    net = nn.Flatten() if kind == "raw" else OrientedGradients()
+    preprocess = Preprocess(size=(height, width), channels=channels if kind == "raw" else 1)
     return Backbone(
-        nn.Flatten(),
-        name=f"raw:{channels}x{height}x{width}",
-        kind="raw",
+        net,
+        name=f"{kind}:{channels}x{height}x{width}",
+        kind=kind,
         architecture="",
-        preprocess=Preprocess(size=(height, width), channels=channels),
-        scaler=Scaler.identity(channels * height * width),
+        preprocess=preprocess,
+        scaler=Scaler.identity(_width(net, preprocess)),
     )
 
 
@@ -298,6 +305,7 @@ def _onnx(path: Path, preprocess: Preprocess | None) -> Backbone:
 def _existing(spec: str) -> Path:
     if not Path(spec).is_file():
         raise ConfigError(
-            f"expected raw, timm:NAME, onnx:PATH or the path of a saved backbone, got {spec!r}"
+            "expected raw, gradients, timm:NAME, onnx:PATH or the path of a saved backbone, "
+            f"got {spec!r}"
         )
     return Path(spec)

@@ -22,8 +22,9 @@ from sfumato.features.preprocess import Preprocess
 from sfumato.features.projection import Projection
 from sfumato.features.scaler import Scaler
 from sfumato.files import pack_tensors, read_tensors, unpack_tensors, write_bytes
+from sfumato.nets.gradients import OrientedGradients
 
-Kind = Literal["raw", "timm", "onnx", "module"]
+Kind = Literal["raw", "gradients", "timm", "onnx", "module"]
 
 _RANKS = {"scaler": {"low": 1, "high": 1}, "projection": {"mean": 1, "components": 2}}
 _VERSION = 1
@@ -110,6 +111,9 @@ def rebuild(parts: Stored, net: nn.Module | None) -> nn.Module:
     if parts.kind == "raw":
         _exactly(tensors, {})
         return nn.Flatten()
+    if parts.kind == "gradients":
+        _exactly(tensors, {})
+        return OrientedGradients()
     if parts.kind == "onnx":
         return _onnx(tensors)
     return _timm(parts.architecture, tensors) if net is None else _loaded(net, tensors)

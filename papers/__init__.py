@@ -1,0 +1,1 @@
+"""Recipes and results of the five papers. Not part of the wheel."""

@@ -1,0 +1,1 @@
+"""Recipes of the paper `docl`: Distributed One-Class Learning."""

@@ -1,0 +1,95 @@
+"""What every recipe shares: its settings, where results go, and how they are signed off.
+
+A paper's `run.py` holds `RECIPES`, a dict of names to functions `(Run, settings) -> results`.
+Settings come from `recipes/<recipe>.toml`, table `[full]` or `[quick]`; results go to
+`results/<recipe>[-quick].json` with the versions, seed, command and data that made them.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from sfumato.data.imageset import ImageSet
+from sfumato.files import write_bytes
+
+Results = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One execution of one recipe."""
+
+    slug: str
+    recipe: str
+    quick: bool
+    seed: int
+    device: str
+    data_dir: Path | None
+    out: Path
+    data: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Stem of this run's result and figure files."""
+        return f"{self.recipe}-quick" if self.quick else self.recipe
+
+    def figure(self, title: str) -> Path:
+        """Return the path of a figure of this run."""
+        folder = self.out / "figures"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{self.name}-{title}.png"
+
+    def uses(self, images: ImageSet) -> ImageSet:
+        """Record an image set's fingerprint in the results, and return it."""
+        self.data[f"{images.name}/{images.split}"] = images.fingerprint()
+        return images
+
+    @property
+    def command(self) -> str:
+        """The command that makes these results again."""
+        quick = " --quick" if self.quick else ""
+        data = " --data-dir DATA" if self.data_dir else ""
+        return f"sfumato paper {self.slug} --recipe {self.recipe}{quick} --seed {self.seed}{data}"
+
+
+Recipe = Callable[[Run, Mapping[str, Any]], Results]
+
+
+def execute(run: Run, recipe: Recipe) -> tuple[Path, Results]:
+    """Run a recipe and write its results, whole or not at all; return where and what."""
+    folder = Path(__file__).parent / run.slug / "recipes"
+    settings = tomllib.loads((folder / f"{run.recipe}.toml").read_text())
+    chosen = settings["quick" if run.quick else "full"]
+    start = time.perf_counter()
+    results = recipe(run, chosen)
+    document = {
+        "paper": run.slug,
+        "recipe": run.recipe,
+        "quick": run.quick,
+        "seed": run.seed,
+        "command": run.command,
+        "settings": chosen,
+        "seconds": round(time.perf_counter() - start, 1),
+        "machine": platform.machine(),
+        "versions": {name: version(name) for name in ("sfumato", "torch", "numpy")}
+        | {"python": platform.python_version()},
+        "data": dict(sorted(run.data.items())),
+        **results,
+    }
+    path = run.out / "results" / f"{run.name}.json"
+    write_bytes(path, (json.dumps(document, indent=1) + "\n").encode())
+    return path, document
+
+
+def summary(results: Results) -> str:
+    """Return the scalar figures of a result as lines of text."""
+    numbers = {k: v for k, v in results.items() if isinstance(v, int | float) and k != "seed"}
+    return "\n".join(f"{name:24} {value:.4g}" for name, value in numbers.items())
