@@ -17,7 +17,10 @@ Labels = Mapping[str, Int64[Tensor, "n"]]
 class Protector(Protocol):
     """Turns images into what leaves their owner. Any object with these two can be audited."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What reports call it, with its settings."""
+        ...
 
     def release(self, images: Float[Tensor, "n c h w"]) -> Tensor:
         """Return the release of images in [0, 1]: `n` rows of any shape and dtype."""
@@ -81,10 +84,14 @@ class Finding:
         return (self.value - self.floor) / span if span else float("nan")
 
 
+@runtime_checkable
 class Attack(Protocol):
     """What an adversary does with releases and their own data."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        ...
 
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Train on `knowledge` alone, apply to `victim.tensor`, score against the hidden truth."""

@@ -261,7 +261,10 @@ def _trees(
     flat = rows.flatten(1)
     components = min(_COMPONENTS, flat.shape[1], len(train))
     projection = PCA(components, svd_solver="full" if components < 2 else "auto", random_state=seed)
-    reduced = projection.fit_transform(flat[train].numpy())
+    with warnings.catch_warnings():
+        # Of a constant release, a perfect protector's, every share of the variance is 0/0.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        reduced = projection.fit_transform(flat[train].numpy())
     models = {}
     for name, values in targets.items():
         known = values[train] != MISSING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -102,8 +103,13 @@ def _discriminant(
 ) -> Embed:
     """Linear discriminant analysis of principal components, with shrunk covariance."""
     x = flat(rows).numpy()
+    if not x.any():  # a constant release: there is no direction to tell people apart by
+        return flat
     projection = PCA(min(_COMPONENTS, x.shape[1], len(x) - 1), random_state=seed)
-    reduced = projection.fit_transform(x)
+    with warnings.catch_warnings():
+        # Of a constant release, a perfect protector's, every share of the variance is 0/0.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        reduced = projection.fit_transform(x)
     model = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto")
     model.fit(reduced, people.numpy())
 

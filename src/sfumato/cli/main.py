@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sfumato import __version__
+from sfumato.cli import audit
 from sfumato.cli.paper import paper
 from sfumato.errors import SfumatoError
 
@@ -31,6 +32,8 @@ def root(
 
 
 app.command()(paper)
+app.command("audit")(audit.audit)
+app.command("report")(audit.report)
 
 
 def main() -> None:

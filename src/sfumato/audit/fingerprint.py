@@ -1,0 +1,82 @@
+"""What a cell of an audit depends on, as one SHA-256: equal content gives an equal name."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def fingerprint(*things: Any) -> str:  # noqa: ANN401 - of whatever a protector is made of
+    """Return one digest of any values, networks and objects, by content.
+
+    Of an object it takes its own `fingerprint` where it has one, else its class, the source of
+    that class where it can be read, and its attributes.
+    """
+    digest = hashlib.sha256()
+    for thing in things:
+        _feed(digest, thing, set())
+    return digest.hexdigest()
+
+
+def _feed(digest: Any, thing: Any, seen: set[int]) -> None:  # noqa: ANN401
+    if thing is None or isinstance(thing, (bool, int, float, complex, str, bytes, Path)):
+        _text(digest, f"{type(thing).__name__}={thing!r}")
+    elif isinstance(thing, (torch.dtype, torch.device)):
+        _text(digest, str(thing))
+    elif isinstance(thing, Tensor):
+        _tensor(digest, thing)
+    elif isinstance(getattr(thing, "fingerprint", None), str):
+        _text(digest, f"{_name(thing)}={thing.fingerprint}")
+    elif id(thing) in seen:
+        _text(digest, "again")
+    else:
+        _compound(digest, thing, seen | {id(thing)})
+
+
+def _compound(digest: Any, thing: Any, seen: set[int]) -> None:  # noqa: ANN401
+    if isinstance(thing, dict):
+        parts = [part for key in sorted(thing, key=repr) for part in (key, thing[key])]
+    elif isinstance(thing, (list, tuple)):
+        parts = list(thing)
+    elif isinstance(thing, (set, frozenset)):
+        parts = sorted(thing, key=repr)
+    elif isinstance(thing, nn.Module):
+        parts = [_source(thing), repr(thing), thing.state_dict()]
+    elif dataclasses.is_dataclass(thing):
+        values = [getattr(thing, field.name) for field in dataclasses.fields(thing)]
+        parts = [_source(thing), *values]
+    else:
+        parts = [_source(thing), getattr(thing, "__dict__", {})]
+    _text(digest, f"{_name(thing)}[{len(parts)}]")
+    for part in parts:
+        _feed(digest, part, seen)
+
+
+def _tensor(digest: Any, tensor: Tensor) -> None:  # noqa: ANN401
+    _text(digest, f"{tensor.dtype}{tuple(tensor.shape)}")
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    digest.update(flat.view(torch.uint8).numpy())
+
+
+def _text(digest: Any, text: str) -> None:  # noqa: ANN401
+    content = text.encode()
+    digest.update(len(content).to_bytes(8, "little") + content)
+
+
+def _name(thing: object) -> str:
+    kind = thing if isinstance(thing, type) or inspect.isroutine(thing) else type(thing)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _source(thing: object) -> str:
+    kind = thing if isinstance(thing, type) or inspect.isroutine(thing) else type(thing)
+    try:
+        return inspect.getsource(kind)
+    except (OSError, TypeError):
+        return _name(thing)

@@ -1,0 +1,91 @@
+"""Protectors by the name that the command line gives them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+
+from sfumato.data.imageset import ImageSet
+from sfumato.errors import ConfigError
+from sfumato.features.backbone import open_backbone
+from sfumato.protect.baselines import Blur, Noise, Pixelate, Unprotected
+from sfumato.protect.encrypted import EncryptedFeatures, Features
+from sfumato.types import Protector
+
+Make = Callable[[str, ImageSet], Protector]
+
+PROTECTORS: dict[str, tuple[str, Make]] = {
+    "none": ("none", lambda rest, _: _nothing(rest)),
+    "noise": ("noise:SIGMA, in [0, 1]", lambda rest, _: Noise(_number("noise", rest))),
+    "blur": ("blur:SIGMA, pixels", lambda rest, _: Blur(_number("blur", rest))),
+    "pixelate": ("pixelate:BLOCK, pixels", lambda rest, _: Pixelate(_whole("pixelate", rest))),
+    "features": (
+        "features:BACKBONE",
+        lambda rest, public: Features(open_backbone(rest, public=_public(rest, public))),
+    ),
+    "shufflebits": (
+        "shufflebits:BACKBONE",
+        lambda rest, public: EncryptedFeatures(
+            open_backbone(rest, public=_public(rest, public)), "shufflebits"
+        ),
+    ),
+    "sealed": (
+        "sealed:BACKBONE",
+        lambda rest, public: EncryptedFeatures(
+            open_backbone(rest, public=_public(rest, public)), "sealed"
+        ),
+    ),
+}
+
+
+def open_protector(spec: str, public: ImageSet) -> Protector:
+    """Return the protector that `spec` names; a backbone's scaler is fitted on `public` images.
+
+    `spec` is one of `PROTECTORS`, or `MODULE:CLASS[:ARGUMENT]` for a class of the user's own
+    whose objects have `name` and `release`; the argument, if any, is handed over as a string.
+
+    Raises:
+        ConfigError: nothing has this name, or it is no protector.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind in PROTECTORS:
+        return PROTECTORS[kind][1](rest, public)
+    if not rest:
+        known = ", ".join(usage for usage, _ in PROTECTORS.values())
+        raise ConfigError(f"--protector {spec!r} is none of: {known}, MODULE:CLASS[:ARGUMENT]")
+    return _own(kind, *rest.split(":", 1))
+
+
+def _own(module: str, name: str, argument: str | None = None) -> Protector:
+    try:
+        made = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"--protector {module}:{name} cannot be imported: {error}") from error
+    protector = made() if argument is None else made(argument)
+    if not isinstance(protector, Protector):
+        raise ConfigError(f"{module}:{name} is no protector: it needs `name` and `release(images)`")
+    return protector
+
+
+def _public(spec: str, public: ImageSet) -> ImageSet | None:
+    # A saved backbone has its public scaler already.
+    return public if spec.partition(":")[0] in {"raw", "timm", "onnx"} else None
+
+
+def _nothing(rest: str) -> Protector:
+    if rest:
+        raise ConfigError(f"--protector none takes no setting, got {rest!r}")
+    return Unprotected()
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ConfigError(f"--protector {name}:X needs a number X, got {text!r}") from error
+
+
+def _whole(name: str, text: str) -> int:
+    if not text.isdecimal():
+        raise ConfigError(f"--protector {name}:X needs a whole number X, got {text!r}")
+    return int(text)

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from sfumato.attack.attributes import AttributeAttack
+from sfumato.attack.decoder import ReconstructionConfig
+from sfumato.attack.learners import LearnerConfig
+from sfumato.attack.reconstruct import ReconstructionAttack
+from sfumato.attack.reidentify import ReidentificationAttack
+from sfumato.audit import Report, audit, read_report
+from sfumato.audit.protectors import open_protector
+from sfumato.data.imageset import ImageSet
+from sfumato.data.splits import split_groups, split_images
+from sfumato.errors import ConfigError, DataError
+from sfumato.protect.baselines import Blur, Noise, Unprotected
+from sfumato.types import Finding, Knowledge, Releases
+
+_QUICK = LearnerConfig(
+    learners=("perceptron", "trees"), epochs=15, restarts=1, batch_size=32, device="cpu"
+)
+
+
+@dataclass(frozen=True)
+class Grey:
+    """A perfect protector: the same release for everyone."""
+
+    name: str = "grey"
+
+    def release(self, images: Tensor) -> Tensor:
+        return torch.full_like(images, 0.5)
+
+
+@dataclass(frozen=True)
+class Broken:
+    name: str = "broken"
+
+    def release(self, images: Tensor) -> Tensor:
+        raise RuntimeError("no such layer")
+
+
+class Counting:
+    """An attack that counts how often it was run."""
+
+    name = "counting"
+    runs = 0
+
+    def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
+        type(self).runs += 1
+        return Finding(
+            attack=self.name,
+            protector=victim.protector,
+            metric="count",
+            value=1.0,
+            floor=0.0,
+            ceiling=1.0,
+            interval=(1.0, 1.0),
+            seeds=(0,),
+        )
+
+
+def _audit(blobs: ImageSet, protectors: list[object], **settings: object) -> Report:
+    adversary, victims = split_images(blobs, [0.6, 0.4], seed=0)
+    arguments = {"private": "mood", "config": _QUICK, **settings}
+    return audit(protectors, victims=victims, adversary=adversary, **arguments)  # type: ignore[arg-type]
+
+
+def _by_name(report: Report) -> dict[tuple[str, str], Finding]:
+    return {(c.protector, c.attack): c.finding for c in report.cells if c.finding is not None}
+
+
+def test_protection_and_utility_are_told_apart(blobs: ImageSet) -> None:
+    report = _audit(blobs, [Unprotected(), Grey()], utility="person")
+    found = _by_name(report)
+    assert found["none", "attributes:mood"].leakage == 1
+    assert found["grey", "attributes:mood"].value == 0.5
+    assert found["grey", "attributes:mood"].leakage == 0
+    assert found["grey", "attributes:mood"].ceiling == found["none", "attributes:mood"].value
+    assert found["grey", "utility:person"].leakage == pytest.approx(0, abs=1e-6)
+    assert found["none", "attributes:mood"].value > 0.75
+
+
+def test_a_failed_cell_is_named_and_the_others_go_on(blobs: ImageSet) -> None:
+    report = _audit(blobs, [Broken(), Grey()])
+    (failed,) = report.failed
+    assert (failed.protector, failed.error) == ("broken", "RuntimeError: no such layer")
+    assert ("grey", "attributes:mood") in _by_name(report)
+
+
+def test_cells_are_kept_by_content(blobs: ImageSet, tmp_path: Path) -> None:
+    Counting.runs = 0
+    attack = Counting()
+
+    def again(protector: object, images: ImageSet = blobs) -> None:
+        _audit(images, [protector], private=(), attacks=[attack], out=tmp_path)
+
+    again(Blur(2.0))
+    assert Counting.runs == 2  # the blur, and none for its ceiling
+    again(Blur(2.0))
+    assert Counting.runs == 2
+    again(Blur(3.0))
+    assert Counting.runs == 3
+    again(Blur(3.0), replace(blobs, images=255 - blobs.images))
+    assert Counting.runs == 5
+    for cell in (tmp_path / "cells").iterdir():
+        cell.write_text('{"key": "of something else"}')
+    again(Blur(2.0))
+    assert Counting.runs == 7
+
+
+def test_a_resumed_audit_says_what_an_uninterrupted_one_does(
+    blobs: ImageSet, tmp_path: Path
+) -> None:
+    whole = _audit(blobs, [Noise(0.3), Blur(1.0)])
+    _audit(blobs, [Noise(0.3)], out=tmp_path)
+    resumed = _audit(blobs, [Noise(0.3), Blur(1.0)], out=tmp_path)
+    assert _by_name(whole) == _by_name(resumed)
+
+
+def test_the_adversary_may_not_have_the_victims_own(blobs: ImageSet) -> None:
+    half, rest = split_images(blobs, [0.5, 0.5], seed=0)
+    with pytest.raises(DataError, match="victims' own"):
+        audit([Grey()], victims=half, adversary=blobs, private="mood", config=_QUICK)
+    bare = replace(blobs, files=())
+    with pytest.raises(DataError, match="victims' own"):
+        audit([Grey()], victims=half, adversary=bare, private="mood", config=_QUICK)
+    with pytest.raises(DataError, match="victims' own"):
+        audit([Grey()], victims=half, adversary=rest, private="mood", identity="person")
+    people, others = split_groups(blobs, "person", [0.4, 0.6], seed=0)
+    report = audit(
+        [Grey()], victims=people, adversary=others, private="mood", identity="person", config=_QUICK
+    )
+    assert report.data["disjoint"] == "no person is on both sides"
+
+
+def test_a_keyed_protector_is_attacked_in_both_ways(blobs: ImageSet) -> None:
+    report = _audit(blobs, [open_protector("sealed:raw", blobs)])
+    found = _by_name(report)
+    assert set(found) == {
+        ("sealed:raw:1x8x8", "attributes:mood"),
+        ("sealed:raw:1x8x8", "attributes:mood (trained on plain)"),
+    }
+    for finding in found.values():
+        assert finding.ceiling > 0.75
+        assert finding.value < 0.68
+
+
+def test_a_perfect_protector_stops_every_attack(blobs: ImageSet) -> None:
+    attacks = [
+        ReidentificationAttack(identity="person", config=_QUICK),
+        ReconstructionAttack(config=ReconstructionConfig(epochs=2, width=4, device="cpu")),
+    ]
+    report = _audit(blobs, [Grey()], attacks=attacks)
+    assert not report.failed
+    for finding in _by_name(report).values():
+        assert finding.leakage < 0.1
+
+
+def test_a_report_is_whole_json_and_one_page(blobs: ImageSet, tmp_path: Path) -> None:
+    report = _audit(blobs, [Grey(), Broken()], utility="person")
+    path = report.write(tmp_path)
+    assert read_report(path) == report
+    json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(name))
+    page = (tmp_path / "report.html").read_text()
+    assert "grey" in page
+    assert "no such layer" in page
+    assert "http" not in page
+    assert "<script" not in page
+
+
+def test_nothing_to_do_is_an_error(blobs: ImageSet) -> None:
+    with pytest.raises(ConfigError, match="protector"):
+        _audit(blobs, [])
+    with pytest.raises(ConfigError, match="private"):
+        _audit(blobs, [Grey()], private=())
+
+
+def test_attribute_attacks_differ_by_their_settings_in_the_cache() -> None:
+    from sfumato.audit.fingerprint import fingerprint
+
+    one, two = (AttributeAttack(attributes=("mood",), seeds=seeds) for seeds in ((0,), (0, 1)))
+    assert fingerprint(one) != fingerprint(two)
+    assert fingerprint(one) == fingerprint(AttributeAttack(attributes=("mood",)))
+    nets = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        nets.append(torch.nn.Linear(3, 3))
+    assert fingerprint(nets[0]) == fingerprint(nets[1]) != fingerprint(nets[2])
