@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sfumato.data import cifar, digits, lfw, mnist
+from sfumato.data import cifar, digits, lfw, market1501, mnist
 from sfumato.data.decode import Box
 from sfumato.data.folder import load_folder
 from sfumato.data.hub import load_hub
@@ -60,6 +60,13 @@ SOURCES = {
         "objects in 100 classes, 32x32", _HUB, cifar.load_cifar100, cifar.cifar100_splits, 60_000
     ),
     "lfw": Source("faces of public people, 160x160", _LOCAL, lfw.load_lfw, lfw.lfw_splits, 13_233),
+    "market1501": Source(
+        "pedestrians in 6 cameras, 128x64",
+        _LOCAL,
+        market1501.load_market1501,
+        market1501.market1501_splits,
+        29_419,
+    ),
 }
 
 
