@@ -22,6 +22,16 @@ from sfumato.types import Finding, Knowledge, Labels, Releases
 
 
 @dataclass(frozen=True, slots=True)
+class Readers:
+    """What an attribute attack has learned: candidates of each seed, and how to feed them."""
+
+    standard: Standard
+    like: torch.dtype | None
+    shape: tuple[int, ...]
+    runs: tuple[list[Candidate], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Attempt:
     """One candidate's guesses at one attribute of the victims."""
 
@@ -80,35 +90,55 @@ class AttributeAttack:
         Raises:
             DataError: an attribute is missing, has one value only, or nobody is labelled.
         """
+        return self.apply(self.learn(knowledge), victim)
+
+    def learn(self, knowledge: Knowledge) -> Readers:
+        """Train on what the adversary has; the same readers may be applied to many releases.
+
+        Raises:
+            DataError: an attribute is missing or has one value only.
+        """
         for name in self.attributes:
             _check(name, knowledge.labels, "the adversary")
-            _check(name, victim.labels, "the victims")
         own, like = training_rows(knowledge, self.source)
-        rows, hidden = read(own, self.view), read(victim.tensor, self.view, like=like)
-        if rows.shape[1:] != hidden.shape[1:]:
+        raw = read(own, self.view)
+        standard = Standard.of(raw)
+        rows = standard(raw)
+        groups = knowledge.labels.get(self.group) if self.group else None
+        targets = {name: knowledge.labels[name] for name in self.attributes}
+        runs = []
+        for seed in self.seeds:
+            held = holdout(len(rows), self.config.validation, groups=groups, seed=seed)
+            runs.append(train_all(rows, targets, held, self.config, seed=seed))
+        return Readers(standard, like, tuple(rows.shape[1:]), tuple(runs))
+
+    def apply(self, readers: Readers, victim: Releases) -> dict[str, Finding]:
+        """Read the victims' attributes and score them; one finding each.
+
+        Raises:
+            DataError: an attribute is missing or has one value only, or the releases have another
+                shape than those that the readers learned on.
+        """
+        for name in self.attributes:
+            _check(name, victim.labels, "the victims")
+        hidden = read(victim.tensor, self.view, like=readers.like)
+        if hidden.shape[1:] != readers.shape:
             raise DataError(
-                f"the adversary trains on rows of shape {tuple(rows.shape[1:])} but intercepts "
+                f"the adversary trained on rows of shape {readers.shape} but intercepts "
                 f"{tuple(hidden.shape[1:])}; train on releases (source='release')"
             )
-        standard = Standard.of(rows)
-        runs = [self._once(standard(rows), standard(hidden), knowledge, s) for s in self.seeds]
+        rows = readers.standard(hidden)
         return {
-            name: self._finding(name, victim, [run[name] for run in runs])
+            name: self._finding(
+                name,
+                victim,
+                [
+                    _attempts(name, candidates, rows, seed)
+                    for candidates, seed in zip(readers.runs, self.seeds, strict=True)
+                ],
+            )
             for name in self.attributes
         }
-
-    def _once(
-        self,
-        rows: Float[Tensor, "n *shape"],
-        hidden: Float[Tensor, "m *shape"],
-        knowledge: Knowledge,
-        seed: int,
-    ) -> dict[str, list[_Attempt]]:
-        groups = knowledge.labels.get(self.group) if self.group else None
-        held = holdout(len(rows), self.config.validation, groups=groups, seed=seed)
-        targets = {name: knowledge.labels[name] for name in self.attributes}
-        candidates = train_all(rows, targets, held, self.config, seed=seed)
-        return {name: _attempts(name, candidates, hidden, seed) for name in self.attributes}
 
     def _finding(
         self,

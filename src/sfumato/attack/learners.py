@@ -29,6 +29,7 @@ _SMALLEST_MAP = 4  # pixels on a side that a conv net can work on
 _COMPONENTS = 64  # of the release, for the trees; more cost time and gain nothing measurable
 
 Targets = Mapping[str, Int64[Tensor, "n"]]
+Predictor = Callable[[Float[Tensor, "n *shape"]], Float[Tensor, "n d"]]
 Predict = Callable[[Float[Tensor, "n *shape"]], dict[str, Tensor]]
 
 
@@ -177,14 +178,14 @@ def _fit_config(config: LearnerConfig, seed: int) -> FitConfig:
     )
 
 
-def train_embedding(
+def train_namer(
     rows: Float[Tensor, "n *shape"],
     people: Int64[Tensor, "n"],
     config: LearnerConfig,
     *,
     seed: int,
-) -> Callable[[Float[Tensor, "n *shape"]], Float[Tensor, "n d"]]:
-    """Train a network to name people and return its layer before the last.
+) -> LinearProbe | Perceptron | ConvClassifier:
+    """Train one network to name people, or the values of any label.
 
     It keeps to the epochs given: the people on whom it could be validated are not among those
     that it names, and a matcher is chosen on them afterwards.
@@ -209,11 +210,17 @@ def train_embedding(
         title="attack: matcher",
     )
 
-    def embed(new: Float[Tensor, "n *shape"]) -> Float[Tensor, "n d"]:
+    return net
+
+
+def embedding(net: LinearProbe | Perceptron | ConvClassifier) -> Predictor:
+    """Return a network's layer before the last as a function of many rows, on the CPU."""
+
+    def embed(rows: Float[Tensor, "n *shape"]) -> Float[Tensor, "n d"]:
         device = next(net.parameters()).device
         net.eval()
         with torch.no_grad():
-            return torch.cat([net.embed(part.to(device)).cpu() for part in new.split(1024)])
+            return torch.cat([net.embed(part.to(device)).cpu() for part in rows.split(1024)])
 
     return embed
 

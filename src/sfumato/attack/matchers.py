@@ -14,7 +14,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Tensor
 from torchmetrics.functional.classification import binary_auroc
 
-from sfumato.attack.learners import LearnerConfig, train_embedding
+from sfumato.attack.learners import LearnerConfig, embedding, train_namer
 from sfumato.attack.views import Standard
 from sfumato.errors import DataError
 
@@ -128,5 +128,5 @@ def _network(
 ) -> Embed:
     """The hidden layer of a network that learned to name the adversary's people."""
     labels = people.unique(return_inverse=True)[1]
-    net = train_embedding(standard(rows), labels, config, seed=seed)
-    return lambda new: net(standard(new))
+    named = embedding(train_namer(standard(rows), labels, config, seed=seed))
+    return lambda new: named(standard(new))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sfumato.attack.decoder import (
@@ -42,6 +42,7 @@ _CEILINGS: Mapping[str, float] = {"cosine_distance": 0.0, "psnr": PERFECT_PSNR, 
 _SHOWN = 12  # pictures on a contact sheet
 
 Images = Float[Tensor, "n c h w"]
+Query = Callable[[Images], Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,31 +83,53 @@ class ReconstructionAttack:
 
         The ceiling is a perfect picture until an audit measures it.
         """
+        return self.apply(self.learn(knowledge), victim, knowledge)
+
+    def learn(self, knowledge: Knowledge) -> Artist:
+        """Train on what the adversary has; the result may be applied to many releases.
+
+        Raises:
+            ConfigError: the metric needs feature vectors and the releases are none.
+        """
         own, like = training_rows(knowledge, self.source)
-        rows, hidden = read(own, self.view), read(victim.tensor, self.view, like=like)
-        standard = Standard.of(rows)
-        judge = _Judge(victim, knowledge, own.ndim == 2, self.identity)
-        metric = self._metric(judge)
-        decoders = [self._best(rows, standard, knowledge, judge, metric, s) for s in self.seeds]
-        drawn = [decoder(standard(hidden)) for decoder in decoders]
+        raw = read(own, self.view)
+        standard = Standard.of(raw)
+        rows = standard(raw)
+        extract = (knowledge.query_plain or knowledge.query) if own.ndim == 2 else None
+        metric = self.metric or ("psnr" if extract is None else "cosine_distance")
+        if metric == "cosine_distance" and extract is None:
+            raise ConfigError("cosine_distance needs releases that are feature vectors")
+        judge = Judge(extract)
+        decoders = [
+            self._best(rows, standard, knowledge.images, judge, metric, seed) for seed in self.seeds
+        ]
+        return Artist(standard, like, rows, decoders, judge, metric)
+
+    def apply(self, artist: Artist, victim: Releases, knowledge: Knowledge) -> Finding:
+        """Draw the victims' pictures and score them."""
+        hidden = artist.standard(read(victim.tensor, self.view, like=artist.like))
+        drawn = [decoder(hidden) for decoder in artist.decoders]
         mean = knowledge.images.mean(0, keepdim=True).expand_as(victim.images).contiguous()
-        nearest = _nearest(standard(hidden), standard(rows), knowledge.images)
+        nearest = _nearest(hidden, artist.rows, knowledge.images)
         if self.sheets is not None:
             shown = [part[:_SHOWN] for part in (victim.images, *drawn, nearest, mean)]
             write_sheet(self.sheets / f"{_file_name(self.name, victim.protector)}.png", shown)
-        scores = [judge(pictures) for pictures in drawn]
-        return self._finding(
-            victim, metric, scores, decoders, {"mean": judge(mean), "nearest": judge(nearest)}
-        )
+        people = None if self.identity is None else victim.labels[self.identity]
+        judged = [
+            artist.judge.among(victim.images, pictures, people)
+            for pictures in (*drawn, nearest, mean)
+        ]
+        *scores, near, floor = judged
+        return self._finding(victim, artist, scores, {"mean": floor, "nearest": near})
 
     def _finding(
         self,
         victim: Releases,
-        metric: Metric,
+        artist: Artist,
         scores: list[dict[str, Tensor]],
-        decoders: list[Decoder],
         floors: Mapping[str, Mapping[str, Tensor]],
     ) -> Finding:
+        metric = artist.metric
         weights = draw_weights(len(victim.images), seeds=len(scores))
         joined = {name: torch.cat([score[name] for score in scores]) for name in scores[0]}
         ends = {name: interval(weighted_mean(v), weights) for name, v in joined.items()}
@@ -121,7 +144,7 @@ class ReconstructionAttack:
             seeds=self.seeds,
             details={
                 "weights": self.config.weights(),
-                "decoders": [decoder.name for decoder in decoders],
+                "decoders": [decoder.name for decoder in artist.decoders],
                 "scores": {
                     name: {"value": float(v.mean()), "interval": list(ends[name])}
                     for name, v in joined.items()
@@ -135,32 +158,25 @@ class ReconstructionAttack:
             },
         )
 
-    def _metric(self, judge: _Judge) -> Metric:
-        if self.metric == "cosine_distance" and judge.extract is None:
-            raise ConfigError("cosine_distance needs releases that are feature vectors")
-        default: Metric = "psnr" if judge.extract is None else "cosine_distance"
-        return self.metric or default
-
     def _best(
         self,
-        raw: Float[Tensor, "n *shape"],
+        rows: Float[Tensor, "n *shape"],
         standard: Standard,
-        knowledge: Knowledge,
-        judge: _Judge,
+        images: Images,
+        judge: Judge,
         metric: Metric,
         seed: int,
     ) -> Decoder:
-        rows = standard(raw)
         train, check = holdout(len(rows), self.config.validation, groups=None, seed=seed)
         check = check[: self.config.most_validated]
         sign = -1 if metric == "cosine_distance" else 1
 
         def validated(pictures: Images) -> float:
-            return sign * float(judge.score(knowledge.images[check], pictures)[metric].mean())
+            return sign * float(judge.score(images[check], pictures)[metric].mean())
 
         decoders = [
             train_decoder(
-                (rows[train], knowledge.images[train]),
+                (rows[train], images[train]),
                 rows[check],
                 validated,
                 self.perceptual,
@@ -169,32 +185,30 @@ class ReconstructionAttack:
             )
             for restart in range(self.config.restarts)
         ]
-        if rows.shape[1:] == knowledge.images.shape[1:]:
+        if rows.shape[1:] == images.shape[1:]:
             copy = Copy(standard)
             decoders.append(Decoder(copy, validated(draw(copy, rows[check])), "copy"))
         return max(decoders, key=lambda decoder: decoder.validated)
 
 
-class _Judge:
-    """Scores guesses at the victims' pictures, picture by picture."""
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Scores guesses at pictures, one by one; `extract` is the black box that made the features."""
 
-    def __init__(
-        self, victim: Releases, knowledge: Knowledge, vectors: bool, identity: str | None
-    ) -> None:
-        self.images = victim.images
-        query: Any = knowledge.query_plain or knowledge.query
-        self.extract = query if vectors else None
-        self.people = None if identity is None else victim.labels[identity]
+    extract: Query | None
 
-    def __call__(self, guesses: Images) -> dict[str, Tensor]:
-        scores = self.score(self.images, guesses)
+    def among(
+        self, images: Images, guesses: Images, people: Int64[Tensor, "n"] | None
+    ) -> dict[str, Tensor]:
+        """Return the scores, and whether each guess is re-identified among all the originals."""
+        scores = self.score(images, guesses)
         if self.extract is None:
             return scores
-        made, true = (self._features(part) for part in (guesses, self.images))
+        made, true = (self._features(part) for part in (guesses, images))
         matches = similarities(made, true)
         scores["rank1_picture"] = (matches.argmax(1) == torch.arange(len(matches))).float()
-        if self.people is not None:
-            scores["rank1_identity"] = self._named(matches, self.people)
+        if people is not None:
+            scores["rank1_identity"] = _named(matches, people)
         return scores
 
     def score(self, images: Images, guesses: Images) -> dict[str, Tensor]:
@@ -206,15 +220,28 @@ class _Judge:
         return scores
 
     def _features(self, images: Images) -> Float[Tensor, "n d"]:
-        assert self.extract is not None  # noqa: S101 - asked before
+        assert self.extract is not None  # noqa: S101 - callers asked
         # A stored picture has 8 bits; a score must not rest on what lies between them.
         return ask(self.extract, (images * 255).round() / 255).float()
 
-    def _named(self, matches: Float[Tensor, "n n"], people: Tensor) -> Float[Tensor, "n"]:
-        """Name the person by the originals of the others' pictures, never by the picture's own."""
-        others = matches.clone().fill_diagonal_(-torch.inf)
-        hits = rank(others, people, people) == 1
-        return (hits & (people != MISSING)).float()
+
+@dataclass(frozen=True, slots=True)
+class Artist:
+    """What a reconstruction attack has learned: the best decoder of each seed, and its manners."""
+
+    standard: Standard
+    like: torch.dtype | None
+    rows: Float[Tensor, "n *shape"]
+    decoders: list[Decoder]
+    judge: Judge
+    metric: Metric
+
+
+def _named(matches: Float[Tensor, "n n"], people: Int64[Tensor, "n"]) -> Float[Tensor, "n"]:
+    """Name the person by the originals of their other pictures, never by the picture's own."""
+    others = matches.clone().fill_diagonal_(-torch.inf)
+    hits = rank(others, people, people) == 1
+    return (hits & (people != MISSING)).float()
 
 
 def _file_name(*parts: str) -> str:

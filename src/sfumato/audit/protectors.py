@@ -69,7 +69,7 @@ def _own(module: str, name: str, argument: str | None = None) -> Protector:
 
 def _public(spec: str, public: ImageSet) -> ImageSet | None:
     # A saved backbone has its public scaler already.
-    return public if spec.partition(":")[0] in {"raw", "timm", "onnx"} else None
+    return public if spec.partition(":")[0] in {"raw", "gradients", "timm", "onnx"} else None
 
 
 def _nothing(rest: str) -> Protector:

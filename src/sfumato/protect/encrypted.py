@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int32
@@ -14,7 +14,21 @@ from sfumato.cipher.header import TAG_BYTES
 from sfumato.cipher.keys import EnvelopeKey
 from sfumato.cipher.permutation import draw_key
 from sfumato.cipher.shufflebits import shuffle_bits
-from sfumato.features.backbone import Backbone
+
+
+@runtime_checkable
+class Extractor(Protocol):
+    """Pictures to features; a `features.Backbone` is one."""
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        ...
+
+    def __call__(self, images: Float[Tensor, "n c h w"], /) -> Float[Tensor, "n d"]:
+        """Return float32 features."""
+        ...
+
 
 Images = Float[Tensor, "n c h w"]
 _WIDTH = 32
@@ -25,7 +39,7 @@ _BATCH = 64
 class Features:
     """Releases a backbone's features as they are."""
 
-    backbone: Backbone
+    backbone: Extractor
     name: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -46,7 +60,7 @@ class EncryptedFeatures:
     everyone, and the tag says nothing without the key).
     """
 
-    backbone: Backbone
+    backbone: Extractor
     cipher: Literal["shufflebits", "sealed"]
     name: str = field(init=False)
 
