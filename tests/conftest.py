@@ -9,6 +9,9 @@ import torch
 
 from sfumato.data.imageset import ImageSet
 
+# Test tensors are small: a second thread costs more in waiting than it brings.
+torch.set_num_threads(1)
+
 SHARED = Path(__file__).parents[2] / "shared"
 
 
