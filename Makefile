@@ -17,10 +17,10 @@ demo: $(STAMP)
 	$(BIN)/sfumato demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-all: $(STAMP)
-	$(BIN)/python -m pytest -m 'slow or not slow'
+	$(BIN)/python -m pytest -n auto --dist loadfile -m 'slow or not slow'
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
