@@ -109,6 +109,7 @@ def contest_rule(
     *,
     contested: Pairs,
     alpha: float | PerEnrollment = ALPHA,
+    advantage: float = 1.0,
 ) -> Verdicts:
     """Decide as the filter does by default.
 
@@ -118,12 +119,18 @@ def contest_rule(
     large `mu`. An adversary who trains on a victim's images gets smaller scores than the victim on
     them; screening finds the pair contested, and the victim's claim then stands whatever the score.
 
+    `advantage` in [0, 1] asks an overriding score to be below that part of the claim's score (no
+    score may be negative then). It is the answer to an adversary who evades screening: one network
+    of M units has to serve own and stolen pictures, so it rarely beats the victim's by much. At 0
+    nobody overrides, and what the adversary enrols is of no use at all; owners then pay for every
+    foreign claim on their own pictures.
+
     Time and memory are linear in uploads times enrollments; each contested enrollment of the
     uploader costs one more pass over a column.
     """
     if not scores.shape[1]:
         return _nobody(len(scores))
-    overridden = _best_own(scores, owned, contested) < scores
+    overridden = _best_own(scores, owned, contested) < advantage * scores
     edges = alpha - standardize(scores, mu, sigma)
     standing = edges.masked_fill(owned | overridden, -torch.inf)
     margin, enrollment = standing.max(1)

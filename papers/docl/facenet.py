@@ -1,0 +1,134 @@
+"""The 128-D face network of dlib, read from the weights that face-api publishes, as a torch net.
+
+For the evaluation of three papers only; the library neither knows nor needs it. The file is raw
+little-endian weights in the order of its manifest; a quantised tensor is `uint8 * scale + min`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sfumato.errors import ArtifactError
+
+SIZE = 150
+"""Height and width of the input."""
+DIM = 128
+"""Length of the embedding."""
+BOX = (25, 25, 140, 140)
+"""Left, top, right, bottom of the face inside a 160x160 aligned LFW crop."""
+
+_MEAN = (122.782, 117.001, 104.298)  # RGB, in [0, 255]
+_BLOCKS = (
+    *("conv32_1", "conv32_2", "conv32_3"),
+    *("conv64_down", "conv64_1", "conv64_2", "conv64_3"),
+    *("conv128_down", "conv128_1", "conv128_2"),
+    *("conv256_down", "conv256_1", "conv256_2", "conv256_down_out"),
+)
+_BIN, _MANIFEST = "face_recognition_model.bin", "face_recognition_model-weights_manifest.json"
+
+
+class _Conv(nn.Module):
+    """Convolution, then a scale and a bias a channel; stride 2 goes with valid padding."""
+
+    def __init__(self, weights: Mapping[str, Tensor], name: str, *, stride: int = 1) -> None:
+        super().__init__()
+        kernel = weights[f"{name}/conv/filters"].permute(3, 2, 0, 1)  # from h w in out
+        scale = weights[f"{name}/scale/weights"]
+        bias = weights[f"{name}/conv/bias"] * scale + weights[f"{name}/scale/biases"]
+        # The scale is linear, so it folds into the kernel.
+        self.kernel = nn.Parameter((kernel * scale[:, None, None, None]).contiguous())
+        self.bias = nn.Parameter(bias)
+        self.stride, self.padding = stride, 0 if stride > 1 else kernel.shape[-1] // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.kernel, self.bias, self.stride, self.padding)
+
+
+class _Residual(nn.Module):
+    """Two convolutions and a shortcut; a down block halves the shortcut by average pooling."""
+
+    def __init__(self, weights: Mapping[str, Tensor], name: str) -> None:
+        super().__init__()
+        self.down = "_down" in name
+        self.conv1 = _Conv(weights, f"{name}/conv1", stride=2 if self.down else 1)
+        self.conv2 = _Conv(weights, f"{name}/conv2")
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.conv2(self.conv1(x).relu())
+        if self.down:
+            x = F.avg_pool2d(x, 2)
+            # Valid padding may leave the branch a row and a column shorter than the shortcut, and
+            # the shortcut has fewer channels: both are filled up with zeros, as in dlib.
+            out = F.pad(out, (0, x.shape[3] - out.shape[3], 0, x.shape[2] - out.shape[2]))
+            x = F.pad(x, (0, 0, 0, 0, 0, out.shape[1] - x.shape[1]))
+        return (out + x).relu()
+
+
+class FaceNet(nn.Module):
+    """Face embeddings, differentiable in the image.
+
+    Shapes: `(n, 3, 150, 150)` RGB in [0, 255] to `(n, 128)`; two pictures of one person lie closer
+    than about 0.6.
+    """
+
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None])
+        self.stem = _Conv(weights, "conv32_down", stride=2)
+        self.blocks = nn.Sequential(*(_Residual(weights, name) for name in _BLOCKS))
+        self.matrix = nn.Parameter(weights["fc"])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the embedding of each image."""
+        x = (x - self.mean) / 255
+        x = F.max_pool2d(self.stem(x).relu(), 3, 2)
+        return self.blocks(x).mean((2, 3)) @ self.matrix
+
+
+def load_facenet(folder: Path) -> FaceNet:
+    """Read the network from the folder with the two published files, frozen and for evaluation.
+
+    Raises:
+        ArtifactError: a file is missing, or the weights are not as long as the manifest says.
+    """
+    return FaceNet(_read_weights(folder)).requires_grad_(False).eval()
+
+
+def face_crop(images: Tensor) -> Tensor:
+    """Cut the face from 160x160 aligned crops and resize it for the network.
+
+    Shapes: `(n, 3, 160, 160)` in [0, 255], any dtype, to float `(n, 3, 150, 150)`.
+    """
+    left, top, right, bottom = BOX
+    face = images[..., top:bottom, left:right].float()
+    return F.interpolate(face, (SIZE, SIZE), mode="bilinear", align_corners=False)
+
+
+def _read_weights(folder: Path) -> dict[str, Tensor]:
+    try:
+        content = (folder / _BIN).read_bytes()
+        entries = json.loads((folder / _MANIFEST).read_text())[0]["weights"]
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise ArtifactError(f"expected {_BIN} and its manifest in {folder}: {error}") from error
+    weights, start = {}, 0
+    for entry in entries:
+        quantised = entry.get("quantization")
+        dtype = np.dtype(quantised["dtype"] if quantised else "<f4")
+        end = start + dtype.itemsize * int(np.prod(entry["shape"]))
+        if end > len(content):
+            raise ArtifactError(f"{_BIN} ends inside {entry['name']}: copy it again")
+        values = np.frombuffer(content[start:end], dtype).astype(np.float32)
+        if quantised:
+            values = values * np.float32(quantised["scale"]) + np.float32(quantised["min"])
+        weights[entry["name"]] = torch.from_numpy(values).reshape(entry["shape"])
+        start = end
+    if start != len(content):
+        raise ArtifactError(f"{_BIN} has {len(content) - start} bytes more than its manifest")
+    return weights
