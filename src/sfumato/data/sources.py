@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sfumato.data import cifar, digits, lfw, market1501, mnist
+from sfumato.data import characters, cifar, digits, lfw, market1501, mnist
 from sfumato.data.decode import Box
 from sfumato.data.folder import load_folder
 from sfumato.data.hub import load_hub
@@ -26,7 +26,7 @@ class Source:
     splits: Callable[[Path | None], tuple[str, ...]]
     """The splits that can be loaded without a network, given the data folder."""
     count: int
-    """Images in all splits as published."""
+    """Images in all splits as published, or as many as are drawn unless told."""
 
 
 _HUB = "--data-dir, or the hub"
@@ -35,6 +35,13 @@ _LOCAL = "--data-dir"
 SOURCES = {
     "digits": Source(
         "handwritten digits, 8x8", "embedded", digits.load_digits, digits.digits_splits, 1_797
+    ),
+    "characters": Source(
+        "stylised faces: identity, expression, glasses, hair, skin",
+        "embedded",
+        characters.load_characters,
+        characters.characters_splits,
+        2_000,
     ),
     "mnist": Source(
         "handwritten digits, 28x28", _HUB, mnist.load_mnist, mnist.mnist_splits, 70_000
