@@ -60,7 +60,18 @@ def pack_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> 
     order.
     """
     packed = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    return safetensors.torch.save(packed, {_METADATA_KEY: json.dumps(metadata, sort_keys=True)})
+    return safetensors.torch.save(packed, _packed(metadata))
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str], *, mode: int = 0o644
+) -> None:
+    """Write contiguous CPU tensors of any size to `path` without a copy, whole or not at all."""
+    with replacing(path, mode=mode) as part:
+        try:
+            safetensors.torch.save_file(dict(tensors), part, _packed(metadata))
+        except safetensors.SafetensorError as error:
+            raise InputError(f"cannot write {path}: {error}; nothing was changed") from error
 
 
 def unpack_tensors(
@@ -104,6 +115,28 @@ def read_tensors(
         return unpack_tensors(content, limit_bytes=limit_bytes, error=error)
     except FormatError as cause:
         raise error(f"{path}: {cause}") from cause
+
+
+def map_tensors(
+    path: Path, *, error: type[FormatError] = FormatError
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Map a safetensors file: nothing is read until it is used, and changes stay in memory.
+
+    Raises:
+        FormatError: (or the given `error`) the file is missing or malformed.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            header = {"__metadata__": file.metadata() or {}}
+        return safetensors.torch.load_file(path), _metadata(header, error)
+    except OSError as cause:
+        raise error(f"cannot read {path}: {cause.strerror or cause}") from cause
+    except safetensors.SafetensorError as cause:
+        raise error(f"{path}: expected a whole safetensors file: {cause}") from cause
+
+
+def _packed(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {_METADATA_KEY: json.dumps(metadata, sort_keys=True)}
 
 
 def _header_end(content: bytes) -> int:

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from safetensors.torch import save, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import ArtifactError, ConfigError, DataError, UnavailableError
 from sfumato.features.backbone import Backbone, open_backbone
 from sfumato.features.preprocess import Preprocess
-from sfumato.files import unpack_tensors
+from sfumato.files import pack_tensors, unpack_tensors
 
 GREY8 = Preprocess(size=(8, 8), channels=1)
 
@@ -240,7 +240,7 @@ def test_hostile_files_are_refused(fault: str, tmp_path: Path) -> None:
     content = open_backbone("raw:1x8x8").to_bytes()
     parts = unpack_tensors(content, limit_bytes=1 << 20)
     tensors, header = HOSTILE[fault](parts)
-    changed = save({k: v.clone() for k, v in tensors.items()}, header)
+    changed = pack_tensors({k: v.clone() for k, v in tensors.items()}, header)
     with pytest.raises(ArtifactError):
         Backbone.from_bytes(changed)
     (tmp_path / "x.backbone").write_bytes(changed)

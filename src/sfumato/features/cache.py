@@ -5,15 +5,14 @@ from __future__ import annotations
 from itertools import chain
 from pathlib import Path
 
-import safetensors
 import torch
 from jaxtyping import Float
-from safetensors.torch import load_file
 from torch import Tensor
 
 from sfumato.data.imageset import ImageSet
+from sfumato.errors import FormatError
 from sfumato.features.backbone import Backbone
-from sfumato.files import pack_tensors, write_bytes
+from sfumato.files import map_tensors, write_tensors
 from sfumato.progress import track
 
 
@@ -41,7 +40,7 @@ def extract(
     if kept is not None:
         return kept
     features = _compute(backbone, images, batch_size, device)
-    write_bytes(path, pack_tensors({"features": features}, {}))
+    write_tensors(path, {"features": features}, {})
     return features
 
 
@@ -49,8 +48,8 @@ def _mapped(path: Path, shape: tuple[int, int]) -> Float[Tensor, "n d"] | None:
     if not path.is_file():
         return None
     try:
-        kept = load_file(path).get("features")
-    except safetensors.SafetensorError:
+        kept = map_tensors(path)[0].get("features")
+    except FormatError:
         return None
     if kept is None or kept.shape != shape or kept.dtype != torch.float32:
         return None

@@ -1,0 +1,58 @@
+"""One thread a core, each running whole tiles.
+
+Splitting every operation over the cores would have them wait for each other after each of the
+short ones; torch releases the interpreter's lock while it computes.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+import torch
+
+
+def run_all(tasks: Iterable[Callable[[], None]]) -> None:
+    """Run all tasks on as many threads as torch would use; the first error is raised."""
+    threads = torch.get_num_threads()
+    if threads == 1:
+        for task in tasks:
+            task()
+        return
+    pending = iter(tasks)
+    lock = threading.Lock()
+
+    def work() -> None:
+        # Inference mode belongs to a thread, and without it every operation is recorded.
+        with torch.no_grad():
+            while True:
+                with lock:
+                    task = next(pending, None)
+                if task is None:
+                    return
+                task()
+
+    # The process id, because a forked child has the pool but none of its threads.
+    pool = _pool(threads, os.getpid())
+    for future in [pool.submit(work) for _ in range(threads)]:
+        future.result()
+
+
+@lru_cache(maxsize=1)
+def _pool(threads: int, _process: int) -> ThreadPoolExecutor:
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="sfumato-score")
+    started = threading.Barrier(threads)
+
+    def alone() -> None:
+        torch.set_num_threads(1)
+        torch.get_num_threads()  # fixes the number for this thread, before it is put back below
+        started.wait()
+
+    for future in [pool.submit(alone) for _ in range(threads)]:
+        future.result()
+    # The call above also sets the number that threads of others would start with.
+    torch.set_num_threads(threads)
+    return pool
