@@ -9,6 +9,7 @@ import typer
 
 from sfumato import __version__
 from sfumato.cli import audit
+from sfumato.cli.demo import demo
 from sfumato.cli.paper import paper
 from sfumato.errors import SfumatoError
 
@@ -31,6 +32,7 @@ def root(
         raise typer.Exit
 
 
+app.command()(demo)
 app.command()(paper)
 app.command("audit")(audit.audit)
 app.command("report")(audit.report)

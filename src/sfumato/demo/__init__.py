@@ -1,0 +1,1 @@
+"""The whole system on embedded data, in minutes, with a report of what happened."""
