@@ -1,81 +1,92 @@
 """The one-class autoencoder of the paper `docl`: eqs (2)-(6) and its training.
 
 One user's network is D-M-D. `OneClass` holds any number of them as stacked tensors, so that a
-device trains one and an experiment trains hundreds with the same code and the same result for
-each: users share no parameter, and each draws its own batches.
+device trains one and an experiment trains hundreds with the same code: users share no parameter,
+no image and no random draw.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from sfumato.errors import ConfigError, DataError
 
 Stack = Float[Tensor, "users batch dim"]
+Codes = Float[Tensor, "users batch hidden"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneClassConfig:
-    """Settings of one user's training."""
+    """Settings of one user's training. The defaults of the last three are the paper's."""
 
     hidden: int = 32
     """M, the width of the representation layer."""
     epochs: int = 60
     """Passes over the user's own images."""
+    least_steps: int = 300
+    """Steps to take even where that means more passes: a few images are soon passed over."""
     batch_size: int = 128
-    """Images a step; fewer where a user has fewer."""
+    """Images a step; fewer images than that are repeated within a step."""
     rho: float = 0.95
     """ADADELTA's decay."""
     lr: float = 1.0
     """ADADELTA's step factor: 1 in its paper."""
     noise: float = 0.0
-    """Share of inputs set to zero in training (denoising); 0 as in the paper."""
-    weight_decay: float = 0.0
-    """L2 penalty on the weights; 0 as in the paper."""
+    """Share of inputs hidden in training (the others are scaled up); the target stays whole."""
+    code_noise: float = 0.0
+    """Share of the code hidden in training, likewise."""
+    average: float = 0.0
+    """Decay of a running average of the weights, which is then the result; 0 takes the last."""
 
     def __post_init__(self) -> None:
-        if self.hidden < 1 or self.epochs < 1 or self.batch_size < 1:
-            raise ConfigError("hidden, epochs and batch_size must be at least 1")
-        if not 0 <= self.noise < 1:
-            raise ConfigError(f"noise must lie in [0, 1), got {self.noise}")
+        if min(self.hidden, self.epochs, self.least_steps, self.batch_size) < 1:
+            raise ConfigError("hidden, epochs, least_steps and batch_size must be at least 1")
+        for name in ("noise", "code_noise", "average"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
+
+    def steps(self, count: int) -> int:
+        """Return the number of gradient steps for a user with `count` images."""
+        return max(self.least_steps, -(-self.epochs * count // self.batch_size))
 
 
 class OneClass(nn.Module):
     """A stack of D-M-D autoencoders with ReLU and sigmoid, eqs (2) and (3).
 
     Shapes: `encoder` (users, M, D), `encoder_bias` (users, M), `decoder` (users, D, M),
-    `decoder_bias` (users, D).
+    `decoder_bias` (users, D). User i is initialised from `seed + i` alone.
     """
 
     def __init__(self, users: int, dim: int, hidden: int, *, seed: int) -> None:
         super().__init__()
-        generator = torch.Generator().manual_seed(seed)
         # Glorot's uniform bound, as in the framework that the paper's footnote 2 names.
         bound = (6 / (dim + hidden)) ** 0.5
-
-        def draw(*shape: int) -> nn.Parameter:
-            return nn.Parameter(torch.empty(shape).uniform_(-bound, bound, generator=generator))
-
-        self.encoder = draw(users, hidden, dim)
+        self.encoder = nn.Parameter(torch.empty(users, hidden, dim))
         self.encoder_bias = nn.Parameter(torch.zeros(users, hidden))
-        self.decoder = draw(users, dim, hidden)
+        self.decoder = nn.Parameter(torch.empty(users, dim, hidden))
         self.decoder_bias = nn.Parameter(torch.zeros(users, dim))
+        with torch.no_grad():
+            for i in range(users):
+                generator = torch.Generator().manual_seed(seed + i)
+                self.encoder[i].uniform_(-bound, bound, generator=generator)
+                self.decoder[i].uniform_(-bound, bound, generator=generator)
 
-    def encode(self, x: Stack) -> Float[Tensor, "users batch hidden"]:
+    def encode(self, x: Stack) -> Codes:
         """Eq. (2): h = ReLU(W x + b)."""
         return torch.baddbmm(self.encoder_bias[:, None], x, self.encoder.mT).relu()
 
-    def logits(self, h: Float[Tensor, "users batch hidden"]) -> Stack:
+    def logits(self, h: Codes) -> Stack:
         """The argument of the sigmoid of eq. (3)."""
         return torch.baddbmm(self.decoder_bias[:, None], h, self.decoder.mT)
 
-    def decode(self, h: Float[Tensor, "users batch hidden"]) -> Stack:
+    def decode(self, h: Codes) -> Stack:
         """Eq. (3): x_hat = sigmoid(W' h + b')."""
         return self.logits(h).sigmoid()
 
@@ -87,6 +98,14 @@ class OneClass(nn.Module):
 def cross_entropy(x: Stack, logits: Stack) -> Float[Tensor, "users batch"]:
     """Eq. (4), from the sigmoid's argument so that saturation costs no precision."""
     return F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(-1)
+
+
+def cross_entropy_gradient(x: Stack, logits: Stack) -> Stack:
+    """The derivative of eq. (4) by the sigmoid's argument: x_hat - x.
+
+    It takes no logarithm and stores no intermediate, which halves the time of a training step.
+    """
+    return logits.sigmoid() - x
 
 
 def squared_error(x: Stack, reconstruction: Stack) -> Float[Tensor, "users batch"]:
@@ -103,48 +122,78 @@ def train(
 ) -> OneClass:
     """Train one autoencoder a user on that user's features alone, eq. (5), with ADADELTA.
 
-    `features` are in [0, 1], one tensor a user, of any number of rows. Every user takes the same
-    number of steps (`epochs` passes over the largest set would need), each on own random rows.
+    `features` are in [0, 1], one tensor a user, of any number of rows. User i takes the same
+    initial weights, batches, noise and number of steps as `train([features[i]], seed=seed + i)`:
+    the two results differ by the rounding of stacked matrix products alone.
 
     Raises:
         DataError: a user has no features, or values outside [0, 1].
     """
     _check(features)
-    dim = features[0].shape[1]
-    net = OneClass(len(features), dim, config.hidden, seed=seed).to(device)
-    optimizer = torch.optim.Adadelta(
-        net.parameters(), lr=config.lr, rho=config.rho, weight_decay=config.weight_decay
-    )
-    rows = torch.cat([f.to(device) for f in features])
-    generator = torch.Generator().manual_seed(seed)
-    for index in _batches([len(f) for f in features], config, generator):
-        x = rows[index.to(device)]
-        noisy = (
-            x * (torch.rand(x.shape, generator=generator) >= config.noise).to(x)
-            if config.noise
-            else x
-        )
-        loss = cross_entropy(x, net.logits(net.encode(noisy))).mean(1).sum()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+    net = OneClass(len(features), features[0].shape[1], config.hidden, seed=seed).to(device)
+    optimizer = torch.optim.Adadelta(net.parameters(), lr=config.lr, rho=config.rho)
+    result = copy.deepcopy(net).requires_grad_(False) if config.average else net
+    draws = [_Draws(f.to(device), config, seed + i) for i, f in enumerate(features)]
+    steps = torch.tensor([config.steps(len(f)) for f in features], device=device)
+    for step in range(int(steps.max())):
+        learning = steps > step
+        x, noisy = (torch.stack(part) for part in zip(*(d.images() for d in draws), strict=True))
+        h = net.encode(noisy)
+        logits = net.logits(h * torch.stack([d.kept_code() for d in draws]))
+        # ADADELTA moves nothing where the gradient is zero, so users who are done stand still.
+        scale = learning[:, None, None] / config.batch_size
+        optimizer.zero_grad()
+        logits.backward(cross_entropy_gradient(x, logits.detach()) * scale)
         optimizer.step()
-    return net.requires_grad_(False).eval()
+        if config.average:
+            _average(result, net, learning, min(config.average, (1 + step) / (10 + step)))
+    return result.requires_grad_(False).eval()
 
 
-def _batches(
-    counts: Sequence[int], config: OneClassConfig, generator: torch.Generator
-) -> list[Int64[Tensor, "users batch"]]:
-    """Return the rows of each step: for each user random passes over the own rows, end to end."""
-    batch = min(config.batch_size, max(counts))
-    steps = config.epochs * -(-max(counts) // batch)
-    columns = []
-    start = 0
-    for count in counts:
-        passes = -(-steps * batch // count)
-        order = torch.cat([torch.randperm(count, generator=generator) for _ in range(passes)])
-        columns.append(order[: steps * batch].view(steps, batch) + start)
-        start += count
-    return list(torch.stack(columns, 1))
+class _Draws:
+    """One user's batches and noise, from a generator that no other user touches."""
+
+    def __init__(self, x: Float[Tensor, "n dim"], config: OneClassConfig, seed: int) -> None:
+        self.x, self.config = x, config
+        self.generator = torch.Generator(x.device).manual_seed(seed)
+        self.rows = self._passes()
+
+    def images(self) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]]:
+        """Return the next batch, and the same batch as the encoder sees it."""
+        x = self.x[next(self.rows)]
+        return x, x * self._kept(x.shape, self.config.noise) if self.config.noise else x
+
+    def kept_code(self) -> Float[Tensor, "batch hidden"]:
+        """Return the factors of the next batch's codes."""
+        shape = torch.Size((self.config.batch_size, self.config.hidden))
+        return self._kept(shape, self.config.code_noise)
+
+    def _kept(self, shape: torch.Size, hidden_share: float) -> Tensor:
+        if not hidden_share:
+            return self.x.new_ones(()).expand(shape)
+        kept = torch.empty(shape, dtype=self.x.dtype, device=self.x.device)
+        return kept.bernoulli_(1 - hidden_share, generator=self.generator).div_(1 - hidden_share)
+
+    def _passes(self) -> Iterator[Int64[Tensor, " batch"]]:
+        """Yield the rows of each step: random passes over all rows, end to end."""
+        size, count = self.config.batch_size, len(self.x)
+        order = torch.empty(0, dtype=torch.int64, device=self.x.device)
+        while True:
+            while len(order) < size:
+                again = torch.randperm(count, generator=self.generator, device=self.x.device)
+                order = torch.cat([order, again])
+            yield order[:size]
+            order = order[size:]
+
+
+def _average(
+    result: OneClass, net: OneClass, learning: Bool[Tensor, " users"], decay: float
+) -> None:
+    """Move the running average of those who still learn towards their weights."""
+    weight = (1 - decay) * learning
+    with torch.no_grad():
+        for mean, now in zip(result.parameters(), net.parameters(), strict=True):
+            mean.lerp_(now, weight.view(-1, *(1,) * (now.dim() - 1)).to(now))
 
 
 def _check(features: Sequence[Float[Tensor, "_ dim"]]) -> None:
