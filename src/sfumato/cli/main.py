@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sfumato import __version__
-from sfumato.cli import audit
+from sfumato.cli import audit, features
 from sfumato.cli.demo import demo
 from sfumato.cli.paper import paper
 from sfumato.errors import SfumatoError
@@ -36,6 +36,7 @@ app.command()(demo)
 app.command()(paper)
 app.command("audit")(audit.audit)
 app.command("report")(audit.report)
+app.add_typer(features.app, name="features")
 
 
 def main() -> None:

@@ -1,0 +1,133 @@
+"""The feature service: an image and a public key in, an answer that only its sender can read out.
+
+Features in the clear live in one request's memory. They are not logged, cached or written, and
+neither is the picture.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from fastapi import FastAPI, Header, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from sfumato import __version__
+from sfumato.cipher.header import Suite
+from sfumato.cipher.request import check_public, seal_answer
+from sfumato.data.decode import ImageLimits, decode_image
+from sfumato.errors import ConfigError, InputError, RequestError
+from sfumato.features.backbone import Backbone
+from sfumato.serve.bodies import read_body
+from sfumato.serve.listening import listening, run_app
+from sfumato.serve.problems import install_problems
+
+PATH = "/v1/features"
+PUBLIC_KEY_HEADER = "Sfumato-Public-Key"
+BACKBONE_HEADER = "Sfumato-Backbone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureSettings:
+    """What one feature service runs with."""
+
+    suite: Suite = Suite.AES_256_GCM
+    """Cipher of the answers."""
+    image_limit_bytes: int = 16 << 20
+    """Largest image file that is read."""
+    image_limit_pixels: int = 50_000_000
+    """Most pixels that are decoded, whatever the file's size."""
+    body_seconds: float = 30.0
+    """Time in which a request's body must have arrived."""
+
+    def __post_init__(self) -> None:
+        if self.image_limit_bytes < 1 or self.image_limit_pixels < 1 or self.body_seconds <= 0:
+            raise ConfigError("limits of images and of time must be positive")
+
+
+def create_feature_app(backbone: Backbone, settings: FeatureSettings | None = None) -> FastAPI:
+    """Return the ASGI app that answers `POST /v1/features` with this backbone's features.
+
+    Raises:
+        ConfigError: the backbone's scaler was never fitted.
+    """
+    if backbone.scaler is None:
+        raise ConfigError(
+            f"backbone {backbone.name} has no scaler to [0, 1]; fit it on public images first"
+        )
+    settings = settings or FeatureSettings()
+    app = FastAPI(
+        title="Sfumato features",
+        version=__version__,
+        description="Features of a picture, sealed to the key of whoever asks.",
+    )
+    install_problems(app)
+
+    @app.get("/livez")
+    def livez() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.post(PATH, response_class=Response)
+    async def features(
+        request: Request,
+        sfumato_public_key: Annotated[
+            str | None, Header(description="The request's public key, base64url.")
+        ] = None,
+    ) -> Response:
+        """Answer the features of the picture in the body: float32 (1, D), sealed."""
+        public = _public_key(sfumato_public_key)
+        content = await read_body(
+            request,
+            what="an image",
+            limit_bytes=settings.image_limit_bytes,
+            seconds=settings.body_seconds,
+        )
+        answer = await run_in_threadpool(_answer, backbone, settings, content, public)
+        headers = {BACKBONE_HEADER: backbone.fingerprint, "Cache-Control": "no-store"}
+        return Response(answer, media_type="application/octet-stream", headers=headers)
+
+    return app
+
+
+def serve_features(backbone: Backbone, settings: FeatureSettings, *, host: str, port: int) -> None:
+    """Serve until told to stop by SIGINT or SIGTERM; announce the address on stdout.
+
+    Raises:
+        ConfigError: the host is wrong, or the backbone's scaler was never fitted.
+        ServiceError: the port is in use.
+    """
+    app = create_feature_app(backbone, settings)
+    with listening(host, port) as sock:
+        host, port = sock.getsockname()[:2]
+        print(f"serving {backbone.dim} features on http://{host}:{port}", flush=True)
+        run_app(app, sock)
+
+
+def _public_key(encoded: str | None) -> bytes:
+    """Return the client's key, checked before its picture is looked at."""
+    if encoded is None:
+        raise RequestError(
+            400,
+            f"expected the request's public key in the header {PUBLIC_KEY_HEADER}: "
+            "features are never answered in the clear",
+        )
+    try:
+        public = base64.b64decode(encoded.encode(), altchars=b"-_", validate=True)
+    except (ValueError, binascii.Error) as error:
+        raise InputError(f"expected base64url in the header {PUBLIC_KEY_HEADER}") from error
+    check_public(public)
+    return public
+
+
+def _answer(backbone: Backbone, settings: FeatureSettings, content: bytes, public: bytes) -> bytes:
+    limits = ImageLimits(
+        max_bytes=settings.image_limit_bytes, max_pixels=settings.image_limit_pixels
+    )
+    image = decode_image(content, limits=limits)
+    home = next(backbone.buffers(), next(backbone.parameters(), torch.empty(0))).device
+    with torch.no_grad():
+        features = backbone(image.unsqueeze(0).to(home))
+    return seal_answer(features, public, suite=settings.suite)

@@ -1,0 +1,63 @@
+"""One process that listens: the port is taken first, and logs never hold a body or a header."""
+
+from __future__ import annotations
+
+import copy
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.config import LOGGING_CONFIG
+
+from sfumato.errors import ConfigError, ServiceError
+
+_CONCURRENCY = 32  # requests at once; more are answered 503 so that memory stays bounded
+
+
+def run_app(app: FastAPI, sock: socket.socket, *, concurrency: int = _CONCURRENCY) -> None:
+    """Serve `app` on a listening socket until told to stop by SIGINT or SIGTERM."""
+    config = uvicorn.Config(
+        app,
+        log_config=log_config(),
+        limit_concurrency=concurrency,
+        timeout_graceful_shutdown=10,
+        server_header=False,
+    )
+    uvicorn.Server(config).run(sockets=[sock])
+
+
+@contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Yield a socket that listens, so that a port in use is found before anything is loaded.
+
+    Raises:
+        ConfigError: the host cannot be resolved, or the port is out of range.
+        ServiceError: the port is in use, or not allowed.
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (socket.gaierror, OverflowError) as error:
+        raise ConfigError(f"--host, --port: cannot listen on {host!r}, {port}: {error}") from error
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(address)
+            sock.listen(128)
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ServiceError(
+                f"cannot listen on {host}:{port}: {reason}; "
+                "stop what does, or choose another --port"
+            ) from error
+        yield sock
+
+
+def log_config() -> dict[str, Any]:
+    """Return uvicorn's logging, all of it on stderr, with ours beside it."""
+    config: dict[str, Any] = copy.deepcopy(LOGGING_CONFIG)
+    config["handlers"]["access"]["stream"] = "ext://sys.stderr"
+    config["loggers"]["sfumato"] = {"handlers": ["default"], "level": "INFO", "propagate": False}
+    return config

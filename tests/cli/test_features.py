@@ -1,0 +1,73 @@
+"""`sfumato features` on real digits: extract, seal, open, rotate keys, and every clear error."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+from typer.testing import CliRunner
+
+from sfumato.cli import app
+from sfumato.errors import EnvelopeError, FormatError, KeyRingError, SfumatoError
+
+ENVIRONMENT = {"SFUMATO_PASSPHRASE": "pass phrase"}
+
+
+@pytest.fixture(autouse=True)
+def cheap_scrypt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sfumato.cipher.keyfile.lock_ring.__kwdefaults__", {"log2_n": 4})
+
+
+def features(*arguments: object, passphrase: str = "pass phrase") -> dict[str, Any]:
+    command = ["features", *map(str, arguments), "--json"]
+    result = CliRunner().invoke(app, command, env={"SFUMATO_PASSPHRASE": passphrase})
+    if isinstance(result.exception, SfumatoError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return dict(json.loads(result.stdout.splitlines()[-1]))
+
+
+def test_extract_seal_open_and_rotate(tmp_path: Path) -> None:
+    plain, sealed, opened = (tmp_path / name for name in ("a.features", "a.sealed", "b.features"))
+    ring = tmp_path / "ring.keys"
+    extracted = features("extract", "digits", "--backbone", "raw:1x8x8", "--count", 20, "-o", plain)
+    assert extracted["shape"] == [20, 64]
+    (first,) = features("keys", "create", ring)["keys"]
+    result = features("seal", plain, "-o", sealed, "--keys", ring, "--shufflebits")
+    assert result["key"] == first
+    features("open", sealed, "-o", opened, "--keys", ring)
+    assert load_file(opened)["features"].equal(load_file(plain)["features"])
+
+    states = features("keys", "add", ring)["keys"]
+    second = next(key for key, state in states.items() if state == "opening")
+    assert features("keys", "promote", ring, second)["keys"][second] == "primary"
+    features("open", sealed, "-o", opened, "--keys", ring)
+    assert features("keys", "retire", ring, first)["keys"][first] == "retired"
+    assert features("keys", "list", ring)["keys"] == {first: "retired", second: "primary"}
+    opened.unlink()
+    with pytest.raises(KeyRingError, match="was retired"):
+        features("open", sealed, "-o", opened, "--keys", ring)
+    assert not opened.exists()
+
+
+def test_errors_are_clear_and_leave_nothing(tmp_path: Path) -> None:
+    ring, other = tmp_path / "ring.keys", tmp_path / "other.keys"
+    plain, sealed, out = tmp_path / "a", tmp_path / "b", tmp_path / "c"
+    features("extract", "digits", "--backbone", "raw:1x8x8", "--count", 3, "-o", plain)
+    features("keys", "create", ring)
+    features("keys", "create", other)
+    features("seal", plain, "-o", sealed, "--keys", ring)
+    with pytest.raises(KeyRingError, match="never overwritten"):
+        features("keys", "create", ring)
+    with pytest.raises(KeyRingError, match="wrong passphrase"):
+        features("keys", "list", ring, passphrase="another")
+    with pytest.raises(KeyRingError, match="hexadecimal"):
+        features("keys", "retire", ring, "primary")
+    with pytest.raises(EnvelopeError):
+        features("open", sealed, "-o", out, "--keys", other)
+    with pytest.raises(FormatError, match="features file"):
+        features("seal", sealed, "-o", out, "--keys", ring)
+    assert not out.exists()
