@@ -8,6 +8,8 @@ from dataclasses import replace
 
 from sfumato.types import Finding
 
+_ROUNDING = 1e-6  # figures are float32 sums; 0.1 is not the same number in all of them
+
 
 def with_ceiling(finding: Finding, unprotected: Finding) -> Finding:
     """Return the finding with the ceiling that the same attack measured without protection.
@@ -51,7 +53,7 @@ def at_floor(finding: Finding) -> bool:
     ends = leakage_interval(finding)
     if ends is None:
         return finding.interval[0] <= finding.floor <= finding.interval[1]
-    return ends[0] <= 0
+    return ends[0] <= _ROUNDING
 
 
 def worst(findings: Sequence[Finding]) -> Finding | None:

@@ -1,0 +1,161 @@
+"""The paper's two attacks on features in the clear and encrypted, and the one on the cipher."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+
+from papers.recipe import Run
+from papers.shufflebits.parties import Parties
+from papers.shufflebits.providers import Extractor, perceptual
+from sfumato.attack.attributes import AttributeAttack
+from sfumato.attack.bitstatistics import BitStatistics
+from sfumato.attack.decoder import ReconstructionConfig
+from sfumato.attack.learners import LearnerConfig
+from sfumato.attack.reconstruct import ReconstructionAttack
+from sfumato.audit.metrics import at_floor
+from sfumato.data.imageset import ImageSet
+from sfumato.protect.encrypted import EncryptedFeatures, Features
+from sfumato.types import Finding, Knowledge, Protector, Releases
+
+# The authors' weights of the three losses, and the two simpler ones of Fig. 4.
+WEIGHTINGS = {
+    "pixel": {"pixel": 1.0, "feature": 0.0, "adversarial": 0.0},
+    "feature": {"pixel": 0.0, "feature": 1.0, "adversarial": 0.0},
+    "feature+adversarial": {"pixel": 0.0, "feature": 1.0, "adversarial": 0.06},
+}
+
+
+def attributes(
+    run: Run, parties: Parties, backbones: list[Extractor], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Fig. 3 and section III-D: each attribute's balanced accuracy, clear and encrypted.
+
+    One attacker a backbone is trained on the adversary's plain features, then applied to the
+    victims' features in the clear, under ShuffleBits, and sealed. `popcounts` is one that we add:
+    it reads the number of set bits of each word, which no key of ShuffleBits changes.
+    """
+    attack = AttributeAttack(
+        attributes=parties.attributes,
+        seeds=tuple(range(run.seed, run.seed + settings["seeds"])),
+        config=LearnerConfig(
+            epochs=settings["epochs"], restarts=settings["restarts"], device=run.device
+        ),
+        source="plain",
+        group=parties.identity,
+    )
+    results = {}
+    for backbone in backbones:
+        releases = _releases(backbone)
+        knowledge = _knowledge(parties, releases["shufflebits"])
+        readers = attack.learn(knowledge)
+        found = {
+            how: attack.apply(readers, _victim(parties.victims, protector))
+            for how, protector in releases.items()
+        }
+        counting = replace(attack, view="popcounts", name="popcounts")
+        counter = counting.learn(knowledge)
+        for how in ("shufflebits", "sealed"):
+            found[f"{how}, popcounts"] = counting.apply(
+                counter, _victim(parties.victims, releases[how])
+            )
+        results[backbone.name] = {
+            name: {how: document(findings[name]) for how, findings in found.items()}
+            for name in parties.attributes
+        }
+    return results
+
+
+def reconstruction(
+    run: Run, parties: Parties, backbone: Extractor, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Fig. 4 and section III-D: three weightings, and the same decoders on ciphertext."""
+    victims = parties.victims.subset(range(min(settings["drawn"], len(parties.victims))))
+    maps = perceptual(run, parties, settings)
+    releases = _releases(backbone)
+    results: dict[str, Any] = {"backbone": backbone.name}
+    for name, weights in WEIGHTINGS.items():
+        attack = ReconstructionAttack(
+            seeds=tuple(range(run.seed, run.seed + settings["decoder_seeds"])),
+            config=ReconstructionConfig(
+                epochs=settings["decoder_epochs"],
+                width=settings["width"],
+                most_validated=settings["validated"],
+                device=run.device,
+                **weights,
+            ),
+            perceptual=maps,
+            source="plain",
+            sheets=run.out / "figures",
+            identity=parties.identity or parties.taught,
+            name=f"{run.name}-{name}",
+        )
+        knowledge = _knowledge(parties, releases["shufflebits"])
+        artist = attack.learn(knowledge)
+        results[name] = {
+            how: document(attack.apply(artist, _victim(victims, protector), knowledge))
+            for how, protector in releases.items()
+        }
+    clear = {name: results[name]["clear"]["value"] for name in WEIGHTINGS}
+    results["ordering"] = sorted(clear, key=lambda name: clear[name])
+    return results
+
+
+def cryptanalysis(
+    parties: Parties, backbones: list[Extractor], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Beyond the paper: recover features from ciphertext, one fresh key a picture."""
+    victims = parties.victims.subset(range(min(settings["broken"], len(parties.victims))))
+    results = {}
+    for backbone in backbones:
+        releases = _releases(backbone)
+        found = {}
+        for how in ("shufflebits", "sealed"):
+            knowledge = _knowledge(parties, releases[how])
+            victim = _victim(victims, releases[how])
+            for known in settings["known_values"]:
+                attack = BitStatistics(known_values=known)
+                found[f"{how}, {known} values known"] = document(attack.run(victim, knowledge))
+        results[backbone.name] = found
+    return results
+
+
+def document(finding: Finding) -> dict[str, Any]:
+    """Return a finding as JSON values, with whether it is at its floor."""
+    return asdict(finding) | {"leakage": finding.leakage, "at_floor": at_floor(finding)}
+
+
+def _releases(backbone: Extractor) -> dict[str, Protector]:
+    return {
+        "clear": Features(backbone),
+        "shufflebits": EncryptedFeatures(backbone, "shufflebits"),
+        "sealed": EncryptedFeatures(backbone, "sealed"),
+    }
+
+
+def _knowledge(parties: Parties, protector: Protector) -> Knowledge:
+    assert isinstance(protector, EncryptedFeatures)
+    return Knowledge(
+        images=parties.adversary.floats(),
+        labels=parties.adversary.labels,
+        query=protector.release,
+        query_plain=protector.plain,
+        classes=parties.adversary.classes,
+    )
+
+
+def _victim(victims: ImageSet, protector: Protector) -> Releases:
+    """Return the victims' releases, each picture a request of its own and so with its own key."""
+    images = victims.floats()
+    whole = isinstance(protector, Features)
+    parts = images.split(len(images) if whole else 1)
+    return Releases(
+        protector=protector.name,
+        tensor=torch.cat([protector.release(part) for part in parts]),
+        images=images,
+        labels=victims.labels,
+        classes=victims.classes,
+    )
