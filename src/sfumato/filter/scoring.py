@@ -79,6 +79,11 @@ def _codes(
 ) -> Float[Tensor, "t b m"]:
     """Eq. (2) for all enrollments of a tile, as one matrix product."""
     t, m, d = encoder.shape
+    if len(x) == 1:
+        # One feature makes it matrices times a vector, limited by memory. As a batch of small ones
+        # they read it two to three times as fast as the library's product of all rows at once.
+        hidden = torch.bmm(encoder, x.T.expand(t, d, 1)).view(t, 1, m)
+        return hidden.add_(bias[:, None]).relu_()
     codes = torch.addmm(bias.view(-1), x, encoder.view(t * m, d).T).relu_()
     return codes.view(len(x), t, m).transpose(0, 1).contiguous()
 
