@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sfumato import __version__
-from sfumato.cli import audit, features
+from sfumato.cli import audit, data, features
 from sfumato.cli.demo import demo
 from sfumato.cli.paper import paper
 from sfumato.errors import SfumatoError
@@ -34,6 +34,7 @@ def root(
 
 app.command()(demo)
 app.command()(paper)
+app.add_typer(data.app, name="data")
 app.command("audit")(audit.audit)
 app.command("report")(audit.report)
 app.add_typer(features.app, name="features")

@@ -63,6 +63,24 @@ def captions_of(images: ImageSet, attributes: Sequence[str]) -> list[str]:
     ]
 
 
+def choose(images: ImageSet, count: int, *, by: str | None, seed: int) -> ImageSet:
+    """Draw up to `count` images; with `by`, equally many of each value, in the values' order.
+
+    Where there are more values than `count`, each of the first `count` is shown once.
+
+    Raises:
+        DataError: there is no such label.
+    """
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    if by is None:
+        return images.subset(order[:count].sort().values)
+    values = images.label(by)[order]
+    present = values.unique()
+    present = present[present != MISSING][:count]
+    each = count // max(1, len(present))
+    return images.subset(torch.cat([order[values == v][:each] for v in present]))
+
+
 def _short(text: str, width: int) -> str:
     most = max(1, int(width / _LETTER))
     return text if len(text) <= most else text[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
