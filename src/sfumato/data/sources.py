@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sfumato.data import characters, cifar, digits, lfw, market1501, mnist
+from sfumato.data import characters, cifar, digits, lfw, market1501, mnist, pendigits, yale
 from sfumato.data.decode import Box
 from sfumato.data.folder import load_folder
 from sfumato.data.hub import load_hub
@@ -67,6 +67,16 @@ SOURCES = {
         "objects in 100 classes, 32x32", _HUB, cifar.load_cifar100, cifar.cifar100_splits, 60_000
     ),
     "lfw": Source("faces of public people, 160x160", _LOCAL, lfw.load_lfw, lfw.lfw_splits, 13_233),
+    "pendigits": Source(
+        "pen recordings with their writers, drawn at 20x20",
+        _LOCAL,
+        pendigits.load_pendigits,
+        pendigits.pendigits_splits,
+        10_992,
+    ),
+    "yale": Source(
+        "15 people in 11 conditions, 320x243", _LOCAL, yale.load_yale, yale.yale_splits, 164
+    ),
     "market1501": Source(
         "pedestrians in 6 cameras, 128x64",
         _LOCAL,
