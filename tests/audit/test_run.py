@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -191,3 +192,12 @@ def test_attribute_attacks_differ_by_their_settings_in_the_cache() -> None:
         torch.manual_seed(seed)
         nets.append(torch.nn.Linear(3, 3))
     assert fingerprint(nets[0]) == fingerprint(nets[1]) != fingerprint(nets[2])
+    maps = [ReconstructionAttack(perceptual=_through(net)) for net in nets]
+    assert fingerprint(maps[0]) == fingerprint(maps[1]) != fingerprint(maps[2])
+    assert fingerprint(ReconstructionAttack()) == fingerprint(
+        ReconstructionAttack(sheets=Path("elsewhere"))
+    )
+
+
+def _through(net: torch.nn.Module) -> Callable[[Tensor], Tensor]:
+    return lambda images: net(images)

@@ -69,7 +69,7 @@ class ReconstructionAttack:
     """Label by whose values reconstructed pictures are also re-identified."""
     view: View = "numbers"
     source: Source = "release"
-    sheets: Path | None = None
+    sheets: Path | None = field(default=None, compare=False)
     """Folder for one PNG a protector: originals above reconstructions (a row a seed), nearest
     training pictures and the mean."""
     name: str = "reconstruct"

@@ -16,7 +16,7 @@ def fingerprint(*things: Any) -> str:  # noqa: ANN401 - of whatever a protector 
     """Return one digest of any values, networks and objects, by content.
 
     Of an object it takes its own `fingerprint` where it has one, else its class, the source of
-    that class where it can be read, and its attributes.
+    that class where it can be read, and its attributes; of a function also what it closes over.
     """
     digest = hashlib.sha256()
     for thing in things:
@@ -48,9 +48,15 @@ def _compound(digest: Any, thing: Any, seen: set[int]) -> None:  # noqa: ANN401
         parts = sorted(thing, key=repr)
     elif isinstance(thing, nn.Module):
         parts = [_source(thing), repr(thing), thing.state_dict()]
+    elif inspect.ismethod(thing):
+        parts = [thing.__self__, thing.__func__]
+    elif inspect.isfunction(thing):
+        cells = [cell.cell_contents for cell in thing.__closure__ or ()]
+        parts = [_source(thing), thing.__defaults__, thing.__kwdefaults__, cells]
     elif dataclasses.is_dataclass(thing):
-        values = [getattr(thing, field.name) for field in dataclasses.fields(thing)]
-        parts = [_source(thing), *values]
+        # Fields that do not count in a comparison (where pictures go) do not count here either.
+        fields = [field for field in dataclasses.fields(thing) if field.compare]
+        parts = [_source(thing), *(getattr(thing, field.name) for field in fields)]
     else:
         parts = [_source(thing), getattr(thing, "__dict__", {})]
     _text(digest, f"{_name(thing)}[{len(parts)}]")

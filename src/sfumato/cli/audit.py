@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from sfumato.cli.options import AsJson, DataDir, Device, finish
+from sfumato.cli.options import AsJson, DataDir, Device, Seed, finish
 from sfumato.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def audit(
     ),
     size: Annotated[int | None, typer.Option(help="Height and width to resize to.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Attackers trained from scratch.")] = 3,
+    seed: Seed = 0,
     quick: Annotated[bool, typer.Option(help="Weaker attackers: a look, not evidence.")] = False,
     data_dir: DataDir = None,
     device: Device = "auto",
@@ -64,8 +65,9 @@ def audit(
     from sfumato.audit.run import audit as run
     from sfumato.data.sources import load
 
-    images = load(data, split=split, data_dir=data_dir, size=size, count=count)
-    victims, adversary = _sides(images, identity)
+    images = load(data, split=split, data_dir=data_dir, size=size, count=count, seed=seed)
+    victims, adversary = _sides(images, identity, seed)
+    runs = tuple(range(seed, seed + seeds))
     config = LearnerConfig(device=device)
     if quick:
         config = replace(config, epochs=_QUICK_EPOCHS, restarts=1)
@@ -76,8 +78,8 @@ def audit(
         private=private or (),
         utility=utility or (),
         identity=identity,
-        attacks=_attacks(attack or [], identity, seeds, config, out),
-        seeds=range(seeds),
+        attacks=_attacks(attack or [], identity, runs, config, out),
+        seeds=runs,
         config=config,
         out=out,
     )
@@ -106,20 +108,20 @@ def report(
     )
 
 
-def _sides(images: ImageSet, identity: str | None) -> tuple[ImageSet, ImageSet]:
+def _sides(images: ImageSet, identity: str | None, seed: int) -> tuple[ImageSet, ImageSet]:
     """Split into victims and adversary: by people where they are named, else by image."""
     from sfumato.data.splits import split_groups, split_images
 
     shares = [1 - _ADVERSARY_SHARE, _ADVERSARY_SHARE]
     if identity is None:
-        victims, adversary = split_images(images, shares, seed=0)
+        victims, adversary = split_images(images, shares, seed=seed)
     else:
-        victims, adversary = split_groups(images, identity, shares, seed=0)
+        victims, adversary = split_groups(images, identity, shares, seed=seed)
     return victims, adversary
 
 
 def _attacks(
-    names: list[str], identity: str | None, seeds: int, config: LearnerConfig, out: Path
+    names: list[str], identity: str | None, runs: tuple[int, ...], config: LearnerConfig, out: Path
 ) -> list[Attack]:
     from sfumato.attack.decoder import ReconstructionConfig
     from sfumato.attack.reconstruct import ReconstructionAttack
@@ -127,16 +129,15 @@ def _attacks(
     from sfumato.attack.verify import VerificationAttack
 
     chosen: list[Attack] = []
-    run = tuple(range(seeds))
     for name in names:
         kind, _, label = name.partition(":")
         if kind == "reconstruct":
             decoder = ReconstructionConfig(epochs=config.epochs, device=config.device)
-            chosen.append(ReconstructionAttack(seeds=run, config=decoder, sheets=out / "pictures"))
+            chosen.append(ReconstructionAttack(seeds=runs, config=decoder, sheets=out / "pictures"))
         elif kind == "verify" and identity is not None:
-            chosen.append(VerificationAttack(identity=identity, seeds=run, config=config))
+            chosen.append(VerificationAttack(identity=identity, seeds=runs, config=config))
         elif kind == "reidentify" and label and identity is None:
-            chosen.append(ReidentificationAttack(identity=label, seeds=run, config=config))
+            chosen.append(ReidentificationAttack(identity=label, seeds=runs, config=config))
         else:
             raise ConfigError(
                 f"--attack {name!r} is none of: reconstruct; verify (needs --identity LABEL); "
