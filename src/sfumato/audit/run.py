@@ -60,52 +60,52 @@ def audit(
         ConfigError: there is nothing to do.
     """
     how = check_disjoint(victims, adversary, identity)
-    private = [private] if isinstance(private, str) else list(private)
-    utility = [utility] if isinstance(utility, str) else list(utility)
-    settings = config or LearnerConfig()
-    reading = [_reading("attributes", name, seeds, settings, identity) for name in private]
-    useful = [_reading("utility", name, seeds, settings, identity) for name in utility]
-    trials: list[tuple[Role, Attack]] = [("privacy", a) for a in (*reading, *attacks)]
-    trials += [("utility", a) for a in useful]
+    private, utility = _names(private), _names(utility)
+    reading = _Reading(tuple(seeds), config or LearnerConfig(), identity)
+    trials: list[tuple[Role, Attack]] = [("privacy", reading("attributes", n)) for n in private]
+    trials += [("privacy", attack) for attack in attacks]
+    trials += [("utility", reading("utility", name)) for name in utility]
     if not protectors or not trials:
         raise ConfigError("an audit needs a protector, and a private label or an attack")
     desk = _Desk(victims, adversary, out)
-    work = [(protector, role, attack) for protector in protectors for role, attack in trials]
-    cells = [
-        cell
-        for protector, role, attack in track(work, "audit")
-        for cell in desk.cells(protector, role, attack)
-    ]
+    work = [(protector, *trial) for protector in protectors for trial in trials]
+    cells = [cell for job in track(work, "audit") for cell in desk.cells(*job)]
+    settings = {
+        "private": private,
+        "utility": utility,
+        "identity": identity,
+        "seeds": list(seeds),
+        "protectors": [protector.name for protector in protectors],
+    }
     return Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         sfumato=__version__,
-        data={
-            "victims": desk.described(victims),
-            "adversary": desk.described(adversary),
-            "disjoint": how,
-        },
-        settings={
-            "private": private,
-            "utility": utility,
-            "identity": identity,
-            "seeds": list(seeds),
-            "protectors": [protector.name for protector in protectors],
-        },
+        data=desk.described() | {"disjoint": how},
+        settings=settings,
         cells=tuple(cells),
     )
 
 
-def _reading(
-    kind: str, label: str, seeds: Sequence[int], config: LearnerConfig, identity: str | None
-) -> AttributeAttack:
-    group = None if identity == label else identity
-    return AttributeAttack(
-        attributes=(label,),
-        seeds=tuple(seeds),
-        config=config,
-        group=group,
-        name=f"{kind}:{label}",
-    )
+def _names(given: str | Sequence[str]) -> list[str]:
+    return [given] if isinstance(given, str) else list(given)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How every label of one audit is read, by an adversary or an honest recipient."""
+
+    seeds: tuple[int, ...]
+    config: LearnerConfig
+    identity: str | None
+
+    def __call__(self, kind: str, label: str) -> AttributeAttack:
+        return AttributeAttack(
+            attributes=(label,),
+            seeds=self.seeds,
+            config=self.config,
+            group=None if self.identity == label else self.identity,
+            name=f"{kind}:{label}",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +125,22 @@ class _Desk:
 
     def __init__(self, victims: ImageSet, adversary: ImageSet, out: Path | None) -> None:
         self.victims, self.adversary, self.out = victims, adversary, out
-        self.prints = {id(part): part.fingerprint() for part in (victims, adversary)}
+        self.prints = {
+            "victims": victims.fingerprint(),
+            "adversary": adversary.fingerprint(),
+        }
         self.done: dict[str, Cell] = {}
 
-    def described(self, images: ImageSet) -> dict[str, object]:
+    def described(self) -> dict[str, object]:
+        parts = {"victims": self.victims, "adversary": self.adversary}
         return {
-            "name": images.name,
-            "count": len(images),
-            "shape": list(images.images.shape[1:]),
-            "fingerprint": self.prints[id(images)],
+            role: {
+                "name": images.name,
+                "count": len(images),
+                "shape": list(images.images.shape[1:]),
+                "fingerprint": self.prints[role],
+            }
+            for role, images in parts.items()
         }
 
     def cells(self, protector: Protector, role: Role, attack: Attack) -> list[Cell]:
@@ -159,8 +166,7 @@ class _Desk:
         return found
 
     def _cell(self, protector: Protector, role: Role, attack: Attack) -> Cell:
-        prints = tuple(self.prints[id(part)] for part in (self.victims, self.adversary))
-        key = fingerprint(_CELL_VERSION, __version__, protector, attack, prints)
+        key = fingerprint(_CELL_VERSION, __version__, protector, attack, self.prints)
         blank = Cell(protector=protector.name, attack=attack.name, role=role, key=key)
         kept = self.done.get(key) or self._kept(key)
         if kept is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -70,7 +69,7 @@ def audit(
     runs = tuple(range(seed, seed + seeds))
     config = LearnerConfig(device=device)
     if quick:
-        config = replace(config, epochs=_QUICK_EPOCHS, restarts=1)
+        config = LearnerConfig(device=device, epochs=_QUICK_EPOCHS, restarts=1)
     report = run(
         [open_protector(spec, adversary) for spec in protector],
         victims=victims,
