@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 import torch
-from torch import Tensor
 
-from sfumato.attack.crowd import Crowd, gather, scores
 from sfumato.data.sources import load
+from sfumato.filter.bank import Bank
 from sfumato.filter.enroll import enroll
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.filter.screening import Screening, draw_codes, likeness, pair_rows, screen
 
 CONFIG = OneClassConfig(hidden=12, epochs=100, batch_size=32)
-
-
-class Bank:
-    """The slow, obvious bank."""
-
-    def __init__(self, crowd: Crowd, ids: Sequence[str]) -> None:
-        self.crowd, self.ids, self.mu = crowd, ids, crowd.mu
-
-    def errors(self, x: Tensor, ids: Sequence[str] | None = None) -> Tensor:
-        where = [list(self.ids).index(name) for name in (self.ids if ids is None else ids)]
-        return scores(self.crowd.net, x)[:, where]
-
-    def samples(self, id: str, count: int, seed: int) -> Tensor:  # noqa: A002
-        return self.crowd.samples(count, seed=seed)[list(self.ids).index(id)]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +30,10 @@ def bank() -> Bank:
         enroll(x, CONFIG, backbone="0" * 64, seed=i, calibration="held-out")
         for i, x in enumerate(sets.values())
     ]
-    return Bank(gather(made), tuple(sets))
+    bank = Bank.empty(64, CONFIG.hidden, backbone="0" * 64)
+    for name, enrollment in zip(sets, made, strict=True):
+        bank.add(name, enrollment)
+    return bank
 
 
 def found(screening: Screening) -> set[tuple[str, str]]:
