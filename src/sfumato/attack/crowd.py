@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sfumato.errors import DataError
 from sfumato.filter.enrollment import Enrollment
-from sfumato.filter.oneclass import OneClass, squared_error
+from sfumato.filter.oneclass import OneClass, OneClassConfig, squared_error, train
 from sfumato.filter.screening import draw_codes
 
 _CHUNK_FLOATS = 1 << 26  # of one chunk's reconstructions: 256 MiB
@@ -61,3 +62,38 @@ def scores(net: OneClass, x: Float[Tensor, "b d"]) -> Float[Tensor, "b n"]:
             stack = chunk.expand(users, *chunk.shape)
             parts.append(squared_error(stack, net(stack)).mT)
     return torch.cat(parts)
+
+
+def enroll_all(
+    features: Sequence[Float[Tensor, "_ d"]], config: OneClassConfig, *, folds: int = 4, seed: int
+) -> Crowd:
+    """Enrol many users at once, cross-fitted: what `enroll` does for one, with stacked training.
+
+    Every user takes as many steps as the largest needs, so users with few images train longer than
+    they would alone; mu and sigma come from networks that did not see the image.
+
+    Raises:
+        DataError: a user has fewer images than there are folds.
+    """
+    if min(len(x) for x in features) < folds:
+        raise DataError(f"every user needs at least {folds} images to cross-fit")
+    net = train(features, config, seed=seed)
+    errors: list[list[Tensor]] = [[] for _ in features]
+    split = [x.tensor_split(folds) for x in features]
+    for i in range(folds):
+        rest = [torch.cat([p for j, p in enumerate(parts) if j != i]) for parts in split]
+        other = train(rest, config, seed=seed + i + 1)
+        for user, parts in enumerate(split):
+            errors[user].append(scores(other, parts[i])[:, user])
+    held = [torch.cat(e) for e in errors]
+    codes = [
+        (x @ w.mT + b).relu()
+        for x, w, b in zip(features, net.encoder, net.encoder_bias, strict=True)
+    ]
+    return Crowd(
+        net,
+        torch.stack([e.mean() for e in held]),
+        torch.stack([e.std().clamp(min=1e-12) for e in held]),
+        torch.stack([h.mean(0) for h in codes]),
+        torch.stack([h.mT.cov() for h in codes]),
+    )
