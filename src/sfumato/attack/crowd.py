@@ -69,8 +69,7 @@ def enroll_all(
 ) -> Crowd:
     """Enrol many users at once, cross-fitted: what `enroll` does for one, with stacked training.
 
-    Every user takes as many steps as the largest needs, so users with few images train longer than
-    they would alone; mu and sigma come from networks that did not see the image.
+    mu and sigma come from networks that did not see the image.
 
     Raises:
         DataError: a user has fewer images than there are folds.

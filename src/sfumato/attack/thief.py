@@ -99,9 +99,8 @@ def _evade(
     net = OneClass(len(rows), rows[0].shape[1], training.hidden, seed=seed)
     optimizer = torch.optim.Adadelta(net.parameters(), lr=training.lr, rho=training.rho)
     generator = torch.Generator().manual_seed(seed)
-    longest = max(len(r) for r in rows)
-    batch = min(training.batch_size, longest)
-    for _ in range(training.epochs * -(-longest // batch)):
+    batch = training.batch_size
+    for _ in range(max(training.steps(len(r)) for r in rows)):
         x = torch.stack([r[torch.randint(0, len(r), (batch,), generator=generator)] for r in rows])
         samples = decoy.draw(max(1, batch // 3), generator)
         loss = cross_entropy(x, net.logits(net.encode(x))).mean(1)
