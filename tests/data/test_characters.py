@@ -93,3 +93,12 @@ def test_what_cannot_be_drawn_is_an_error(tmp_path: Path) -> None:
         CharactersConfig(turn=90.0)
     with pytest.raises(DataError, match="no published split"):
         load("characters", split="test")
+
+
+def test_the_name_can_say_how_many_people(tmp_path: Path) -> None:
+    images = load("characters:4", count=8, size=16, cache=tmp_path)
+    assert images.classes["identity"] == ("person-1", "person-2", "person-3", "person-4")
+    with pytest.raises(ConfigError, match="expected 1 to 1,000 identities, got 5,000"):
+        load("characters:5000", cache=tmp_path)
+    with pytest.raises(DataError, match="no data set is called 'characters:many'"):
+        load("characters:many")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import zipfile
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 
 from sfumato.data import MISSING, encode_png, load
 from sfumato.data.lfw import ARCHIVE, TIGHT, lfw_pairs, lfw_splits
-from sfumato.errors import DataError
+from sfumato.errors import DataError, InputError
 
 PEOPLE = ["Ann_Lee_0001.jpg", "Ann_Lee_0002.jpg", "Bo_Ek_0001.jpg", "Cy_Fox_0001.jpg"]
 
@@ -71,6 +72,25 @@ def test_missing_files_and_splits_are_explained(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no published split 'train'"):
         load("lfw", split="train", data_dir=tmp_path)
     assert lfw_splits(tmp_path) == ()
+
+
+def test_a_zip_bomb_is_refused_unpacked(tiny: Path) -> None:
+    with zipfile.ZipFile(tiny / "lfw" / ARCHIVE, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("lfw-deepfunneled/Zed/Zed_0001.jpg", b"\0" * (2**25 + 1))
+    with pytest.raises(DataError, match="at most 33,554,432 bytes, got 33,554,433"):
+        load("lfw", data_dir=tiny, cache=tiny / "cache")
+
+
+def test_a_full_disk_is_one_error_and_leaves_nothing(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full, raising=False)
+    with pytest.raises(InputError, match=r"No space left .*SFUMATO_CACHE"):
+        load("lfw", data_dir=tiny, cache=tiny / "cache")
+    assert not list((tiny / "cache" / "data").iterdir())
 
 
 @pytest.mark.parametrize("text", ["", "10 300\nA 1 2\n", "x y\n", "10 0\nA 1\n"])

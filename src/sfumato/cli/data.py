@@ -38,7 +38,8 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         f"{row['from']:<{wide['from']}}  {_here(cast('list[str]', row['here']))}"
         for row in rows
     ]
-    lines += ["folder:PATH, hf:NAME: your own pictures, any image set of the hub"]
+    lines += ["characters:N draws N identities; folder:PATH is your own pictures;"]
+    lines += ["hf:NAME any image set of the hub"]
     finish({"sets": rows}, "\n".join(lines), as_json=as_json)
 
 
@@ -66,8 +67,15 @@ def show(
     images = load(name, split=cast("Split", split), data_dir=data_dir, size=size, seed=seed)
     chosen = choose(images, count, by=by, seed=seed)
     attributes = [by] if by else sorted(images.labels)[:2]
-    write_bytes(out, contact_sheet(chosen.images, captions_of(chosen, attributes)))
+    columns = _columns(chosen.labels[by].unique().numel(), len(chosen)) if by else 10
+    sheet = contact_sheet(chosen.images, captions_of(chosen, attributes), columns=columns)
+    write_bytes(out, sheet)
     finish(_facts(images, out), _sentence(images, out), as_json=as_json)
+
+
+def _columns(values: int, count: int) -> int:
+    """One row a value where that gives a sheet of reasonable width."""
+    return count // values if 5 <= count // values <= 20 else 10
 
 
 def _here(splits: list[str]) -> str:

@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sfumato.errors import DataError
+from sfumato.errors import DataError, InputError
 from sfumato.files import replacing
 from sfumato.progress import track
 
@@ -62,10 +62,12 @@ def cached_images(
     """
     path = cache_folder(cache) / "data" / f"{name}-{key[:40]}.npy"
     if not _is_whole(path, shape):
-        with replacing(path, mode=0o600) as part:
-            target = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
-            fill(target)
-            target.flush()
+        try:
+            _write(path, shape, fill)
+        except DataError:
+            raise
+        except InputError as error:
+            raise InputError(f"{error} (the cache; $SFUMATO_CACHE moves it)") from error
     return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
 
 
@@ -80,6 +82,19 @@ def decode_all(
                 target[i] = image.numpy()
 
     return fill
+
+
+def _write(
+    path: Path, shape: tuple[int, int, int, int], fill: Callable[[NDArray[np.uint8]], None]
+) -> None:
+    with replacing(path, mode=0o600) as part:
+        target = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
+        if hasattr(os, "posix_fallocate"):
+            # Without its blocks, a mapped file on a disk that fills up kills the process (SIGBUS).
+            with part.open("rb+") as stream:
+                os.posix_fallocate(stream.fileno(), 0, part.stat().st_size)
+        fill(target)
+        target.flush()
 
 
 def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:

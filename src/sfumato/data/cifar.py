@@ -11,7 +11,6 @@ import lzma
 import tarfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -211,27 +210,25 @@ def _names(folder: Path, file: str, count: int) -> tuple[str, ...]:
 
 def _load_jpeg(folder: Path, splits: Sequence[str], options: SourceOptions) -> ImageSet:
     archives = [_archive(folder, split) for split in splits]
-    pictures = [picture for archive in archives for picture in _pictures(archive)]
-    files = [name for name, _ in pictures]
-    kinds = torch.tensor([CLASSES.index(name.split("/")[-2]) for name in files])
+    every = [picture for archive in archives for picture in _pictures(archive)]
+    pictures = [every[i] for i in pick(len(every), options, "cifar10")]
+    files = tuple(name for name, _ in pictures)
     fill = decode_all(
         lambda i: decode_image(pictures[i][1], channels=3, size=_SHAPE[1:]),
         len(files),
         "cifar10: decoding",
     )
-    images = cached_images(
-        "cifar10-jpeg", content_key(archives), (len(files), *_SHAPE), fill, cache=options.cache
-    )
-    whole = ImageSet(
+    key = content_key(archives, options.count, options.count and options.seed)
+    shape = (len(files), *_SHAPE)
+    images = cached_images("cifar10-jpeg", key, shape, fill, cache=options.cache)
+    return ImageSet(
         name="cifar10-jpeg",
-        images=images,
-        labels={"class": kinds},
+        images=conform(images, options),
+        labels={"class": torch.tensor([CLASSES.index(name.split("/")[-2]) for name in files])},
         classes={"class": CLASSES},
-        files=tuple(files),
+        files=files,
         split=options.split,
     )
-    chosen = whole.subset(pick(len(whole), options, "cifar10")) if options.count else whole
-    return replace(chosen, images=conform(chosen.images, options))
 
 
 def _pictures(archive: Path) -> list[tuple[str, bytes]]:

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
+from sfumato.data.archive import read_member
 from sfumato.data.assemble import no_split, pick
 from sfumato.data.cache import cached_images, content_key, decode_all
 from sfumato.data.decode import Box, decode_image
@@ -129,10 +130,9 @@ def _images(
 
     def decode(i: int) -> UInt8[Tensor, "c h w"]:
         try:
-            return decode_image(
-                archive.read(names[i]), channels=channels, size=size, box=options.box
-            )
-        except (ImageError, zipfile.BadZipFile) as error:
+            content = read_member(archive, names[i])
+            return decode_image(content, channels=channels, size=size, box=options.box)
+        except ImageError as error:
             raise DataError(f"{path}: {names[i]}: {error}") from error
 
     chosen = (options.count, options.count and options.seed)

@@ -101,7 +101,7 @@ def load(
 ) -> ImageSet:
     """Return the named set; `folder:PATH` is the user's own pictures, `hf:NAME` a set of the hub.
 
-    Options: `SourceOptions`.
+    `characters:N` draws N identities. Options: `SourceOptions`.
 
     Raises:
         DataError: the name, the split or its files are unknown; the message says what is there.
@@ -124,9 +124,12 @@ def _loader(name: str) -> Callable[[SourceOptions], ImageSet]:
     kind, _, rest = name.partition(":")
     if kind == "hf" and rest:
         return lambda options: load_hub(rest, options)
+    if kind == "characters" and rest.isdecimal():
+        config = characters.CharactersConfig(identities=int(rest))
+        return lambda options: characters.load_characters(options, config)
     if kind == "folder" and rest:
         return lambda options: load_folder(Path(rest), options)
     if name not in SOURCES:
-        known = ", ".join((*SOURCES, "folder:PATH", "hf:NAME"))
+        known = ", ".join((*SOURCES, "characters:N", "folder:PATH", "hf:NAME"))
         raise DataError(f"no data set is called {name!r}; there are: {known}")
     return SOURCES[name].load

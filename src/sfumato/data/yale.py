@@ -9,6 +9,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from sfumato.data.archive import read_member
 from sfumato.data.assemble import no_split, pick
 from sfumato.data.cache import cached_images, content_key, decode_all
 from sfumato.data.decode import decode_image
@@ -49,7 +50,7 @@ def load_yale(options: SourceOptions) -> ImageSet:
         with zipfile.ZipFile(path) as archive:
             every = sorted(name for name in archive.namelist() if _parts(name))
             names = [every[i] for i in pick(len(every), options, "yale")]
-            contents = [archive.read(name) for name in names]
+            contents = [read_member(archive, name) for name in names]
     except (OSError, zipfile.BadZipFile) as error:
         raise DataError(f"cannot read {path}: {error}; expected the Yale faces as a ZIP") from error
     if not names:

@@ -1,0 +1,99 @@
+"""Sets of the hub, without a network: saved folders, local image folders, and clear refusals."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import datasets
+import pytest
+import torch
+from PIL import Image
+
+from sfumato.data import MISSING, encode_png, load
+from sfumato.data.hub import load_hub
+from sfumato.data.options import SourceOptions
+from sfumato.errors import DataError, UnavailableError
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "hf-cache")
+
+
+def png(grey: int, size: int = 6) -> bytes:
+    return encode_png(torch.full((1, size, size), grey, dtype=torch.uint8))
+
+
+def table(contents: list[bytes], moods: list[int | None]) -> datasets.Dataset:
+    return datasets.Dataset.from_dict(
+        {
+            "image": [{"bytes": content, "path": None} for content in contents],
+            "mood": moods,
+            "note": ["text"] * len(contents),
+        },
+        features=datasets.Features(
+            image=datasets.Image(),
+            mood=datasets.ClassLabel(names=["glad", "sad"]),
+            note=datasets.Value("string"),
+        ),
+    )
+
+
+def test_a_saved_set_gives_pictures_and_class_columns(tmp_path: Path) -> None:
+    parts = {"train": table([png(1), png(2)], [0, 1]), "test": table([png(3)], [None])}
+    datasets.DatasetDict(parts).save_to_disk(tmp_path / "saved")
+    images = load(f"hf:{tmp_path / 'saved'}")
+    assert images.images[:, 0, 0, 0].tolist() == [1, 2, 3]
+    assert images.classes == {"mood": ("glad", "sad")}
+    assert images.label("mood").tolist() == [0, 1, MISSING]
+    test = load(f"hf:{tmp_path / 'saved'}", split="test", size=4, channels=3)
+    assert test.images.shape == (1, 3, 4, 4)
+    renamed = load_hub(
+        str(tmp_path / "saved"), SourceOptions(), name="x", labels={"mood": ("state", None)}
+    )
+    assert (renamed.name, set(renamed.labels)) == ("x", {"state"})
+
+
+def test_a_local_image_folder_is_a_set_too(tmp_path: Path) -> None:
+    for kind, grey in (("cat", 10), ("dog", 20)):
+        (tmp_path / "pets" / kind).mkdir(parents=True)
+        (tmp_path / "pets" / kind / "a.png").write_bytes(png(grey))
+    images = load(f"hf:{tmp_path / 'pets'}")
+    assert images.classes == {"label": ("cat", "dog")}
+    assert sorted(images.images[:, 0, 0, 0].tolist()) == [10, 20]
+
+
+def test_pictures_pass_the_decoders_limits(tmp_path: Path) -> None:
+    frames = BytesIO()
+    still = Image.new("L", (6, 6))
+    still.save(frames, "GIF", save_all=True, append_images=[Image.new("L", (6, 6), 200)])
+    table([png(1), frames.getvalue()], [0, 1]).save_to_disk(tmp_path / "saved")
+    with pytest.raises(DataError, match="image 1: expected a still picture"):
+        load(f"hf:{tmp_path / 'saved'}")
+
+
+def test_what_does_not_fit_is_explained(tmp_path: Path) -> None:
+    table([png(1), png(2, size=9)], [0, 1]).save_to_disk(tmp_path / "mixed")
+    with pytest.raises(DataError, match=r"differ in size \(6x6, 9x9"):
+        load(f"hf:{tmp_path / 'mixed'}")
+    with pytest.raises(DataError, match="has no splits; load all of it"):
+        load(f"hf:{tmp_path / 'mixed'}", split="test")
+    table([png(1)], [0]).remove_columns("image").save_to_disk(tmp_path / "blind")
+    with pytest.raises(DataError, match="expected one image column, got none of mood, note"):
+        load(f"hf:{tmp_path / 'blind'}")
+    parts = datasets.DatasetDict({"train": table([png(1)], [0])})
+    parts.save_to_disk(tmp_path / "parts")
+    with pytest.raises(DataError, match="has no split 'test'; it has: train"):
+        load(f"hf:{tmp_path / 'parts'}", split="test")
+    with pytest.raises(DataError, match="has no class column 'kind'"):
+        load_hub(str(tmp_path / "mixed"), SourceOptions(), labels={"kind": ("kind", None)})
+
+
+@pytest.mark.parametrize("name", ["hf:nobody/nothing", "mnist", "cifar100"])
+def test_without_a_network_the_way_out_is_named(name: str) -> None:
+    with pytest.raises(UnavailableError, match=r"connect to the network, or give a data folder"):
+        load(name)
