@@ -7,9 +7,9 @@ import json
 
 import torch
 
-from benchmarks import bank
+from benchmarks import bank, cipher
 
-BENCHMARKS = {"bank": bank.run}
+BENCHMARKS = {"bank": bank.run, "cipher": cipher.run}
 
 
 def main() -> None:
