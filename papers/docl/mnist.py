@@ -1,0 +1,88 @@
+"""The paper's MNIST: ten digits enrol, clothes are uploaded too, each digit steals another's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from papers.docl import figures, measure
+from papers.docl.worlds import World, by_class, sizes
+from papers.recipe import Results, Run
+from sfumato.attack.crowd import Crowd, scores
+from sfumato.data.imageset import ImageSet
+from sfumato.data.options import Split
+from sfumato.data.sources import load
+from sfumato.features.backbone import open_backbone
+from sfumato.features.cache import extract
+from sfumato.filter.oneclass import OneClassConfig
+
+
+def mnist(run: Run, settings: Mapping[str, Any]) -> Results:
+    """MNIST against Fashion-MNIST: figures 2 to 5, and which change brought what."""
+    config = OneClassConfig(**settings["training"])
+    world = World(
+        [x[: settings["images"]] for x in _digits(run, settings, "train")],
+        _digits(run, settings, "test"),
+    )
+    clothes = _features(settings, run.uses(_load(run, "fashion-mnist", "test")))
+    paper = world.enrolled(config, calibration="training", seed=run.seed)
+    ours = world.enrolled(config, calibration="held-out", seed=run.seed)
+    errors, truth = measure.errors_of(paper, world.tests)
+    results: Results = {
+        "accuracy": measure.overall(errors, truth),
+        "accuracy_of_held_out_enrollments": measure.overall(*measure.errors_of(ours, world.tests)),
+        "per_class": measure.per_class(errors, truth),
+        "training_images": sizes(world),
+        "acceptance": {
+            name: _curve(crowd, world, clothes, settings["alphas"])
+            for name, crowd in (("training", paper), ("held-out", ours))
+        },
+        "classes": measure.by_classes(errors, truth, (1, 3, 5, 7, 9)),
+        "ablation": _ablation(world, settings, run.seed),
+        "adversary": _adversary(world, settings, run.seed),
+    }
+    results["adversary_table"] = measure.trade(results["adversary"])
+    figures.draw_all(run, results, paper=0.97)
+    return results
+
+
+def _load(run: Run, name: str, split: Split) -> ImageSet:
+    return load(name, split=split, data_dir=run.data_dir)
+
+
+def _digits(run: Run, settings: Mapping[str, Any], split: Split) -> list[Tensor]:
+    images = run.uses(_load(run, "mnist", split))
+    return by_class(_features(settings, images), images, "digit", run.seed)
+
+
+def _features(settings: Mapping[str, Any], images: ImageSet) -> Tensor:
+    return extract(open_backbone(settings["backbone"]), images, batch_size=1000, device="cpu")
+
+
+def _curve(
+    crowd: Crowd, world: World, clothes: Tensor, alphas: list[float]
+) -> list[dict[str, float]]:
+    own, truth = measure.errors_of(crowd, world.tests)
+    foreign = scores(crowd.net, clothes)
+    return measure.acceptance(own, truth, foreign, crowd.mu, crowd.sigma, alphas)
+
+
+def _ablation(world: World, settings: Mapping[str, Any], seed: int) -> dict[str, float]:
+    """Accuracy of one change after another, on part of the images."""
+    part = world.part(settings["ablation"]["images"], len(world.tests[0]))
+    found = {}
+    for name, change in settings["ablation"]["variants"].items():
+        config = OneClassConfig(**change)
+        crowd = part.enrolled(config, calibration="training", seed=seed)
+        found[name] = measure.overall(*measure.errors_of(crowd, world.tests))
+    return found
+
+
+def _adversary(world: World, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    chosen = settings["adversary"]
+    part = world.part(chosen["images"], chosen["tests"])
+    config = OneClassConfig(**chosen["training"])
+    crowd = part.enrolled(config, calibration="held-out", seed=seed)
+    return measure.adversary(crowd, part.train, part.tests, config, chosen, seed=seed)

@@ -1,0 +1,15 @@
+"""The recipes of the paper `docl` by name."""
+
+from __future__ import annotations
+
+from papers.docl.cifar10 import cifar10
+from papers.docl.faces import faces
+from papers.docl.mnist import mnist
+from papers.recipe import Recipe
+
+RECIPES: dict[str, Recipe] = {
+    "mnist": mnist,
+    "mnist-gradients": mnist,
+    "cifar10": cifar10,
+    "faces": faces,
+}
