@@ -70,7 +70,9 @@ def test_the_library_never_imports_papers_or_unpickles() -> None:
     for path in FILES:
         text = path.read_text()
         assert not re.search(r"^\s*(from|import) papers\b", text, re.M), path
-        assert not re.search(r"(\bpickle\.loads?|(?<!safetensors\.)\btorch\.load|\bjoblib\.load)\(", text), path
+        assert not re.search(
+            r"(\bpickle\.loads?|(?<!safetensors\.)\btorch\.load|\bjoblib\.load)\(", text
+        ), path
 
 
 def test_the_readme_tree_names_what_is_there() -> None:
