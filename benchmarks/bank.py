@@ -158,7 +158,7 @@ def _products(x: Tensor, encoder: Tensor, codes: Tensor, decoder: Tensor) -> Non
     torch.mm(x, encoder.view(-1, x.shape[1]).T)
     buffer = torch.empty_like(x)
     for own_codes, own_decoder in zip(codes, decoder, strict=True):
-        torch.mm(own_codes, own_decoder, out=buffer)
+        torch.mm(own_codes, own_decoder.T, out=buffer)
 
 
 def _tiled(x: Tensor, encoder: Tensor, codes: Tensor, decoder: Tensor) -> None:

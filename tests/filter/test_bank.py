@@ -248,7 +248,7 @@ def traces(enrollment: Enrollment, dtype: torch.dtype) -> list[bytes]:
     """Eight consecutive bytes out of everything an enrollment consists of."""
     values = [
         enrollment.encoder.to(dtype),
-        enrollment.decoder.T.contiguous().to(dtype),
+        enrollment.decoder.to(dtype),
         enrollment.encoder_bias,
         enrollment.decoder_bias,
         enrollment.code_mean,

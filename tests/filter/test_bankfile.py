@@ -45,7 +45,7 @@ def independent_errors(content: bytes, x: list[list[float]]) -> tuple[list[str],
                 code = [
                     max(0, b[k] + sum(w[k * d + j] * row[j] for j in range(d))) for k in range(m)
                 ]
-                logits = [c[j] + sum(v[k * d + j] * code[k] for k in range(m)) for j in range(d)]
+                logits = [c[j] + sum(v[j * m + k] * code[k] for k in range(m)) for j in range(d)]
                 image = [1 / (1 + math.exp(-z)) for z in logits]
                 found.append(sum((p - q) ** 2 for p, q in zip(row, image, strict=True)))
     return config["ids"], errors

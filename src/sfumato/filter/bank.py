@@ -229,7 +229,7 @@ class Bank:
             values, vectors = torch.linalg.eigh(own["code_covariance"].double())
             root = vectors * values.clamp(min=0).sqrt()
             codes = (own["code_mean"] + noise @ root.T).float().relu()
-            return torch.addmm(own["decoder_bias"], codes, own["decoder"].float()).sigmoid()
+            return torch.addmm(own["decoder_bias"], codes, own["decoder"].float().T).sigmoid()
 
     def _tasks(
         self, x: Float[Tensor, "b d"], out: Float[Tensor, "n b"]

@@ -23,9 +23,9 @@ _TILE_WEIGHTS = 1 << 20  # floats of one tile's encoders: 4 MiB; widened bfloat1
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Autoencoders of `t` enrollments, stacked; both matrices have a feature's dimensions last.
+    """Autoencoders of `t` enrollments, stacked.
 
-    Shapes: `encoder` (t, m, d), `encoder_bias` (t, m), `decoder` (t, m, d), `decoder_bias` (t, d).
+    Shapes: `encoder` (t, m, d), `encoder_bias` (t, m), `decoder` (t, d, m), `decoder_bias` (t, d).
     """
 
     encoder: Tensor
@@ -91,7 +91,7 @@ def _codes(
 def _decode_errors(
     x: Float[Tensor, "b d"],
     codes: Float[Tensor, "t b m"],
-    decoder: Float[Tensor, "t m d"],
+    decoder: Float[Tensor, "t d m"],
     bias: Float[Tensor, "t d"],
     out: Float[Tensor, "t b"],
     buffer: Float[Tensor, "size"],
@@ -108,6 +108,20 @@ def _decode_errors(
             columns = slice(left, min(left + width, d))
             size = columns.stop - left
             y = buffer[: count * b * size].view(count, b, size)
-            torch.baddbmm(bias[part, None, columns], codes[part], decoder[part, :, columns], out=y)
+            _logits(codes[part], decoder[part, columns], bias[part, columns], out=y)
             y.sigmoid_().sub_(x[:, columns])
             out[part] += torch.linalg.vector_norm(y, dim=2).square_()
+
+
+def _logits(
+    codes: Float[Tensor, "t b m"],
+    decoder: Float[Tensor, "t d m"],
+    bias: Float[Tensor, "t d"],
+    *,
+    out: Float[Tensor, "t b d"],
+) -> None:
+    """The argument of the sigmoid of eq. (3); for one feature as matrices times a vector."""
+    if codes.shape[1] == 1:
+        torch.baddbmm(bias[..., None], decoder, codes.mT, out=out.mT)
+    else:
+        torch.baddbmm(bias[:, None], codes, decoder.mT, out=out)

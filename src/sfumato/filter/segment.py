@@ -19,11 +19,11 @@ _MATRICES = ("encoder", "decoder")
 
 
 def shapes(dim: int, hidden: int) -> dict[str, tuple[int, ...]]:
-    """Return the shape of one enrollment's row in each tensor; the decoder lies transposed."""
+    """Return the shape of one enrollment's row in each tensor."""
     return {
         "encoder": (hidden, dim),
         "encoder_bias": (hidden,),
-        "decoder": (hidden, dim),
+        "decoder": (dim, hidden),
         "decoder_bias": (dim,),
         "code_mean": (hidden,),
         "code_covariance": (hidden, hidden),
@@ -68,11 +68,7 @@ class Segment:
         """Write an enrollment to the next row; it counts from then on."""
         row = self.count
         for name, tensor in self.tensors.items():
-            if name in ("mu", "sigma"):
-                tensor[row] = getattr(enrollment, name)
-            else:
-                value = getattr(enrollment, name)
-                tensor[row].copy_(value.T if name == "decoder" else value)
+            tensor[row] = getattr(enrollment, name)
         self.count += 1
 
     def overwrite(self, row: int, other: Segment, other_row: int) -> None:
