@@ -147,6 +147,15 @@ def test_sixteen_bits_are_rounded_not_clipped() -> None:
     assert image.flatten().tolist() == list(range(256))
 
 
+@pytest.mark.parametrize(("kind", "samples"), [(2, (200, 30, 40)), (6, (200, 30, 40, 255))])
+def test_sixteen_bit_colour_keeps_its_colours(kind: int, samples: tuple[int, ...]) -> None:
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 16, kind, 0, 0, 0))
+    row = b"\0" + struct.pack(f">{2 * len(samples)}H", *(257 * value for value in samples * 2))
+    body = chunk(b"IDAT", zlib.compress(row * 2)) + chunk(b"IEND", b"")
+    image = decode_image(b"\x89PNG\r\n\x1a\n" + head + body)
+    assert image[:, 1, 1].tolist() == [200, 30, 40]
+
+
 def test_palette_cmyk_and_one_bit_pictures_keep_their_colours() -> None:
     red = Image.new("RGB", (6, 6), (200, 30, 40))
     assert decode_image(saved(red.quantize(4)))[:, 3, 3].tolist() == [200, 30, 40]
