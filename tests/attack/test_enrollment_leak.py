@@ -11,7 +11,6 @@ from PIL import Image
 from sfumato.attack.crowd import Crowd, enroll_all
 from sfumato.attack.enrollment_leak import (
     Evidence,
-    drawn_means,
     drawn_samples,
     enrollment_leak,
     leak_sheet,
@@ -49,14 +48,14 @@ def test_the_decoded_mean_code_gives_the_mean_picture_away(findings: dict[str, F
     assert findings["mean, with code statistics"].details["psnr"] > 15
 
 
-def test_code_statistics_draw_nearer_pictures_than_public_inputs(
-    findings: dict[str, Finding],
-) -> None:
-    blind, informed = (
-        findings["pictures, weights alone"],
-        findings["pictures, with code statistics"],
-    )
-    assert 0 < blind.value < informed.value < 1
+def test_public_inputs_alone_draw_pictures(findings: dict[str, Finding]) -> None:
+    assert 0.1 < findings["pictures, weights alone"].value < 1
+
+
+def test_having_the_statistics_never_hurts(findings: dict[str, Finding]) -> None:
+    for metric in ("mean", "pictures", "membership"):
+        alone = findings[f"{metric}, weights alone"].value
+        assert findings[f"{metric}, with code statistics"].value >= alone
 
 
 def test_membership_is_found_where_few_images_were_fitted_long(
@@ -77,7 +76,6 @@ def test_a_picture_that_was_enrolled_alone_is_drawn_exactly() -> None:
     one = torch.rand(1, 64, generator=torch.Generator().manual_seed(0)) * 0.8 + 0.1
     members = one.repeat(12, 1)
     crowd = enroll_all([members], OneClassConfig(hidden=4, epochs=400), seed=0)
-    assert float((drawn_means(crowd, statistics=True) - one).abs().max()) < 0.05
     drawn = drawn_samples(crowd, one, 5, statistics=True, seed=0)
     assert float((drawn - one).abs().max()) < 0.05
 
