@@ -95,11 +95,8 @@ def single_image(dim: int, count: int, dtype: torch.dtype, turns: int) -> dict[s
     seconds = best_seconds(
         {
             "ours": partial(bank.errors, x),
-            "read": lambda: run_all(partial(torch.sum, part) for part in _parts(words)),
-            "copy": lambda: run_all(
-                partial(torch.Tensor.copy_, a, b)
-                for a, b in zip(_parts(target), _parts(words), strict=True)
-            ),
+            "read": partial(_read, words),
+            "copy": partial(_copy, words, target),
         },
         turns,
     )
@@ -154,6 +151,19 @@ def growth(dim: int, counts: tuple[int, ...]) -> dict[str, Any]:
     return {"dim": dim, "rows": rows, "linear": linear}
 
 
+def _read(words: list[Tensor]) -> None:
+    run_all((partial(torch.sum, part) for part in _parts(words)), _nothing)
+
+
+def _copy(words: list[Tensor], target: list[Tensor]) -> None:
+    parts = zip(_parts(target), _parts(words), strict=True)
+    run_all((partial(torch.Tensor.copy_, a, b) for a, b in parts), _nothing)
+
+
+def _nothing() -> None:
+    """End a thread's share of a peer's work."""
+
+
 def _products(x: Tensor, encoder: Tensor, codes: Tensor, decoder: Tensor) -> None:
     torch.mm(x, encoder.view(-1, x.shape[1]).T)
     buffer = torch.empty_like(x)
@@ -163,7 +173,7 @@ def _products(x: Tensor, encoder: Tensor, codes: Tensor, decoder: Tensor) -> Non
 
 def _tiled(x: Tensor, encoder: Tensor, codes: Tensor, decoder: Tensor) -> None:
     parts = zip(*(t.split(_PEER_TILE) for t in (encoder, codes, decoder)), strict=True)
-    run_all(partial(_products, x, *part) for part in parts)
+    run_all((partial(_products, x, *part) for part in parts), _nothing)
 
 
 def _parts(tensors: list[Tensor]) -> Iterator[Tensor]:

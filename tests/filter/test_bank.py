@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from sfumato.errors import BankError, ConfigError, DataError, EnrollmentError, InputError
 from sfumato.files import pack_tensors, read_tensors, write_bytes
 from sfumato.filter import bank as bank_module
+from sfumato.filter import scoring
 from sfumato.filter.bank import Bank
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.segment import Segment
@@ -289,6 +290,29 @@ def test_an_erased_enrollment_is_nowhere(dtype: torch.dtype, victim: str, tmp_pa
         assert not any(t in freed for t in wanted)
         assert all(t in freed for t in traces(people["p5"], dtype))
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_scoring_leaves_nothing_behind(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    bank, people = filled(20, dtype=dtype)
+    seen: list[bytes] = []
+
+    def look() -> None:
+        seen.append(b"".join(t.numpy().tobytes() for t in vars(scoring._kept).values()))
+
+    def look_and_wipe() -> None:
+        look()
+        scoring.wipe_scratch()
+
+    monkeypatch.setattr(bank_module, "wipe_scratch", look_and_wipe)
+    bank.errors(features(3))
+    look()
+    before, after = seen
+    assert any(before)
+    assert not any(after)
+    if dtype == torch.bfloat16:
+        assert people["p7"].encoder.bfloat16().float().numpy().tobytes() in before
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

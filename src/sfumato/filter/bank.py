@@ -21,7 +21,7 @@ from sfumato.errors import ConfigError, DataError, EnrollmentError
 from sfumato.filter import bankfile
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.lock import SharedLock
-from sfumato.filter.scoring import tile_errors
+from sfumato.filter.scoring import tile_errors, wipe_scratch
 from sfumato.filter.segment import STORED, Segment
 from sfumato.filter.workers import run_all
 
@@ -197,7 +197,8 @@ class Bank:
             rows = None if ids is None else [self._row(id_) for id_ in ids]
             errors = torch.empty(len(self) if rows is None else len(rows), len(x))
             x = x.float().contiguous()
-            run_all(self._tasks(x, errors) if rows is None else self._picked(x, errors, rows))
+            tasks = self._tasks(x, errors) if rows is None else self._picked(x, errors, rows)
+            run_all(tasks, wipe_scratch)
             chosen = slice(None) if rows is None else torch.tensor(rows, dtype=torch.int64)
             return BankScores(
                 tuple(self._ids if ids is None else ids),

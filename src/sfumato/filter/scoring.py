@@ -9,6 +9,7 @@ bounded by the tile, whatever the number of enrollments, images and dimensions.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,7 +19,10 @@ from torch import Tensor
 
 BATCH = 64  # images scored at once; more would make the buffer hold less of a wide feature
 _BUFFER = 256 << 10  # floats in the buffer: 1 MiB; 0.5 to 4 MiB measured alike
-_TILE_WEIGHTS = 1 << 20  # floats of one tile's encoders: 4 MiB; widened bfloat16 stays in cache
+_TILE_WEIGHTS = 1 << 20  # floats of one tile's encoders: 4 MiB
+_TILE_WIDENED = 1 << 18  # where they are widened: 1 MiB, which then is still in cache when read
+
+_kept = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,8 @@ class Weights:
     def tiles(self) -> Iterator[tuple[int, Weights]]:
         """Yield all enrollments in tiles, each with its start."""
         _, m, d = self.encoder.shape
-        step = max(1, _TILE_WEIGHTS // (m * d))
+        most = _TILE_WEIGHTS if self.encoder.dtype == torch.float32 else _TILE_WIDENED
+        step = max(1, most // (m * d))
         for start in range(0, len(self), step):
             yield start, self.tile(start, start + step)
 
@@ -56,22 +61,41 @@ class Weights:
 def tile_errors(x: Float[Tensor, "b d"], weights: Weights, out: Float[Tensor, "t b"]) -> None:
     """Write each enrollment's squared error (6) of each feature to `out`.
 
-    Stored bfloat16 weights are widened first; everything is computed in float32. The widened copy
-    is wiped afterwards, so that no erased enrollment lingers in freed memory.
+    Stored bfloat16 weights are widened first; everything is computed in float32.
     """
-    widened = [t.float() for t in (weights.encoder, weights.decoder)]
-    encoder, decoder = widened
-    buffer = torch.empty(max(_BUFFER, min(len(x), BATCH)))
+    encoder = _widened("encoder", weights.encoder)
+    decoder = _widened("decoder", weights.decoder)
+    buffer = _scratch("buffer", max(_BUFFER, min(len(x), BATCH)))
     for start in range(0, len(x), BATCH):
         rows = x[start : start + BATCH]
         codes = _codes(rows, encoder, weights.encoder_bias)
         errors = out[:, start : start + BATCH]
         _decode_errors(rows, codes, decoder, weights.decoder_bias, errors, buffer)
-    for copy, stored in zip(widened, (weights.encoder, weights.decoder), strict=True):
-        if copy is not stored:
-            copy.zero_()
     # Numbers that overflow reconstruct nothing, and a NaN would win every minimum.
     out.nan_to_num_(nan=math.inf, posinf=math.inf)
+
+
+def wipe_scratch() -> None:
+    """Overwrite what scoring kept on this thread, so that no erased enrollment lingers there."""
+    for kept in vars(_kept).values():
+        kept.zero_()
+
+
+def _scratch(name: str, size: int) -> Float[Tensor, "size"]:
+    """Return this thread's memory of that name: fresh pages each time cost more than the sums."""
+    kept: Tensor | None = getattr(_kept, name, None)
+    if kept is None or len(kept) < size:
+        if kept is not None:
+            kept.zero_()
+        kept = torch.empty(size)
+        setattr(_kept, name, kept)
+    return kept[:size]
+
+
+def _widened(name: str, stored: Tensor) -> Tensor:
+    if stored.dtype == torch.float32:
+        return stored
+    return _scratch(name, stored.numel()).view(stored.shape).copy_(stored)
 
 
 def _codes(

@@ -9,35 +9,42 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
 
 import torch
 
 
-def run_all(tasks: Iterable[Callable[[], None]]) -> None:
-    """Run all tasks on as many threads as torch would use; the first error is raised."""
+def run_all(tasks: Iterable[Callable[[], None]], finish: Callable[[], None]) -> None:
+    """Run all tasks on as many threads as torch would use, then `finish` once on each of them.
+
+    The first error is raised.
+    """
     threads = torch.get_num_threads()
-    if threads == 1:
-        for task in tasks:
-            task()
-        return
     pending = iter(tasks)
     lock = threading.Lock()
 
     def work() -> None:
-        # Inference mode belongs to a thread, and without it every operation is recorded.
-        with torch.no_grad():
-            while True:
-                with lock:
-                    task = next(pending, None)
-                if task is None:
-                    return
-                task()
+        try:
+            # Gradient mode belongs to a thread, and with it every operation would be recorded.
+            with torch.no_grad():
+                while True:
+                    with lock:
+                        task = next(pending, None)
+                    if task is None:
+                        return
+                    task()
+        finally:
+            finish()
 
+    if threads == 1:
+        work()
+        return
     # The process id, because a forked child has the pool but none of its threads.
     pool = _pool(threads, os.getpid())
-    for future in [pool.submit(work) for _ in range(threads)]:
+    futures = [pool.submit(work) for _ in range(threads)]
+    wait(futures)
+    for future in futures:
         future.result()
 
 
