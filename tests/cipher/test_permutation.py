@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tests.cipher.independent as independent
@@ -35,12 +35,14 @@ def swapped(word: int, key: ShuffleKey) -> int:
 
 
 @given(KEYS)
+@settings(deadline=None)
 def test_the_swap_network_moves_each_bit_to_its_target(targets: tuple[int, ...]) -> None:
     key = ShuffleKey(targets)
     assert [swapped(1 << i, key) for i in range(key.width)] == [1 << t for t in targets]
 
 
 @given(KEYS)
+@settings(deadline=None)
 def test_the_inverse_undoes_the_key(targets: tuple[int, ...]) -> None:
     key = ShuffleKey(targets)
     inverse = key.inverse()
