@@ -40,10 +40,11 @@ def run(*, quick: bool) -> dict[str, Any]:
 
 def shuffling(dtype: torch.dtype, size: int, turns: int) -> dict[str, Any]:
     """Measure the module on one type against a copy."""
-    width = 8 * dtype.itemsize
+    width = max(32, 8 * dtype.itemsize)
     words = torch.randint(-(2**31), 2**31 - 1, (size // 8,)).view(WORDS[width])
-    x, out = words.view(dtype), torch.zeros_like(words)
-    module = ShuffleBits(draw_key(width))
+    out = torch.zeros_like(words)
+    x = words.view(dtype).view({32: torch.float32, 64: torch.float64}[width])
+    module = ShuffleBits(draw_key(8 * dtype.itemsize).repeated(width))
     compiled = torch.compile(module, dynamic=True)
     seconds = best_seconds(
         {

@@ -92,6 +92,17 @@ def test_any_shape_survives_and_the_fused_expression_agrees(
     assert torch.equal(words, fused)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.uint8])
+def test_narrow_words_may_travel_in_wider_ones(dtype: torch.dtype) -> None:
+    x = every_kind(dtype)[:300]
+    key = draw_key(TYPES[dtype])
+    for width in (32, 64):
+        wide = shuffle_bits(x[:296].view(WORDS[width]), key.repeated(width))
+        assert torch.equal(wide.view(WORDS[key.width]), shuffle_bits(x[:296], key))
+    with pytest.raises(ConfigError, match="got 20"):
+        key.repeated(20)
+
+
 def test_strided_inputs_and_many_chunks() -> None:
     x = torch.randn(3, 400_001).t()
     key = draw_key(32)

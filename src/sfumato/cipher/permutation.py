@@ -51,6 +51,17 @@ class ShuffleKey:
             sources[target] = source
         return ShuffleKey(tuple(sources))
 
+    def repeated(self, width: int) -> ShuffleKey:
+        """Return the key for words of `width` bits that shuffles each narrower word in them.
+
+        A kernel for words of 32 bits takes two of 16 at once, which compilers vectorise far
+        better than 16 bits by themselves.
+        """
+        if width not in WIDTHS or width < self.width:
+            raise ConfigError(f"expected a width of {WIDTHS}, {self.width} or more, got {width}")
+        starts = range(0, width, self.width)
+        return ShuffleKey(tuple(start + target for start in starts for target in self.targets))
+
 
 def draw_key(width: int) -> ShuffleKey:
     """Draw a key for words of `width` bits, every permutation equally likely, from the system."""
