@@ -1,0 +1,38 @@
+"""The faces recipe: test pictures train nothing, and the setting is the middle of a plateau."""
+
+from __future__ import annotations
+
+import torch
+
+from papers.docl.faces import _ADVANTAGES, _ALPHAS, People, _accepted, _enrolled, _steadiness
+from sfumato.data.sources import load
+from sfumato.filter.oneclass import OneClassConfig
+
+
+def test_training_and_test_pictures_are_disjoint_and_whole() -> None:
+    digits = load("digits")
+    rows = [digits.where("digit", str(k)).floats().flatten(1)[:40] for k in range(3)]
+    world = _enrolled(rows, OneClassConfig(hidden=8, epochs=5, least_steps=20, batch_size=16), 0)
+    for x, train, tests in zip(rows, world.train, world.tests, strict=True):
+        assert torch.equal(torch.cat([train, tests]), x)
+        assert len(tests) == 10
+    accepted = [_accepted(world, rows[0], alpha) for alpha in _ALPHAS]
+    assert accepted == sorted(accepted, reverse=True)
+    assert accepted[0] > accepted[-1]
+
+
+def test_people_are_drawn_once_a_set_and_only_with_enough_pictures() -> None:
+    people = People({p: torch.zeros(p, 2) for p in range(60)}, torch.zeros(1, 2))
+    sets = people.draw(30, 5, seed=0)
+    assert [len(set(chosen)) for chosen in sets] == [10] * 5
+    assert min(p for chosen in sets for p in chosen) >= 30
+    assert sets == people.draw(30, 5, seed=0)
+
+
+def test_the_middle_of_a_plateau_is_chosen_and_an_idle_advantage_is_not() -> None:
+    good = set(_ALPHAS[2:5])
+    worst = {(a, alpha): 0.98 if alpha in good else 0.9 for a in _ADVANTAGES for alpha in _ALPHAS}
+    best = max(worst, key=lambda at: _steadiness(worst, *at))
+    assert best == (0.0, _ALPHAS[3])
+    paying = {at: value + 0.05 * (at[0] == 1.0) for at, value in worst.items()}
+    assert max(paying, key=lambda at: _steadiness(paying, *at)) == (1.0, _ALPHAS[3])
