@@ -8,6 +8,9 @@ import pytest
 import torch
 
 from sfumato.data.imageset import ImageSet
+from tests.serve.world import world
+
+__all__ = ["world"]
 
 # Test tensors are small: a second thread costs more in waiting than it brings.
 torch.set_num_threads(1)

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from sfumato.errors import BankError, ConfigError, RequestError
+from sfumato.filter.screening import Likeness
 from sfumato.serve.auth import add_account
 from sfumato.serve.db import open_database
 from sfumato.serve.store import Store, Stored, Terms
@@ -122,14 +123,15 @@ def test_an_enrollment_is_stored_once_and_its_contests_go_with_it(tmp_path: Path
     first, second = (
         Stored(id=letter * 32, account_id=caller.id, content=letter.encode()) for letter in "ab"
     )
+    pair = Likeness(overrider=second.id, claimant=first.id, value=1.25)
     store.insert(first, status="active", reason="", contests=[])
-    store.insert(second, status="quarantined", reason="close", contests=[first.id])
+    store.insert(second, status="quarantined", reason="close", contests=[pair])
     with pytest.raises(RequestError) as caught:
         store.insert(second, status="active", reason="", contests=[])
     assert caught.value.status == 409
-    assert store.contests() == {(second.id, first.id)}
+    assert store.contests() == [pair]
     assert [entry.id for entry in store.entries(status="quarantined")] == [second.id]
     assert store.count(caller.id) == 2
     store.erase(first.id)
-    assert store.contests() == set()
+    assert store.contests() == []
     engine.dispose()

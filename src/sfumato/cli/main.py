@@ -9,6 +9,7 @@ import typer
 
 from sfumato import __version__
 from sfumato.cli import audit, data, features
+from sfumato.cli import filter as filter_
 from sfumato.cli.demo import demo
 from sfumato.cli.paper import paper
 from sfumato.errors import SfumatoError
@@ -32,6 +33,7 @@ def root(
         raise typer.Exit
 
 
+app.add_typer(filter_.app, name="filter")
 app.command()(demo)
 app.command()(paper)
 app.add_typer(data.app, name="data")

@@ -73,18 +73,19 @@ class EnrollmentRow(Base):
 
 
 class ContestRow(Base):
-    """A contested pair: `enrollment` may not override a claim of `against`.
+    """A contested pair: `overrider` may not override a claim of `claimant`.
 
     Stored, because screening all pairs again at every start would take hours for a large bank.
     """
 
     __tablename__ = "contests"
-    enrollment: Mapped[str] = mapped_column(
+    overrider: Mapped[str] = mapped_column(
         ForeignKey("enrollments.id", ondelete="CASCADE"), primary_key=True
     )
-    against: Mapped[str] = mapped_column(
+    claimant: Mapped[str] = mapped_column(
         ForeignKey("enrollments.id", ondelete="CASCADE"), primary_key=True, index=True
     )
+    likeness: Mapped[float]
 
 
 def open_database(url: str) -> Engine:
@@ -142,7 +143,7 @@ class storage_errors:  # noqa: N801 - used like a function
             raise StorageError(f"cannot write the database: {cause.strerror}") from error
         if isinstance(cause, sqlite3.OperationalError) and _is_storage(cause):
             raise StorageError(
-                f"cannot write the database: {cause}; free some space and send it again, "
+                f"cannot write the database: {cause}; free some space and try again, "
                 "nothing was changed"
             ) from error
 

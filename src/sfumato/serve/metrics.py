@@ -1,4 +1,4 @@
-"""What the service counts. Labels are verdicts and statuses: never an account or an enrollment."""
+"""What the service counts. Labels are verdicts: never an account or an enrollment."""
 
 from __future__ import annotations
 
@@ -17,9 +17,6 @@ class Metrics:
             "sfumato_admissions", "Checked enrollments.", ["status"], registry=self.registry
         )
         self.erasures = Counter("sfumato_erasures", "Erased enrollments.", registry=self.registry)
-        self.refusals = Counter(
-            "sfumato_refusals", "Requests that were refused.", ["status"], registry=self.registry
-        )
         self.seconds = Histogram(
             "sfumato_decision_seconds",
             "From the image's bytes to share or block.",

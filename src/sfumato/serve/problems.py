@@ -70,9 +70,9 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
 
 
 def _unknown(_: Request, error: Exception) -> JSONResponse:
-    # The framework logs the traceback after this; the client gets nothing of it.
+    # The server logs the traceback after this; the client gets nothing of it.
     _log.error("a request failed: %s", type(error).__name__)
-    return problem(500, "the service failed; nothing was stored, and its log has the reason")
+    return problem(500, "the service failed; its log has the reason")
 
 
 def _title(status: int) -> str:

@@ -20,8 +20,8 @@ class ServeSettings:
     """Address to listen on; anything but loopback belongs behind a proxy that speaks TLS."""
     port: int = 8080
     """TCP port; 0 takes a free one and prints it."""
-    hidden: int = 32
-    """M, the width of every enrollment's code; fixed when the database is first opened."""
+    hidden: int | None = None
+    """M, the width of every enrollment's code; None takes the database's, 32 where it is new."""
     quota: int = 20
     """Enrollments that one account may hold, quarantined ones included."""
     body_seconds: float = 30.0
@@ -32,7 +32,7 @@ class ServeSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"--port must lie in 0..65535, got {self.port}")
-        if self.hidden < 1 or self.quota < 1 or self.concurrency < 1:
+        if min(self.hidden or 1, self.quota, self.concurrency) < 1 or self.hidden == 0:
             raise ConfigError("--hidden, --quota and --concurrency must be at least 1")
         if self.body_seconds <= 0:
             raise ConfigError(f"--body-seconds must be positive, got {self.body_seconds}")

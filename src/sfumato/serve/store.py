@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, undefer
 
 from sfumato.errors import BankError, RequestError
+from sfumato.filter.screening import Likeness
 from sfumato.serve.db import (
     SCHEMA_VERSION,
     Account,
@@ -142,16 +143,18 @@ class Store:
                 yield _stored(row)
                 session.expunge(row)
 
-    def contests(self) -> set[tuple[str, str]]:
-        """Return the contested pairs (k, v): k may not override a claim of v."""
+    def contests(self) -> list[Likeness]:
+        """Return the contested pairs."""
         with Session(self.engine) as session:
-            rows = session.execute(select(ContestRow.enrollment, ContestRow.against))
-            return {(enrollment, against) for enrollment, against in rows}
+            return [
+                Likeness(overrider=row.overrider, claimant=row.claimant, value=row.likeness)
+                for row in session.scalars(select(ContestRow))
+            ]
 
     def insert(
-        self, stored: Stored, *, status: Status, reason: str, contests: Iterable[str] = ()
-    ) -> None:
-        """Store an enrollment and whose claims it may not override; on return it is on disk.
+        self, stored: Stored, *, status: Status, reason: str, contests: Iterable[Likeness] = ()
+    ) -> Entry:
+        """Store an enrollment and its contested pairs; on return they are on disk.
 
         Raises:
             RequestError: 409 somebody else enrolled this very file in the meantime.
@@ -168,11 +171,13 @@ class Store:
             with storage_errors(), Session(self.engine) as session, session.begin():
                 session.add(row)
                 session.flush()
-                session.add_all(_contests(stored.id, contests))
+                session.add_all(_contests(contests))
+                name = session.scalars(select(Account.name).filter_by(id=stored.account_id)).one()
+                return _entry(row, name)
         except IntegrityError as error:
             raise RequestError(409, "this enrollment is already enrolled") from error
 
-    def admit(self, enrollment_id: str, contests: Iterable[str]) -> None:
+    def admit(self, enrollment_id: str, contests: Iterable[Likeness]) -> None:
         """Let a quarantined enrollment count, as a moderator decided."""
         with storage_errors(), Session(self.engine) as session, session.begin():
             session.execute(
@@ -180,7 +185,7 @@ class Store:
                 .where(EnrollmentRow.id == enrollment_id)
                 .values(status="active", reason="admitted by a moderator")
             )
-            session.add_all(_contests(enrollment_id, contests))
+            session.add_all(_contests(contests))
 
     def erase(self, enrollment_id: str) -> None:
         """Delete an enrollment for good: on return no byte of it is left in the files.
@@ -193,8 +198,11 @@ class Store:
         forget(self.engine)
 
 
-def _contests(enrollment_id: str, others: Iterable[str]) -> list[ContestRow]:
-    return [ContestRow(enrollment=enrollment_id, against=other) for other in others]
+def _contests(pairs: Iterable[Likeness]) -> list[ContestRow]:
+    return [
+        ContestRow(overrider=pair.overrider, claimant=pair.claimant, likeness=pair.value)
+        for pair in pairs
+    ]
 
 
 def _stored(row: EnrollmentRow) -> Stored:

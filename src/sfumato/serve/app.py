@@ -1,0 +1,23 @@
+"""The web application around one service."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from sfumato import __version__
+from sfumato.serve.problems import install_problems
+from sfumato.serve.routes import router
+from sfumato.serve.service import FilterService
+
+
+def create_app(service: FilterService) -> FastAPI:
+    """Return the ASGI app that answers for `service`, which must have loaded its bank."""
+    app = FastAPI(
+        title="Sfumato upload filter",
+        version=__version__,
+        description="Blocks uploads of pictures that others enrolled, without holding pictures.",
+    )
+    app.state.service = service
+    install_problems(app)
+    app.include_router(router)
+    return app

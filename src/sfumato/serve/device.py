@@ -1,0 +1,108 @@
+"""What happens on a person's device before anything leaves it: pictures to features, and a key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from jaxtyping import Float
+from torch import Tensor
+
+from sfumato.data.decode import ImageLimits, decode_image
+from sfumato.errors import DataError, ImageError, InputError, KeyRingError
+from sfumato.features.backbone import Backbone
+from sfumato.files import write_bytes
+from sfumato.progress import track
+
+
+@dataclass(frozen=True, slots=True)
+class FolderFeatures:
+    """Features of a folder's pictures, and the files that gave none."""
+
+    features: Float[Tensor, "n d"]
+    files: tuple[str, ...]
+    skipped: tuple[tuple[str, str], ...]
+    """File name and reason, one of each file that is no usable picture."""
+
+
+def read_features(folder: Path, backbone: Backbone) -> FolderFeatures:
+    """Return the features of every picture in a folder and the folders in it, in order of name.
+
+    Each picture goes through the backbone exactly as the service takes an upload: whole, at its
+    own size. Hidden files are passed over; what is no usable picture is named in `skipped`.
+
+    Raises:
+        DataError: there is no such folder, it has no files, or fewer than two usable pictures.
+    """
+    paths = _files(folder)
+    rows, files, skipped = [], [], []
+    for path in track(paths, f"pictures of {folder.name}"):
+        try:
+            rows.append(_features(path, backbone))
+        except (ImageError, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            skipped.append((str(path.relative_to(folder)), reason or type(error).__name__))
+        else:
+            files.append(str(path.relative_to(folder)))
+    if len(rows) < 2:
+        first = f"; {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
+        raise DataError(
+            f"{folder}: expected at least 2 usable pictures, got {len(rows)} of {len(paths)} "
+            f"files{first}"
+        )
+    return FolderFeatures(torch.cat(rows), tuple(files), tuple(skipped))
+
+
+def owner_key(path: Path) -> tuple[Ed25519PrivateKey, bool]:
+    """Return the Ed25519 key of a PEM file, and whether it was made just now, with mode 0600.
+
+    Raises:
+        KeyRingError: the file holds no such key, or cannot be read.
+    """
+    if not path.exists():
+        key = Ed25519PrivateKey.generate()
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        write_bytes(path, pem, mode=0o600)
+        return key, True
+    try:
+        found = load_pem_private_key(path.read_bytes(), password=None)
+    except OSError as error:
+        raise KeyRingError(f"cannot read the key {path}: {error.strerror}") from error
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise KeyRingError(f"{path}: expected an Ed25519 key in PEM without passphrase") from error
+    if not isinstance(found, Ed25519PrivateKey):
+        raise KeyRingError(f"{path}: expected an Ed25519 key, got a {type(found).__name__}")
+    return found, False
+
+
+def _files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        what = "a file" if folder.exists() else "nothing"
+        raise DataError(f"expected a folder of pictures, {folder} is {what}; check the path")
+    try:
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    except OSError as error:
+        raise InputError(f"cannot read the folder {folder}: {error.strerror}") from error
+    visible = [p for p in paths if not any(x.startswith(".") for x in p.relative_to(folder).parts)]
+    if not visible:
+        raise DataError(f"{folder}: expected at least 2 pictures, the folder is empty")
+    return visible
+
+
+def _features(path: Path, backbone: Backbone) -> Float[Tensor, "1 d"]:
+    limits = ImageLimits()
+    size = path.stat().st_size
+    if size > limits.max_bytes:
+        raise ImageError(f"expected at most {limits.max_bytes:,} bytes, got {size:,}")
+    with torch.inference_mode():
+        features: Tensor = backbone(decode_image(path.read_bytes(), limits=limits)[None])
+    return features.clone()

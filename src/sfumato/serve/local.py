@@ -1,0 +1,145 @@
+"""A bank on disk without a service around it: the same database, opened by a command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from sfumato.data.decode import decode_image
+from sfumato.errors import BankError, InputError
+from sfumato.features.backbone import Backbone
+from sfumato.filter.enrollment import open_enrollment
+from sfumato.serve.admission import admit, check_terms
+from sfumato.serve.auth import Caller, account_named, add_account
+from sfumato.serve.db import open_database
+from sfumato.serve.run import sole_user
+from sfumato.serve.state import BankState
+from sfumato.serve.store import Entry, Store, Terms
+
+_NO_QUOTA = 1 << 31
+_STRANGER = -1  # no account has this id
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A decision as the platform sees it."""
+
+    decision: Literal["share", "block"]
+    reason: str
+    margin: float
+    """Sigmas inside (>= 0) or outside the deciding claim."""
+    enrollment: str
+    """The enrollment that decided, or ''."""
+
+
+def bank_url(path: Path) -> str:
+    """Return the database URL of a bank's file."""
+    return f"sqlite:///{path.absolute()}"
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Store]:
+    """Open a bank that exists, to read it; a service may run on it meanwhile.
+
+    Raises:
+        BankError: there is no bank, or it is damaged.
+    """
+    if not path.is_file():
+        raise BankError(f"no bank at {path}; make one with 'sfumato filter bank add'")
+    store = Store(open_database(bank_url(path)))
+    try:
+        yield store
+    finally:
+        store.engine.dispose()
+
+
+def add_files(path: Path, files: list[Path], owner: str) -> list[Entry]:
+    """Check, screen and store enrollment files under an owner's name; make the bank if need be.
+
+    All are checked before the first is stored.
+
+    Raises:
+        EnrollmentError: a file is malformed, forged or does not fit the bank.
+        ServiceError: a service runs on this bank.
+    """
+    contents = [_read(file) for file in files]
+    enrollments = [open_enrollment(content).enrollment for content in contents]
+    first = enrollments[0]
+    with sole_user(bank_url(path)):
+        store = Store(open_database(bank_url(path)))
+        try:
+            terms = store.terms()
+            if terms is None:
+                terms = Terms(backbone=first.backbone, dim=first.dim, hidden=first.hidden)
+                store.settle(terms)
+            for enrollment in enrollments:
+                check_terms(enrollment, terms)
+            state = BankState.load(store, terms)
+            caller = _owner(store, owner)
+            return [admit(store, state, caller, c, quota=_NO_QUOTA) for c in contents]
+        finally:
+            store.engine.dispose()
+
+
+def remove(path: Path, enrollment_id: str) -> Entry:
+    """Erase an enrollment, given the first 8 or more digits of its id; return what it was.
+
+    Raises:
+        InputError: no enrollment, or more than one, has such an id.
+        ServiceError: a service runs on this bank.
+    """
+    with opened(path) as store, sole_user(bank_url(path)):
+        found = [e for e in store.entries() if e.id.startswith(enrollment_id)]
+        if len(found) != 1 or len(enrollment_id) < 8:
+            raise InputError(
+                f"expected 8 or more digits of one enrollment's id, {enrollment_id!r} fits "
+                f"{len(found)}; 'sfumato filter bank list' shows them"
+            )
+        store.erase(found[0].id)
+        return found[0]
+
+
+def judge(image: Path, path: Path, backbone: Path, owner: str | None) -> Judged:
+    """Decide whether an image file may be uploaded by an owner, or by a stranger.
+
+    Raises:
+        ImageError: the file is no picture.
+        BankError: there is no bank, or it is for another backbone.
+        InputError: nobody of this name has enrollments in the bank.
+    """
+    content = _read(image)
+    with opened(path) as store:
+        opened_backbone = Backbone.load(backbone)
+        found = store.terms()
+        if found is None:
+            raise BankError(f"{path} has no enrollment yet; add one first")
+        terms = Terms(
+            backbone=opened_backbone.fingerprint, dim=opened_backbone.dim, hidden=found.hidden
+        )
+        store.settle(terms)
+        account = _STRANGER if owner is None else account_named(store.engine, owner).id
+        state = BankState.load(store, terms)
+    with torch.inference_mode():
+        features = opened_backbone(decode_image(content)[None])
+    decision, enrollment = state.decide(features, account)
+    verdict: Literal["share", "block"] = "block" if decision.blocked else "share"
+    return Judged(verdict, decision.reason, decision.margin, enrollment)
+
+
+def _owner(store: Store, name: str) -> Caller:
+    try:
+        return account_named(store.engine, name)
+    except InputError:
+        return add_account(store.engine, name, with_token=False)[0]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error

@@ -1,0 +1,146 @@
+"""The bank in memory with what the rule needs beside it: whose each column is, what is contested.
+
+Changes come one at a time (`FilterService` sees to that) and take the lock only for the moment in
+which they are made, so that a reader never sees half of one. Scoring holds the lock too: one
+matrix product already uses every core, and two at once would only share them.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from sfumato.errors import BankError, EnrollmentError
+from sfumato.filter.bank import Bank
+from sfumato.filter.enrollment import Enrollment, open_enrollment
+from sfumato.filter.guard import NOBODY, Decision, contest_rule
+from sfumato.filter.screening import Likeness, Screening, pair_rows, screen
+from sfumato.serve.store import Store, Terms
+
+
+@dataclass(frozen=True, slots=True)
+class _Relations:
+    """What the rule needs of the bank's columns, in their order."""
+
+    accounts: Int64[Tensor, " n"]
+    contested: Int64[Tensor, "pairs 2"]
+
+
+class BankState:
+    """All enrollments that count, ready to score."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self._bank = _empty(terms)
+        self._accounts: dict[str, int] = {}
+        self._contests: list[Likeness] = []
+        self._relations: _Relations | None = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def load(cls, store: Store, terms: Terms) -> BankState:
+        """Return the state that the database holds.
+
+        Raises:
+            BankError: a stored enrollment is damaged.
+        """
+        state = cls(terms)
+        for stored in store.active():
+            try:
+                enrollment = open_enrollment(stored.content).enrollment
+            except EnrollmentError as error:
+                raise BankError(
+                    f"enrollment {stored.id} in the database is damaged ({error}); "
+                    "restore a backup of the database"
+                ) from error
+            state.add(stored.id, enrollment, stored.account_id)
+        state._contests = store.contests()
+        return state
+
+    def __len__(self) -> int:
+        return len(self._accounts)
+
+    def add(
+        self, name: str, enrollment: Enrollment, account_id: int, contests: Iterable[Likeness] = ()
+    ) -> None:
+        """Let an enrollment count, with the contested pairs that it is in."""
+        with self._lock:
+            self._bank.add(name, enrollment)
+            self._accounts[name] = account_id
+            self._contests.extend(contests)
+            self._relations = None
+
+    def remove(self, name: str) -> None:
+        """Forget an enrollment; one that does not count is forgotten already."""
+        with self._lock:
+            if self._accounts.pop(name, None) is None:
+                return
+            self._bank.remove(name)
+            self._contests = [p for p in self._contests if name not in (p.overrider, p.claimant)]
+            self._relations = None
+
+    def decide(self, features: Float[Tensor, "1 d"], account_id: int) -> tuple[Decision, str]:
+        """Decide one upload by the default rule; return the deciding enrollment too, or ''."""
+        with self._lock:
+            scores, related = self._bank.score(features), self._related()
+        owned = (related.accounts == account_id)[None]
+        verdicts = contest_rule(
+            scores.errors, scores.mu, scores.sigma, owned, contested=related.contested
+        )
+        decision = next(iter(verdicts))
+        return decision, "" if decision.enrollment == NOBODY else scores.ids[decision.enrollment]
+
+    def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
+        """Compare a newcomer, which does not count yet, with everybody else's enrollments."""
+        own = [known for known, account in self._accounts.items() if account == account_id]
+        candidates = _Candidates(self._bank, self.terms, name, enrollment)
+        # A newcomer who could foresee the samples could be trained to fail on them.
+        return screen(name, candidates, seed=secrets.randbits(32), own=own)
+
+    def _related(self) -> _Relations:
+        if self._relations is None:
+            names = self._bank.ids
+            accounts = torch.tensor([self._accounts[name] for name in names], dtype=torch.int64)
+            self._relations = _Relations(accounts, pair_rows(self._contests, names))
+        return self._relations
+
+
+class _Candidates:
+    """A bank with one newcomer beside it: screened as if it were in the bank, and never in it."""
+
+    def __init__(self, bank: Bank, terms: Terms, name: str, enrollment: Enrollment) -> None:
+        self._bank, self._name = bank, name
+        self._newcomer = _empty(terms)
+        self._newcomer.add(name, enrollment)
+
+    @property
+    def ids(self) -> Sequence[str]:
+        return (*self._bank.ids, self._name)
+
+    @property
+    def mu(self) -> Float[Tensor, " n"]:
+        return torch.cat([self._bank.mu, self._newcomer.mu])
+
+    def errors(
+        self, x: Float[Tensor, "b d"], ids: Sequence[str] | None = None
+    ) -> Float[Tensor, "b n"]:
+        asked = self.ids if ids is None else ids
+        known = [name for name in asked if name != self._name]
+        columns = dict(zip(known, self._bank.errors(x, known).unbind(1), strict=True))
+        if self._name in asked:
+            columns[self._name] = self._newcomer.errors(x)[:, 0]
+        return torch.stack([columns[name] for name in asked], 1)
+
+    def samples(self, id: str, count: int, seed: int) -> Float[Tensor, "s d"]:  # noqa: A002
+        bank = self._newcomer if id == self._name else self._bank
+        return bank.samples(id, count, seed=seed)
+
+
+def _empty(terms: Terms) -> Bank:
+    return Bank.empty(terms.dim, terms.hidden, backbone=terms.backbone)

@@ -1,0 +1,177 @@
+"""A real server and a real client over loopback; and a server that is killed at any moment."""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from sfumato.data.imageset import ImageSet
+from sfumato.errors import ArtifactError, RequestError, ServiceError
+from sfumato.filter.enrollment import open_enrollment
+from sfumato.serve.client import FilterClient
+from sfumato.serve.run import serve
+from tests.serve.live import LiveServer
+from tests.serve.world import World
+
+
+@pytest.fixture
+def server(world: World, tmp_path: Path) -> Iterator[LiveServer]:
+    live = LiveServer(world, tmp_path / "bank.db")
+    yield live
+    live.kill()
+
+
+@pytest.fixture(scope="module")
+def shared(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    live = LiveServer(world, tmp_path_factory.mktemp("shared") / "bank.db", fast=False)
+    live.start()
+    yield live
+    live.kill()
+
+
+def pictures(world: World, digit: int) -> ImageSet:
+    return ImageSet(name="mine", images=world.images[digit][:100])
+
+
+def test_a_device_enrols_uploads_and_erases(shared: LiveServer, world: World) -> None:
+    url = shared.url
+    tokens = {name: shared.token(name) for name in ("ada", "eve")}
+    with FilterClient(url, tokens["ada"]) as ada, FilterClient(url, tokens["eve"]) as eve:
+        assert ada.backbone().fingerprint == world.backbone.fingerprint
+        made = ada.enroll(pictures(world, 0), Ed25519PrivateKey.generate(), seed=1, epochs=30)
+        assert made.status == "active"
+        assert ada.enrollments() == [made]
+        images = [world.png(0, index) for index in range(110, 130)]
+        assert {ada.upload(image).decision for image in images} == {"share"}
+        assert sum(eve.upload(image).decision == "block" for image in images) >= 15
+        ada.erase(made.id)
+        assert {eve.upload(image).decision for image in images} == {"share"}
+        with pytest.raises(RequestError, match="you have no enrollment") as caught:
+            ada.erase(made.id)
+        assert caught.value.status == 404
+    with FilterClient(url, "wrong") as nobody, pytest.raises(RequestError, match="token"):
+        nobody.enrollments()
+
+
+def test_the_log_holds_no_token_no_picture_and_no_feature(shared: LiveServer, world: World) -> None:
+    url, token = shared.url, shared.token("bob")
+    with FilterClient(url, token) as ada:
+        ada.send_enrollment(world.enrollments[0])
+        decision = ada.upload(world.png(0, 0))
+        with pytest.raises(RequestError):
+            ada.upload(b"no picture, but private all the same")
+        with pytest.raises(RequestError):
+            ada.send_enrollment(world.enrollments[1][:-50])
+    log = shared.log()
+    assert decision.id in log
+    assert token not in log
+    assert "private" not in log
+    assert "x89PNG" not in log
+    assert len(log) < 20_000
+
+
+def test_a_backbone_that_is_not_the_announced_one_is_refused(
+    shared: LiveServer, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FilterClient(shared.url, shared.token("cy")) as ada:
+        send = ada._send
+
+        def altered(*args: object) -> object:
+            answer = send(*args)
+            answer.headers["ETag"] = '"' + "0" * 64 + '"'
+            return answer
+
+        monkeypatch.setattr(ada, "_send", altered)
+        with pytest.raises(ArtifactError, match="nothing was enrolled"):
+            ada.enroll(pictures(world, 0), Ed25519PrivateKey.generate(), seed=1)
+
+
+def test_a_service_that_is_not_there(world: World) -> None:
+    with FilterClient("http://127.0.0.1:9", "x") as client, pytest.raises(ServiceError) as caught:
+        client.enrollments()
+    assert "is the service running?" in str(caught.value)
+
+
+def test_killed_at_any_moment_it_keeps_every_acknowledged_enrollment(
+    server: LiveServer, world: World
+) -> None:
+    """Enrol and erase in a loop, SIGKILL at random moments, restart, and compare."""
+    files = [world.small(seed) for seed in range(60)]
+    names = {open_enrollment(content).id: content for content in files}
+    moments = random.Random(0)
+    acknowledged: set[str] = set()
+    undecided: set[str] = set()  # sent, but the answer did not come
+    queue = list(names)
+    token = ""
+    for _ in range(6):
+        url = server.start()
+        token = token or server.token("ada")
+        with FilterClient(url, token, timeout_seconds=20.0) as ada:
+            listed = {entry.id for entry in ada.enrollments()}
+            assert acknowledged <= listed <= acknowledged | undecided
+            acknowledged, undecided = listed, set()
+            assert ada.upload(world.png(0, 0)).decision in ("share", "block")
+            assert len(listed) == _bank_size(url)
+            delay = moments.uniform(0.02, 0.4)
+            killer = threading.Timer(delay, server.kill)
+            killer.start()
+            _enrol_until_killed(ada, names, queue, acknowledged, undecided)
+            killer.join()
+    url = server.start()
+    with FilterClient(url, token) as ada:
+        listed = {entry.id for entry in ada.enrollments()}
+        assert acknowledged <= listed <= acknowledged | undecided
+        assert len(listed) > 3
+        for name in listed:
+            ada.erase(name)
+        server.kill()
+    everything = b"".join(path.read_bytes() for path in server.database.parent.glob("bank.db*"))
+    for name in listed:
+        assert names[name][-200:-100] not in everything
+
+
+def _bank_size(url: str) -> int:
+    lines = httpx.get(f"{url}/metrics").text.splitlines()
+    return int(float(next(x for x in lines if x.startswith("sfumato_bank_size ")).split()[1]))
+
+
+def _enrol_until_killed(
+    client: FilterClient,
+    names: dict[str, bytes],
+    queue: list[str],
+    acknowledged: set[str],
+    undecided: set[str],
+) -> None:
+    try:
+        while True:
+            name = queue[0]
+            queue.append(queue.pop(0))
+            undecided.add(name)
+            if name in acknowledged:
+                acknowledged.discard(name)  # until the answer comes, it may be there or gone
+                client.erase(name)
+            else:
+                assert client.send_enrollment(names[name]).id == name
+                acknowledged.add(name)
+            undecided.discard(name)
+    except ServiceError:
+        return
+
+
+def test_two_services_on_one_database_are_one_too_many(shared: LiveServer) -> None:
+    with pytest.raises(ServiceError, match="in use by a running service"):
+        serve(shared.settings)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_server_ends_quietly(server: LiveServer, number: signal.Signals) -> None:
+    server.start()
+    assert server.kill(number) in (0, -number, 128 + number)
+    assert "Traceback" not in server.log()

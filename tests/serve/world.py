@@ -1,0 +1,76 @@
+"""A small real world for the service: handwritten digits, enrolled users, a raw backbone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sklearn.datasets import load_digits
+
+from sfumato.data.decode import encode_png
+from sfumato.features.backbone import Backbone, open_backbone
+from sfumato.filter.enroll import enroll
+from sfumato.filter.enrollment import open_enrollment, seal_enrollment
+from sfumato.filter.oneclass import OneClassConfig
+
+HIDDEN = 8
+
+
+@dataclass(frozen=True)
+class World:
+    """Digit images by class, an enrollment file of each class, and the backbone's file."""
+
+    folder: Path
+    backbone: Backbone
+    images: dict[int, torch.Tensor]
+    enrollments: dict[int, bytes]
+
+    @property
+    def backbone_file(self) -> Path:
+        return self.folder / "public.backbone"
+
+    def png(self, digit: int, index: int) -> bytes:
+        return encode_png(self.images[digit][index])
+
+    def copy(self, digit: int) -> bytes:
+        """An owner's enrollment, signed anew by someone who got hold of it."""
+        stolen = open_enrollment(self.enrollments[digit]).enrollment
+        return seal_enrollment(stolen, Ed25519PrivateKey.generate())
+
+    def other(self, *, backbone: str | None = None, dim: int = 64, hidden: int = HIDDEN) -> bytes:
+        """An enrollment that is sound in itself, of any backbone and size."""
+        features = torch.rand(4, dim, generator=torch.Generator().manual_seed(0))
+        config = OneClassConfig(hidden=hidden, epochs=1)
+        fingerprint = backbone or self.backbone.fingerprint
+        made = enroll(features, config, backbone=fingerprint, seed=0)
+        return seal_enrollment(made, Ed25519PrivateKey.generate())
+
+    def small(self, seed: int) -> bytes:
+        """An enrollment of two random images: quick to make, different for each seed."""
+        generator = torch.Generator().manual_seed(seed)
+        features = torch.rand(2, 64, generator=generator)
+        config = OneClassConfig(hidden=HIDDEN, epochs=1)
+        made = enroll(features, config, backbone=self.backbone.fingerprint, seed=seed)
+        return seal_enrollment(made, Ed25519PrivateKey.from_private_bytes(bytes([7]) * 32))
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    pixels, digits = load_digits(return_X_y=True)
+    images = torch.tensor(pixels * 255 / 16).round().to(torch.uint8).view(-1, 1, 8, 8)
+    by_digit = {digit: images[torch.tensor(digits) == digit] for digit in range(10)}
+    folder = tmp_path_factory.mktemp("world")
+    backbone = open_backbone("raw:1x8x8")
+    backbone.save(folder / "public.backbone")
+    config = OneClassConfig(hidden=HIDDEN, epochs=60)
+    enrollments = {}
+    for digit in (0, 1, 6):
+        features = backbone(by_digit[digit][:120])
+        made = enroll(
+            features, config, backbone=backbone.fingerprint, seed=digit, calibration="held-out"
+        )
+        enrollments[digit] = seal_enrollment(made, Ed25519PrivateKey.generate())
+    return World(folder, backbone, by_digit, enrollments)
