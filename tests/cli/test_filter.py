@@ -56,7 +56,7 @@ def test_enrol_add_check_and_remove(world: World, photos: Path, tmp_path: Path) 
     assert key.stat().st_mode & 0o777 == 0o600
     line("bank", "add", mine, "--bank", bank, "--owner", "ada")
     picture = tmp_path / "upload.png"
-    picture.write_bytes(world.png(0, 60))
+    picture.write_bytes(world.png(0, 5))
     check = ("check", picture, "--bank", bank, "--backbone", world.backbone_file)
     stranger = line(*check)
     assert stranger["decision"] == "block"

@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from sfumato.data.decode import encode_png
 from sfumato.features.backbone import Backbone, open_backbone
 from sfumato.filter.enroll import enroll
-from sfumato.filter.enrollment import open_enrollment, seal_enrollment
+from sfumato.filter.enrollment import Enrollment, open_enrollment, seal_enrollment
 from sfumato.filter.oneclass import OneClassConfig
 
 HIDDEN = 8
@@ -40,21 +40,34 @@ class World:
         stolen = open_enrollment(self.enrollments[digit]).enrollment
         return seal_enrollment(stolen, Ed25519PrivateKey.generate())
 
-    def other(self, *, backbone: str | None = None, dim: int = 64, hidden: int = HIDDEN) -> bytes:
-        """An enrollment that is sound in itself, of any backbone and size."""
-        features = torch.rand(4, dim, generator=torch.Generator().manual_seed(0))
-        config = OneClassConfig(hidden=hidden, epochs=1)
-        fingerprint = backbone or self.backbone.fingerprint
-        made = enroll(features, config, backbone=fingerprint, seed=0)
-        return seal_enrollment(made, Ed25519PrivateKey.generate())
+    def other(
+        self, *, backbone: str | None = None, dim: int = 64, hidden: int = HIDDEN, seed: int = 0
+    ) -> bytes:
+        """An enrollment that is sound in itself, of any backbone and size; nobody trained it."""
+        generator = torch.Generator().manual_seed(seed)
+
+        def draw(*shape: int) -> torch.Tensor:
+            return torch.randn(*shape, generator=generator)
+
+        made = Enrollment(
+            encoder=draw(hidden, dim),
+            encoder_bias=draw(hidden),
+            decoder=draw(dim, hidden),
+            decoder_bias=draw(dim),
+            code_mean=draw(hidden),
+            code_covariance=torch.eye(hidden),
+            # So sure of itself that it claims nothing and resembles nothing.
+            mu=1e-3,
+            sigma=1e-4,
+            calibration="held-out",
+            count=2,
+            backbone=backbone or self.backbone.fingerprint,
+        )
+        return seal_enrollment(made, Ed25519PrivateKey.from_private_bytes(bytes([7]) * 32))
 
     def small(self, seed: int) -> bytes:
-        """An enrollment of two random images: quick to make, different for each seed."""
-        generator = torch.Generator().manual_seed(seed)
-        features = torch.rand(2, 64, generator=generator)
-        config = OneClassConfig(hidden=HIDDEN, epochs=1)
-        made = enroll(features, config, backbone=self.backbone.fingerprint, seed=seed)
-        return seal_enrollment(made, Ed25519PrivateKey.from_private_bytes(bytes([7]) * 32))
+        """One of many enrollments that are quick to make."""
+        return self.other(seed=seed)
 
 
 @pytest.fixture(scope="session")
