@@ -20,7 +20,7 @@ from torch import Tensor
 BATCH = 64  # images scored at once; more would make the buffer hold less of a wide feature
 _BUFFER = 256 << 10  # floats in the buffer: 1 MiB; 0.5 to 4 MiB measured alike
 _TILE_WEIGHTS = 1 << 20  # floats of one tile's encoders: 4 MiB
-_TILE_WIDENED = 1 << 18  # where they are widened: 1 MiB, which then is still in cache when read
+_TILE_WIDENED = 1 << 19  # where they are widened: 2 MiB, which then is still in cache when read
 
 _kept = threading.local()
 
