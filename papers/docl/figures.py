@@ -17,17 +17,18 @@ _INK, _ACCENT, _SOFT = "#1f2933", "#0b7285", "#c2703d"
 
 
 def draw_all(run: Run, results: Results, *, paper: float) -> None:
-    """Draw the figures whose results are there."""
-    draw_per_class(run, results["per_class"], results["accuracy"], paper)
+    """Draw the figures whose results are there, with what a reader must know about the data."""
+    note = results.get("note", "")
+    draw_per_class(run, results["per_class"], results["accuracy"], paper, note)
     if "acceptance" in results:
         draw_acceptance(run, results["acceptance"])
     if "adversary" in results:
-        draw_adversary(run, {k: results["adversary"][k] for k in ("paper", "default")})
+        draw_adversary(run, {k: results["adversary"][k] for k in ("paper", "default")}, note)
     if "classes" in results:
-        draw_classes(run, results["classes"])
+        draw_classes(run, results["classes"], note)
 
 
-def draw_per_class(run: Run, values: list[float], overall: float, paper: float) -> None:
+def draw_per_class(run: Run, values: list[float], overall: float, paper: float, note: str) -> None:
     """Fig. 2: accuracy of each class."""
     figure, axes = _canvas(6, 3.2)
     axes.bar(range(len(values)), values, color=_ACCENT, width=0.7)
@@ -39,6 +40,7 @@ def draw_per_class(run: Run, values: list[float], overall: float, paper: float) 
     axes.set(xticks=range(len(values)), xlabel="class", ylabel="accuracy", ylim=(low, 1.01))
     axes.legend(frameon=False, fontsize=8, loc="lower right", ncols=2, bbox_to_anchor=(1, 1))
     axes.set_title("Accuracy of each class (Fig. 2)", fontsize=10, loc="left")
+    figure.supxlabel(note, fontsize=6.5)
     figure.savefig(run.figure("per-class"))
 
 
@@ -63,9 +65,9 @@ def draw_acceptance(run: Run, curves: dict[str, list[dict[str, float]]]) -> None
     figure.savefig(run.figure("acceptance"))
 
 
-def draw_adversary(run: Run, rules: dict[str, Any]) -> None:
+def draw_adversary(run: Run, rules: dict[str, Any], note: str) -> None:
     """Fig. 4: stolen images blocked, adversary x victim; owners' own uploads on the diagonal."""
-    figure = Figure(figsize=(4.4 * len(rules) + 0.8, 4.6), dpi=150, layout="constrained")
+    figure = Figure(figsize=(4.4 * len(rules) + 0.8, 5.3), dpi=150, layout="constrained")
     axes = figure.subplots(1, len(rules), squeeze=False)[0]
     for place, (name, found) in zip(axes, rules.items(), strict=True):
         matrix = np.array(found["kinds"][found["strongest"]]["matrix"])
@@ -95,13 +97,14 @@ def draw_adversary(run: Run, rules: dict[str, Any]) -> None:
     figure.colorbar(
         picture,
         ax=axes.tolist(),
-        shrink=0.85,
+        shrink=0.8,
         label="stolen images blocked (diagonal: owners keep)",
     )
+    figure.supxlabel(note, fontsize=6.5)
     figure.savefig(run.figure("adversary"))
 
 
-def draw_classes(run: Run, classes: dict[str, list[float]]) -> None:
+def draw_classes(run: Run, classes: dict[str, list[float]], note: str) -> None:
     """Fig. 5: accuracy of each class as the number of classes grows."""
     figure, axes = _canvas(6, 3.4)
     counts = [int(k) for k in classes]
@@ -113,6 +116,7 @@ def draw_classes(run: Run, classes: dict[str, list[float]]) -> None:
     axes.set(xlabel="enrolled classes", ylabel="accuracy", xticks=counts)
     axes.legend(frameon=False, fontsize=7, ncols=1, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.set_title("More classes (Fig. 5)", fontsize=10, loc="left")
+    figure.supxlabel(note, fontsize=6.5)
     figure.savefig(run.figure("classes"))
 
 
