@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -24,7 +24,10 @@ BankFile = Annotated[Path, typer.Option("--bank", help="The bank's file.")]
 def backbone(
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")],
     spec: Annotated[
-        str, typer.Option(help="raw:CxHxW, timm:NAME or onnx:PATH; the provider's extractor.")
+        str,
+        typer.Option(
+            help="The provider's extractor: gradients:CxHxW, raw:CxHxW, timm:NAME or onnx:PATH."
+        ),
     ],
     public: Annotated[
         str | None, typer.Option(help="Public images that fit its scaler: a data set's name.")
@@ -64,6 +67,13 @@ def enroll(
     ] = None,
     hidden: Annotated[int, typer.Option(help="M, as the bank asks for.")] = 32,
     epochs: Annotated[int, typer.Option(help="Passes over the pictures.")] = 60,
+    calibration: Annotated[
+        Literal["held-out", "cross-fitted", "training"] | None,
+        typer.Option(
+            help="Pictures whose errors set the claim: by default new ones, held out of many or "
+            "cross-fitted from few; training is the paper's way, which claims too little."
+        ),
+    ] = None,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -80,7 +90,9 @@ def enroll(
     for name, reason in found.skipped:
         typer.echo(f"skipped {name}: {reason}", err=True)
     config = OneClassConfig(hidden=hidden, epochs=epochs)
-    made = train(found.features, config, backbone=opened.fingerprint, seed=seed)
+    made = train(
+        found.features, config, backbone=opened.fingerprint, seed=seed, calibration=calibration
+    )
     secret, fresh = owner_key(key or _default_key())
     if fresh:
         typer.echo(f"made the key {key or _default_key()}; keep it, it is yours alone", err=True)
@@ -120,8 +132,9 @@ def check(
     from sfumato.serve.local import judge
 
     judged = judge(image, bank, backbone or bank.with_suffix(".backbone"), owner)
-    near = f"; nearest claim: {judged.enrollment}" if judged.enrollment else ""
-    text = f"{judged.decision}: {judged.reason} (margin {judged.margin:.3g} sigma{near})"
+    # Where no foreign claim was left to decide there is neither a margin nor a nearest one.
+    near = f" (margin {judged.margin:.3g} sigma; nearest claim: {judged.enrollment})"
+    text = f"{judged.decision}: {judged.reason}{near if judged.enrollment else ''}"
     result = {
         "decision": judged.decision,
         "reason": judged.reason,
