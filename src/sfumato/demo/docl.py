@@ -31,7 +31,7 @@ from sfumato.data.sources import load
 from sfumato.data.splits import split_images
 from sfumato.features.backbone import open_backbone
 from sfumato.filter.enroll import enroll
-from sfumato.filter.oneclass import OneClassConfig
+from sfumato.filter.oneclass import OneClassConfig, one_thread
 
 USERS = 10
 _CONFIG = OneClassConfig(hidden=16, epochs=200, batch_size=16)
@@ -100,6 +100,11 @@ class _World:
 
 def docl_demo(*, seed: int, advance: Advance = lambda _: None) -> DoclDemo:
     """Enrol ten people, decide thousands of uploads, and count. The same seed, the same result."""
+    with one_thread():
+        return _demo(seed, advance)
+
+
+def _demo(seed: int, advance: Advance) -> DoclDemo:
     world = _world(seed, advance)
     thieves = recruit(
         world.crowd, world.private, all_pairs(USERS), ThiefConfig(), _CONFIG, seed=seed

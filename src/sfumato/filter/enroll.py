@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from sfumato.errors import DataError
 from sfumato.filter.enrollment import Calibration, Enrollment
-from sfumato.filter.oneclass import OneClass, OneClassConfig, squared_error, train
+from sfumato.filter.oneclass import OneClass, OneClassConfig, one_thread, squared_error, train
 
 _HELD_OUT = 0.2
 _FOLDS = 5
@@ -44,7 +41,7 @@ def enroll(
     order = torch.randperm(len(features), generator=torch.Generator().manual_seed(seed))
     shuffled = features[order].to(device)
     measure = {"held-out": _held_out, "cross-fitted": _cross_fitted, "training": _training}
-    with _one_thread():
+    with one_thread():
         net, errors, own = measure[calibration](shuffled, config, seed, device)
     codes = net.encode(own[None])[0]
     return Enrollment(
@@ -61,20 +58,6 @@ def enroll(
         count=len(features),
         backbone=backbone,
     )
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute a block on one core: one user's matrices are so small that a second one only waits.
-
-    On a busy machine with two cores two threads took twelve times the processor time of one.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 Measured = tuple[OneClass, Float[Tensor, " k"], Float[Tensor, "n d"]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -111,6 +112,21 @@ def cross_entropy_gradient(x: Stack, logits: Stack) -> Stack:
 def squared_error(x: Stack, reconstruction: Stack) -> Float[Tensor, "users batch"]:
     """Eq. (6): the squared distance between a feature and its reconstruction."""
     return (x - reconstruction).square().sum(-1)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute a block on one core: these matrices are so small that a second one mostly waits.
+
+    With one of two cores taken by another process, the demo took 549 s on two threads instead of
+    about 30 s on one.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def train(
