@@ -28,6 +28,35 @@ def draw_all(run: Run, results: Results, *, paper: float) -> None:
         draw_classes(run, results["classes"], note)
 
 
+def draw_faces(run: Run, results: Results, *, paper: float) -> None:
+    """Draw figures 2 to 4 of the headline variant; matrices and bars are of the first set."""
+    note = "first random set of ten people; accuracy is over all sets"
+    draw_per_class(run, results["per_class"][0], results["accuracy"], paper, note)
+    rules = {"paper": results["adversary"]["paper"], "default": results["adversary"]["contest"]}
+    draw_adversary(run, {name: _rule(found[0]) for name, found in rules.items()}, note)
+    figure, axes = _canvas(6, 3.6)
+    rows = results["acceptance"]
+    x, y = ([row[key] for row in rows] for key in ("blocked", "accepted"))
+    axes.plot(x, y, color=_ACCENT, marker="o", ms=3)
+    for row, a, b in zip(rows, x, y, strict=True):
+        axes.annotate(f"{row['alpha']:g}", (a, b), (4, 4), textcoords="offset points", fontsize=7)
+    axes.set(xlabel="private images claimed", ylabel="unseen people accepted")
+    axes.set_title("Alpha (numbers) trades one for the other (Fig. 3)", fontsize=10, loc="left")
+    figure.savefig(run.figure("acceptance"))
+
+
+def _rule(finding: dict[str, Any]) -> dict[str, Any]:
+    """Return a finding of `poison` as `draw_adversary` takes it."""
+    details = finding["details"]
+    return {
+        "kinds": details["kinds"],
+        "strongest": details["strongest"],
+        "owners_kept_per_class": details["owners_kept"],
+        "owners_kept": details["owners_kept_mean"],
+        "stolen_blocked": 1 - finding["value"],
+    }
+
+
 def draw_per_class(run: Run, values: list[float], overall: float, paper: float, note: str) -> None:
     """Fig. 2: accuracy of each class."""
     figure, axes = _canvas(6, 3.2)
