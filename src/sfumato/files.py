@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -45,6 +46,56 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
         raise InputError(f"cannot write {path}: {error.strerror}; nothing was changed") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path, *, ours: Sequence[str] = ()) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; on success it takes `path`'s place.
+
+    A folder that is already there is replaced only where it holds nothing but files named in
+    `ours`. On any error the temporary folder is removed and `path` is as it was.
+
+    Raises:
+        InputError: the place is taken by something else, or cannot be written.
+    """
+    path = Path(path)
+    refuse_foreign(path, ours)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; choose another place") from error
+    try:
+        yield part
+        part.chmod(0o755)
+        swap_folder(part, path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; nothing was changed") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def refuse_foreign(path: Path, ours: Sequence[str]) -> None:
+    """Raise an InputError where `path` is a file, or a folder with other files than `ours`."""
+    if path.exists() and not path.is_dir():
+        raise InputError(f"expected a folder at {path}, but it is a file; choose another place")
+    foreign = (
+        [entry.name for entry in path.iterdir() if entry.name not in ours] if path.is_dir() else []
+    )
+    if foreign:
+        raise InputError(
+            f"{path} holds other files ({', '.join(sorted(foreign)[:3])}); choose another folder"
+        )
+
+
+def swap_folder(part: Path, path: Path) -> None:
+    """Put the finished folder `part` in the place of `path`, whose old content is removed."""
+    old = part.with_suffix(".old")
+    if path.exists():
+        path.rename(old)
+    part.rename(path)
+    _sync_folder(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_bytes(path: Path, content: bytes, *, mode: int = 0o644) -> None:

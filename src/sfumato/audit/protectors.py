@@ -10,6 +10,7 @@ from sfumato.errors import ConfigError
 from sfumato.features.backbone import open_backbone
 from sfumato.protect.baselines import Blur, Noise, Pixelate, Unprotected
 from sfumato.protect.encrypted import EncryptedFeatures, Features
+from sfumato.protect.pretrained import is_artifact, open_pretrained
 from sfumato.types import Protector
 
 Make = Callable[[str, ImageSet], Protector]
@@ -41,18 +42,24 @@ PROTECTORS: dict[str, tuple[str, Make]] = {
 def open_protector(spec: str, public: ImageSet) -> Protector:
     """Return the protector that `spec` names; a backbone's scaler is fitted on `public` images.
 
-    `spec` is one of `PROTECTORS`, or `MODULE:CLASS[:ARGUMENT]` for a class of the user's own
-    whose objects have `name` and `release`; the argument, if any, is handed over as a string.
+    `spec` is the folder of one that was fitted, one of `PROTECTORS`, or
+    `MODULE:CLASS[:ARGUMENT]` for a class of the user's own whose objects have `name` and
+    `release`; the argument, if any, is handed over as a string.
 
     Raises:
         ConfigError: nothing has this name, or it is no protector.
     """
+    if is_artifact(spec):
+        return open_pretrained(spec)
     kind, _, rest = spec.partition(":")
     if kind in PROTECTORS:
         return PROTECTORS[kind][1](rest, public)
     if not rest:
         known = ", ".join(usage for usage, _ in PROTECTORS.values())
-        raise ConfigError(f"--protector {spec!r} is none of: {known}, MODULE:CLASS[:ARGUMENT]")
+        raise ConfigError(
+            f"--protector {spec!r} is none of: {known}, MODULE:CLASS[:ARGUMENT], "
+            "a folder that fit wrote"
+        )
     return _own(kind, *rest.split(":", 1))
 
 

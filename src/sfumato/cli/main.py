@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from sfumato import __version__
-from sfumato.cli import audit, data, features
+from sfumato.cli import audit, data, features, fit
 from sfumato.cli import filter as filter_
 from sfumato.cli.demo import demo
 from sfumato.cli.paper import paper
+from sfumato.cli.release import release
 from sfumato.errors import SfumatoError
 
 app = typer.Typer(
@@ -36,6 +37,8 @@ def root(
 app.add_typer(filter_.app, name="filter")
 app.command()(demo)
 app.command()(paper)
+app.add_typer(fit.app, name="fit")
+app.command()(release)
 app.add_typer(data.app, name="data")
 app.command("audit")(audit.audit)
 app.command("report")(audit.report)

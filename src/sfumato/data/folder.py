@@ -50,7 +50,7 @@ def load_folder(path: Path, options: SourceOptions, *, minimum: int = 1) -> Imag
     """
     name = f"folder:{path}"
     no_split(name, options)
-    rows = _rows(path)
+    rows = folder_rows(path)
     order = sorted(rows)
     if options.count is not None:
         shuffled = torch.randperm(len(order), generator=torch.Generator().manual_seed(options.seed))
@@ -64,18 +64,24 @@ def load_folder(path: Path, options: SourceOptions, *, minimum: int = 1) -> Imag
             "%s: skipped %d of %d files: %s", name, len(skipped), looked_at, _some(skipped)
         )
     files = sorted(images)
-    labels, classes = _labels([rows[file] for file in files])
+    chosen = [rows[file] for file in files]
+    classes = values_of(chosen)
     return ImageSet(
         name=name,
         images=stack([images[file] for file in files], name),
-        labels=labels,
+        labels=labels_of(chosen, classes),
         classes=classes,
         files=tuple(files),
         skipped=tuple(skipped),
     )
 
 
-def _rows(path: Path) -> Rows:
+def folder_rows(path: Path) -> Rows:
+    """Return the label values of every file that the folder offers, by its path inside.
+
+    Raises:
+        DataError: the folder or its metadata cannot be read, or a row points outside.
+    """
     if not path.is_dir():
         kind = "is a file" if path.exists() else "does not exist"
         raise DataError(f"expected a folder of pictures, but {path} {kind}")
@@ -127,11 +133,10 @@ def _is_inside(folder: Path, file: str) -> bool:
     return (folder / file).resolve().is_relative_to(folder.resolve())
 
 
-def _decode(
-    path: Path, order: Sequence[str], options: SourceOptions
+def decode_files(
+    path: Path, files: Sequence[str], options: SourceOptions
 ) -> tuple[dict[str, UInt8[Tensor, "_ _ _"]], list[str]]:
-    images: dict[str, UInt8[Tensor, "_ _ _"]] = {}
-    skipped: list[str] = []
+    """Decode these files of a folder on all cores: pictures by file, and the skipped ones."""
 
     def read(file: str) -> UInt8[Tensor, "_ _ _"] | str:
         try:
@@ -140,15 +145,24 @@ def _decode(
             return f"{file}: {error}"
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        batches = [order[i : i + _AT_ONCE] for i in range(0, len(order), _AT_ONCE)]
-        for some in track(batches, f"folder:{path.name}: decoding"):
-            for file, result in zip(some, pool.map(read, some), strict=True):
-                if isinstance(result, str):
-                    skipped.append(result)
-                elif len(images) != options.count:
-                    images[file] = result
-            if len(images) == options.count:
-                break
+        results = dict(zip(files, pool.map(read, files), strict=True))
+    images = {file: result for file, result in results.items() if not isinstance(result, str)}
+    return images, [result for result in results.values() if isinstance(result, str)]
+
+
+def _decode(
+    path: Path, order: Sequence[str], options: SourceOptions
+) -> tuple[dict[str, UInt8[Tensor, "_ _ _"]], list[str]]:
+    images: dict[str, UInt8[Tensor, "_ _ _"]] = {}
+    skipped: list[str] = []
+    batches = [order[i : i + _AT_ONCE] for i in range(0, len(order), _AT_ONCE)]
+    for some in track(batches, f"folder:{path.name}: decoding"):
+        found, refused = decode_files(path, some, options)
+        skipped += refused
+        left = len(found) if options.count is None else options.count - len(images)
+        images |= dict(list(found.items())[:left])
+        if len(images) == options.count:
+            break
     return images, skipped
 
 
@@ -165,19 +179,21 @@ def _read(path: Path, file: str, options: SourceOptions) -> UInt8[Tensor, "_ _ _
     )
 
 
-def _labels(
-    rows: Sequence[Mapping[str, str]],
-) -> tuple[dict[str, Int64[Tensor, "n"]], dict[str, tuple[str, ...]]]:
-    classes: dict[str, tuple[str, ...]] = {}
-    for attribute in rows[0]:
-        values = tuple(sorted({row[attribute] for row in rows} - {""}))
-        if values:
-            classes[attribute] = values
+def values_of(rows: Sequence[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Return each label's values in these rows, sorted; a label without any is left out."""
+    values = {name: tuple(sorted({row[name] for row in rows} - {""})) for name in rows[0]}
+    return {name: some for name, some in values.items() if some}
+
+
+def labels_of(
+    rows: Sequence[Mapping[str, str]], classes: Mapping[str, tuple[str, ...]]
+) -> dict[str, Int64[Tensor, "n"]]:
+    """Return each label as positions in its `classes`; an empty cell is `MISSING`."""
     labels = {}
     for attribute, values in classes.items():
         position = {value: i for i, value in enumerate(values)}
         labels[attribute] = torch.tensor([position.get(row[attribute], MISSING) for row in rows])
-    return labels, classes
+    return labels
 
 
 def _too_few(path: Path, expected: int, images: Mapping[str, Tensor], skipped: list[str]) -> str:

@@ -117,6 +117,11 @@ def load(
         box=box,
         cache=cache,
     )
+    return load_with(name, options)
+
+
+def load_with(name: str, options: SourceOptions) -> ImageSet:
+    """Return the named set as `load` does, with its options in one object."""
     return _loader(name)(options)
 
 

@@ -1,0 +1,15 @@
+"""`sfumato fit`: train a protector on images; each kind has its own file and help."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Train a protector on your images; `release` then applies it, `audit` attacks it.",
+)
+
+
+@app.callback()
+def fit() -> None:
+    """Train a protector on your images; `release` then applies it, `audit` attacks it."""

@@ -1,0 +1,198 @@
+"""Protectors that are networks: how they are applied, kept in a folder, shared and read back."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+import torch
+from huggingface_hub import ModelCard, PyTorchModelHubMixin, hf_hub_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sfumato.errors import ArtifactError, DataError, UnavailableError
+from sfumato.files import read_tensors, replacing_folder, write_bytes, write_tensors
+
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+KINDS: Mapping[str, str] = {
+    "anonymizer": "sfumato.protect.anonymizer:Anonymizer",
+    "obfuscator": "sfumato.protect.obfuscator:Obfuscator",
+    "san": "sfumato.protect.san:SemiAdversarial",
+}
+"""Where the class of each kind of artifact is; the same words as in `sfumato fit`."""
+
+_FORMAT = 1
+_CONFIG_LIMIT = 1 << 20
+_WEIGHTS_LIMIT = 4 << 30
+
+
+class PretrainedProtector(nn.Module, PyTorchModelHubMixin):
+    """A network that turns images into a release, and is a folder on disk or on the hub.
+
+    A subclass sets `kind`, takes keyword-only constructor arguments that JSON can hold (they
+    become config.json), and gives `name`, `shape`, `private` and `forward`.
+    """
+
+    kind: ClassVar[str]
+    batch_size: ClassVar[int] = 256
+    """Images at once in `release`."""
+
+    @property
+    def name(self) -> str:
+        """What reports call it, with the settings that tell it from its sisters."""
+        return self.kind
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the images that it takes."""
+        raise NotImplementedError
+
+    @property
+    def private(self) -> tuple[str, ...]:
+        """The labels that it was trained to hide: a release leaves them out."""
+        return ()
+
+    @torch.no_grad()
+    def release(self, images: Float[Tensor, "n c h w"]) -> Tensor:
+        """Return the release of images in [0, 1], computed in batches on the network's device.
+
+        Raises:
+            DataError: the images are not of the shape that the network was made for.
+        """
+        if tuple(images.shape[1:]) != self.shape:
+            raise DataError(
+                f"{self.name} takes images of shape {self.shape} (channels, height, width), got "
+                f"{tuple(images.shape[1:])}; load them with that size and number of channels"
+            )
+        training = self.training
+        self.eval()
+        device = next(self.parameters()).device
+        parts = [self(batch.to(device)).cpu() for batch in images.split(self.batch_size)]
+        self.train(training)
+        return torch.cat(parts)
+
+    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> str | None:  # noqa: ANN401
+        """Write the folder, whole or not at all; arguments as in huggingface_hub.
+
+        An older artifact there is replaced; a folder with anything else in it is left alone.
+
+        Raises:
+            InputError: the folder holds other files, or cannot be written.
+        """
+        about = {"kind": self.kind, "format": _FORMAT}
+        config = {**(cast("Any", self)._hub_mixin_config or {}), **about}
+        folder = Path(save_directory)
+        with replacing_folder(folder, ours=(CONFIG, WEIGHTS, CARD)) as part:
+            self._save_pretrained(part)
+            text = json.dumps(config, indent=2, sort_keys=True)
+            write_bytes(part / CONFIG, text.encode() + b"\n")
+            card = folder / CARD
+            if card.is_file() and not _is_new(folder, part):
+                shutil.copyfile(card, part / CARD)
+            else:
+                self.generate_model_card().save(part / CARD)
+        if kwargs.pop("push_to_hub", False):
+            return self.push_to_hub(kwargs.pop("repo_id", folder.name), **kwargs)
+        return None
+
+    def generate_model_card(self, *_: object, **__: object) -> ModelCard:
+        """Return the card of an artifact that nobody has audited yet."""
+        return ModelCard(
+            f"---\nlibrary_name: sfumato\ntags:\n- sfumato\n- {self.kind}\n---\n\n"
+            f"# {self.name}\n\nA protector of kind `{self.kind}`, made by Sfumato. It takes images "
+            f"of shape {self.shape} (channels, height, width).\n\n"
+            "Not audited yet: `sfumato audit --protector FOLDER` fills this card.\n"
+        )
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        tensors = {name: value.detach().cpu().contiguous() for name, value in self._tensors()}
+        write_tensors(save_directory / WEIGHTS, tensors, {"kind": self.kind})
+
+    def _tensors(self) -> list[tuple[str, Tensor]]:
+        return sorted(self.state_dict().items())
+
+    @classmethod
+    def _from_pretrained(
+        cls,
+        *,
+        model_id: str,
+        map_location: str = "cpu",
+        strict: bool = True,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> PretrainedProtector:
+        """Read config.json and model.safetensors; the mixin's own reader would take pickles."""
+        hub = {
+            key: kwargs.pop(key, None)
+            for key in ("revision", "cache_dir", "force_download", "local_files_only", "token")
+        }
+        local = Path(model_id)
+        path = local / WEIGHTS if local.is_dir() else Path(_downloaded(model_id, WEIGHTS, hub))
+        tensors, _ = read_tensors(path, limit_bytes=_WEIGHTS_LIMIT, error=ArtifactError)
+        try:
+            model = cls(**kwargs)
+            model.load_state_dict(tensors, strict=strict)
+        except (TypeError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise ArtifactError(f"{model_id} is no {cls.kind}: {reason}") from error
+        return model.to(map_location).eval()
+
+
+def open_pretrained(source: str | Path) -> PretrainedProtector:
+    """Return the protector kept in a folder, or under a name of the hub.
+
+    Raises:
+        ArtifactError: it is no artifact, or of a kind or format that this version does not know.
+        UnavailableError: it is not a folder, and the hub cannot be reached.
+    """
+    local = Path(source)
+    path = local / CONFIG if local.is_dir() else Path(_downloaded(str(source), CONFIG, {}))
+    config = _read_config(path)
+    kind = str(config.get("kind"))
+    if kind not in KINDS or config.get("format") != _FORMAT:
+        raise ArtifactError(
+            f"{source}: expected a kind of {', '.join(KINDS)} in format {_FORMAT}, got "
+            f"{kind!r} in format {config.get('format')!r}; fit it anew, or update sfumato"
+        )
+    module, _, name = KINDS[kind].partition(":")
+    cls = getattr(importlib.import_module(module), name)
+    return cast("PretrainedProtector", cls.from_pretrained(str(source)))
+
+
+def is_artifact(source: str | Path) -> bool:
+    """Say whether a path is a folder with a config.json in it."""
+    return (Path(source) / CONFIG).is_file()
+
+
+def _is_new(folder: Path, part: Path) -> bool:
+    """Say whether the weights changed, so that the old card's figures are no longer true."""
+    old = folder / WEIGHTS
+    return not old.is_file() or old.read_bytes() != (part / WEIGHTS).read_bytes()
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _CONFIG_LIMIT:
+            raise ArtifactError(f"{path}: expected at most {_CONFIG_LIMIT:,} bytes")
+        config = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ArtifactError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"{path} is no JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise ArtifactError(f"{path}: expected a JSON object, got {type(config).__name__}")
+    return config
+
+
+def _downloaded(repo: str, file: str, options: Mapping[str, Any]) -> str:
+    try:
+        return cast("str", hf_hub_download(repo, file, **options))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        raise UnavailableError(
+            f"{repo} is no artifact's folder, and the hub gave no {file} for it: "
+            f"{str(error).splitlines()[0]}"
+        ) from error

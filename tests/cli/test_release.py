@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from sfumato.cli.main import app
+from sfumato.data.sources import load
+from sfumato.errors import ConfigError, InputError
+
+
+def test_a_blurred_collection_is_written_and_read_back(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = CliRunner().invoke(
+        app,
+        ["release", "blur:1", "--data", "digits", "--count", "30", "--keep", "digit", "--json"]
+        + ["-o", str(out)],
+    )
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout.splitlines()[-1])["images"] == 30
+    read = load(f"folder:{out}")
+    assert len(read) == 30
+    assert set(read.labels) == {"digit"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (["smudge:1"], ConfigError, "is none of"),
+        (["blur:1", "--split", "half"], ConfigError, "--split is all, train or test"),
+    ],
+)
+def test_mistakes_are_named(
+    tmp_path: Path, arguments: list[str], error: type[Exception], message: str
+) -> None:
+    result = CliRunner().invoke(
+        app, ["release", *arguments, "--data", "digits", "-o", str(tmp_path / "out")]
+    )
+    assert isinstance(result.exception, error)
+    assert message in str(result.exception)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_folder_is_never_overwritten(tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        app, ["release", "none", "--data", "digits", "--count", "3", "-o", str(tmp_path)]
+    )
+    assert isinstance(result.exception, InputError)
