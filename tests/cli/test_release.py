@@ -15,8 +15,7 @@ def test_a_blurred_collection_is_written_and_read_back(tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = CliRunner().invoke(
         app,
-        ["release", "blur:1", "--data", "digits", "--count", "30", "--keep", "digit", "--json"]
-        + ["-o", str(out)],
+        ["release", "blur:1", "--data=digits", "--count=30", "--keep=digit", "--json", f"-o{out}"],
     )
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout.splitlines()[-1])["images"] == 30
@@ -28,7 +27,7 @@ def test_a_blurred_collection_is_written_and_read_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (["smudge:1"], ConfigError, "is none of"),
+        (["smudge:1"], ConfigError, "is none of none, noise, blur"),
         (["blur:1", "--split", "half"], ConfigError, "--split is all, train or test"),
     ],
 )
@@ -36,7 +35,7 @@ def test_mistakes_are_named(
     tmp_path: Path, arguments: list[str], error: type[Exception], message: str
 ) -> None:
     result = CliRunner().invoke(
-        app, ["release", *arguments, "--data", "digits", "-o", str(tmp_path / "out")]
+        app, ["release", *arguments, "--data=digits", f"-o{tmp_path / 'out'}"]
     )
     assert isinstance(result.exception, error)
     assert message in str(result.exception)

@@ -67,7 +67,10 @@ def _own(module: str, name: str, argument: str | None = None) -> Protector:
     try:
         made = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise ConfigError(f"--protector {module}:{name} cannot be imported: {error}") from error
+        known = ", ".join(PROTECTORS)
+        raise ConfigError(
+            f"--protector {module}:{name} is none of {known}, and no class of yours: {error}"
+        ) from error
     protector = made() if argument is None else made(argument)
     if not isinstance(protector, Protector):
         raise ConfigError(f"{module}:{name} is no protector: it needs `name` and `release(images)`")
