@@ -69,7 +69,7 @@ def _own(module: str, name: str, argument: str | None = None) -> Protector:
     except (ImportError, AttributeError) as error:
         known = ", ".join(PROTECTORS)
         raise ConfigError(
-            f"--protector {module}:{name} is none of {known}, and no class of yours: {error}"
+            f"--protector {module}:{name} is none of {known}, and cannot be imported: {error}"
         ) from error
     protector = made() if argument is None else made(argument)
     if not isinstance(protector, Protector):
