@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from itertools import combinations
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from papers.recipe import Run
 from papers.shufflebits.parties import Parties
@@ -16,6 +19,7 @@ from sfumato.attack.bitstatistics import BitStatistics
 from sfumato.attack.decoder import ReconstructionConfig
 from sfumato.attack.learners import LearnerConfig
 from sfumato.attack.reconstruct import ReconstructionAttack
+from sfumato.attack.scores import draw_weights, interval, weighted_mean
 from sfumato.audit.metrics import at_floor
 from sfumato.data.imageset import ImageSet
 from sfumato.protect.encrypted import EncryptedFeatures, Features
@@ -77,6 +81,8 @@ def reconstruction(
     maps = perceptual(run, parties, settings)
     releases = _releases(backbone)
     results: dict[str, Any] = {"backbone": backbone.name}
+    clear = _victim(victims, releases["clear"])
+    distances: dict[str, Tensor] = {}
     for name, weights in WEIGHTINGS.items():
         attack = ReconstructionAttack(
             seeds=tuple(range(run.seed, run.seed + settings["decoder_seeds"])),
@@ -95,13 +101,31 @@ def reconstruction(
         )
         knowledge = _knowledge(parties, releases["shufflebits"])
         artist = attack.learn(knowledge)
+        distances[name] = artist.scores(clear)
         results[name] = {
             how: document(attack.apply(artist, _victim(victims, protector), knowledge))
             for how, protector in releases.items()
         }
-    clear = {name: results[name]["clear"]["value"] for name in WEIGHTINGS}
-    results["ordering"] = sorted(clear, key=lambda name: clear[name])
+    results["ordering"] = sorted(distances, key=lambda name: float(distances[name].mean()))
+    results["differences"] = _differences(distances)
     return results
+
+
+def _differences(distances: Mapping[str, Float[Tensor, "seeds n"]]) -> dict[str, Any]:
+    """Each weighting's cosine distance less each later one's, on the same victims.
+
+    Victims differ among each other far more than weightings do on one victim, so that only the
+    paired difference says which weighting is better; above 0 it is the second.
+    """
+    differences = {}
+    for worse, better in combinations(distances, 2):
+        paired = distances[worse] - distances[better]
+        weights = draw_weights(paired.shape[1], seeds=len(paired))
+        differences[f"{worse} - {better}"] = {
+            "value": float(paired.mean()),
+            "interval": list(interval(weighted_mean(paired.flatten()), weights)),
+        }
+    return differences
 
 
 def cryptanalysis(

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from papers.recipe import Run
+from papers.shufflebits.attacks import _differences
 from papers.shufflebits.parties import characters, digits
 from papers.shufflebits.providers import extractors
 from papers.shufflebits.run import RECIPES
@@ -51,6 +52,15 @@ def test_the_providers_own_network_is_trained_on_the_providers_pictures(tmp_path
     assert torch.equal(own(images[:7]), first[:7])
     assert raw(images).shape == (20, 64)
     assert 0 <= float(first.min()) <= float(first.max()) <= 1
+
+
+def test_differences_are_paired_by_victim() -> None:
+    hard = torch.rand(2, 50)
+    distances = {"pixel": hard + 0.01, "feature": hard, "feature+adversarial": hard - 0.02}
+    found = _differences(distances)
+    low, high = found["pixel - feature+adversarial"]["interval"]
+    assert 0.029 < low <= high < 0.031, "one victim's difficulty must not widen the interval"
+    assert found["pixel - feature"]["value"] == pytest.approx(0.01, abs=1e-5)
 
 
 @pytest.mark.slow

@@ -103,12 +103,11 @@ class ReconstructionAttack:
         decoders = [
             self._best(rows, standard, knowledge.images, judge, metric, seed) for seed in self.seeds
         ]
-        return Artist(standard, like, rows, decoders, judge, metric)
+        return Artist(standard, like, rows, decoders, judge, metric, self.view)
 
     def apply(self, artist: Artist, victim: Releases, knowledge: Knowledge) -> Finding:
         """Draw the victims' pictures and score them."""
-        hidden = artist.standard(read(victim.tensor, self.view, like=artist.like))
-        drawn = [decoder(hidden) for decoder in artist.decoders]
+        hidden, drawn = artist.hidden(victim), artist.draw(victim)
         mean = knowledge.images.mean(0, keepdim=True).expand_as(victim.images).contiguous()
         nearest = _nearest(hidden, artist.rows, knowledge.images)
         if self.sheets is not None:
@@ -235,6 +234,21 @@ class Artist:
     decoders: list[Decoder]
     judge: Judge
     metric: Metric
+    view: View
+
+    def draw(self, victim: Releases) -> list[Images]:
+        """Return the victims' pictures as the decoder of each seed draws them."""
+        hidden = self.hidden(victim)
+        return [decoder(hidden) for decoder in self.decoders]
+
+    def hidden(self, victim: Releases) -> Float[Tensor, "m *shape"]:
+        """Return the victims' releases as the decoders take them."""
+        return self.standard(read(victim.tensor, self.view, like=self.like))
+
+    def scores(self, victim: Releases) -> Float[Tensor, "seeds m"]:
+        """Return the attack's metric for every drawn picture, so that artists can be compared."""
+        drawn = self.draw(victim)
+        return torch.stack([self.judge.score(victim.images, d)[self.metric] for d in drawn])
 
 
 def _named(matches: Float[Tensor, "n n"], people: Int64[Tensor, "n"]) -> Float[Tensor, "n"]:
