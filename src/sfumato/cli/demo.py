@@ -5,44 +5,58 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sfumato.cli.options import AsJson, Seed, finish
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sfumato.demo.section import Section
+
 
 def demo(
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="The part of one paper only, by its slug; repeatable."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("demo"),
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Enrol ten people, decide thousands of uploads, and write a report with pictures."""
-    from sfumato.demo.docl import STEPS, docl_demo
+    """Protect embedded pictures in every way, attack each, and write a report with pictures."""
     from sfumato.demo.report import write_report
-    from sfumato.progress import progress_bar
+    from sfumato.demo.sections import run_sections
+    from sfumato.filter.oneclass import one_thread
 
     start = time.perf_counter()
-    with progress_bar() as bar:
-        task = bar.add_task("demo", total=STEPS, note="")
-        result = docl_demo(seed=seed, advance=lambda note: bar.update(task, advance=1, note=note))
+    with one_thread():
+        sections = run_sections(tuple(only or ()), seed=seed)
     seconds = time.perf_counter() - start
     path = out / "report.html"
-    write_report(result, path, seed=seed, seconds=seconds)
-    lines = [f"{'uploads':58} {'number':>7} {'blocked':>8} {'as it should be':>16}"]
-    lines += [
-        f"{s.name:58} {s.count:7,} {s.blocked:8,} {100 * s.right:14.1f} %" for s in result.scenarios
-    ]
-    lines += [
-        "",
-        f"whose picture it is, named rightly: {100 * result.accuracy:.1f} % (chance 10 %)",
-        f"report: {path} ({seconds:.0f} s)",
-    ]
+    chosen = "".join(f" --only {slug}" for slug in only or ())
+    write_report(sections, path, command=f"sfumato demo{chosen} --seed {seed}", seconds=seconds)
     record = {
-        "accuracy": result.accuracy,
-        "scenarios": [asdict(s) | {"right": s.right} for s in result.scenarios],
-        "matrices": result.matrices,
+        "sections": {
+            section.slug: [asdict(figure) for figure in section.figures] for section in sections
+        },
         "seconds": round(seconds, 1),
         "report": str(path),
     }
-    finish(record, "\n".join(lines), as_json=as_json)
+    finish(record, f"{_table(sections)}\n\nreport: {path} ({seconds:.0f} s)", as_json=as_json)
+
+
+def _table(sections: Sequence[Section]) -> str:
+    from sfumato.demo.report import shown
+
+    wide = max(len(figure.label) for section in sections for figure in section.figures)
+    lines = []
+    for section in sections:
+        lines += ["", section.title]
+        lines += [
+            f"  {figure.label:<{wide}}  {shown(figure):>24}  wanted {figure.wanted}"
+            for figure in section.figures
+        ]
+    return "\n".join(lines)

@@ -1,233 +1,117 @@
-"""The upload filter on real handwritten digits: ten people enrol, everybody uploads.
-
-Each person protects one digit. Half of the pictures of each digit are that person's private
-pictures; the other half is what gets uploaded, by its owner, by others, and by a thief who holds
-the private half of a victim and trains on it.
-"""
+"""The upload filter's part of the demo."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
+import plotly.graph_objects as go
 import torch
-from jaxtyping import Float, UInt8
-from torch import Tensor
 
-from sfumato.attack.crowd import Crowd, gather, scores
-from sfumato.attack.poison import (
-    Setting,
-    Thieves,
-    all_pairs,
-    crowd_likeness,
-    decide,
-    owners_kept,
-    recruit,
-    stolen_shared,
-)
-from sfumato.attack.thief import ThiefConfig
-from sfumato.data.imageset import ImageSet
-from sfumato.data.sources import load
-from sfumato.data.splits import split_images
-from sfumato.features.backbone import open_backbone
-from sfumato.filter.enroll import enroll
-from sfumato.filter.oneclass import OneClassConfig, one_thread
+from sfumato.data.sheet import contact_sheet
+from sfumato.demo.section import Advance, Figure, Picture, Plot, Section
+from sfumato.demo.uploads import STEPS, Decided, decide_uploads
 
-USERS = 10
-_CONFIG = OneClassConfig(hidden=16, epochs=200, batch_size=16)
-_ALPHAS = tuple(0.25 * i for i in range(17))
-_SHOWN = 6  # uploads of a kind in the report
-_OTHERS = 200  # pictures that nobody protects
-_OTHER_SIZE = 48  # the backbone shrinks them to the digits' size
-_NOBODY: tuple[int, ...] = ()
+__all__ = ["STEPS", "docl_demo"]
 
-Advance = Callable[[str], None]
-"""Called with the name of each finished step."""
-STEPS = 3 + USERS
+_BLUES = [[0.0, "#f4f7fb"], [1.0, "#1f4e8c"]]
+_RULES = {
+    "paper": "The paper's rule, the smallest error decides",
+    "contest": "Sfumato's rule, contested claims stand",
+}
+_SIDE = 48  # pixels a picture on the sheet
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upload:
-    """One decided upload, for showing."""
-
-    picture: UInt8[Tensor, "c h w"]
-    story: str
-    blocked: bool
-    right: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
-    """Uploads of one kind: how many, and how many the filter blocked."""
-
-    name: str
-    wanted: str
-    """`share` or `block`."""
-    count: int
-    blocked: int
-
-    @property
-    def right(self) -> float:
-        """Share of the uploads that were decided as wanted."""
-        share = self.blocked / self.count
-        return share if self.wanted == "block" else 1 - share
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoclDemo:
-    """What the filter did."""
-
-    accuracy: float
-    """Share of private pictures whose smallest error names the right person, eq. (8)."""
-    scenarios: tuple[Scenario, ...]
-    curve: tuple[tuple[float, float, float], ...]
-    """(alpha, private pictures blocked, unprotected pictures shared)."""
-    matrices: dict[str, list[list[float]]]
-    """Share of stolen pictures blocked, adversary x victim, for the rules paper and contest."""
-    uploads: tuple[Upload, ...] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _World:
-    crowd: Crowd
-    private: list[Float[Tensor, "_ d"]]
-    fresh: list[Float[Tensor, "_ d"]]
-    pictures: list[UInt8[Tensor, "_ c h w"]]
-    others: ImageSet
-    other_features: Float[Tensor, "n d"]
-    seed: int
-
-
-def docl_demo(*, seed: int, advance: Advance = lambda _: None) -> DoclDemo:
-    """Enrol ten people, decide thousands of uploads, and count. The same seed, the same result."""
-    with one_thread():
-        return _demo(seed, advance)
-
-
-def _demo(seed: int, advance: Advance) -> DoclDemo:
-    world = _world(seed, advance)
-    thieves = recruit(
-        world.crowd, world.private, all_pairs(USERS), ThiefConfig(), _CONFIG, seed=seed
-    )
-    advance("90 thieves trained")
-    own_errors = [scores(world.crowd.net, x) for x in world.fresh]
-    right = sum(int((e.argmin(1) == person).sum()) for person, e in enumerate(own_errors))
-    result = DoclDemo(
-        accuracy=right / sum(len(e) for e in own_errors),
-        scenarios=_scenarios(world, thieves),
-        curve=_curve(world),
-        matrices={
-            rule: _matrix(world, thieves, Setting(rule=rule)) for rule in ("paper", "contest")
-        },
-        uploads=_uploads(world),
-    )
-    advance("uploads decided")
-    return result
-
-
-def _world(seed: int, advance: Advance) -> _World:
-    digits = load("digits")
-    private, fresh = split_images(digits, (0.5, 0.5), seed=seed)
-    others = load("characters", seed=seed, count=_OTHERS, size=_OTHER_SIZE)
-    backbone = open_backbone("gradients", public=digits)
-    advance("pictures read")
-    features = [backbone(private.where("digit", str(d)).images) for d in range(USERS)]
-    enrollments = []
-    for person, x in enumerate(features):
-        enrollments.append(enroll(x, _CONFIG, backbone=backbone.fingerprint, seed=seed + person))
-        advance(f"person {person} enrolled with {len(x)} private pictures")
-    pictures = [fresh.where("digit", str(d)).images for d in range(USERS)]
-    return _World(
-        gather(enrollments),
-        features,
-        [backbone(p) for p in pictures],
-        pictures,
-        others,
-        backbone(others.images),
-        seed,
-    )
-
-
-def _scenarios(world: _World, thieves: Thieves) -> tuple[Scenario, ...]:
-    setting, alike = Setting(), crowd_likeness(world.crowd, world.crowd.net, seed=world.seed)
-
-    def blocked(x: Tensor, owned: Sequence[int]) -> Tensor:
-        return decide(world.crowd, alike, scores(world.crowd.net, x), owned, setting)
-
-    def counted(name: str, wanted: str, verdicts: Sequence[Tensor]) -> Scenario:
-        every = torch.cat(list(verdicts))
-        return Scenario(name=name, wanted=wanted, count=len(every), blocked=int(every.sum()))
-
-    people = range(USERS)
-    fresh = world.fresh
-    stolen = stolen_shared(world.crowd, thieves, fresh, setting, seed=world.seed)
-    tries = [len(fresh[v]) for _, v in thieves.pairs]
-    passed = sum(round(float(s) * n) for s, n in zip(stolen, tries, strict=True))
-    return (
-        counted(
-            "an owner's new pictures of the own class",
-            "share",
-            [blocked(fresh[p], [p]) for p in people],
+def docl_demo(*, seed: int, advance: Advance = lambda _: None) -> Section:
+    """Enrol ten people on real handwritten digits and decide everybody's uploads."""
+    decided = decide_uploads(seed=seed, advance=advance)
+    total = sum(scenario.count for scenario in decided.scenarios)
+    return Section(
+        slug="docl",
+        title="The upload filter",
+        sentence=(
+            "Ten people enrolled one kind of private picture each, on their own device; the "
+            f"platform holds ten small networks and no picture, and decided {total:,} uploads."
         ),
-        counted(
-            "unprotected pictures, by a stranger", "share", [blocked(world.other_features, _NOBODY)]
+        figures=(
+            Figure(
+                label="whose picture it is, named rightly",
+                value=decided.accuracy,
+                wanted="high",
+                chance=0.1,
+            ),
+            *(
+                Figure(
+                    label=f"{s.name}: {'shared' if s.wanted == 'share' else 'blocked'}",
+                    value=s.right,
+                    wanted="high",
+                )
+                for s in decided.scenarios
+            ),
         ),
-        counted(
-            "private pictures, by a stranger", "block", [blocked(fresh[p], _NOBODY) for p in people]
-        ),
-        counted(
-            "private pictures, by another enrolled person",
-            "block",
-            [blocked(fresh[v], [k]) for k, v in thieves.pairs],
-        ),
-        Scenario(
-            name="stolen pictures, by a thief who trained on the victim's",
-            wanted="block",
-            count=sum(tries),
-            blocked=sum(tries) - passed,
+        pictures=(_sheet(decided),),
+        plots=(
+            Plot(
+                caption="A larger alpha blocks more private pictures and lets fewer others pass.",
+                figure=_curve(decided.curve),
+            ),
+            *(
+                Plot(
+                    caption=f"{_RULES[rule]}: stolen pictures blocked, in percent, when the thief "
+                    "(row) trains on the victim's (column) private pictures as well; on the "
+                    "diagonal, own pictures shared.",
+                    figure=_heatmap(matrix),
+                )
+                for rule, matrix in decided.matrices.items()
+            ),
         ),
     )
 
 
-def _curve(world: _World) -> tuple[tuple[float, float, float], ...]:
-    alike = crowd_likeness(world.crowd, world.crowd.net, seed=world.seed)
-    private = scores(world.crowd.net, torch.cat(world.fresh))
-    others = scores(world.crowd.net, world.other_features)
-
-    def share(x: Tensor, alpha: float) -> float:
-        return float(decide(world.crowd, alike, x, _NOBODY, Setting(alpha=alpha)).float().mean())
-
-    return tuple((alpha, share(private, alpha), 1 - share(others, alpha)) for alpha in _ALPHAS)
-
-
-def _matrix(world: _World, thieves: Thieves, setting: Setting) -> list[list[float]]:
-    shared = stolen_shared(world.crowd, thieves, world.fresh, setting, seed=world.seed)
-    kept = owners_kept(world.crowd, world.fresh, setting, seed=world.seed)
-    matrix = torch.diag(kept)
-    for (k, v), value in zip(thieves.pairs, shared, strict=True):
-        matrix[k, v] = 1 - value
-    return [[round(value, 4) for value in row] for row in matrix.tolist()]
+def _sheet(decided: Decided) -> Picture:
+    pictures, captions = [], []
+    for upload in decided.uploads:
+        times = max(1, _SIDE // upload.picture.shape[1])
+        large = upload.picture.repeat_interleave(times, 1).repeat_interleave(times, 2)
+        pictures.append(large[:, :_SIDE, :_SIDE].expand(3, -1, -1))
+        verdict = "blocked" if upload.blocked else "shared"
+        captions.append(verdict if upload.right else f"{verdict} (wrong)")
+    columns = len(pictures) // 3
+    return Picture(
+        caption="Uploads as they came: owners' own pictures, other people's private pictures, "
+        "and faces that nobody protects.",
+        png=contact_sheet(torch.stack(pictures), captions, columns=columns),
+    )
 
 
-def _uploads(world: _World) -> tuple[Upload, ...]:
-    """Return the first uploads of three kinds, rightly and wrongly decided alike."""
-    setting, alike = Setting(), crowd_likeness(world.crowd, world.crowd.net, seed=world.seed)
-    rows: list[Upload] = []
+def _heatmap(matrix: Sequence[Sequence[float]]) -> go.Figure:
+    people = [str(i) for i in range(len(matrix))]
+    figure = go.Figure(
+        go.Heatmap(
+            z=[[100 * value for value in row] for row in matrix],
+            x=people,
+            y=people,
+            text=[[f"{100 * value:.0f}" for value in row] for row in matrix],
+            texttemplate="%{text}",
+            colorscale=_BLUES,
+            zmin=0,
+            zmax=100,
+            showscale=False,
+            hovertemplate="thief %{y}, victim %{x}: %{z:.1f} %<extra></extra>",
+        )
+    )
+    figure.update_xaxes(title="victim", side="top", type="category")
+    figure.update_yaxes(title="thief", autorange="reversed", type="category")
+    return figure.update_layout(height=460)
 
-    def show(picture: Tensor, x: Tensor, owned: Sequence[int], story: str, wanted: bool) -> None:
-        verdict = decide(world.crowd, alike, scores(world.crowd.net, x), owned, setting)
-        blocked = bool(verdict[0])
-        rows.append(Upload(picture=picture, story=story, blocked=blocked, right=blocked == wanted))
 
-    for i in range(_SHOWN):
-        x = world.fresh[i][:1]
-        show(world.pictures[i][0], x, [i], f"person {i} uploads an own picture", False)
-    for i in range(_SHOWN):
-        victim, by = i + 4, i
-        x = world.fresh[victim][:1]
-        story = f"person {by} uploads a picture of person {victim}"
-        show(world.pictures[victim][0], x, [by], story, True)
-    for i in range(_SHOWN):
-        x = world.other_features[i : i + 1]
-        show(world.others.images[i], x, _NOBODY, "a stranger uploads something else", False)
-    return tuple(rows)
+def _curve(points: Sequence[tuple[float, float, float]]) -> go.Figure:
+    alphas, blocked, shared = zip(*points, strict=True)
+    figure = go.Figure()
+    for name, values in (
+        ("private pictures blocked", blocked),
+        ("unprotected pictures shared", shared),
+    ):
+        figure.add_scatter(x=alphas, y=[100 * v for v in values], name=name, mode="lines+markers")
+    figure.update_xaxes(title="alpha: edge of a claim, in standard deviations")
+    figure.update_yaxes(title="%", range=[0, 103])
+    return figure.update_layout(height=380, legend={"orientation": "h", "y": 1.12})

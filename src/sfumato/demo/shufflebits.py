@@ -1,0 +1,165 @@
+"""The encrypted features' part of the demo: what embeddings leak, and what stops it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sfumato.attack.attributes import AttributeAttack
+from sfumato.attack.bitstatistics import BitStatistics
+from sfumato.attack.decoder import ReconstructionConfig
+from sfumato.attack.learners import LearnerConfig, train_namer
+from sfumato.attack.reconstruct import ReconstructionAttack
+from sfumato.data.imageset import ImageSet
+from sfumato.data.sheet import contact_sheet
+from sfumato.data.sources import load
+from sfumato.data.splits import split_images
+from sfumato.demo.section import Advance, Figure, Picture, Section
+from sfumato.features.backbone import Backbone
+from sfumato.features.preprocess import Preprocess
+from sfumato.nets.classifiers import ConvClassifier
+from sfumato.protect.encrypted import EncryptedFeatures, Features
+from sfumato.types import Knowledge, Protector, Releases
+
+STEPS = 4
+
+_SHARES = (0.3, 0.45, 0.25)  # provider, adversary, victims: none has another's pictures
+_EPOCHS = 8
+_READER = LearnerConfig(learners=("perceptron",), restarts=1, epochs=20, device="cpu")
+_DRAWER = ReconstructionConfig(epochs=25, width=16, most_validated=64, device="cpu")
+_SHOWN = 10
+_BROKEN = 6  # responses that the attack on the cipher recovers
+_CHANCE = 0.1
+
+
+class _Body(nn.Module):
+    """A classifier without its last layer."""
+
+    def __init__(self, net: ConvClassifier) -> None:
+        super().__init__()
+        self.body = net.body
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.body(images)
+        return features
+
+
+@dataclass(frozen=True, slots=True)
+class _World:
+    adversary: ImageSet
+    victims: ImageSet
+    releases: dict[str, Protector]
+
+    def knowledge(self) -> Knowledge:
+        shuffled = self.releases["shufflebits"]
+        assert isinstance(shuffled, EncryptedFeatures)  # noqa: S101 - made below
+        return Knowledge(
+            images=self.adversary.floats(),
+            labels=self.adversary.labels,
+            query=shuffled.release,
+            query_plain=shuffled.plain,
+        )
+
+    def intercepted(self, how: str, count: int | None = None) -> Releases:
+        """Each picture is a request of its own, and so has a key of its own."""
+        victims = self.victims.subset(range(count or len(self.victims)))
+        images, protector = victims.floats(), self.releases[how]
+        return Releases(
+            protector=protector.name,
+            tensor=torch.cat([protector.release(image) for image in images.split(1)]),
+            images=images,
+            labels=victims.labels,
+        )
+
+
+def shufflebits_demo(*, seed: int, advance: Advance = lambda _: None) -> Section:
+    """Read labels and draw pictures from features: in the clear, shuffled, and sealed."""
+    world = _world(seed)
+    advance("features extracted")
+    read = _read(world, seed)
+    advance("labels read from features")
+    clear, sealed = _drawn(world, seed)
+    advance("pictures drawn from features")
+    broken, walled = (_recovered(world, how) for how in ("shufflebits", "sealed"))
+    advance("ShuffleBits attacked without a key")
+    return Section(
+        slug="shufflebits",
+        title="Encrypted features",
+        sentence=(
+            "A network's features give the digit and the picture away; ShuffleBits alone stops "
+            "only an attacker who does not look, a sealed envelope stops all of these attacks."
+        ),
+        figures=(
+            _low("digit read, features in the clear", read["clear"]),
+            _low("digit read, ShuffleBits alone", read["shufflebits"]),
+            _low("digit read, ShuffleBits alone, by counting set bits", read["counted"]),
+            _low("digit read, sealed envelope", read["sealed"]),
+            _low("features recovered without a key, ShuffleBits alone (cosine)", *broken),
+            _low("features recovered without a key, sealed envelope (cosine)", *walled),
+        ),
+        pictures=(_sheet(world, clear, sealed),),
+    )
+
+
+def _low(label: str, value: float, chance: float = _CHANCE) -> Figure:
+    return Figure(label=label, value=value, wanted="low", chance=chance)
+
+
+def _world(seed: int) -> _World:
+    provider, adversary, victims = split_images(load("digits"), list(_SHARES), seed=seed)
+    config = replace(_READER, epochs=_EPOCHS)
+    net = train_namer(provider.floats(), provider.label("digit"), config, seed=seed)
+    assert isinstance(net, ConvClassifier)  # noqa: S101 - pictures are spatial
+    side = provider.images.shape[2]
+    backbone = Backbone.wrap(
+        _Body(net.cpu()), name="own", preprocess=Preprocess(size=(side, side), channels=1)
+    ).fit(provider)
+    return _World(
+        adversary,
+        victims,
+        {
+            "clear": Features(backbone),
+            "shufflebits": EncryptedFeatures(backbone, "shufflebits"),
+            "sealed": EncryptedFeatures(backbone, "sealed"),
+        },
+    )
+
+
+def _read(world: _World, seed: int) -> dict[str, float]:
+    """Train on plain features, apply to what was intercepted; balanced accuracies."""
+    attack = AttributeAttack(attributes=("digit",), seeds=(seed,), config=_READER, source="plain")
+    readers = attack.learn(world.knowledge())
+    counting = replace(attack, view="popcounts")
+    counter = counting.learn(world.knowledge())
+    found = {
+        how: attack.apply(readers, world.intercepted(how))
+        for how in ("clear", "shufflebits", "sealed")
+    }
+    found["counted"] = counting.apply(counter, world.intercepted("shufflebits"))
+    return {how: findings["digit"].value for how, findings in found.items()}
+
+
+def _drawn(world: _World, seed: int) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "n c h w"]]:
+    attack = ReconstructionAttack(seeds=(seed,), config=_DRAWER, source="plain")
+    artist = attack.learn(world.knowledge())
+    clear, sealed = (artist.draw(world.intercepted(how, _SHOWN))[0] for how in ("clear", "sealed"))
+    return clear, sealed
+
+
+def _recovered(world: _World, how: str) -> tuple[float, float]:
+    finding = BitStatistics().run(world.intercepted(how, _BROKEN), world.knowledge())
+    return finding.value, finding.floor
+
+
+def _sheet(world: _World, *drawn: Float[Tensor, "n c h w"]) -> Picture:
+    rows: Sequence[Tensor] = (world.victims.subset(range(_SHOWN)).floats(), *drawn)
+    pictures = (torch.cat(list(rows)).clamp(0, 1) * 255).round().to(torch.uint8)
+    return Picture(
+        caption="Victims' pictures; drawn from their features in the clear; drawn from sealed "
+        "envelopes by the same attacker.",
+        png=contact_sheet(pictures, columns=_SHOWN, side=56),
+    )
