@@ -1,0 +1,68 @@
+"""One table of every headline figure, read from results and never typed.
+
+`papers/<slug>/headlines.toml` names them: what a figure is, what the paper has, in which result
+it is and where (`at`). `python -m papers.headlines` writes docs/results.md.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sfumato.files import write_bytes
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "results.md"
+_SLUGS = ("docl", "shufflebits", "san", "anonymizer", "obfuscator")
+_HEAD = """# Results
+
+Every figure is read from a result under `papers/*/results/`, which also has intervals, settings,
+seed, versions and data fingerprints. Intervals are 95 %.
+Written by `python -m papers.headlines`.
+"""
+
+
+def page() -> str:
+    """Return the page in Markdown, a table a paper."""
+    parts = [_HEAD]
+    for slug in _SLUGS:
+        path = ROOT / "papers" / slug / "headlines.toml"
+        if path.is_file():
+            parts += [f"\n## {slug}\n", *_table(slug, tomllib.loads(path.read_text())["row"])]
+    return "\n".join(parts) + "\n"
+
+
+def _table(slug: str, rows: list[dict[str, Any]]) -> Iterator[str]:
+    yield "| figure | paper | here | command |"
+    yield "| --- | --- | --- | --- |"
+    for row in rows:
+        result = json.loads(
+            (ROOT / "papers" / slug / "results" / f"{row['result']}.json").read_text()
+        )
+        cells = row["figure"], row.get("paper", ""), _shown(result, row), f"`{result['command']}`"
+        yield f"| {' | '.join(cells)} |"
+
+
+def _shown(result: dict[str, Any], row: dict[str, Any]) -> str:
+    """Return a figure in its unit: a share as percent, unless the row says otherwise."""
+    found: Any = result
+    for key in row["at"]:
+        found = found[key]
+    unit = row.get("unit", "%")
+    if isinstance(found, dict):
+        low, high = (_number(end, unit) for end in found["interval"])
+        return f"{_number(found['value'], unit)} ({low} to {high}) {unit}".strip()
+    return f"{_number(found, unit)} {unit}".strip()
+
+
+def _number(value: float, unit: str) -> str:
+    if unit == "%":
+        return f"{100 * value:.1f}"
+    return f"{value:.2f}" if unit else f"{value:.4f}"
+
+
+if __name__ == "__main__":
+    write_bytes(PAGE, page().encode())
