@@ -88,11 +88,14 @@ class ServiceError(SfumatoError):
 
 
 class RequestError(ServiceError):
-    """One request is refused; `status` is the HTTP status that says so to a client."""
+    """One request is refused; `status` is the HTTP status that says so to a client.
 
-    def __init__(self, status: int, message: str) -> None:
+    `retry_after` is how many seconds the client should wait, where waiting helps.
+    """
+
+    def __init__(self, status: int, message: str, *, retry_after: int | None = None) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.retry_after = status, retry_after
 
 
 class StorageError(SfumatoError):

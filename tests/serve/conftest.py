@@ -1,4 +1,4 @@
-"""The service in this process, on a database of its own."""
+"""The service in this process, on a database of its own, of either kind."""
 
 from __future__ import annotations
 
@@ -9,17 +9,39 @@ import pytest
 from fastapi.testclient import TestClient
 
 from sfumato.serve.app import create_app
-from sfumato.serve.auth import add_account
+from sfumato.serve.auth import Role, add_account
 from sfumato.serve.service import FilterService
 from sfumato.serve.settings import ServeSettings
+from tests.serve.postgres import Cluster, binary
 from tests.serve.world import HIDDEN, World
 
 Start = Callable[..., tuple[TestClient, FilterService]]
 
 
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    if binary("initdb") is None:
+        pytest.skip("no PostgreSQL here; on Debian: apt-get install postgresql")
+    made = Cluster()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a new database; every test that takes it runs on both kinds."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/bank.db"
+        return
+    found: Cluster = request.getfixturevalue("cluster")
+    url = found.new_database()
+    yield url
+    found.drop(url)
+
+
 @pytest.fixture
-def start(world: World, tmp_path: Path) -> Iterator[Start]:
-    """Start the app in this process on `tmp_path/bank.db`; may be called again to restart."""
+def start(world: World, database: str) -> Iterator[Start]:
+    """Start the app in this process on `database`; may be called again to restart."""
     running: list[FilterService] = []
 
     def begin(**changes: object) -> tuple[TestClient, FilterService]:
@@ -27,7 +49,7 @@ def start(world: World, tmp_path: Path) -> Iterator[Start]:
             running.pop().close()
         settings = ServeSettings(
             backbone=world.backbone_file,
-            database=f"sqlite:///{tmp_path}/bank.db",
+            database=database,
             **({"hidden": HIDDEN} | changes),
         )
         service = FilterService.open(settings)
@@ -39,7 +61,7 @@ def start(world: World, tmp_path: Path) -> Iterator[Start]:
         running.pop().close()
 
 
-def bearer(service: FilterService, name: str, *, moderator: bool = False) -> dict[str, str]:
+def bearer(service: FilterService, name: str, *, role: Role = "user") -> dict[str, str]:
     """Create an account and return the header that is its token."""
-    _, token = add_account(service.store.engine, name, moderator=moderator)
+    _, token = add_account(service.store.engine, name, role=role)
     return {"Authorization": f"Bearer {token}"}

@@ -43,18 +43,14 @@ def _environment() -> dict[str, str]:
 class LiveServer:
     """A service on a free port of loopback: the command itself, or (fast) the function it calls."""
 
-    def __init__(self, world: World, database: Path, *, fast: bool = True) -> None:
-        self.world, self.database, self.fast = world, database, fast
+    def __init__(self, world: World, folder: Path, db_url: str, *, fast: bool = True) -> None:
+        self.world, self.folder, self.db_url, self.fast = world, folder, db_url, fast
         self.process: subprocess.Popen[bytes] | BaseProcess | None = None
         self.url = ""
 
     @property
     def _log(self) -> Path:
-        return self.database.parent / "log.txt"
-
-    @property
-    def db_url(self) -> str:
-        return f"sqlite:///{self.database}"
+        return self.folder / "log.txt"
 
     @property
     def settings(self) -> ServeSettings:
@@ -64,10 +60,12 @@ class LiveServer:
             port=0,
             hidden=HIDDEN,
             quota=1000,
+            flood=100_000,
+            enrollments_per_minute=100_000,
         )
 
     def start(self) -> str:
-        out = self.database.parent / "out.txt"
+        out = self.folder / "out.txt"
         out.write_bytes(b"")
         if self.fast:
             self.process = _PROCESSES.Process(

@@ -124,7 +124,7 @@ def test_every_private_route_asks_for_a_token(start: Start, world: World) -> Non
                 assert answer.status_code == 401, (method, path)
                 assert answer.headers["content-type"] == "application/problem+json"
                 assert answer.headers["www-authenticate"] == "Bearer"
-    assert private == 6
+    assert private == 15
 
 
 def test_only_a_moderator_moderates(start: Start, world: World) -> None:
@@ -133,7 +133,7 @@ def test_only_a_moderator_moderates(start: Start, world: World) -> None:
     assert client.get("/v1/quarantine", headers=ada).status_code == 403
     verdict = client.post("/v1/quarantine/x", json={"verdict": "admit"}, headers=ada)
     assert verdict.status_code == 403
-    judge = bearer(service, "judge", moderator=True)
+    judge = bearer(service, "judge", role="moderator")
     assert client.get("/v1/quarantine", headers=judge).json() == []
     assert (
         client.post("/v1/quarantine/x", json={"verdict": "admit"}, headers=judge).status_code == 404
@@ -161,7 +161,7 @@ def test_a_stolen_copy_waits_for_a_moderator_and_then_overrides_nobody(
 ) -> None:
     client, service = start()
     ada, eve = bearer(service, "ada"), bearer(service, "eve")
-    judge = bearer(service, "judge", moderator=True)
+    judge = bearer(service, "judge", role="moderator")
     client.post("/v1/enrollments", content=world.enrollments[0], headers=ada)
     stolen = client.post("/v1/enrollments", content=world.copy(0), headers=eve).json()
     assert stolen["status"] == "quarantined"
@@ -191,7 +191,7 @@ def test_a_stolen_copy_waits_for_a_moderator_and_then_overrides_nobody(
 def test_a_rejected_enrollment_is_erased(start: Start, world: World) -> None:
     client, service = start()
     ada, eve = bearer(service, "ada"), bearer(service, "eve")
-    judge = bearer(service, "judge", moderator=True)
+    judge = bearer(service, "judge", role="moderator")
     client.post("/v1/enrollments", content=world.enrollments[0], headers=ada)
     stolen = client.post("/v1/enrollments", content=world.copy(0), headers=eve).json()
     path = f"/v1/quarantine/{stolen['id']}"

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from sfumato.errors import BankError, ConfigError, RequestError
+from sfumato.errors import BankError, ConfigError, RequestError, ServiceError
 from sfumato.filter.screening import Likeness
 from sfumato.serve.auth import add_account
 from sfumato.serve.db import open_database
+from sfumato.serve.erasing import forget
 from sfumato.serve.store import Store, Stored, Terms
 
 TERMS = Terms(backbone="ab" * 32, dim=64, hidden=8)
@@ -44,8 +45,8 @@ def test_it_is_durable_private_and_survives_reopening(tmp_path: Path) -> None:
     again.dispose()
 
 
-def test_other_terms_are_refused(tmp_path: Path) -> None:
-    engine = open_database(url(tmp_path))
+def test_other_terms_are_refused(database: str) -> None:
+    engine = open_database(database)
     store = Store(engine)
     store.settle(TERMS)
     store.settle(TERMS)
@@ -58,10 +59,11 @@ def test_a_database_of_another_version_is_refused_unchanged(tmp_path: Path) -> N
     engine = open_database(url(tmp_path))
     Store(engine).settle(TERMS)
     with engine.begin() as connection:
-        connection.execute(text("UPDATE bank SET version = 99"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    forget(engine)
     engine.dispose()
     before = (tmp_path / "bank.db").read_bytes()
-    with pytest.raises(BankError, match="version 1, got 99"):
+    with pytest.raises(BankError, match="or older, got 9999"):
         open_database(url(tmp_path))
     assert (tmp_path / "bank.db").read_bytes() == before
 
@@ -84,7 +86,8 @@ def test_foreign_files_are_refused_unchanged(tmp_path: Path) -> None:
     "wrong",
     [
         "bank.db",
-        "postgresql://host/bank",
+        "mysql://host/bank",
+        "postgresql+asyncpg://host/bank",
         "sqlite://",
         "sqlite:///:memory:",
         "sqlite:////no/such/b",
@@ -106,7 +109,7 @@ def test_erased_content_is_in_no_file(tmp_path: Path) -> None:
         store.insert(stored, status="active", reason="", contests=[])
     kept, *gone = secrets
     for name in gone:
-        store.erase(name)
+        store.erase(name, actor="ada")
     files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     for name in gone:
         pieces = [secrets[name][at : at + 24] for at in range(0, 40_000, 997)]
@@ -116,9 +119,10 @@ def test_erased_content_is_in_no_file(tmp_path: Path) -> None:
     engine.dispose()
 
 
-def test_an_enrollment_is_stored_once_and_its_contests_go_with_it(tmp_path: Path) -> None:
-    engine = open_database(url(tmp_path))
+def test_an_enrollment_is_stored_once_and_its_contests_go_with_it(database: str) -> None:
+    engine = open_database(database)
     store = Store(engine)
+    store.settle(TERMS)
     caller, _ = add_account(engine, "ada")
     first, second = (
         Stored(id=letter * 32, account_id=caller.id, content=letter.encode()) for letter in "ab"
@@ -132,6 +136,36 @@ def test_an_enrollment_is_stored_once_and_its_contests_go_with_it(tmp_path: Path
     assert store.contests() == [pair]
     assert [entry.id for entry in store.entries(status="quarantined")] == [second.id]
     assert store.count(caller.id) == 2
-    store.erase(first.id)
+    store.erase(first.id, actor="ada")
     assert store.contests() == []
+    assert [(change.kind, change.enrollment) for change in store.changes(0)] == [
+        ("add", first.id),
+        ("remove", first.id),
+    ]
+    assert store.changes(store.last_change()) == []
     engine.dispose()
+
+
+def test_a_database_that_does_not_answer_is_named_without_its_password() -> None:
+    with pytest.raises(ServiceError, match="does not answer") as caught:
+        open_database("postgresql://ada:secret@127.0.0.1:9/bank")
+    assert "127.0.0.1:9/bank" in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    engine = open_database(url(tmp_path))
+    store = Store(engine)
+    caller, _ = add_account(engine, "ada")
+    for letter in "abcdef":
+        stored = Stored(id=letter * 32, account_id=caller.id, content=os.urandom(20_000))
+        store.insert(stored, status="active", reason="", contests=[])
+    forget(engine)
+    engine.dispose()
+    path = tmp_path / "bank.db"
+    content = bytearray(path.read_bytes())
+    content[8192:] = os.urandom(len(content) - 8192)
+    path.write_bytes(content)
+    with pytest.raises(BankError, match=r"bank\.db.*damaged"):
+        list(Store(open_database(url(tmp_path))).active())

@@ -1,4 +1,4 @@
-"""`sfumato filter`: enrol on a device, decide, and run the service."""
+"""`sfumato filter`: make the provider's backbone, enrol on a device, decide about a picture."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from sfumato.cli import filter_admin, filter_bank, filter_serve
+from sfumato.cli.filter_options import BankPlace, needs_serve
 from sfumato.cli.options import AsJson, DataDir, Seed, finish
+from sfumato.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, help="Block uploads of pictures that others enrolled.")
-bank = typer.Typer(no_args_is_help=True, help="Keep a bank of enrollments in a file.")
-user = typer.Typer(no_args_is_help=True, help="Accounts of the service.")
-app.add_typer(bank, name="bank")
-app.add_typer(user, name="user")
-
-_DATABASE = "sqlite:///sfumato.db"
-Database = Annotated[str, typer.Option("--db", help="The service's database, sqlite:///FILE.")]
-BankFile = Annotated[Path, typer.Option("--bank", help="The bank's file.")]
+app.add_typer(filter_bank.app, name="bank")
+app.add_typer(filter_admin.user, name="user")
+app.add_typer(filter_admin.rules, name="rules")
+app.add_typer(filter_admin.db, name="db")
+app.command("log")(filter_admin.log)
+app.command("serve")(filter_serve.serve)
 
 
 @app.command()
@@ -118,7 +119,7 @@ def enroll(
 @app.command()
 def check(
     image: Annotated[Path, typer.Argument(help="The picture that somebody wants to upload.")],
-    bank: BankFile,
+    bank: BankPlace,
     backbone: Annotated[
         Path | None, typer.Option(help="Backbone file; BANK with the ending .backbone by default.")
     ] = None,
@@ -128,10 +129,12 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Decide whether a picture may be shared, and say why. For the platform's eyes."""
-    _needs_serve()
+    needs_serve()
     from sfumato.serve.local import judge
 
-    judged = judge(image, bank, backbone or bank.with_suffix(".backbone"), owner)
+    if backbone is None and "://" in bank:
+        raise InputError("expected --backbone FILE beside a bank that is a database's URL")
+    judged = judge(image, bank, backbone or Path(bank).with_suffix(".backbone"), owner)
     # Where no foreign claim was left to decide there is neither a margin nor a nearest one.
     near = f" (margin {judged.margin:.3g} sigma; nearest claim: {judged.enrollment})"
     text = f"{judged.decision}: {judged.reason}{near if judged.enrollment else ''}"
@@ -145,118 +148,7 @@ def check(
     finish(result, text, as_json=as_json)
 
 
-@bank.command("add")
-def bank_add(
-    files: Annotated[list[Path], typer.Argument(help="Enrollment files.")],
-    bank: BankFile,
-    owner: Annotated[str, typer.Option(help="Whose they are.")],
-    as_json: AsJson = False,
-) -> None:
-    """Check, screen and add enrollments; the first one of a new bank fixes its backbone."""
-    _needs_serve()
-    from sfumato.serve.local import add_files
-
-    entries = add_files(bank, files, owner)
-    _show(entries, as_json=as_json)
-
-
-@bank.command("remove")
-def bank_remove(
-    enrollment: Annotated[str, typer.Argument(help="Id, or its first 8 or more digits.")],
-    bank: BankFile,
-    as_json: AsJson = False,
-) -> None:
-    """Erase an enrollment: no byte of it stays in the bank's files."""
-    _needs_serve()
-    from sfumato.serve.local import remove
-
-    gone = remove(bank, enrollment)
-    finish({"erased": gone.id}, f"erased {gone.id} of {gone.account}", as_json=as_json)
-
-
-@bank.command("list")
-def bank_list(bank: BankFile, as_json: AsJson = False) -> None:
-    """List the enrollments of a bank."""
-    _needs_serve()
-    from sfumato.serve.local import opened
-
-    with opened(bank) as store:
-        entries = store.entries()
-    _show(entries, as_json=as_json)
-
-
-@user.command("add")
-def user_add(
-    name: Annotated[str, typer.Argument(help="1 to 64 letters, digits and . _ @ -")],
-    db: Database = _DATABASE,
-    moderator: Annotated[bool, typer.Option(help="May decide on quarantined ones.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Create an account and print its token, once: only its hash is kept."""
-    _needs_serve()
-    from sfumato.serve.auth import add_account
-    from sfumato.serve.db import open_database
-
-    engine = open_database(db)
-    try:
-        _, token = add_account(engine, name, moderator=moderator)
-    finally:
-        engine.dispose()
-    finish({"name": name, "token": token}, str(token), as_json=as_json)
-
-
-@app.command()
-def serve(
-    backbone: Annotated[Path, typer.Option(help="The provider's public backbone file.")],
-    db: Database = _DATABASE,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8080,
-    hidden: Annotated[
-        int | None, typer.Option(help="M of every enrollment; the database's, 32 where new.")
-    ] = None,
-    quota: Annotated[int, typer.Option(help="Enrollments that one account may hold.")] = 20,
-) -> None:
-    """Serve the filter over HTTP; /docs describes it."""
-    _needs_serve()
-    from sfumato.serve.run import serve as run
-    from sfumato.serve.settings import ServeSettings
-
-    settings = ServeSettings(
-        backbone=backbone, database=db, host=host, port=port, hidden=hidden, quota=quota
-    )
-    run(settings)
-
-
-def _needs_serve() -> None:
-    from importlib.util import find_spec
-
-    from sfumato.errors import UnavailableError
-
-    missing = [name for name in ("sqlalchemy", "fastapi", "uvicorn") if find_spec(name) is None]
-    if missing:
-        raise UnavailableError(
-            f"a bank and its service need {missing[0]}; pip install 'sfumato[serve]'"
-        )
-
-
 def _default_key() -> Path:
     from platformdirs import user_config_path
 
     return user_config_path("sfumato") / "owner.pem"
-
-
-def _show(entries: list[Any], *, as_json: bool) -> None:
-    lines = [f"{e.id}  {e.status:<12}{e.account:<16}{e.created[:19]}  {e.reason}" for e in entries]
-    result = {
-        "enrollments": [
-            {
-                "id": e.id,
-                "owner": e.account,
-                "status": e.status,
-                "reason": e.reason,
-                "created": e.created,
-            }
-            for e in entries
-        ]
-    }
-    finish(result, "\n".join(lines) or "the bank is empty", as_json=as_json)

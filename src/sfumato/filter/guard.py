@@ -28,7 +28,8 @@ NOBODY: Final = -1
 """In place of an enrollment's index where no enrollment speaks against sharing."""
 
 _BLOCKED = "it matches pictures that somebody else protects"
-_SHARED = "no protection by anybody else stands against it"
+SHARED: Final = "no protection by anybody else stands against it"
+"""What an uploader is told who may share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ class Decision:
     @property
     def reason(self) -> str:
         """Return what the uploader is told. It never depends on whose pictures they are."""
-        return _BLOCKED if self.blocked else _SHARED
+        return _BLOCKED if self.blocked else SHARED
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ newcomer nothing: it is the other side's that counts.
 
 Order does not matter: a newcomer is measured on the samples of everybody enrolled, and everybody
 enrolled on the newcomer's, so a thief who came before the victim is found when the victim comes.
+Likeness does not ask for the newcomer's own `mu` and `sigma`, so one that lies about them would
+claim everything unseen. Its claims on the others' samples are counted as well.
 One new enrollment costs O(N S D M): S samples of each of N enrollments through the newcomer's
 autoencoder, and S samples of the newcomer through all N.
 """
@@ -23,6 +25,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from sfumato.filter.guard import ALPHA
+
 CONTESTED: Final = 0.9
 """Likeness below which an enrollment may not override the other one's claims.
 
@@ -30,6 +34,10 @@ Chosen on training images. Thieves of own and stolen images had at most 0.81 for
 1,200 images a digit), 0.32 for 8x8 digits and 0.29 for faces (10 LFW people); honest users at least
 1.01, 1.51 and 1.65.
 """
+BROAD: Final = 0.5
+"""Share of what the others stand for above which an enrollment claims too much."""
+FEW: Final = 5
+"""Others below which that share says nothing: two people may be alike."""
 SAMPLES: Final = 64
 """Decoded samples an enrollment."""
 
@@ -46,6 +54,11 @@ class Enrolled(Protocol):
     @property
     def mu(self) -> Float[Tensor, " n"]:
         """Mean error that each reports for its own images, in the same order."""
+        ...
+
+    @property
+    def sigma(self) -> Float[Tensor, " n"]:
+        """Standard deviation of that error, in the same order."""
         ...
 
     def errors(
@@ -75,19 +88,31 @@ class Screening:
     contested: tuple[Likeness, ...]
     """Pairs whose likeness is below the threshold, most alike first. The newcomer is one of the
     two; either may be the thief."""
+    breadth: float = 0.0
+    """Share of the others' samples that the newcomer claims; 0 where there are too few others."""
+
+    @property
+    def broad(self) -> bool:
+        """Whether it claims what others stand for at large: its `mu` or `sigma` is a lie."""
+        return self.breadth > BROAD
 
     @property
     def quarantine(self) -> bool:
         """Whether the newcomer should not count before a moderator has decided.
 
-        Who of the two came by the pictures honestly, no statistic can tell.
+        Who of two that are alike came by the pictures honestly, no statistic can tell.
         """
-        return bool(self.contested)
+        return bool(self.contested) or self.broad
 
 
 def likeness(errors: Float[Tensor, "samples k"], mu: float) -> Float[Tensor, " k"]:
     """Return the mean error of k autoencoders on one enrollment's samples, in units of its `mu`."""
     return errors.mean(0).div(mu)
+
+
+def breadth(errors: Float[Tensor, " samples"], mu: float, sigma: float) -> float:
+    """Return the share of samples that an enrollment of this `mu` and `sigma` claims."""
+    return float((errors <= mu + ALPHA * sigma).float().mean())
 
 
 def draw_codes(
@@ -117,17 +142,20 @@ def screen(
     """
     others = [name for name in bank.ids if name not in {newcomer, *own}]
     mu = dict(zip(bank.ids, bank.mu.tolist(), strict=True))
-    pairs = []
+    sigma = dict(zip(bank.ids, bank.sigma.tolist(), strict=True))
+    pairs, claimed = [], []
     for name in others:
         errors = bank.errors(bank.samples(name, count, seed=seed), [newcomer])
         value = float(likeness(errors, mu[name]))
         pairs.append(Likeness(overrider=newcomer, claimant=name, value=value))
+        claimed.append(breadth(errors[:, 0], mu[newcomer], sigma[newcomer]))
     if others:
         mine = bank.errors(bank.samples(newcomer, count, seed=seed), others)
         for name, value in zip(others, likeness(mine, mu[newcomer]).tolist(), strict=True):
             pairs.append(Likeness(overrider=name, claimant=newcomer, value=value))
     found = (pair for pair in pairs if pair.value < contested)
-    return Screening(tuple(sorted(found, key=lambda pair: pair.value)))
+    share = sum(claimed) / len(claimed) if len(claimed) >= FEW else 0.0
+    return Screening(tuple(sorted(found, key=lambda pair: pair.value)), share)
 
 
 def pair_rows(pairs: Iterable[Likeness], ids: Sequence[str]) -> Int64[Tensor, "pairs 2"]:

@@ -12,10 +12,17 @@ from sfumato.serve.store import Entry, Store, Stored, Terms
 
 # Whose it resembles is not said, and neither is how much: both would guide a thief.
 _WAITS: Final = "it resembles an enrollment that was here before; a moderator will decide"
+_BROAD: Final = "it claims more than one class of pictures; a moderator will decide"
+_FLOOD: Final = "many enrollments came within the hour; a moderator will decide"
 
 
-def admit(store: Store, state: BankState, caller: Caller, content: bytes, *, quota: int) -> Entry:
-    """Check an enrollment file, screen it, store it, and add it to the bank unless quarantined.
+def admit(
+    store: Store, state: BankState, caller: Caller, content: bytes, *, quota: int, flood: int
+) -> Entry:
+    """Check an enrollment file, screen it and store it; call this under the change lock.
+
+    More than `flood` enrollments within an hour, from whomever, wait for a moderator: that many
+    accounts at once are one person's, and would claim what is not theirs.
 
     Raises:
         EnrollmentError: it is malformed, forged or does not fit this bank.
@@ -33,14 +40,16 @@ def admit(store: Store, state: BankState, caller: Caller, content: bytes, *, quo
         raise RequestError(403, f"expected at most {quota} enrollments an account; erase one first")
     screening = state.screen(signed.id, signed.enrollment, caller.id)
     stored = Stored(id=signed.id, account_id=caller.id, content=content)
-    if screening.quarantine:
+    if screening.contested:
         return store.insert(stored, status="quarantined", reason=_WAITS)
-    entry = store.insert(stored, status="active", reason="", contests=screening.contested)
-    state.add(signed.id, signed.enrollment, caller.id, screening.contested)
-    return entry
+    if screening.broad:
+        return store.insert(stored, status="quarantined", reason=_BROAD)
+    if store.arrivals() >= flood:
+        return store.insert(stored, status="quarantined", reason=_FLOOD)
+    return store.insert(stored, status="active", reason="")
 
 
-def readmit(store: Store, state: BankState, stored: Stored) -> None:
+def readmit(store: Store, state: BankState, stored: Stored, *, actor: str) -> None:
     """Let a quarantined enrollment count, as a moderator decided.
 
     It is screened anew, because others came and went while it waited. Its contested pairs stay
@@ -48,8 +57,7 @@ def readmit(store: Store, state: BankState, stored: Stored) -> None:
     """
     enrollment = open_enrollment(stored.content).enrollment
     contests = state.screen(stored.id, enrollment, stored.account_id).contested
-    store.admit(stored.id, contests)
-    state.add(stored.id, enrollment, stored.account_id, contests)
+    store.admit(stored.id, contests, actor=actor)
 
 
 def check_terms(enrollment: Enrollment, terms: Terms) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
+
+from sfumato.serve.decisions import MOST_NOTE, Ruling
+from sfumato.serve.rules import MOST_ALPHA, MOST_HOURS
 
 
 class PolicyAnswer(BaseModel):
@@ -47,3 +51,79 @@ class VerdictBody(BaseModel):
     """A moderator's verdict on a quarantined enrollment."""
 
     verdict: Literal["admit", "reject"]
+
+
+class AppealBody(BaseModel):
+    """Why an uploader thinks that a picture was blocked wrongly."""
+
+    # PostgreSQL's text holds every character but NUL.
+    note: str = Field(
+        "", max_length=MOST_NOTE, pattern="^[^\\x00]*$", description="For the moderator."
+    )
+
+
+class RulingBody(BaseModel):
+    """A moderator's ruling on an appeal."""
+
+    ruling: Ruling
+
+
+class AppealAnswer(BaseModel):
+    """An open appeal as a moderator sees it."""
+
+    id: str
+    account: str
+    enrollment: str | None
+    margin: float = Field(description="Sigmas inside the claim.")
+    created: str
+    note: str
+
+
+class CountsAnswer(BaseModel):
+    """How often one enrollment stood against uploads, and what came of it."""
+
+    enrollment: str = Field(description="Empty for all those that were erased since.")
+    enforced: int
+    observed: int
+    open: int
+    confirmed: int
+    overturned: int
+
+
+class RulesAnswer(BaseModel):
+    """The bank's rules."""
+
+    alpha: float
+    enforced: float
+    disabled_until: datetime | None
+
+
+class AccountRulesBody(BaseModel):
+    """What to change of one account's claims; what is missing stays."""
+
+    alpha: float | None = Field(None, ge=0, le=MOST_ALPHA)
+    disable_hours: float | None = Field(None, ge=0, le=MOST_HOURS, description="0 ends it.")
+
+
+class RulesBody(AccountRulesBody):
+    """What to change of the bank's rules; what is missing stays."""
+
+    enforced: float | None = Field(None, ge=0, le=1, description="Share of uploaders blocked.")
+
+
+class DisableBody(BaseModel):
+    """For how long an enrollment claims nothing."""
+
+    hours: float = Field(ge=0, le=MOST_HOURS, description="0 ends it.")
+
+
+class EventAnswer(BaseModel):
+    """One entry of the audit log."""
+
+    sequence: int
+    created: str
+    actor: str
+    action: str
+    subject: str
+    detail: str
+    digest: str

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from sfumato import __version__
+from sfumato.serve import moderation, routes
 from sfumato.serve.problems import install_problems
-from sfumato.serve.routes import router
 from sfumato.serve.service import FilterService
 
 
@@ -19,5 +19,6 @@ def create_app(service: FilterService) -> FastAPI:
     )
     app.state.service = service
     install_problems(app)
-    app.include_router(router)
+    app.include_router(routes.router)
+    app.include_router(moderation.router)
     return app

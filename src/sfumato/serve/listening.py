@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from uvicorn.config import LOGGING_CONFIG
 
 from sfumato.errors import ConfigError, ServiceError
+from sfumato.serve.patience import PatientProtocol
 
 _CONCURRENCY = 32  # requests at once; more are answered 503 so that memory stays bounded
 
@@ -23,6 +24,7 @@ def run_app(app: FastAPI, sock: socket.socket, *, concurrency: int = _CONCURRENC
         app,
         log_config=log_config(),
         limit_concurrency=concurrency,
+        http=PatientProtocol,
         timeout_graceful_shutdown=10,
         server_header=False,
     )

@@ -1,4 +1,7 @@
-"""A bank on disk without a service around it: the same database, opened by a command."""
+"""A bank without a service around it: the same database, opened by a command.
+
+Services may run on it meanwhile; they see what changed within a second.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,13 @@ from sfumato.filter.enrollment import open_enrollment
 from sfumato.serve.admission import admit, check_terms
 from sfumato.serve.auth import Caller, account_named, add_account
 from sfumato.serve.db import open_database
-from sfumato.serve.run import sole_user
-from sfumato.serve.state import BankState
+from sfumato.serve.ledger import COMMAND_LINE
+from sfumato.serve.locks import change_lock
+from sfumato.serve.places import database_url, is_sqlite
+from sfumato.serve.state import STRANGER, BankState
 from sfumato.serve.store import Entry, Store, Terms
 
-_NO_QUOTA = 1 << 31
-_STRANGER = -1  # no account has this id
+_NO_LIMIT = 1 << 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,74 +41,72 @@ class Judged:
     """The enrollment that decided, or ''."""
 
 
-def bank_url(path: Path) -> str:
-    """Return the database URL of a bank's file."""
-    return f"sqlite:///{path.absolute()}"
+def bank_url(bank: str) -> str:
+    """Return the database URL of a bank: of a SQLite file's path, or as it is."""
+    return bank if "://" in bank else f"sqlite:///{Path(bank).absolute()}"
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Store]:
-    """Open a bank that exists, to read it; a service may run on it meanwhile.
+def opened(bank: str) -> Iterator[Store]:
+    """Open a bank that exists.
 
     Raises:
         BankError: there is no bank, or it is damaged.
     """
-    if not path.is_file():
-        raise BankError(f"no bank at {path}; make one with 'sfumato filter bank add'")
-    store = Store(open_database(bank_url(path)))
+    url = database_url(bank_url(bank))
+    if is_sqlite(url) and not Path(str(url.database)).is_file():
+        raise BankError(f"no bank at {url.database}; make one with 'sfumato filter bank add'")
+    store = Store(open_database(bank_url(bank)))
     try:
         yield store
     finally:
         store.engine.dispose()
 
 
-def add_files(path: Path, files: list[Path], owner: str) -> list[Entry]:
+def add_files(bank: str, files: list[Path], owner: str) -> list[Entry]:
     """Check, screen and store enrollment files under an owner's name; make the bank if need be.
 
     All are checked before the first is stored.
 
     Raises:
         EnrollmentError: a file is malformed, forged or does not fit the bank.
-        ServiceError: a service runs on this bank.
     """
     contents = [_read(file) for file in files]
     enrollments = [open_enrollment(content).enrollment for content in contents]
     first = enrollments[0]
-    with sole_user(bank_url(path)):
-        store = Store(open_database(bank_url(path)))
-        try:
-            terms = store.terms()
-            if terms is None:
-                terms = Terms(backbone=first.backbone, dim=first.dim, hidden=first.hidden)
-                store.settle(terms)
-            for enrollment in enrollments:
-                check_terms(enrollment, terms)
-            state = BankState.load(store, terms)
-            caller = _owner(store, owner)
-            return [admit(store, state, caller, c, quota=_NO_QUOTA) for c in contents]
-        finally:
-            store.engine.dispose()
+    store = Store(open_database(bank_url(bank)))
+    try:
+        terms = store.terms()
+        if terms is None:
+            terms = Terms(backbone=first.backbone, dim=first.dim, hidden=first.hidden)
+            store.settle(terms)
+        for enrollment in enrollments:
+            check_terms(enrollment, terms)
+        caller = _owner(store, owner)
+        with change_lock(store.engine):
+            return [_add(store, terms, caller, content) for content in contents]
+    finally:
+        store.engine.dispose()
 
 
-def remove(path: Path, enrollment_id: str) -> Entry:
+def remove(bank: str, enrollment_id: str) -> Entry:
     """Erase an enrollment, given the first 8 or more digits of its id; return what it was.
 
     Raises:
         InputError: no enrollment, or more than one, has such an id.
-        ServiceError: a service runs on this bank.
     """
-    with opened(path) as store, sole_user(bank_url(path)):
+    with opened(bank) as store, change_lock(store.engine):
         found = [e for e in store.entries() if e.id.startswith(enrollment_id)]
         if len(found) != 1 or len(enrollment_id) < 8:
             raise InputError(
                 f"expected 8 or more digits of one enrollment's id, {enrollment_id!r} fits "
                 f"{len(found)}; 'sfumato filter bank list' shows them"
             )
-        store.erase(found[0].id)
+        store.erase(found[0].id, actor=COMMAND_LINE)
         return found[0]
 
 
-def judge(image: Path, path: Path, backbone: Path, owner: str | None) -> Judged:
+def judge(image: Path, bank: str, backbone: Path, owner: str | None) -> Judged:
     """Decide whether an image file may be uploaded by an owner, or by a stranger.
 
     Raises:
@@ -113,22 +115,29 @@ def judge(image: Path, path: Path, backbone: Path, owner: str | None) -> Judged:
         InputError: nobody of this name has enrollments in the bank.
     """
     content = _read(image)
-    with opened(path) as store:
+    with opened(bank) as store:
         opened_backbone = Backbone.load(backbone)
         found = store.terms()
         if found is None:
-            raise BankError(f"{path} has no enrollment yet; add one first")
+            raise BankError(f"{bank} has no enrollment yet; add one first")
         terms = Terms(
             backbone=opened_backbone.fingerprint, dim=opened_backbone.dim, hidden=found.hidden
         )
         store.settle(terms)
-        account = _STRANGER if owner is None else account_named(store.engine, owner).id
+        account = STRANGER if owner is None else account_named(store.engine, owner).id
         state = BankState.load(store, terms)
+        now = store.clock.now()
     with torch.inference_mode():
         features = opened_backbone(decode_image(content)[None])
-    decision, enrollment = state.decide(features, account)
+    decision, enrollment = state.decide(features, account, now)
     verdict: Literal["share", "block"] = "block" if decision.blocked else "share"
     return Judged(verdict, decision.reason, decision.margin, enrollment)
+
+
+def _add(store: Store, terms: Terms, caller: Caller, content: bytes) -> Entry:
+    # Loaded anew each time: the one before may have been quarantined, or not.
+    state = BankState.load(store, terms)
+    return admit(store, state, caller, content, quota=_NO_LIMIT, flood=_NO_LIMIT)
 
 
 def _owner(store: Store, name: str) -> Caller:

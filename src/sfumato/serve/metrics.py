@@ -23,3 +23,8 @@ class Metrics:
             registry=self.registry,
         )
         self.bank = Gauge("sfumato_bank_size", "Enrollments that count.", registry=self.registry)
+
+    def count_upload(self, *, blocked: bool, enforced: bool) -> None:
+        """Count a decision; `observed` is one that would have blocked and did not."""
+        verdict = ("block" if enforced else "observed") if blocked else "share"
+        self.uploads.labels(verdict).inc()

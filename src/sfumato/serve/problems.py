@@ -20,6 +20,7 @@ from sfumato.errors import (
     StorageError,
 )
 
+_RETRY_SECONDS = 2
 _log = logging.getLogger("sfumato.serve")
 _STATUS: dict[type[SfumatoError], int] = {
     InputError: 422,
@@ -29,13 +30,16 @@ _STATUS: dict[type[SfumatoError], int] = {
 }
 
 
-def problem(status: int, detail: str) -> JSONResponse:
+def problem(status: int, detail: str, *, retry_after: int | None = None) -> JSONResponse:
     """Return an `application/problem+json` answer."""
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    if retry_after is not None or status == 503:
+        headers["Retry-After"] = str(retry_after or _RETRY_SECONDS)
     return JSONResponse(
         {"type": "about:blank", "title": _title(status), "status": status, "detail": detail},
         status_code=status,
         media_type="application/problem+json",
-        headers={"WWW-Authenticate": "Bearer"} if status == 401 else None,
+        headers=headers,
     )
 
 
@@ -55,7 +59,8 @@ def status_of(error: Exception) -> int:
 
 
 def _known(_: Request, error: Exception) -> JSONResponse:
-    return problem(status_of(error), str(error))
+    wait = error.retry_after if isinstance(error, RequestError) else None
+    return problem(status_of(error), str(error), retry_after=wait)
 
 
 def _framework(_: Request, error: Exception) -> JSONResponse:

@@ -2,68 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 
-from sfumato.errors import RequestError
-from sfumato.serve.answers import (
-    EnrollmentAnswer,
-    PolicyAnswer,
-    QuarantineAnswer,
-    UploadAnswer,
-    VerdictBody,
-)
-from sfumato.serve.auth import Caller, authenticate
+from sfumato.serve import decisions
+from sfumato.serve.answers import AppealBody, EnrollmentAnswer, PolicyAnswer, UploadAnswer
 from sfumato.serve.bodies import read_body
-from sfumato.serve.service import FilterService
+from sfumato.serve.deps import Enroller, Id, Service, Uploader, binary_body, problems
 
 router = APIRouter()
-
-
-def _body(description: str) -> dict[str, Any]:
-    content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
-    return {"requestBody": {"required": True, "description": description, "content": content}}
-
-
-_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"description": text, "content": {"application/problem+json": {}}}
-    for status, text in {
-        401: "No account has this token.",
-        413: "The body is too large.",
-        422: "The body is not what it should be.",
-    }.items()
-}
-
-
-def service(request: Request) -> FilterService:
-    """Return the service of this app."""
-    found: FilterService = request.app.state.service
-    return found
-
-
-Service = Annotated[FilterService, Depends(service)]
-
-
-def caller(filters: Service, authorization: Annotated[str | None, Header()] = None) -> Caller:
-    """Return the account that sent the request, or refuse it with 401."""
-    return authenticate(filters.store.engine, authorization)
-
-
-Who = Annotated[Caller, Depends(caller)]
-
-
-def moderator(who: Who) -> Caller:
-    """Return the account that sent the request, or refuse it with 403."""
-    if not who.moderator:
-        raise RequestError(403, "only a moderator may do this; ask for such an account")
-    return who
-
-
-Moderator = Annotated[Caller, Depends(moderator)]
 
 
 @router.get("/v1/policy")
@@ -85,10 +36,10 @@ def backbone(filters: Service, if_none_match: Annotated[str | None, Header()] = 
 @router.post(
     "/v1/enrollments",
     status_code=201,
-    responses=_PROBLEMS,
-    openapi_extra=_body("An enrollment file, as `sfumato filter enroll` writes it."),
+    responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 507),
+    openapi_extra=binary_body("An enrollment file, as `sfumato filter enroll` writes it."),
 )
-async def enroll(request: Request, who: Who, filters: Service) -> EnrollmentAnswer:
+async def enroll(request: Request, who: Enroller, filters: Service) -> EnrollmentAnswer:
     """Check, screen and keep an enrollment. It is on disk before this answers."""
     content = await read_body(
         request,
@@ -100,25 +51,34 @@ async def enroll(request: Request, who: Who, filters: Service) -> EnrollmentAnsw
     return EnrollmentAnswer.model_validate(entry, from_attributes=True)
 
 
-@router.get("/v1/enrollments", responses={401: _PROBLEMS[401]})
-def enrollments(who: Who, filters: Service) -> list[EnrollmentAnswer]:
+@router.get("/v1/enrollments", responses=problems(401, 403))
+def enrollments(who: Enroller, filters: Service) -> list[EnrollmentAnswer]:
     """The caller's own enrollments."""
     entries = filters.store.entries(account_id=who.id)
     return [EnrollmentAnswer.model_validate(entry, from_attributes=True) for entry in entries]
 
 
-@router.delete("/v1/enrollments/{enrollment_id}", status_code=204, responses=_PROBLEMS)
-def erase(enrollment_id: str, who: Who, filters: Service) -> None:
+@router.delete(
+    "/v1/enrollments/{enrollment_id}", status_code=204, responses=problems(401, 403, 404, 507)
+)
+def erase(enrollment_id: Id, who: Enroller, filters: Service) -> None:
     """Erase one of the caller's enrollments, for good: from memory and from disk."""
     filters.erase(who, enrollment_id)
 
 
 @router.post(
     "/v1/uploads",
-    responses=_PROBLEMS,
-    openapi_extra=_body("An image file."),
+    responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 507),
+    openapi_extra=binary_body("An image file."),
 )
-async def upload(request: Request, who: Who, filters: Service) -> UploadAnswer:
+async def upload(
+    request: Request,
+    who: Uploader,
+    filters: Service,
+    owner: Annotated[
+        str | None, Query(max_length=64, description="For whom a platform's uploader asks.")
+    ] = None,
+) -> UploadAnswer:
     """Decide whether the caller may share an image. The image is not kept."""
     content = await read_body(
         request,
@@ -126,21 +86,18 @@ async def upload(request: Request, who: Who, filters: Service) -> UploadAnswer:
         limit_bytes=filters.image_limits.max_bytes,
         seconds=filters.settings.body_seconds,
     )
-    verdict = await run_in_threadpool(filters.decide, who, content)
+    verdict = await run_in_threadpool(filters.decide, who, content, owner)
     return UploadAnswer(id=verdict.id, decision=verdict.decision, reason=verdict.reason)
 
 
-@router.get("/v1/quarantine", responses={401: _PROBLEMS[401]})
-def quarantine(_: Moderator, filters: Service) -> list[QuarantineAnswer]:
-    """The enrollments that wait for a moderator."""
-    entries = filters.store.entries(status="quarantined")
-    return [QuarantineAnswer.model_validate(entry, from_attributes=True) for entry in entries]
-
-
-@router.post("/v1/quarantine/{enrollment_id}", status_code=204, responses=_PROBLEMS)
-def moderate(enrollment_id: str, body: VerdictBody, _: Moderator, filters: Service) -> None:
-    """Let a quarantined enrollment count, or erase it."""
-    filters.moderate(enrollment_id, admit=body.verdict == "admit")
+@router.post(
+    "/v1/decisions/{decision_id}/appeal",
+    status_code=204,
+    responses=problems(400, 401, 403, 404, 409, 422, 507),
+)
+def appeal(decision_id: Id, body: AppealBody, who: Uploader, filters: Service) -> None:
+    """Ask a moderator to look again at an upload of the caller's that was blocked."""
+    decisions.appeal(filters.store, decision_id, account_id=who.id, actor=who.name, note=body.note)
 
 
 @router.get("/livez", response_class=PlainTextResponse)
@@ -149,7 +106,7 @@ async def livez() -> str:
     return "ok"
 
 
-@router.get("/readyz", response_class=PlainTextResponse)
+@router.get("/readyz", response_class=PlainTextResponse, responses=problems())
 def readyz(filters: Service) -> str:
     """Whether uploads can be decided and enrollments kept."""
     filters.check_ready()

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import logging
-import threading
-import uuid
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
 from sfumato.data.decode import ImageLimits, decode_image
-from sfumato.errors import RequestError, ServiceError
+from sfumato.errors import RequestError, SfumatoError
 from sfumato.features.backbone import Backbone
+from sfumato.filter.guard import SHARED
 from sfumato.serve.admission import admit, readmit
-from sfumato.serve.auth import Caller
-from sfumato.serve.db import forget, open_database
+from sfumato.serve.auth import Caller, find_account
+from sfumato.serve.db import open_database, reading
+from sfumato.serve.decisions import keep_block, new_id
+from sfumato.serve.erasing import forget
+from sfumato.serve.follow import Follower
+from sfumato.serve.limits import RateLimit
+from sfumato.serve.locks import change_lock
 from sfumato.serve.metrics import Metrics
 from sfumato.serve.settings import ServeSettings
-from sfumato.serve.state import BankState
+from sfumato.serve.state import STRANGER, BankState
 from sfumato.serve.store import Entry, Store, Terms
 
 _HIDDEN = 32  # the paper's M for ten classes
@@ -37,10 +40,10 @@ class Verdict:
 
 
 class FilterService:
-    """One bank, its database and its backbone. Safe to use from many threads.
+    """One bank, its database and its backbone. Safe to use from many threads and processes.
 
-    A change is first committed to the database and then made in memory, under one lock; what was
-    acknowledged is therefore on disk, and what is on disk is in memory after the next start.
+    A change is first committed to the database and then made in memory, here before it is
+    acknowledged and in other processes on the same database within a second (`Follower`).
     """
 
     def __init__(
@@ -51,17 +54,20 @@ class FilterService:
         backbone: Backbone,
         backbone_file: bytes,
         settings: ServeSettings,
+        seen: int,
     ) -> None:
         self.store, self.state, self.settings = store, state, settings
         self.backbone, self.backbone_file = backbone, backbone_file
         self.metrics = Metrics()
         self.metrics.bank.set_function(lambda: len(state))
         self.image_limits = ImageLimits()
-        self._changes = threading.Lock()
+        self.follower = Follower(store, state, seen=seen)
+        per_minute = settings.uploads_per_minute, settings.enrollments_per_minute
+        self._upload_rate, self._enroll_rate = (RateLimit(n, max(1, n // 6)) for n in per_minute)
 
     @classmethod
     def open(cls, settings: ServeSettings) -> FilterService:
-        """Open the database, and load every enrollment that counts.
+        """Open the database, load every enrollment that counts, and follow what changes.
 
         Raises:
             ConfigError, BankError, ArtifactError, StorageError: a part is missing or damaged.
@@ -73,16 +79,21 @@ class FilterService:
         terms = Terms(backbone=backbone.fingerprint, dim=backbone.dim, hidden=hidden)
         store.settle(terms)
         forget(store.engine)  # a process killed while it erased may have left the log behind
-        return cls(
+        seen = store.last_change()  # before the bank: a change that it has already does no harm
+        service = cls(
             store=store,
             state=BankState.load(store, terms),
             backbone=backbone,
             backbone_file=backbone.to_bytes(),
             settings=settings,
+            seen=seen,
         )
+        service.follower.start()
+        return service
 
     def close(self) -> None:
-        """Close the database."""
+        """Stop following, and close the database."""
+        self.follower.stop()
         self.store.engine.dispose()
 
     @property
@@ -107,11 +118,16 @@ class FilterService:
 
         Raises:
             EnrollmentError: it is malformed, forged or for another backbone.
-            RequestError: 409 somebody else enrolled it, 403 the account's quota is used up.
+            RequestError: 409 somebody else enrolled it, 403 the account's quota is used up,
+                429 it comes too soon after others.
             StorageError: the disk is full; nothing was stored.
         """
-        with self._changes:
-            entry = admit(self.store, self.state, caller, content, quota=self.settings.quota)
+        self._enroll_rate.check(caller.id)
+        quota, flood = self.settings.quota, self.settings.flood
+        with change_lock(self.store.engine):
+            self.follower.catch_up()
+            entry = admit(self.store, self.state, caller, content, quota=quota, flood=flood)
+        self._apply()
         self.metrics.admissions.labels(entry.status).inc()
         return entry
 
@@ -121,58 +137,94 @@ class FilterService:
         Raises:
             RequestError: 404 the caller has no such enrollment.
         """
-        with self._changes:
+        with change_lock(self.store.engine):
             found = self.store.find(enrollment_id)
             if found is None or found[0].account_id != caller.id:
                 raise RequestError(404, f"you have no enrollment {enrollment_id[:40]!r}")
-            self._forget(enrollment_id)
+            self._forget(enrollment_id, caller)
         self.metrics.erasures.inc()
 
-    def moderate(self, enrollment_id: str, *, admit: bool) -> None:
+    def moderate(self, caller: Caller, enrollment_id: str, *, admit: bool) -> None:
         """Let a quarantined enrollment count from now on, or erase it.
 
         Raises:
             RequestError: 404 no such enrollment waits.
         """
-        with self._changes:
+        with change_lock(self.store.engine):
+            self.follower.catch_up()
             found = self.store.find(enrollment_id)
             if found is None or found[1].status != "quarantined":
                 raise RequestError(404, f"no enrollment {enrollment_id[:40]!r} is quarantined")
             if admit:
-                readmit(self.store, self.state, found[0])
+                readmit(self.store, self.state, found[0], actor=caller.name)
             else:
-                self._forget(enrollment_id)
+                self._forget(enrollment_id, caller)
+        self._apply()
 
-    def decide(self, caller: Caller, content: bytes) -> Verdict:
+    def decide(self, caller: Caller, content: bytes, owner: str | None = None) -> Verdict:
         """Decide whether the caller may share an image. Neither it nor its features are kept.
+
+        `owner` names the account for which a platform's uploader asks; one that is not known
+        owns nothing, and the answer does not tell which.
 
         Raises:
             ImageError: the bytes are no picture, or a too large one.
+            RequestError: 403 only an uploader names an owner, 429 too many uploads.
         """
+        account_id, name = self._for_whom(caller, owner)
+        if caller.role != "uploader":
+            self._upload_rate.check(caller.id)
         with self.metrics.seconds.time():
             picture = decode_image(content, limits=self.image_limits)
             with torch.inference_mode():
                 features = self.backbone(picture[None])
-            decision, _ = self.state.decide(features, caller.id)
-        verdict = Verdict(
-            uuid.uuid4().hex, "block" if decision.blocked else "share", decision.reason
-        )
-        self.metrics.uploads.labels(verdict.decision).inc()
-        _log.info("decision %s for account %d: %s", verdict.id, caller.id, verdict.decision)
+            now = self.store.clock.now()
+            decision, enrollment = self.state.decide(features, account_id, now)
+        id_, enforced = new_id(), self.state.rules.enforces(name, now)
+        if decision.blocked:
+            keep_block(
+                self.store,
+                id_,
+                account_id=caller.id,
+                enrollment=enrollment,
+                enforced=enforced,
+                margin=decision.margin,
+            )
+        verdict = Verdict(id_, "block", decision.reason)
+        if not (decision.blocked and enforced):
+            verdict = Verdict(id_, "share", SHARED)
+        self.metrics.count_upload(blocked=decision.blocked, enforced=enforced)
+        _log.info("decision %s for account %d: %s", id_, caller.id, verdict.decision)
         return verdict
 
     def check_ready(self) -> None:
-        """Raise a ServiceError where the database does not answer."""
-        try:
-            with self.store.engine.connect() as connection:
-                connection.execute(text("SELECT version FROM bank"))
-        except DBAPIError as error:
-            raise ServiceError("the database does not answer") from error
+        """Raise a ServiceError where the database does not answer, or was not heard of lately."""
+        with reading(self.store.engine) as session:
+            session.execute(text("SELECT id FROM bank"))
+        self.follower.check_fresh()
 
-    def _forget(self, enrollment_id: str) -> None:
+    def apply_rules(self) -> None:
+        """Take over rules that were just changed, before that is acknowledged."""
+        self._apply()
+
+    def _for_whom(self, caller: Caller, owner: str | None) -> tuple[int, str]:
+        if owner is None:
+            return caller.id, caller.name
+        if caller.role != "uploader":
+            raise RequestError(403, "only an uploader may name an owner; leave it out")
+        found = find_account(self.store.engine, owner)
+        return (found.id if found else STRANGER), owner
+
+    def _apply(self) -> None:
+        # What is committed is kept whatever happens here: the follower tries again.
         try:
-            self.store.erase(enrollment_id)
+            self.follower.catch_up()
+        except SfumatoError as error:
+            _log.error("a change is stored, and not applied yet: %s", error)
+
+    def _forget(self, enrollment_id: str, caller: Caller) -> None:
+        try:
+            self.store.erase(enrollment_id, actor=caller.name)
         finally:
             # Also where the disk failed after the row was gone: what is gone must not decide.
-            if self.store.find(enrollment_id) is None:
-                self.state.remove(enrollment_id)
+            self._apply()

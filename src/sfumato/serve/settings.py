@@ -15,7 +15,7 @@ class ServeSettings:
     backbone: Path
     """The provider's public backbone file; every enrollment must be made with it."""
     database: str = "sqlite:///sfumato.db"
-    """SQLAlchemy URL of the one place where accounts and enrollments are kept."""
+    """sqlite:///FILE or postgresql://USER@HOST/NAME: where everything is kept."""
     host: str = "127.0.0.1"
     """Address to listen on; anything but loopback belongs behind a proxy that speaks TLS."""
     port: int = 8080
@@ -24,6 +24,12 @@ class ServeSettings:
     """M, the width of every enrollment's code; None takes the database's, 32 where it is new."""
     quota: int = 20
     """Enrollments that one account may hold, quarantined ones included."""
+    flood: int = 500
+    """Enrollments within an hour, from all accounts, after which more are quarantined."""
+    uploads_per_minute: int = 600
+    """Uploads of one account; a sixth of it at once. A platform's uploader has no limit."""
+    enrollments_per_minute: int = 60
+    """Enrollments that one account may send; a sixth of it at once."""
     body_seconds: float = 30.0
     """Time in which a request's body must have arrived."""
     concurrency: int = 64
@@ -34,5 +40,7 @@ class ServeSettings:
             raise ConfigError(f"--port must lie in 0..65535, got {self.port}")
         if min(self.hidden or 1, self.quota, self.concurrency) < 1 or self.hidden == 0:
             raise ConfigError("--hidden, --quota and --concurrency must be at least 1")
+        if min(self.flood, self.uploads_per_minute, self.enrollments_per_minute) < 1:
+            raise ConfigError("--flood and the numbers a minute must be at least 1")
         if self.body_seconds <= 0:
             raise ConfigError(f"--body-seconds must be positive, got {self.body_seconds}")

@@ -1,6 +1,6 @@
 """The bank in memory with what the rule needs beside it: whose each column is, what is contested.
 
-Changes come one at a time (`FilterService` sees to that) and take the lock only for the moment in
+Changes come one at a time (`Follower` sees to that) and take the lock only for the moment in
 which they are made, so that a reader never sees half of one. Scoring holds the lock too: one
 matrix product already uses every core, and two at once would only share them.
 """
@@ -10,7 +10,10 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 
 import torch
 from jaxtyping import Float, Int64
@@ -21,7 +24,11 @@ from sfumato.filter.bank import Bank
 from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.guard import NOBODY, Decision, contest_rule
 from sfumato.filter.screening import Likeness, Screening, pair_rows, screen
+from sfumato.serve.rules import Rules, read_rules
 from sfumato.serve.store import Store, Terms
+
+STRANGER: Final = -1
+"""In place of an account's number: no account has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,9 @@ class _Relations:
 
     accounts: Int64[Tensor, " n"]
     contested: Int64[Tensor, "pairs 2"]
+    alpha: Float[Tensor, " n"]
+    until: datetime | None
+    """When `alpha` changes by itself, because a disabling ends."""
 
 
 class BankState:
@@ -39,7 +49,8 @@ class BankState:
         self.terms = terms
         self._bank = _empty(terms)
         self._accounts: dict[str, int] = {}
-        self._contests: list[Likeness] = []
+        self._contests: dict[tuple[str, str], Likeness] = {}
+        self._rules = Rules()
         self._relations: _Relations | None = None
         self._lock = threading.Lock()
 
@@ -51,16 +62,15 @@ class BankState:
             BankError: a stored enrollment is damaged.
         """
         state = cls(terms)
-        for stored in store.active():
-            try:
-                enrollment = open_enrollment(stored.content).enrollment
-            except EnrollmentError as error:
-                raise BankError(
-                    f"enrollment {stored.id} in the database is damaged ({error}); "
-                    "restore a backup of the database"
-                ) from error
-            state.add(stored.id, enrollment, stored.account_id)
-        state._contests = store.contests()
+        with closing(store.active()) as rows:
+            for stored in rows:
+                try:
+                    enrollment = open_enrollment(stored.content).enrollment
+                except EnrollmentError as error:
+                    raise damaged(stored.id, error) from error
+                state.add(stored.id, enrollment, stored.account_id)
+        state._contests = _keyed(store.contests())
+        state.rules = read_rules(store)
         return state
 
     def __len__(self) -> int:
@@ -69,11 +79,12 @@ class BankState:
     def add(
         self, name: str, enrollment: Enrollment, account_id: int, contests: Iterable[Likeness] = ()
     ) -> None:
-        """Let an enrollment count, with the contested pairs that it is in."""
+        """Let an enrollment count, with the contested pairs that it is in; once is enough."""
         with self._lock:
-            self._bank.add(name, enrollment)
-            self._accounts[name] = account_id
-            self._contests.extend(contests)
+            if name not in self._accounts:
+                self._bank.add(name, enrollment)
+                self._accounts[name] = account_id
+            self._contests |= _keyed(contests)
             self._relations = None
 
     def remove(self, name: str) -> None:
@@ -82,16 +93,33 @@ class BankState:
             if self._accounts.pop(name, None) is None:
                 return
             self._bank.remove(name)
-            self._contests = [p for p in self._contests if name not in (p.overrider, p.claimant)]
+            self._contests = {k: p for k, p in self._contests.items() if name not in k}
             self._relations = None
 
-    def decide(self, features: Float[Tensor, "1 d"], account_id: int) -> tuple[Decision, str]:
+    @property
+    def rules(self) -> Rules:
+        """What a moderator set."""
+        return self._rules
+
+    @rules.setter
+    def rules(self, rules: Rules) -> None:
+        with self._lock:
+            self._rules, self._relations = rules, None
+
+    def decide(
+        self, features: Float[Tensor, "1 d"], account_id: int, now: datetime
+    ) -> tuple[Decision, str]:
         """Decide one upload by the default rule; return the deciding enrollment too, or ''."""
         with self._lock:
-            scores, related = self._bank.score(features), self._related()
+            scores, related = self._bank.score(features), self._related(now)
         owned = (related.accounts == account_id)[None]
         verdicts = contest_rule(
-            scores.errors, scores.mu, scores.sigma, owned, contested=related.contested
+            scores.errors,
+            scores.mu,
+            scores.sigma,
+            owned,
+            contested=related.contested,
+            alpha=related.alpha,
         )
         decision = next(iter(verdicts))
         return decision, "" if decision.enrollment == NOBODY else scores.ids[decision.enrollment]
@@ -103,12 +131,31 @@ class BankState:
         # A newcomer who could foresee the samples could be trained to fail on them.
         return screen(name, candidates, seed=secrets.randbits(32), own=own)
 
-    def _related(self) -> _Relations:
-        if self._relations is None:
+    def _related(self, now: datetime) -> _Relations:
+        known = self._relations
+        if known is None or (known.until is not None and known.until <= now):
             names = self._bank.ids
-            accounts = torch.tensor([self._accounts[name] for name in names], dtype=torch.int64)
-            self._relations = _Relations(accounts, pair_rows(self._contests, names))
-        return self._relations
+            accounts = [self._accounts[name] for name in names]
+            known = _Relations(
+                torch.tensor(accounts, dtype=torch.int64),
+                pair_rows(self._contests.values(), names),
+                self._rules.edges(names, accounts, now),
+                self._rules.changes_after(now),
+            )
+            self._relations = known
+        return known
+
+
+def damaged(enrollment_id: str, error: EnrollmentError) -> BankError:
+    """Return the error for an enrollment that the database does not hold as it came."""
+    return BankError(
+        f"enrollment {enrollment_id} in the database is damaged ({error}); "
+        "restore a backup of the database"
+    )
+
+
+def _keyed(pairs: Iterable[Likeness]) -> dict[tuple[str, str], Likeness]:
+    return {(pair.overrider, pair.claimant): pair for pair in pairs}
 
 
 class _Candidates:
@@ -126,6 +173,10 @@ class _Candidates:
     @property
     def mu(self) -> Float[Tensor, " n"]:
         return torch.cat([self._bank.mu, self._newcomer.mu])
+
+    @property
+    def sigma(self) -> Float[Tensor, " n"]:
+        return torch.cat([self._bank.sigma, self._newcomer.sigma])
 
     def errors(
         self, x: Float[Tensor, "b d"], ids: Sequence[str] | None = None

@@ -1,30 +1,37 @@
-"""Enrollments in the database. Each function is one transaction: done and synced, or not at all."""
+"""Enrollments in the database. Each function is one transaction: done and synced, or not at all.
+
+Whoever changes the bank holds `change_lock`. Every change leaves a row that tells the other
+processes (`changes`), and an entry in the audit log.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+import secrets
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Final, Literal, cast
+from datetime import timedelta
+from typing import Any, Final, Literal, cast
 
-from sqlalchemy import Engine, delete, func, select, update
+from sqlalchemy import Engine, Select, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import undefer
 
 from sfumato.errors import BankError, RequestError
+from sfumato.filter.guard import ALPHA
 from sfumato.filter.screening import Likeness
-from sfumato.serve.db import (
-    SCHEMA_VERSION,
-    Account,
-    BankRow,
-    ContestRow,
-    EnrollmentRow,
-    forget,
-    storage_errors,
-)
+from sfumato.serve.clock import Clock, as_text
+from sfumato.serve.db import reading, writing
+from sfumato.serve.erasing import forget
+from sfumato.serve.ledger import record
+from sfumato.serve.tables import Account, BankRow, ChangeRow, ContestRow, EnrollmentRow
 
 Status = Literal["active", "quarantined"]
+Kind = Literal["add", "remove", "rules"]
 _HEADER_BYTES: Final = 16 << 10
 _CHUNK: Final = 64  # rows read at once: 32 MiB of content at D = 2,048 and M = 32
+_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +69,25 @@ class Stored:
     content: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One change of the bank, for the processes that did not make it."""
+
+    sequence: int
+    kind: Kind
+    enrollment: str
+
+
 class Store:
     """The enrollments of one database."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.clock = Clock(engine)
 
     def terms(self) -> Terms | None:
         """Return what this bank's enrollments fit, or None where nobody said so yet."""
-        with Session(self.engine) as session:
+        with reading(self.engine) as session:
             row = session.scalar(select(BankRow))
             return row and Terms(backbone=row.backbone, dim=row.dim, hidden=row.hidden)
 
@@ -80,17 +97,8 @@ class Store:
         Raises:
             BankError: this database was made for another backbone or size.
         """
-        found = self.terms()
-        if found is None:
-            row = BankRow(
-                version=SCHEMA_VERSION,
-                backbone=wanted.backbone,
-                dim=wanted.dim,
-                hidden=wanted.hidden,
-            )
-            with storage_errors(), Session(self.engine) as session, session.begin():
-                session.add(row)
-        elif found != wanted:
+        found = self.terms() or self._settled(wanted)
+        if found != wanted:
             raise BankError(
                 f"this database holds enrollments for backbone {found.backbone[:12]}..., "
                 f"D = {found.dim}, M = {found.hidden}; got backbone {wanted.backbone[:12]}..., "
@@ -108,13 +116,15 @@ class Store:
             query = query.where(EnrollmentRow.account_id == account_id)
         if status is not None:
             query = query.where(EnrollmentRow.status == status)
-        with Session(self.engine) as session:
+        with reading(self.engine) as session:
             rows = session.execute(query.order_by(EnrollmentRow.sequence)).all()
             return [_entry(row, name) for row, name in rows]
 
     def find(self, enrollment_id: str) -> tuple[Stored, Entry] | None:
         """Return one enrollment with its content."""
-        with Session(self.engine) as session:
+        if not _ID.fullmatch(enrollment_id):
+            return None
+        with reading(self.engine) as session:
             found = session.execute(
                 select(EnrollmentRow, Account.name)
                 .join(Account, Account.id == EnrollmentRow.account_id)
@@ -125,11 +135,14 @@ class Store:
 
     def count(self, account_id: int) -> int:
         """Return how many enrollments an account holds, quarantined ones included."""
-        query = select(func.count()).where(EnrollmentRow.account_id == account_id)
-        with Session(self.engine) as session:
-            return session.scalar(query) or 0
+        return self._count(select(func.count()).where(EnrollmentRow.account_id == account_id))
 
-    def active(self) -> Iterator[Stored]:
+    def arrivals(self, hours: float = 1.0) -> int:
+        """Return how many enrollments came in the last hours, from anybody."""
+        since = as_text(self.clock.now() - timedelta(hours=hours))
+        return self._count(select(func.count()).where(EnrollmentRow.created >= since))
+
+    def active(self) -> Generator[Stored]:
         """Yield the enrollments that count, in the order of arrival, a few in memory at a time."""
         query = (
             select(EnrollmentRow)
@@ -138,21 +151,47 @@ class Store:
             .options(undefer(EnrollmentRow.content))
             .execution_options(yield_per=_CHUNK)
         )
-        with Session(self.engine) as session:
-            for row in session.scalars(query):
+        with reading(self.engine) as session, closing(session.scalars(query)) as rows:
+            for row in rows:
                 yield _stored(row)
                 session.expunge(row)
 
-    def contests(self) -> list[Likeness]:
-        """Return the contested pairs."""
-        with Session(self.engine) as session:
+    def contests(self, enrollment_id: str | None = None) -> list[Likeness]:
+        """Return the contested pairs: all, or those that an enrollment is in."""
+        query = select(ContestRow)
+        if enrollment_id is not None:
+            either = (ContestRow.overrider, ContestRow.claimant)
+            query = query.where(or_(*(column == enrollment_id for column in either)))
+        with reading(self.engine) as session:
             return [
                 Likeness(overrider=row.overrider, claimant=row.claimant, value=row.likeness)
-                for row in session.scalars(select(ContestRow))
+                for row in session.scalars(query)
             ]
 
+    def changes(self, after: int) -> list[Change]:
+        """Return what changed after the change of this sequence, in order."""
+        query = select(ChangeRow).where(ChangeRow.sequence > after).order_by(ChangeRow.sequence)
+        with reading(self.engine) as session:
+            return [
+                Change(
+                    sequence=row.sequence,
+                    kind=cast("Kind", row.kind),
+                    enrollment=row.enrollment,
+                )
+                for row in session.scalars(query)
+            ]
+
+    def last_change(self) -> int:
+        """Return the sequence of the last change, 0 where there is none."""
+        return self._count(select(func.max(ChangeRow.sequence)))
+
     def insert(
-        self, stored: Stored, *, status: Status, reason: str, contests: Iterable[Likeness] = ()
+        self,
+        stored: Stored,
+        *,
+        status: Status,
+        reason: str,
+        contests: Iterable[Likeness] = (),
     ) -> Entry:
         """Store an enrollment and its contested pairs; on return they are on disk.
 
@@ -160,42 +199,85 @@ class Store:
             RequestError: 409 somebody else enrolled this very file in the meantime.
             StorageError: the disk is full; nothing was stored.
         """
+        at = self.clock.text()
         row = EnrollmentRow(
             id=stored.id,
             account_id=stored.account_id,
             content=stored.content,
             status=status,
             reason=reason,
+            created=at,
         )
         try:
-            with storage_errors(), Session(self.engine) as session, session.begin():
+            with writing(self.engine) as session:
                 session.add(row)
                 session.flush()
                 session.add_all(_contests(contests))
                 name = session.scalars(select(Account.name).filter_by(id=stored.account_id)).one()
+                if status == "active":
+                    session.add(ChangeRow(kind="add", enrollment=stored.id))
+                record(session, at=at, actor=name, action=f"enrol: {status}", subject=stored.id)
                 return _entry(row, name)
         except IntegrityError as error:
             raise RequestError(409, "this enrollment is already enrolled") from error
 
-    def admit(self, enrollment_id: str, contests: Iterable[Likeness]) -> None:
+    def admit(self, enrollment_id: str, contests: Iterable[Likeness], *, actor: str) -> None:
         """Let a quarantined enrollment count, as a moderator decided."""
-        with storage_errors(), Session(self.engine) as session, session.begin():
+        with writing(self.engine) as session:
             session.execute(
                 update(EnrollmentRow)
                 .where(EnrollmentRow.id == enrollment_id)
                 .values(status="active", reason="admitted by a moderator")
             )
             session.add_all(_contests(contests))
+            session.add(ChangeRow(kind="add", enrollment=enrollment_id))
+            at = self.clock.text()
+            record(session, at=at, actor=actor, action="admit", subject=enrollment_id)
 
-    def erase(self, enrollment_id: str) -> None:
-        """Delete an enrollment for good: on return no byte of it is left in the files.
+    def erase(self, enrollment_id: str, *, actor: str) -> None:
+        """Delete an enrollment for good.
+
+        On return no query finds it, and SQLite's files hold no byte of it (PostgreSQL's do until
+        `purge`).
 
         Raises:
             ServiceError: it is deleted, but a reader still holds the log; erase it again.
         """
-        with storage_errors(), Session(self.engine) as session, session.begin():
-            session.execute(delete(EnrollmentRow).where(EnrollmentRow.id == enrollment_id))
+        with writing(self.engine) as session:
+            found = session.execute(
+                delete(EnrollmentRow)
+                .where(EnrollmentRow.id == enrollment_id)
+                .returning(EnrollmentRow.id)
+            ).all()
+            if found:
+                session.add(ChangeRow(kind="remove", enrollment=enrollment_id))
+                at = self.clock.text()
+                record(session, at=at, actor=actor, action="erase", subject=enrollment_id)
         forget(self.engine)
+
+    def _settled(self, wanted: Terms) -> Terms:
+        row = BankRow(
+            id=1,
+            backbone=wanted.backbone,
+            dim=wanted.dim,
+            hidden=wanted.hidden,
+            alpha=ALPHA,
+            enforced=1.0,
+            rollout_seed=secrets.token_hex(16),
+        )
+        try:
+            with writing(self.engine) as session:
+                session.add(row)
+        except IntegrityError:
+            found = self.terms()  # another process was first
+            if found is None:
+                raise
+            return found
+        return wanted
+
+    def _count(self, query: Select[Any]) -> int:
+        with reading(self.engine) as session:
+            return session.scalar(query) or 0
 
 
 def _contests(pairs: Iterable[Likeness]) -> list[ContestRow]:

@@ -1,0 +1,45 @@
+"""`sfumato filter serve`: one process of the service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sfumato.cli.filter_options import DATABASE, Database, needs_serve
+
+
+def serve(
+    backbone: Annotated[Path, typer.Option(help="The provider's public backbone file.")],
+    db: Database = DATABASE,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8080,
+    hidden: Annotated[
+        int | None, typer.Option(help="M of every enrollment; the database's, 32 where new.")
+    ] = None,
+    quota: Annotated[int, typer.Option(help="Enrollments that one account may hold.")] = 20,
+    flood: Annotated[
+        int, typer.Option(help="Enrollments in an hour, after which more are quarantined.")
+    ] = 500,
+    uploads: Annotated[int, typer.Option(help="Uploads of one account in a minute.")] = 600,
+    enrollments: Annotated[int, typer.Option(help="Enrollments of one account in a minute.")] = 60,
+) -> None:
+    """Serve the filter over HTTP; /docs describes it. Several may share one database."""
+    needs_serve()
+    from sfumato.serve.run import serve as run
+    from sfumato.serve.settings import ServeSettings
+
+    run(
+        ServeSettings(
+            backbone=backbone,
+            database=db,
+            host=host,
+            port=port,
+            hidden=hidden,
+            quota=quota,
+            flood=flood,
+            uploads_per_minute=uploads,
+            enrollments_per_minute=enrollments,
+        )
+    )

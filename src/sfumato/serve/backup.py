@@ -1,0 +1,157 @@
+"""Backups: a SQLite database of the same tables, whichever database it is taken from.
+
+A backup is therefore also the way from SQLite to PostgreSQL and back. It is one state of the
+database, taken while services run on it. It holds what its database holds: enrollments, accounts
+and the hashes of tokens, so its file is for its owner alone; and what is erased later is still
+in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, Table, delete, func, insert, inspect, select
+
+from sfumato.errors import EnrollmentError, InputError
+from sfumato.files import replacing
+from sfumato.filter.enrollment import open_enrollment
+from sfumato.serve.db import open_database
+from sfumato.serve.faults import database_errors
+from sfumato.serve.ledger import verify
+from sfumato.serve.locks import change_lock
+from sfumato.serve.places import place
+from sfumato.serve.state import damaged
+from sfumato.serve.tables import Base, ClockRow
+
+_CHUNK: Final = 64  # rows in memory at once; those of the enrollments are large
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a whole and sound database holds."""
+
+    enrollments: int
+    events: int
+    digest: str
+    """The audit log's last: keep it elsewhere, and a log that was cut short shows."""
+
+
+def check(engine: Engine) -> Checked:
+    """Read every enrollment and every entry of the audit log.
+
+    Raises:
+        BankError: one is not as it was stored; the message names it.
+    """
+    count = 0
+    with closing(_contents(engine)) as contents:
+        for id_, content in contents:
+            count += 1
+            try:
+                if open_enrollment(content).id != id_:
+                    raise EnrollmentError("it is another one")
+            except EnrollmentError as error:
+                raise damaged(id_, error) from error
+    return Checked(count, *verify(engine))
+
+
+def backup(engine: Engine, path: Path) -> Checked:
+    """Write a backup, checked, whole or not at all.
+
+    Raises:
+        InputError: the file cannot be written.
+        BankError: the database is damaged.
+    """
+    with replacing(path, mode=0o600) as part:
+        part.unlink()
+        copy = open_database(f"sqlite:///{part}")
+        try:
+            with _snapshot(engine) as source, _emptied(copy) as target:
+                _copy(source, target)
+            found = check(copy)
+        finally:
+            copy.dispose()
+            for suffix in (".lock", "-wal", "-shm"):
+                part.with_name(part.name + suffix).unlink(missing_ok=True)
+    return found
+
+
+def restore(path: Path, engine: Engine) -> Checked:
+    """Fill a new database with what a backup holds, all of it or nothing.
+
+    Raises:
+        InputError: there is no such file, or the database is not empty.
+        BankError: the backup is damaged.
+    """
+    if not path.is_file():
+        raise InputError(f"expected a backup at {path}, there is no such file")
+    source_engine = open_database(f"sqlite:///{path}")
+    try:
+        found = check(source_engine)
+        with change_lock(engine), _snapshot(source_engine) as source, _emptied(engine) as target:
+            _copy(source, target)
+            _set_sequences(target)
+    finally:
+        source_engine.dispose()
+    return found
+
+
+def _contents(engine: Engine) -> Generator[tuple[str, bytes]]:
+    table = Base.metadata.tables["enrollments"]
+    query = select(table.c.id, table.c.content).order_by(table.c.sequence)
+    with _snapshot(engine) as connection:
+        result = connection.execution_options(yield_per=_CHUNK).execute(query)
+        with closing(result) as rows:
+            for id_, content in rows:
+                yield str(id_), bytes(content)
+
+
+@contextmanager
+def _snapshot(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection that sees one state, whatever others write meanwhile."""
+    with database_errors(place(engine)), engine.connect() as connection:
+        if engine.dialect.name != "sqlite":  # whose every transaction does
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection
+
+
+@contextmanager
+def _emptied(engine: Engine) -> Iterator[Connection]:
+    """Yield a transaction on a database that has tables and nothing in them."""
+    own = engine.execution_options(sqlite_begin="IMMEDIATE")
+    with database_errors(place(engine)), own.begin() as connection:
+        connection.execute(delete(ClockRow))
+        for table in Base.metadata.sorted_tables:
+            if connection.scalar(select(func.count()).select_from(table)):
+                raise InputError(
+                    f"{place(engine)} is not empty ({table.name}); restore into a new database"
+                )
+        yield connection
+
+
+def _copy(source: Connection, target: Connection) -> None:
+    for table in Base.metadata.sorted_tables:
+        result = source.execution_options(yield_per=_CHUNK).execute(select(table))
+        with closing(result) as rows:
+            for chunk in rows.mappings().partitions():
+                target.execute(insert(table), [dict(row) for row in chunk])
+
+
+def _set_sequences(target: Connection) -> None:
+    """Let PostgreSQL number on after the rows that came with their numbers."""
+    if target.dialect.name == "sqlite":
+        return
+    for table in Base.metadata.sorted_tables:
+        for column in _numbered(target, table):
+            most = target.scalar(select(func.max(table.c[column])))
+            if most is not None:
+                sequence = func.pg_get_serial_sequence(table.name, column)
+                target.execute(select(func.setval(sequence, most)))
+
+
+def _numbered(target: Connection, table: Table) -> list[str]:
+    columns: list[Any] = inspect(target).get_columns(table.name)
+    return [column["name"] for column in columns if column.get("autoincrement") is True]

@@ -1,0 +1,151 @@
+"""What was blocked, who appealed, and what came of it. No picture, no feature."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from sfumato.errors import RequestError
+from sfumato.serve.db import reading, writing
+from sfumato.serve.ledger import record
+from sfumato.serve.store import Store
+from sfumato.serve.tables import Account, DecisionRow, EnrollmentRow
+
+Appeal = Literal["none", "open", "confirmed", "overturned"]
+Ruling = Literal["confirm", "overturn"]
+MOST_NOTE: Final = 1000
+_ID: Final = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A decision as a moderator sees it."""
+
+    id: str
+    account: str
+    enrollment: str | None
+    """What stood against it; None once that was erased."""
+    enforced: bool
+    margin: float
+    created: str
+    appeal: Appeal
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How often it came to what: over all, or for one enrollment."""
+
+    enforced: int = 0
+    observed: int = 0
+    open: int = 0
+    confirmed: int = 0
+    overturned: int = 0
+
+
+def new_id() -> str:
+    """Return the identifier of a decision: random, so that it tells nothing."""
+    return uuid.uuid4().hex
+
+
+def keep_block(
+    store: Store, id_: str, *, account_id: int, enrollment: str, enforced: bool, margin: float
+) -> None:
+    """Record that an enrollment stood against an upload."""
+    with writing(store.engine) as session:
+        session.add(
+            DecisionRow(
+                id=id_,
+                account_id=account_id,
+                enrollment=_still_there(session, enrollment),
+                enforced=enforced,
+                margin=margin,
+                created=store.clock.text(),
+                appeal="none",
+                note="",
+            )
+        )
+
+
+def appeal(store: Store, id_: str, *, account_id: int, actor: str, note: str) -> None:
+    """Ask a moderator to look at a decision again; the uploader may, once.
+
+    Raises:
+        RequestError: 404 this account was not blocked under this id, 409 it appealed already.
+    """
+    with writing(store.engine) as session:
+        row = _row(session, id_)
+        if row is None or row.account_id != account_id or not row.enforced:
+            raise RequestError(404, f"no upload of yours was blocked under {id_[:40]!r}")
+        if row.appeal != "none":
+            raise RequestError(409, f"this appeal is {row.appeal} already")
+        row.appeal, row.note = "open", note
+        record(session, at=store.clock.text(), actor=actor, action="appeal", subject=id_)
+
+
+def rule(store: Store, id_: str, ruling: Ruling, *, actor: str) -> None:
+    """Confirm a blocked upload that was appealed, or overturn it.
+
+    Raises:
+        RequestError: 404 no appeal is open under this id.
+    """
+    with writing(store.engine) as session:
+        row = _row(session, id_)
+        if row is None or row.appeal != "open":
+            raise RequestError(404, f"no appeal is open under {id_[:40]!r}")
+        row.appeal = "confirmed" if ruling == "confirm" else "overturned"
+        record(session, at=store.clock.text(), actor=actor, action=ruling, subject=id_)
+
+
+def appeals(store: Store, *, limit: int = 200) -> list[Block]:
+    """Return the open appeals, oldest first."""
+    query = (
+        select(DecisionRow, Account.name)
+        .join(Account, Account.id == DecisionRow.account_id)
+        .where(DecisionRow.appeal == "open")
+        .order_by(DecisionRow.created)
+        .limit(limit)
+    )
+    with reading(store.engine) as session:
+        return [_block(row, name) for row, name in session.execute(query)]
+
+
+def counts(store: Store) -> dict[str, Counts]:
+    """Return the counts of each enrollment that stood against uploads; '' counts erased ones."""
+    keys = (DecisionRow.enrollment, DecisionRow.enforced, DecisionRow.appeal)
+    with reading(store.engine) as session:
+        rows = session.execute(select(*keys, func.count()).group_by(*keys)).all()
+    totals: dict[str, dict[str, int]] = {}
+    for enrollment, enforced, state, number in rows:
+        own = totals.setdefault(enrollment or "", {})
+        for key in ("enforced" if enforced else "observed", state):
+            own[key] = own.get(key, 0) + number
+    for own in totals.values():
+        own.pop("none", None)
+    return {name: Counts(**own) for name, own in totals.items()}
+
+
+def _row(session: Session, id_: str) -> DecisionRow | None:
+    return session.get(DecisionRow, id_) if _ID.fullmatch(id_) else None
+
+
+def _still_there(session: Session, enrollment: str) -> str | None:
+    return session.scalar(select(EnrollmentRow.id).where(EnrollmentRow.id == enrollment))
+
+
+def _block(row: DecisionRow, account: str) -> Block:
+    return Block(
+        id=row.id,
+        account=account,
+        enrollment=row.enrollment,
+        enforced=row.enforced,
+        margin=row.margin,
+        created=row.created,
+        appeal=row.appeal,  # type: ignore[arg-type]  # only this module writes it
+        note=row.note,
+    )

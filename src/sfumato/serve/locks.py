@@ -1,0 +1,75 @@
+"""One change of the bank at a time, whichever process makes it.
+
+Screening reads the whole bank and then stores its verdict: two enrollments that resemble each
+other must not pass each other by. The lock is held while a newcomer is screened, which may take
+seconds; no transaction is open meanwhile, so uploads are decided and recorded all the time. It is
+the operating system's (SQLite) or the server's (PostgreSQL), and goes with the process that held
+it, however that ended.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from sqlalchemy import Engine, text
+
+from sfumato.errors import ServiceError
+
+_KEY: Final = 0x5F_0A_70  # any number that nothing else in this database locks
+_PATIENCE_SECONDS: Final = 60.0
+_PAUSE_SECONDS: Final = 0.01
+
+
+@contextmanager
+def change_lock(engine: Engine, *, patience_seconds: float = _PATIENCE_SECONDS) -> Iterator[None]:
+    """Hold the right to change the bank.
+
+    Raises:
+        ServiceError: others held it all this time.
+    """
+    deadline = time.monotonic() + patience_seconds
+    if engine.dialect.name == "sqlite":
+        with _file_lock(f"{engine.url.database}.lock", deadline):
+            yield
+    else:
+        with _server_lock(engine, deadline):
+            yield
+
+
+@contextmanager
+def _file_lock(path: str, deadline: float) -> Iterator[None]:
+    handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                _wait(deadline)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _server_lock(engine: Engine, deadline: float) -> Iterator[None]:
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _KEY}):
+            _wait(deadline)
+        try:
+            yield
+        finally:
+            # A connection that goes back to the pool would keep the lock; a broken one lost it.
+            if not connection.invalidated:
+                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _KEY})
+
+
+def _wait(deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise ServiceError("others keep changing the bank; try again")
+    time.sleep(_PAUSE_SECONDS)

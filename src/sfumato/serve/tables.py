@@ -1,0 +1,129 @@
+"""The tables as the newest migration leaves them; a test holds the two together.
+
+Times are UTC in ISO 8601 with microseconds, as text: they sort as they are, and alike on every
+database.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """All tables of the service."""
+
+
+class BankRow(Base):
+    """One row: what every enrollment must fit, and the rules that a moderator may change."""
+
+    __tablename__ = "bank"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    backbone: Mapped[str]
+    dim: Mapped[int]
+    hidden: Mapped[int]
+    alpha: Mapped[float]
+    enforced: Mapped[float]
+    rollout_seed: Mapped[str]
+    disabled_until: Mapped[str | None]
+
+
+class ClockRow(Base):
+    """One row: the latest time that any process saw, so that a clock set back is noticed."""
+
+    __tablename__ = "clock"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    latest: Mapped[str]
+
+
+class Account(Base):
+    """Someone who enrols, uploads or moderates; `alpha` None takes the bank's."""
+
+    __tablename__ = "accounts"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    role: Mapped[str]
+    alpha: Mapped[float | None]
+    disabled_until: Mapped[str | None]
+    created: Mapped[str]
+
+
+class TokenRow(Base):
+    """One token of an account, as the hash that admits it."""
+
+    __tablename__ = "tokens"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), index=True)
+    hash: Mapped[bytes] = mapped_column(unique=True)
+    scopes: Mapped[str]
+    expires: Mapped[str | None]
+    created: Mapped[str]
+
+
+class EnrollmentRow(Base):
+    """One enrollment file as it came, who sent it, and whether it counts."""
+
+    __tablename__ = "enrollments"
+    # The order of arrival is the order of the bank's columns, also after a restart.
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(unique=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), index=True)
+    status: Mapped[str]
+    reason: Mapped[str]
+    created: Mapped[str] = mapped_column(index=True)
+    disabled_until: Mapped[str | None]
+    content: Mapped[bytes] = mapped_column(deferred=True)
+
+
+class ContestRow(Base):
+    """A contested pair: `overrider` may not override a claim of `claimant`.
+
+    Stored, because screening all pairs again at every start would take hours for a large bank.
+    """
+
+    __tablename__ = "contests"
+    overrider: Mapped[str] = mapped_column(
+        ForeignKey("enrollments.id", ondelete="CASCADE"), primary_key=True
+    )
+    claimant: Mapped[str] = mapped_column(
+        ForeignKey("enrollments.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    likeness: Mapped[float]
+
+
+class ChangeRow(Base):
+    """What happened to the bank, in order: every process reads on from where it was."""
+
+    __tablename__ = "changes"
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    kind: Mapped[str]
+    enrollment: Mapped[str]
+
+
+class DecisionRow(Base):
+    """One upload that an enrollment stood against. Neither the picture nor its features."""
+
+    __tablename__ = "decisions"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), index=True)
+    enrollment: Mapped[str | None] = mapped_column(
+        ForeignKey("enrollments.id", ondelete="SET NULL"), index=True
+    )
+    enforced: Mapped[bool]
+    margin: Mapped[float]
+    created: Mapped[str]
+    appeal: Mapped[str] = mapped_column(index=True)
+    note: Mapped[str]
+
+
+class AuditRow(Base):
+    """One entry of the audit log; triggers refuse to change or delete it."""
+
+    __tablename__ = "audit"
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    created: Mapped[str]
+    actor: Mapped[str]
+    action: Mapped[str]
+    subject: Mapped[str]
+    detail: Mapped[str]
+    digest: Mapped[str]
