@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -22,7 +23,7 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["filter", *map(str, arguments)])
 
 
-def line(*arguments: object) -> dict[str, object]:
+def line(*arguments: object) -> dict[str, Any]:
     result = run(*arguments, "--json")
     assert result.exit_code == 0, result.output + str(result.exception)
     found = json.loads(result.stdout.splitlines()[-1])
@@ -113,6 +114,42 @@ def test_an_account_gets_its_token_once(tmp_path: Path) -> None:
     assert isinstance(token, str)
     assert len(token) >= 43
     assert isinstance(run("user", "add", "ada", "--db", db).exception, SfumatoError)
+
+
+def test_rules_tokens_log_backup_and_restore(world: World, tmp_path: Path) -> None:
+    db, other = (f"sqlite:///{tmp_path}/{name}.db" for name in ("bank", "other"))
+    file, saved = tmp_path / "me.enrollment", tmp_path / "saved.backup"
+    file.write_bytes(world.enrollments[0])
+    line("bank", "add", file, "--bank", tmp_path / "bank.db", "--owner", "ada")
+    line("user", "token", "ada", "--db", db, "--scope", "upload", "--days", 2)
+    changed = line("rules", "set", "--db", db, "--alpha", 1.5, "--enforced", 0.5)
+    assert changed == line("rules", "show", "--db", db)
+    assert (changed["alpha"], changed["enforced"]) == (1.5, 0.5)
+    line("rules", "account", "ada", "--db", db, "--alpha", 3)
+    line("rules", "enrollment", open_enrollment(world.enrollments[0]).id, "--db", db,
+         "--disable-hours", 2)  # fmt: skip
+    assert line("user", "revoke", "ada", "--db", db)["revoked"] == 1
+    found = line("db", "backup", "--db", db, "-o", saved)
+    assert line("db", "restore", saved, "--db", other) == found
+    assert line("db", "check", "--db", other) == found
+    log = line("log", "--db", other)
+    assert (log["count"], log["digest"]) == (found["events"], found["digest"])
+    actions = [event["action"] for event in log["events"]]
+    assert actions.count("change rules") == 3
+    assert line("log", "--db", other, "--after", log["events"][-2]["sequence"])["events"] == [
+        log["events"][-1]
+    ]
+    line("db", "purge", "--db", other)
+    for wrong in (
+        ["user", "token", "nobody", "--db", db],
+        ["user", "token", "ada", "--db", db, "--scope", "everything"],
+        ["rules", "set", "--db", db, "--alpha", 99],
+        ["rules", "show", "--db", f"sqlite:///{tmp_path}/new.db"],
+        ["rules", "account", "nobody", "--db", db, "--alpha", 1],
+        ["db", "restore", saved, "--db", db],
+        ["db", "restore", tmp_path / "none", "--db", f"sqlite:///{tmp_path}/new.db"],
+    ):
+        assert isinstance(run(*wrong).exception, SfumatoError), wrong
 
 
 class Place:

@@ -1,20 +1,16 @@
-"""A real server and a real client over loopback; and a server that is killed at any moment."""
+"""A real server and a real client over loopback."""
 
 from __future__ import annotations
 
-import random
 import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import ArtifactError, RequestError, ServiceError
-from sfumato.filter.enrollment import open_enrollment
 from sfumato.serve.client import FilterClient
 from tests.serve.live import LiveServer
 from tests.serve.world import World
@@ -97,73 +93,6 @@ def test_a_service_that_is_not_there(world: World) -> None:
     with FilterClient("http://127.0.0.1:9", "x") as client, pytest.raises(ServiceError) as caught:
         client.enrollments()
     assert "is the service running?" in str(caught.value)
-
-
-def test_killed_at_any_moment_it_keeps_every_acknowledged_enrollment(
-    server: LiveServer, world: World
-) -> None:
-    """Enrol and erase in a loop, SIGKILL at random moments, restart, and compare."""
-    files = [world.small(seed) for seed in range(60)]
-    names = {open_enrollment(content).id: content for content in files}
-    moments = random.Random(0)
-    acknowledged: set[str] = set()
-    undecided: set[str] = set()  # sent, but the answer did not come
-    queue = list(names)
-    token = ""
-    for _ in range(6):
-        url = server.start()
-        token = token or server.token("ada")
-        with FilterClient(url, token, timeout_seconds=20.0) as ada:
-            listed = {entry.id for entry in ada.enrollments()}
-            assert acknowledged <= listed <= acknowledged | undecided
-            acknowledged, undecided = listed, set()
-            assert ada.upload(world.png(0, 0)).decision in ("share", "block")
-            assert len(listed) == _bank_size(url)
-            delay = moments.uniform(0.02, 0.4)
-            killer = threading.Timer(delay, server.kill)
-            killer.start()
-            _enrol_until_killed(ada, names, queue, acknowledged, undecided)
-            killer.join()
-    url = server.start()
-    with FilterClient(url, token) as ada:
-        listed = {entry.id for entry in ada.enrollments()}
-        assert acknowledged <= listed <= acknowledged | undecided
-        assert len(listed) > 3
-        for name in listed:
-            ada.erase(name)
-        server.kill()
-    # PostgreSQL's files keep what was erased until they are purged; see test_erasing.
-    everything = b"".join(path.read_bytes() for path in server.folder.glob("bank.db*"))
-    for name in listed:
-        assert names[name][-200:-100] not in everything
-
-
-def _bank_size(url: str) -> int:
-    lines = httpx.get(f"{url}/metrics").text.splitlines()
-    return int(float(next(x for x in lines if x.startswith("sfumato_bank_size ")).split()[1]))
-
-
-def _enrol_until_killed(
-    client: FilterClient,
-    names: dict[str, bytes],
-    queue: list[str],
-    acknowledged: set[str],
-    undecided: set[str],
-) -> None:
-    try:
-        while True:
-            name = queue[0]
-            queue.append(queue.pop(0))
-            undecided.add(name)
-            if name in acknowledged:
-                acknowledged.discard(name)  # until the answer comes, it may be there or gone
-                client.erase(name)
-            else:
-                assert client.send_enrollment(names[name]).id == name
-                acknowledged.add(name)
-            undecided.discard(name)
-    except ServiceError:
-        return
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

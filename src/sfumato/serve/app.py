@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from sfumato import __version__
 from sfumato.serve import moderation, routes
+from sfumato.serve.deps import problems
 from sfumato.serve.problems import install_problems
 from sfumato.serve.service import FilterService
 
@@ -19,6 +20,7 @@ def create_app(service: FilterService) -> FastAPI:
     )
     app.state.service = service
     install_problems(app)
-    app.include_router(routes.router)
-    app.include_router(moderation.router)
+    # Every route may find a request malformed; the framework would name a document of its own.
+    app.include_router(routes.router, responses=problems(422))
+    app.include_router(moderation.router, responses=problems(422))
     return app

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Header, Path, Request
+from fastapi import Depends, Path, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from sfumato.errors import RequestError
 from sfumato.serve.auth import Caller, Scope, authenticate
@@ -52,11 +53,20 @@ def service(request: Request) -> FilterService:
 Service = Annotated[FilterService, Depends(service)]
 
 
-def needs(scope: Scope) -> Callable[[FilterService, str | None], Caller]:
+# For the document alone: `authenticate` reads the header itself, and says what is wrong with it.
+_BEARER: Final = HTTPBearer(auto_error=False, description="A token of `sfumato filter user add`.")
+
+
+def needs(scope: Scope) -> Callable[..., Caller]:
     """Return what admits callers whose token is good for `scope`: 401 nobody, 403 not good."""
 
-    def caller(filters: Service, authorization: Annotated[str | None, Header()] = None) -> Caller:
-        found = authenticate(filters.store.engine, filters.store.clock, authorization)
+    def caller(
+        request: Request,
+        filters: Service,
+        _: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+    ) -> Caller:
+        header = request.headers.get("authorization")
+        found = authenticate(filters.store.engine, filters.store.clock, header)
         if scope not in found.scopes:
             raise RequestError(403, f"this token is not good for '{scope}'; ask for one that is")
         return found

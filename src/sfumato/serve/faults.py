@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from sfumato.errors import BankError, ServiceError, SfumatoError, StorageError
+from sfumato.serve.places import place
 
 _FULL: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -19,7 +21,7 @@ _POSTGRES_DAMAGED: Final = ("XX001", "XX002")  # data_corrupted, index_corrupted
 
 
 @contextmanager
-def database_errors(place: str = "the database") -> Iterator[None]:
+def database_errors(where: str = "the database") -> Iterator[None]:
     """Turn a database's or a disk's fault, in a block, into an error of ours.
 
     An IntegrityError passes: what it means, only the caller knows.
@@ -38,10 +40,25 @@ def database_errors(place: str = "the database") -> Iterator[None]:
     except PoolTimeout as error:
         raise ServiceError("the database is too busy; try again") from error
     except DBAPIError as error:
-        raise _known(error, place) from error
+        raise _known(error, where) from error
 
 
-def _known(error: DBAPIError, place: str) -> SfumatoError:
+def check_pages(engine: Engine) -> None:
+    """Look at every page of a SQLite file; PostgreSQL finds its own damage when it reads.
+
+    Raises:
+        BankError: a page is torn.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    where = place(engine)
+    with database_errors(where), engine.connect() as connection:
+        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if found != "ok":
+        raise _damaged(where, str(found))
+
+
+def _known(error: DBAPIError, where: str) -> SfumatoError:
     cause = error.orig
     state = getattr(cause, "sqlstate", None)
     code = cause.sqlite_errorcode & 0xFF if isinstance(cause, sqlite3.Error) else None
@@ -51,13 +68,18 @@ def _known(error: DBAPIError, place: str) -> SfumatoError:
             "nothing was changed"
         )
     if code == sqlite3.SQLITE_NOTADB:
-        return BankError(f"{place}: expected a bank's database, got: {_line(cause)}")
+        return BankError(f"{where}: expected a bank's database, got: {_line(cause)}")
     if code in _DAMAGED or state in _POSTGRES_DAMAGED:
-        return BankError(
-            f"{place}: the database is damaged ({_line(cause)}); restore a backup with "
-            "'sfumato filter db restore'"
-        )
-    return ServiceError(f"{place}: the database does not answer ({_line(cause)}); try again")
+        return _damaged(where, _line(cause))
+    return ServiceError(f"{where}: the database does not answer ({_line(cause)}); try again")
+
+
+def _damaged(where: str, what: str) -> BankError:
+    line = " ".join(what.split())
+    return BankError(
+        f"{where}: the database is damaged ({line}); restore a backup with "
+        "'sfumato filter db restore'"
+    )
 
 
 def _line(cause: BaseException | None) -> str:

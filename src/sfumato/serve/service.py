@@ -18,6 +18,7 @@ from sfumato.serve.auth import Caller, find_account
 from sfumato.serve.db import open_database, reading
 from sfumato.serve.decisions import keep_block, new_id
 from sfumato.serve.erasing import forget
+from sfumato.serve.faults import check_pages
 from sfumato.serve.follow import Follower
 from sfumato.serve.limits import RateLimit
 from sfumato.serve.locks import change_lock
@@ -74,13 +75,24 @@ class FilterService:
         """
         backbone = Backbone.load(settings.backbone)
         store = Store(open_database(settings.database))
+        try:
+            service = cls._loaded(store, backbone, settings)
+        except BaseException:
+            store.engine.dispose()
+            raise
+        service.follower.start()
+        return service
+
+    @classmethod
+    def _loaded(cls, store: Store, backbone: Backbone, settings: ServeSettings) -> FilterService:
+        check_pages(store.engine)
         known = store.terms()
         hidden = settings.hidden or (known.hidden if known else _HIDDEN)
         terms = Terms(backbone=backbone.fingerprint, dim=backbone.dim, hidden=hidden)
         store.settle(terms)
         forget(store.engine)  # a process killed while it erased may have left the log behind
         seen = store.last_change()  # before the bank: a change that it has already does no harm
-        service = cls(
+        return cls(
             store=store,
             state=BankState.load(store, terms),
             backbone=backbone,
@@ -88,8 +100,6 @@ class FilterService:
             settings=settings,
             seen=seen,
         )
-        service.follower.start()
-        return service
 
     def close(self) -> None:
         """Stop following, and close the database."""
