@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sfumato.errors import ConfigError
-from sfumato.protect.baselines import Blur, Noise, Pixelate, Unprotected
+from sfumato.protect.baselines import Blur, KSame, Noise, Pixelate, Unprotected
 from sfumato.types import Protector
 
 _IMAGES = torch.rand(4, 3, 21, 13, generator=torch.Generator().manual_seed(0))
@@ -44,3 +44,32 @@ def test_settings_out_of_range_name_the_flag(make: object) -> None:
     assert callable(make)
     with pytest.raises(ConfigError, match="--protector"):
         make()
+
+
+def test_ksame_is_the_mean_of_the_nearest_of_different_people() -> None:
+    generator = torch.Generator().manual_seed(1)
+    gallery = torch.rand(40, 1, 6, 5, generator=generator)
+    people = torch.arange(40) % 8
+    images = torch.rand(3, 1, 6, 5, generator=generator)
+    distances = ((images[:, None] - gallery) ** 2).sum((2, 3, 4))
+    plain = KSame(5, gallery).release(images)
+    apart = KSame(5, gallery, people).release(images)
+    for i in range(3):
+        order = distances[i].argsort().tolist()
+        torch.testing.assert_close(plain[i], gallery[order[:5]].mean(0))
+        first = [next(j for j in order if people[j] == p) for p in range(8)]
+        nearest = sorted(first, key=order.index)[:5]
+        torch.testing.assert_close(apart[i], gallery[nearest].mean(0))
+
+
+def test_ksame_of_everyone_says_nothing() -> None:
+    gallery = torch.rand(9, 1, 4, 4)
+    released = KSame(9, gallery).release(torch.rand(5, 1, 4, 4))
+    torch.testing.assert_close(released, gallery.mean(0).expand_as(released))
+
+
+@pytest.mark.parametrize("k", [1, 4])
+def test_ksame_needs_more_than_one_person_and_no_more_than_there_are(k: int) -> None:
+    gallery = torch.rand(9, 1, 4, 4)
+    with pytest.raises(ConfigError, match="ksame:K needs K from 2 to 3"):
+        KSame(k, gallery, torch.arange(9) % 3)

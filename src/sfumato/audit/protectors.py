@@ -8,7 +8,7 @@ from collections.abc import Callable
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import ConfigError
 from sfumato.features.backbone import open_backbone
-from sfumato.protect.baselines import Blur, Noise, Pixelate, Unprotected
+from sfumato.protect.baselines import Blur, KSame, Noise, Pixelate, Unprotected
 from sfumato.protect.encrypted import EncryptedFeatures, Features
 from sfumato.protect.pretrained import is_artifact, open_pretrained
 from sfumato.types import Protector
@@ -20,6 +20,10 @@ PROTECTORS: dict[str, tuple[str, Make]] = {
     "noise": ("noise:SIGMA, in [0, 1]", lambda rest, _: Noise(_number("noise", rest))),
     "blur": ("blur:SIGMA, pixels", lambda rest, _: Blur(_number("blur", rest))),
     "pixelate": ("pixelate:BLOCK, pixels", lambda rest, _: Pixelate(_whole("pixelate", rest))),
+    "ksame": (
+        "ksame:K[:LABEL], pictures of the adversary's own by as many values of LABEL",
+        lambda rest, public: _ksame(rest, public),
+    ),
     "features": (
         "features:BACKBONE",
         lambda rest, public: Features(open_backbone(rest, public=_public(rest, public))),
@@ -86,6 +90,12 @@ def _nothing(rest: str) -> Protector:
     if rest:
         raise ConfigError(f"--protector none takes no setting, got {rest!r}")
     return Unprotected()
+
+
+def _ksame(rest: str, public: ImageSet) -> Protector:
+    count, _, label = rest.partition(":")
+    people = public.label(label) if label else None
+    return KSame(_whole("ksame", count), public.floats(), people)
 
 
 def _number(name: str, text: str) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from sfumato.cli.fit_anonymizer import anonymizer
+
 app = typer.Typer(
     no_args_is_help=True,
     help="Train a protector on your images; `release` then applies it, `audit` attacks it.",
@@ -13,3 +15,6 @@ app = typer.Typer(
 @app.callback()
 def fit() -> None:
     """Train a protector on your images; `release` then applies it, `audit` attacks it."""
+
+
+app.command()(anonymizer)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sfumato.data import characters, cifar, digits, lfw, market1501, mnist, pendigits, yale
+from sfumato.data import characters, cifar, digits, ferg, lfw, market1501, mnist, pendigits, yale
 from sfumato.data.decode import Box
 from sfumato.data.folder import load_folder
 from sfumato.data.hub import load_hub
@@ -83,6 +83,13 @@ SOURCES = {
         market1501.load_market1501,
         market1501.market1501_splits,
         29_419,
+    ),
+    "ferg": Source(
+        "stylised characters with expressions, 256x256",
+        _LOCAL,
+        ferg.load_ferg,
+        ferg.ferg_splits,
+        55_767,
     ),
 }
 

@@ -21,6 +21,7 @@ from sfumato.files import read_tensors, replacing_folder, write_bytes, write_ten
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 KINDS: Mapping[str, str] = {
     "anonymizer": "sfumato.protect.anonymizer:Anonymizer",
+    "prototypes": "sfumato.protect.prototypes:PrototypeAnonymizer",
     "obfuscator": "sfumato.protect.obfuscator:Obfuscator",
     "san": "sfumato.protect.san:SemiAdversarial",
 }

@@ -1,0 +1,1 @@
+"""The paper `anonymizer`: its data, methods, assessment and figures."""

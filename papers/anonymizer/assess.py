@@ -1,0 +1,131 @@
+"""The paper's assessment: fresh networks read the labels off the releases of the same people.
+
+They are trained on the releases of the training pictures with all labels, stopped and chosen on
+those of the validation pictures, and scored once on those of the test pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from papers.anonymizer.worlds import World
+from sfumato.attack.learners import LearnerConfig, train_all
+from sfumato.attack.linkage import LinkageAttack
+from sfumato.attack.scores import draw_weights, interval, weighted_mean
+from sfumato.attack.verify import VerificationAttack
+from sfumato.attack.views import Standard, ask
+from sfumato.protect.anonymizer_losses import mutual_information
+from sfumato.types import Attack, Finding, Knowledge, Protector, Releases
+
+_SHUFFLES = 20  # of the private labels, for what counting alone makes of no information
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What fresh networks read off one protector's releases, on the same test pictures."""
+
+    protector: str
+    correct: Mapping[str, Bool[Tensor, "n"]]
+    """By label: which test pictures were read rightly."""
+
+    def value(self, label: str) -> float:
+        """Return the accuracy."""
+        return float(self.correct[label].float().mean())
+
+
+def attackers(settings: Mapping[str, Any], device: str) -> LearnerConfig:
+    """Return how hard the fresh networks try."""
+    return LearnerConfig(
+        learners=tuple(settings["learners"]),
+        restarts=settings["restarts"],
+        epochs=settings["attack_epochs"],
+        patience=settings["patience"],
+        device=device,
+    )
+
+
+def assess(
+    protector: Protector, world: World, labels: Sequence[str], config: LearnerConfig, *, seed: int
+) -> Assessment:
+    """Train fresh networks for every label, from several starts, and score the best of them."""
+    parts = (world.train, world.validation, world.test)
+    released = [ask(protector.release, part.floats()) for part in parts]
+    standard = Standard.of(released[0])
+    rows = standard(torch.cat(released[:2]))
+    border = len(released[0])
+    held = torch.arange(border), torch.arange(border, len(rows))
+    correct = {}
+    for label in labels:
+        truth = torch.cat([part.label(label) for part in parts[:2]])
+        candidates = train_all(rows, {label: truth}, held, config, seed=seed)
+        best = max(candidates, key=lambda c: c.validated[label])
+        correct[label] = best.predict(standard(released[2]))[label] == world.test.label(label)
+    return Assessment(protector.name, correct)
+
+
+def pooled(assessments: Sequence[Assessment], label: str) -> dict[str, Any]:
+    """Return the mean accuracy over seeds, with a 95 % interval over seeds and test pictures."""
+    joined = torch.cat([one.correct[label] for one in assessments]).float()
+    weights = draw_weights(len(joined) // len(assessments), seeds=len(assessments))
+    return {
+        "value": float(joined.mean()),
+        "interval": list(interval(weighted_mean(joined), weights)),
+        "values": [one.value(label) for one in assessments],
+    }
+
+
+def information(protector: Protector, world: World) -> dict[str, float | int]:
+    """Return the mutual information, in nats, of private label and release on the test pictures.
+
+    It is counted, so it is there only for releases that take few values. `shuffled` is what the
+    same count gives for labels dealt out at random: what a finite count makes of nothing.
+    """
+    released = ask(protector.release, world.test.floats()).flatten(1)
+    index = released.unique(dim=0, return_inverse=True)[1]
+    labels = world.test.label(world.private)
+    generator = torch.Generator().manual_seed(0)
+    orders = [torch.randperm(len(labels), generator=generator) for _ in range(_SHUFFLES)]
+    shuffled = [_counted(labels[order], index) for order in orders]
+    return {
+        "counted": _counted(labels, index),
+        "shuffled": sum(shuffled) / len(shuffled),
+        "releases": int(index.max()) + 1,
+    }
+
+
+def _counted(labels: Tensor, index: Tensor) -> float:
+    joint = torch.zeros(int(labels.max()) + 1, int(index.max()) + 1)
+    joint.index_put_((labels, index), torch.ones(len(labels)), accumulate=True)
+    return float(mutual_information(joint))
+
+
+def linkage(protector: Protector, world: World, config: LearnerConfig, *, seed: int) -> Finding:
+    """Attack with pairs: the adversary has the training pictures and their releases."""
+    attack = LinkageAttack(label=world.private, seeds=(seed,), config=config)
+    return _run(attack, protector, world, world.test)
+
+
+def verification(
+    protector: Protector, world: World, config: LearnerConfig, *, seed: int
+) -> Finding:
+    """Match the releases of strangers with each other."""
+    attack = VerificationAttack(identity=world.private, seeds=(seed,), config=config)
+    return _run(attack, protector, world, world.strangers)
+
+
+def _run(attack: Attack, protector: Protector, world: World, victims: Any) -> Finding:  # noqa: ANN401
+    images = victims.floats()
+    victim = Releases(
+        protector=protector.name,
+        tensor=ask(protector.release, images),
+        images=images,
+        labels=victims.labels,
+    )
+    own = Knowledge(images=world.train.floats(), labels=world.train.labels, query=protector.release)
+    return attack.run(victim, own)

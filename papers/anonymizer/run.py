@@ -1,0 +1,179 @@
+"""The recipes of the paper `anonymizer`; settings are in `recipes/`, equations in the README."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from papers.anonymizer import figures, methods, worlds
+from papers.anonymizer.assess import (
+    Assessment,
+    assess,
+    attackers,
+    information,
+    linkage,
+    pooled,
+    verification,
+)
+from papers.anonymizer.worlds import World
+from papers.recipe import Recipe, Results, Run
+from sfumato.attack.learners import LearnerConfig
+from sfumato.protect.anonymizer import Anonymizer
+from sfumato.protect.baselines import Unprotected
+from sfumato.types import Protector
+
+
+class _Study:
+    """One recipe's run: every assessment in it uses the same pictures and the same attackers."""
+
+    def __init__(self, run: Run, world: World, settings: Mapping[str, Any]) -> None:
+        self.run, self.world, self.settings = run, world, settings
+        self.config: LearnerConfig = attackers(settings, run.device)
+        self.labels = (world.private, world.utility, *world.unseen)
+        self.seeds = [run.seed + i for i in range(settings["seeds"])]
+        self.frontier: list[dict[str, Any]] = []
+
+    def assess(self, protector: Protector, seed: int) -> Assessment:
+        """Assess one protector."""
+        return assess(protector, self.world, self.labels, self.config, seed=seed)
+
+    def point(self, assessments: Sequence[Assessment]) -> dict[str, Any]:
+        """Pool the assessments of one method over seeds, and put it on the frontier."""
+        roles = {"private": self.world.private, "utility": self.world.utility}
+        found = {role: pooled(assessments, label) for role, label in roles.items()}
+        self.frontier.append(
+            {"protector": assessments[0].protector}
+            | {role: figure["value"] for role, figure in found.items()}
+        )
+        return found | {label: pooled(assessments, label) for label in self.world.unseen}
+
+
+def _recipe(make: Callable[[Run, Mapping[str, Any]], World], goal: Mapping[str, float]) -> Recipe:
+    def recipe(run: Run, settings: Mapping[str, Any]) -> Results:
+        world = make(run, settings)
+        study = _Study(run, world, settings)
+        original = study.point([study.assess(Unprotected(), run.seed)])
+        ours, chosen = _ours(study)
+        sweep, last = _sweep(study)
+        for protector in methods.baselines(world, settings):
+            study.point([study.assess(protector, run.seed)])
+        results: Results = {
+            "private": world.private,
+            "utility": world.utility,
+            "chance": world.chance,
+            "private_accuracy": ours["private"]["value"],
+            "utility_accuracy": ours["utility"]["value"],
+            "utility_kept": ours["utility"]["value"] / original["utility"]["value"],
+            "goal": {
+                "private": goal["private"](world.chance),
+                "utility": goal["utility"](original["utility"]["value"]),
+            },
+            "counts": {
+                part: len(getattr(world, part))
+                for part in ("train", "validation", "test", "strangers")
+            },
+            "original": original,
+            "prototypes": ours,
+            "information": information(chosen, world),
+            "sweep": sweep,
+            "frontier": study.frontier,
+            "attacks": _attacks(study, {"prototypes": chosen, "paper": last}),
+        }
+        results["pictures"] = _draw(study, results, chosen, last)
+        return results
+
+    recipe.__doc__ = make.__doc__
+    return recipe
+
+
+def _ours(study: _Study) -> tuple[dict[str, Any], Any]:
+    """Return the figures of the default number of prototypes over the seeds, and one of them."""
+    settings, kept = study.settings, None
+    figures_of = {}
+    for count in settings["prototypes"]:
+        chosen = count == settings["default"]
+        seeds = study.seeds if chosen else study.seeds[:1]
+        made = [
+            methods.prototypes(study.run, study.world, settings, count=count, seed=s) for s in seeds
+        ]
+        figures_of[count] = study.point(
+            [study.assess(one, s) for one, s in zip(made, seeds, strict=True)]
+        )
+        kept = made[0] if chosen else kept
+    return figures_of[settings["default"]], kept
+
+
+def _sweep(study: _Study) -> tuple[list[dict[str, Any]], Anonymizer]:
+    """Return the paper's method over lambda, and its last anonymiser."""
+    rows = []
+    for lam in study.settings["lams"]:
+        made = [
+            methods.paper(study.run, study.world, study.settings, lam=lam, seed=s)
+            for s in study.seeds
+        ]
+        pairs = zip(made, study.seeds, strict=True)
+        rows.append({"lam": lam, **study.point([study.assess(one, s) for one, s in pairs])})
+    return rows, made[0]
+
+
+def _attacks(study: _Study, protectors: Mapping[str, Protector]) -> dict[str, Any]:
+    """Return what an adversary with pairs, and one who matches strangers, get."""
+    found: dict[str, Any] = {}
+    for name, protector in {"original": Unprotected(), **protectors}.items():
+        seed = study.run.seed
+        linked = linkage(protector, study.world, study.config, seed=seed)
+        matched = verification(protector, study.world, study.config, seed=seed)
+        found[name] = {
+            "pairs": {"value": linked.value, "interval": list(linked.interval), **linked.details},
+            "verify": {
+                "auc": matched.value,
+                "interval": list(matched.interval),
+                "tar": matched.details["tar"],
+            },
+        }
+    return found
+
+
+def _draw(study: _Study, results: Results, chosen: Any, last: Anonymizer) -> list[str]:  # noqa: ANN401
+    run, world = study.run, study.world
+    frames: list[Float[Tensor, "n c h w"]] = []
+    watched = torch.cat([part.subset([0]).floats() for part in (world.train, world.validation)])
+    frames.append(watched)
+    methods.paper(
+        run,
+        world,
+        study.settings,
+        lam=study.settings["shown_lam"],
+        seed=run.seed,
+        after_epoch=lambda _, made: frames.append(made.autoencoder(watched).detach()),
+    )
+    step = max(1, len(frames) // 12)
+    paths = [
+        figures.draw_sweep(run, results),
+        figures.draw_frontier(run, results),
+        figures.draw_epochs(run, [*frames[:3], *frames[3::step]]),
+        figures.draw_pairs(run, world, chosen, "pairs"),
+        figures.draw_pairs(run, world, last, "pairs-paper"),
+        figures.draw_prototypes(run, chosen.pictures),
+    ]
+    return [f"figures/{path.name}" for path in paths]
+
+
+RECIPES: dict[str, Recipe] = {
+    "pendigits": _recipe(
+        worlds.pendigits,
+        {"private": lambda chance: 2 * chance, "utility": lambda original: 0.95 * original},
+    ),
+    "characters": _recipe(
+        worlds.characters,
+        {"private": lambda chance: chance + 0.03, "utility": lambda _: 0.75},
+    ),
+    "ferg": _recipe(
+        worlds.ferg,
+        {"private": lambda chance: chance + 0.03, "utility": lambda _: 0.75},
+    ),
+}

@@ -1,0 +1,154 @@
+"""Linkage by example: an adversary was given originals with their releases.
+
+From such pairs two networks learn to put an original and its release at the same place. They are
+then turned on other people's releases, or other pictures of the same people: which original does
+this release belong to, and whose are the originals near it?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from sfumato.attack.learners import LearnerConfig
+from sfumato.attack.reidentify import rank
+from sfumato.attack.scores import draw_weights, interval, weighted_mean
+from sfumato.attack.views import Standard, ask, holdout
+from sfumato.fit import FitConfig, Turn, fit
+from sfumato.nets.autoencoders import ConvEncoder
+from sfumato.types import Finding, Knowledge, Releases
+
+Images = Float[Tensor, "n c h w"]
+Vectors = Float[Tensor, "n d"]
+_SHARPNESS = 0.1  # of the softmax over candidates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkageAttack:
+    """Names the victims' private value by the labelled originals that lie near their releases.
+
+    The adversary's own images are the labelled originals, and their releases the pairs. The
+    figure is accuracy; `details` has how often a victim's release is nearest to its own original
+    among all victims' originals, were they to leak as well, and the chance of that.
+    """
+
+    label: str
+    """The private label."""
+    seeds: tuple[int, ...] = (0,)
+    config: LearnerConfig = field(default_factory=LearnerConfig)
+    name: str = "linkage"
+
+    def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
+        """Learn from pairs, then name and link the victims."""
+        runs = [self._run(victim, knowledge, seed) for seed in self.seeds]
+        hits = torch.cat([named for named, _ in runs]).float()
+        truth, count = victim.labels[self.label], len(victim.images)
+        weights = draw_weights(count, seeds=len(runs))
+        return Finding(
+            attack=self.name,
+            protector=victim.protector,
+            metric="accuracy",
+            value=float(hits.mean()),
+            floor=float((truth == knowledge.labels[self.label].mode().values).float().mean()),
+            ceiling=1.0,
+            interval=interval(weighted_mean(hits), weights),
+            seeds=self.seeds,
+            details={
+                "linked": sum(float((r == 1).float().mean()) for _, r in runs) / len(runs),
+                "linked_by_chance": 1 / count,
+                "victims": count,
+            },
+        )
+
+    def _run(self, victim: Releases, knowledge: Knowledge, seed: int) -> tuple[Tensor, Tensor]:
+        links = learn_links(knowledge.images, ask(knowledge.query, knowledge.images),
+                            self.config, seed=seed)  # fmt: skip
+        hidden = links.releases(victim.tensor)
+        votes = vote(hidden, links.originals(knowledge.images), knowledge.labels[self.label])
+        own = torch.arange(len(hidden))
+        places = rank(hidden @ links.originals(victim.images).T, own, own)
+        return votes == victim.labels[self.label], places
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Maps from originals, and from releases, to one space of unit vectors."""
+
+    originals: Callable[[Images], Vectors]
+    releases: Callable[[Images], Vectors]
+
+
+def learn_links(images: Images, releases: Images, config: LearnerConfig, *, seed: int) -> Links:
+    """Train both networks so that each release is nearer to its own original than to others."""
+    torch.manual_seed(seed)
+    standards = {"originals": Standard.of(images), "releases": Standard.of(releases)}
+    nets = {
+        "originals": ConvEncoder(images.shape[1]),
+        "releases": ConvEncoder(releases.shape[1]),
+    }
+    rows = (standards["originals"](images), standards["releases"](releases))
+    train, check = holdout(len(images), config.validation, groups=None, seed=seed)
+
+    def step(batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
+        loss = contrast(turn.networks["originals"](batch[0]), turn.networks["releases"](batch[1]))
+        turn.optimizers["releases"].zero_grad(set_to_none=True)
+        turn.descend("originals", loss)
+        turn.optimizers["releases"].step()
+        return {"loss": loss}
+
+    def validate() -> dict[str, float]:
+        own, other = (nets[side](row[check]) for side, row in zip(nets, rows, strict=True))
+        return {"validated": float(contrast(own, other))}
+
+    fit(
+        networks=nets,
+        optimizers={
+            side: torch.optim.AdamW(net.parameters(), lr=config.lr, weight_decay=1e-2)
+            for side, net in nets.items()
+        },
+        data=[row[train] for row in rows],
+        step=step,
+        validate=validate,
+        config=FitConfig(
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            seed=seed,
+            device="cpu" if config.device == "cpu" else "auto",
+            patience=config.patience,
+            monitor="validated",
+        ),
+        title="attack: linkage",
+    )
+    return Links(*(_embedding(nets[side], standards[side]) for side in nets))
+
+
+def contrast(originals: Vectors, releases: Vectors) -> Float[Tensor, ""]:
+    """Return the cross-entropy of finding each original's release, and each release's original."""
+    similar = originals @ releases.T / _SHARPNESS
+    own = torch.arange(len(similar), device=similar.device)
+    return (F.cross_entropy(similar, own) + F.cross_entropy(similar.T, own)) / 2
+
+
+def vote(
+    hidden: Vectors, known: Float[Tensor, "m d"], labels: Int64[Tensor, "m"]
+) -> Int64[Tensor, "n"]:
+    """Return the label that has most weight among known originals, the nearer the heavier."""
+    weights = (hidden @ known.T / _SHARPNESS).softmax(1)
+    return (weights @ F.one_hot(labels).float()).argmax(1)
+
+
+def _embedding(net: torch.nn.Module, standard: Standard) -> Callable[[Images], Vectors]:
+    device = next(net.parameters()).device
+
+    @torch.no_grad()
+    def embed(images: Images) -> Vectors:
+        net.eval()
+        parts = standard(images).split(512)
+        return torch.cat([net(part.to(device)).cpu() for part in parts])
+
+    return embed

@@ -1,0 +1,68 @@
+"""The anonymiser of the paper `anonymizer`: an autoencoder, with or without substitution."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sfumato.nets.autoencoders import ConvAutoencoder
+from sfumato.protect.pretrained import PretrainedProtector
+from sfumato.protect.substitute import substitute
+
+Images = Float[Tensor, "n c h w"]
+
+
+class Anonymizer(PretrainedProtector):
+    """q(X^ | X): releases autoencoded images, or the gallery pictures nearest to them.
+
+    Shapes: images `(n, channels, height, width)` in [0, 1], to the same. `gallery` is the number
+    of pictures of the chosen identity that releases are substituted by; 0 leaves them as they are.
+    """
+
+    kind: ClassVar[str] = "anonymizer"
+    gallery: Tensor
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        height: int,
+        width: int,
+        hides: str,
+        lam: float,
+        features: int = 32,
+        code: int = 32,
+        skips: bool = False,
+        target: str | None = None,
+        gallery: int = 0,
+    ) -> None:
+        super().__init__()
+        self._shape, self.hides = (channels, height, width), hides
+        self.lam, self.target = lam, target
+        self.autoencoder = ConvAutoencoder(channels, width=features, code=code, skips=skips)
+        self.register_buffer("gallery", torch.zeros(gallery, channels, height, width))
+
+    @property
+    def name(self) -> str:
+        """Kind, lambda, and the identity that releases are to look like."""
+        target = "" if self.target is None else f":{self.target}"
+        substituted = "+substitution" if len(self.gallery) else ""
+        return f"{self.kind}:{self.lam:g}{target}{substituted}"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the images that it takes."""
+        return self._shape
+
+    @property
+    def private(self) -> tuple[str, ...]:
+        """The label that it was trained to hide."""
+        return (self.hides,)
+
+    def forward(self, images: Images) -> Images:
+        """Return what is released."""
+        drawn: Tensor = self.autoencoder(images)
+        return substitute(drawn, self.gallery) if len(self.gallery) else drawn

@@ -1,0 +1,192 @@
+"""Training of the prototypes: two views of a picture must agree, and nobody owns a prototype.
+
+Each step divides the batch among the prototypes so that every private value uses each of them
+equally often (an optimal-transport problem, solved by Sinkhorn's iteration), then teaches the
+network to predict that division of one view from the other view. The swapped prediction is that
+of Caron and others (2020, SwAV); the balance within each private value is what makes it hide
+the label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from sfumato.data.imageset import ImageSet
+from sfumato.errors import ConfigError, DataError
+from sfumato.fit import FitConfig, Turn, fit
+from sfumato.protect.deform import Deformation, random_view
+from sfumato.protect.labels import private_labels
+from sfumato.protect.prototypes import PrototypeAnonymizer
+
+Images = Float[Tensor, "n c h w"]
+Shares = Float[Tensor, "n prototypes"]
+
+_SMALLEST = 8  # pixels on a side that the encoder can work on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrototypesConfig:
+    """How many prototypes, and how they are found."""
+
+    prototypes: int = 40
+    """Pictures in the release; fewer say less, of the private label and of everything else."""
+    target: str | None = None
+    """Release real pictures of this private value; None releases means over everyone."""
+    deformation: Deformation = field(default_factory=Deformation)
+    """What two pictures may differ in and still get the same release."""
+    epochs: int = 60
+    batch_size: int = 1024
+    """Large: every private value must be able to use every prototype within a batch."""
+    lr: float = 4e-3
+    """Highest of a one-cycle schedule."""
+    width: int = 32
+    """Channels of the encoder at full size."""
+    sharpness: float = 0.05
+    """Of the division: small values give each picture one prototype."""
+    temperature: float = 0.1
+    """Of the prediction."""
+    rounds: int = 20
+    """Of Sinkhorn's iteration."""
+    seed: int = 0
+    device: Literal["auto", "cpu"] = "auto"
+    checkpoint: Path | None = None
+    """File from which an interrupted training goes on."""
+
+    def __post_init__(self) -> None:
+        if self.prototypes < 2:
+            raise ConfigError(f"--prototypes must be at least 2, got {self.prototypes}")
+        if min(self.sharpness, self.temperature, self.lr) <= 0 or self.rounds < 1:
+            raise ConfigError("sharpness, temperature and lr must be positive, rounds at least 1")
+
+
+def fit_prototypes(images: ImageSet, private: str, config: PrototypesConfig) -> PrototypeAnonymizer:
+    """Find prototypes of labelled images; only the private label is looked at.
+
+    Raises:
+        DataError: the private label is unusable, `config.target` is no value of it, or there are
+            fewer images than prototypes.
+    """
+    labels = private_labels(images, private, target=config.target)
+    channels, height, width = images.images.shape[1:]
+    if len(images) < config.prototypes or min(height, width) < _SMALLEST:
+        raise DataError(
+            f"expected at least {config.prototypes} images of {_SMALLEST}x{_SMALLEST} pixels, got "
+            f"{len(images)} of {width}x{height}"
+        )
+    torch.manual_seed(config.seed)
+    made = PrototypeAnonymizer(
+        channels=channels,
+        height=height,
+        width=width,
+        hides=private,
+        prototypes=config.prototypes,
+        features=config.width,
+        target=config.target,
+    )
+    rows = images.floats()
+    _train(made, rows, labels.unique(return_inverse=True)[1], config)
+    if config.target is None:
+        made.pictures.copy_(mean_pictures(made, rows))
+    else:
+        shown = images.where(private, config.target)
+        made.pictures.copy_(nearest_pictures(made, shown.floats()))
+    return made.cpu().eval()
+
+
+@torch.no_grad()
+def balanced_division(
+    similarities: Float[Tensor, "n prototypes"],
+    labels: Int64[Tensor, "n"],
+    *,
+    sharpness: float,
+    rounds: int,
+) -> Shares:
+    """Divide images among prototypes by similarity, every private value using each equally.
+
+    Rows sum to 1; over the rows of one private value all columns have nearly the same sum, the
+    more nearly the more rounds.
+    """
+    values, count = int(labels.max()) + 1, similarities.shape[1]
+    top = similarities.amax(1, keepdim=True)
+    shares = ((similarities - top) / sharpness).exp()
+    wanted = torch.bincount(labels, minlength=values).to(shares) / count
+    for _ in range(rounds):
+        used = torch.zeros(values, count, device=shares.device).index_add_(0, labels, shares)
+        shares = shares * (wanted[:, None] / used.clamp(min=1e-9))[labels]
+        shares = shares / shares.sum(1, keepdim=True)
+    return shares
+
+
+def swapped_prediction(
+    first: Float[Tensor, "n prototypes"],
+    second: Float[Tensor, "n prototypes"],
+    divided: tuple[Shares, Shares],
+    temperature: float,
+) -> Float[Tensor, ""]:
+    """Return the cross-entropy of each view's division under the other view's prediction."""
+    losses = [
+        -(share * (similar / temperature).log_softmax(1)).sum(1).mean()
+        for share, similar in zip(divided, (second, first), strict=True)
+    ]
+    return (losses[0] + losses[1]) / 2
+
+
+def mean_pictures(made: PrototypeAnonymizer, rows: Images) -> Float[Tensor, "prototypes c h w"]:
+    """Return for each prototype the mean of its images; of one that has none, the overall mean."""
+    index = made.assign(rows)
+    sums = torch.zeros_like(made.pictures, device="cpu").index_add_(0, index, rows)
+    counts = torch.bincount(index, minlength=len(made.pictures))
+    means = sums / counts.clamp(min=1)[:, None, None, None]
+    return torch.where((counts > 0)[:, None, None, None], means, rows.mean(0))
+
+
+def nearest_pictures(made: PrototypeAnonymizer, rows: Images) -> Float[Tensor, "prototypes c h w"]:
+    """Return for each prototype the image that is most similar to it."""
+    return rows[made.similarities(rows).argmax(0)]
+
+
+def _train(
+    made: PrototypeAnonymizer, rows: Images, labels: Int64[Tensor, "n"], config: PrototypesConfig
+) -> None:
+    optimizer = torch.optim.AdamW(made.matcher.parameters(), lr=config.lr, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, config.lr, total_steps=config.epochs + 1
+    )
+
+    def step(batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
+        images, private = batch
+        first, second = (
+            turn.networks["matcher"](random_view(images, config.deformation)) for _ in range(2)
+        )
+        divided = [
+            balanced_division(
+                similar.float(), private, sharpness=config.sharpness, rounds=config.rounds
+            )
+            for similar in (first, second)
+        ]
+        loss = swapped_prediction(first, second, (divided[0], divided[1]), config.temperature)
+        turn.descend("matcher", loss)
+        return {"loss": loss}
+
+    fit(
+        networks={"matcher": made.matcher},
+        optimizers={"matcher": optimizer},
+        schedulers={"matcher": schedule},
+        data=(rows, labels),
+        step=step,
+        config=FitConfig(
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            device=config.device,
+            checkpoint=config.checkpoint,
+        ),
+        title="prototypes",
+    )

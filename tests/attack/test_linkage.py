@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import torch
+
+from sfumato.attack.learners import LearnerConfig
+from sfumato.attack.linkage import LinkageAttack, contrast, vote
+from sfumato.data.imageset import ImageSet
+from sfumato.protect.baselines import Unprotected
+from sfumato.types import Finding, Knowledge, Protector, Releases
+
+_CONFIG = LearnerConfig(epochs=15, batch_size=25, patience=None, device="cpu")
+
+
+class _Constant:
+    name = "constant"
+
+    def release(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.full_like(images, 0.5)
+
+
+class _Negative:
+    name = "negative"
+
+    def release(self, images: torch.Tensor) -> torch.Tensor:
+        return 1 - images
+
+
+def _attack(protector: Protector, blobs: ImageSet) -> Finding:
+    own, victims = blobs.subset(range(120)), blobs.subset(range(120, 200))
+    victim = Releases(
+        protector=protector.name,
+        tensor=protector.release(victims.floats()),
+        images=victims.floats(),
+        labels=victims.labels,
+    )
+    knowledge = Knowledge(images=own.floats(), labels=own.labels, query=protector.release)
+    return LinkageAttack(label="person", config=_CONFIG).run(victim, knowledge)
+
+
+def test_releases_that_say_all_are_linked_and_named(blobs: ImageSet) -> None:
+    for protector in (Unprotected(), _Negative()):
+        found = _attack(protector, blobs)
+        assert found.value > 0.8, protector.name
+        assert found.details["linked"] > 8 * found.details["linked_by_chance"]
+        assert found.interval[0] <= found.value <= found.interval[1]
+
+
+def test_releases_that_say_nothing_are_not(blobs: ImageSet) -> None:
+    found = _attack(_Constant(), blobs)
+    assert found.value < 0.35
+    assert found.details["linked"] < 3 * found.details["linked_by_chance"]
+
+
+def test_contrast_is_least_where_pairs_coincide_and_votes_weigh_by_nearness() -> None:
+    vectors = torch.eye(4)
+    assert float(contrast(vectors, vectors)) < 0.01 < float(contrast(vectors, vectors.flip(0)))
+    labels = torch.tensor([3, 1, 1, 0])
+    assert vote(vectors, vectors, labels).tolist() == [3, 1, 1, 0]
