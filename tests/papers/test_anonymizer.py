@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from papers.anonymizer.assess import assess, attackers, information, pooled
+from papers.anonymizer.run import RECIPES
+from papers.anonymizer.worlds import World, characters, template_name, with_template
+from papers.recipe import Run
+from sfumato.data.imageset import ImageSet
+from sfumato.data.splits import split_images
+from sfumato.errors import ConfigError
+from sfumato.protect.baselines import Unprotected
+
+_FOLDER = Path(__file__).parents[2] / "papers" / "anonymizer"
+_TINY: dict[str, Any] = {
+    "each": 20,
+    "size": 16,
+    "strangers": 40,
+    "seeds": 1,
+    "learners": ["conv"],
+    "restarts": 1,
+    "attack_epochs": 1,
+    "patience": 1,
+    "prototypes": [4],
+    "default": 4,
+    "lams": [0.0, 2.0],
+    "shown_lam": 2.0,
+    "deformation": {},
+    "fit": {"epochs": 1, "batch_size": 50, "width": 4},
+    "paper": {"width": 4, "epochs": 2, "pixel_epochs": 1, "discriminator_epochs": 1},
+    "baselines": {"ksame": [3], "blur": [2.0], "pixelate": [4], "noise": [0.5]},
+}
+
+
+def _run(recipe: str, out: Path) -> Run:
+    return Run(
+        slug="anonymizer", recipe=recipe, quick=True, seed=0, device="cpu", data_dir=None, out=out
+    )
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_has_settings_of_both_sizes(recipe: str) -> None:
+    settings = tomllib.loads((_FOLDER / "recipes" / f"{recipe}.toml").read_text())
+    assert set(settings) == {"full", "quick"}
+    for size in settings.values():
+        assert size.keys() >= _TINY.keys() - {"each", "size"}
+        assert size["default"] in size["prototypes"]
+
+
+def test_nobody_is_template_or_stranger_and_in_the_collection(tmp_path: Path) -> None:
+    world = characters(_run("characters", tmp_path), _TINY)
+    assert world.template is not None
+    parts = (world.train, world.validation, world.test, world.template, world.strangers)
+    people = [set(part.label("identity").tolist()) for part in parts]
+    assert people[0] == people[1] | people[2] | people[0] == set(range(6))
+    assert people[3] == {6}
+    assert not people[4] & (people[0] | people[3])
+    assert world.chance == pytest.approx(1 / 6)
+    assert template_name(world) == world.train.classes["identity"][6]
+    assert len(with_template(world)) == len(world.train) + len(world.template)
+
+
+def test_one_label_cannot_be_hidden_and_stay_readable(blobs: ImageSet) -> None:
+    with pytest.raises(ConfigError, match="both 'person'"):
+        _world(blobs, utility="person")
+
+
+def _world(blobs: ImageSet, utility: str = "mood") -> World:
+    parts = split_images(blobs, [0.5, 0.25, 0.25], seed=0)
+    return World(
+        train=parts[0], validation=parts[1], test=parts[2], private="person", utility=utility,
+        strangers=parts[2],
+    )  # fmt: skip
+
+
+class _Spots:
+    """Releases the mood alone."""
+
+    name = "mood"
+
+    def release(self, images: torch.Tensor) -> torch.Tensor:
+        return (images.mean((1, 2, 3), keepdim=True) > 0.5).float().expand_as(images)
+
+
+def test_fresh_networks_find_what_is_there_and_nothing_else(blobs: ImageSet) -> None:
+    world = _world(blobs)
+    tries = {"learners": ["conv"], "restarts": 1, "attack_epochs": 25, "patience": 25}
+    config = attackers(tries, "cpu")
+    labels = ("person", "mood")
+    bare, hidden = (assess(p, world, labels, config, seed=0) for p in (Unprotected(), _Spots()))
+    assert bare.value("person") > 0.8
+    assert bare.value("mood") > 0.8
+    assert hidden.value("person") < 0.45
+    assert hidden.value("mood") > 0.8
+    both = pooled([bare, hidden], "person")
+    assert both["values"] == [bare.value("person"), hidden.value("person")]
+    assert both["value"] == pytest.approx(sum(both["values"]) / 2)
+    counted = information(_Spots(), world)
+    assert counted["releases"] == 2
+    assert counted["counted"] < 0.1
+    assert information(Unprotected(), world)["counted"] > 1
+
+
+def test_a_recipe_runs_and_draws_its_figures(tmp_path: Path) -> None:
+    results = RECIPES["characters"](_run("characters", tmp_path), _TINY)
+    assert {"private_accuracy", "utility_accuracy", "chance", "sweep", "pictures"} <= set(results)
+    assert [row["lam"] for row in results["sweep"]] == _TINY["lams"]
+    assert len(results["frontier"]) == 1 + 1 + 2 + 4 + 2
+    assert set(results["attacks"]) == {"original", "prototypes", "paper"}
+    for name in results["pictures"]:
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
