@@ -132,3 +132,9 @@ def test_a_loss_that_is_not_finite_is_an_error() -> None:
 def test_unusable_data_is_refused(data: tuple[Tensor, ...]) -> None:
     with pytest.raises(ConfigError, match="one length"):
         fit(networks={}, optimizers={}, data=data, step=step, config=FitConfig(epochs=1))
+
+
+def test_runs_of_several_precisions_follow_each_other_in_one_process() -> None:
+    for precision in ("no", "bf16", "no"):
+        _, history = run(FitConfig(epochs=2, batch_size=32, precision=precision, device="cpu"))  # type: ignore[arg-type]
+        assert history.curve("loss")[-1] < history.curve("loss")[0]

@@ -24,7 +24,9 @@ _TINY: dict[str, Any] = {
     "seeds": 1,
     "learners": ["conv"],
     "restarts": 1,
+    "headline_restarts": 1,
     "attack_epochs": 1,
+    "precision": "no",
     "patience": 1,
     "prototypes": [4],
     "default": 4,
@@ -90,6 +92,7 @@ class _Spots:
 def test_fresh_networks_find_what_is_there_and_nothing_else(blobs: ImageSet) -> None:
     world = _world(blobs)
     tries = {"learners": ["conv"], "restarts": 1, "attack_epochs": 25, "patience": 25}
+    tries["precision"] = "no"
     config = attackers(tries, "cpu")
     labels = ("person", "mood")
     bare, hidden = (assess(p, world, labels, config, seed=0) for p in (Unprotected(), _Spots()))

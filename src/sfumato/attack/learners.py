@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -51,6 +52,8 @@ class LearnerConfig:
     validation: float = 0.2
     """Share of the adversary's own data held out to stop and to choose by."""
     device: str = "auto"
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    """Mixed precision in training; releases are always read in full."""
 
     def __post_init__(self) -> None:
         unknown = set(self.learners) - {"probe", "perceptron", "conv", "trees"}
@@ -172,6 +175,7 @@ def _fit_config(config: LearnerConfig, seed: int) -> FitConfig:
         batch_size=config.batch_size,
         seed=seed,
         device="cpu" if config.device == "cpu" else "auto",
+        precision=config.precision,
         patience=config.patience,
         monitor="validated",
         higher_is_better=True,

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from rich.progress import Progress, TaskID
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -122,7 +123,7 @@ class _Run:
         config: FitConfig,
     ) -> None:
         self.config, self.modules, self.schedulers = config, networks, schedulers
-        self.accelerator = Accelerator(cpu=config.device == "cpu", mixed_precision=config.precision)
+        self.accelerator = _accelerator(config)
         self.generator = torch.Generator()
         loader = DataLoader(
             _Rows(data),
@@ -255,6 +256,14 @@ class _evaluating:  # noqa: N801 - used like a function
     def __exit__(self, *_: object) -> None:
         for module in self.modules.values():
             module.train()
+
+
+def _accelerator(config: FitConfig) -> Accelerator:
+    # Accelerate keeps one precision a process, but a protector and its attackers may differ.
+    kept = AcceleratorState._shared_state.get("_mixed_precision", config.precision)
+    if kept != config.precision:
+        AcceleratorState._reset_state()
+    return Accelerator(cpu=config.device == "cpu", mixed_precision=config.precision)
 
 
 def _as_is(batch: Any) -> Any:  # noqa: ANN401 - `_Rows` made the batch already

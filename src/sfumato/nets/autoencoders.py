@@ -76,7 +76,9 @@ class PictureDiscriminator(nn.Module):
 
 
 class ConvEncoder(nn.Module):
-    """Three stages with halvings between, averaged to 2 x 2 places, then one layer.
+    """A strided 5x5 convolution, two 3x3 ones with a halving between, 2 x 2 means, one layer.
+
+    The first one is strided because most of the time would go into maps of full size.
 
     Shapes: images `(n, c, h, w)`, h and w at least 8, to vectors `(n, dim)` of length 1.
     """
@@ -84,8 +86,7 @@ class ConvEncoder(nn.Module):
     def __init__(self, channels: int, *, width: int = 32, dim: int = 128) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            _block(channels, width),
-            nn.MaxPool2d(2),
+            _block(channels, width, kernel=5, stride=2),
             _block(width, 2 * width),
             nn.MaxPool2d(2),
             _block(2 * width, 4 * width),
@@ -108,17 +109,23 @@ class PrototypeMatcher(nn.Module):
     def __init__(self, channels: int, prototypes: int, *, width: int = 32, dim: int = 128) -> None:
         super().__init__()
         self.encoder = ConvEncoder(channels, width=width, dim=dim)
-        self.prototypes = nn.Parameter(torch.randn(prototypes, dim))
+        # Of length 1: only the direction counts, and longer ones would turn more slowly.
+        self.prototypes = nn.Parameter(F.normalize(torch.randn(prototypes, dim), dim=1))
 
     def forward(self, images: Images) -> Float[Tensor, "n prototypes"]:
         """Return the similarity of each image to each prototype."""
-        similar: Tensor = self.encoder(images) @ F.normalize(self.prototypes, dim=1).T
+        vectors = self.encoder(images)
+        # Cosines of half precision are too coarse for a sharp choice between prototypes.
+        with torch.autocast(vectors.device.type, enabled=False):
+            similar: Tensor = vectors.float() @ F.normalize(self.prototypes, dim=1).T
         return similar
 
 
-def _block(before: int, after: int) -> nn.Sequential:
+def _block(before: int, after: int, *, kernel: int = 3, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()
+        nn.Conv2d(before, after, kernel, stride=stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(after),
+        nn.ReLU(),
     )
 
 

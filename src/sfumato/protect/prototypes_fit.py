@@ -56,6 +56,8 @@ class PrototypesConfig:
     """Of Sinkhorn's iteration."""
     seed: int = 0
     device: Literal["auto", "cpu"] = "auto"
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    """Mixed precision; bf16 halves the time on processors that have it."""
     checkpoint: Path | None = None
     """File from which an interrupted training goes on."""
 
@@ -155,6 +157,7 @@ def nearest_pictures(made: PrototypeAnonymizer, rows: Images) -> Float[Tensor, "
 def _train(
     made: PrototypeAnonymizer, rows: Images, labels: Int64[Tensor, "n"], config: PrototypesConfig
 ) -> None:
+    made.matcher.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(made.matcher.parameters(), lr=config.lr, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, config.lr, total_steps=config.epochs + 1
@@ -186,6 +189,7 @@ def _train(
             batch_size=config.batch_size,
             seed=config.seed,
             device=config.device,
+            precision=config.precision,
             checkpoint=config.checkpoint,
         ),
         title="prototypes",
