@@ -15,6 +15,7 @@ from sfumato.attack.views import Standard
 from sfumato.errors import ConfigError
 from sfumato.fit import FitConfig, Turn, fit
 from sfumato.nets.biggan import Discriminator, Generator, MapGenerator
+from sfumato.nets.reconstructors import RECONSTRUCTORS, reconstructor
 
 # The authors' settings, for 384x128 pixels.
 _PAPER_PIXEL, _PAPER_FEATURE, _PAPER_ADVERSARIAL = 0.0, 1.0, 0.06
@@ -42,8 +43,13 @@ class ReconstructionConfig:
     """Weight of the mean squared error of perceptual maps, as a share of their variance."""
     adversarial: float = 0.0
     """Weight of the least-squares adversarial loss."""
+    networks: tuple[str, ...] = ("generator",)
+    """Which to try, the best on held-out pictures counts: `generator`, and of releases that are
+    maps the four of the paper `obfuscator`: simrec, urec1, urec2, resrec."""
     width: int = 32
-    """Channels at full size; deeper maps have up to eight times as many."""
+    """Channels of the generator at full size; deeper maps have up to eight times as many."""
+    scale: float = 1.0
+    """Of the other networks' channels."""
     epochs: int = 60
     """At most; early stop ends sooner."""
     batch_size: int = _PAPER_BATCH
@@ -69,6 +75,10 @@ class ReconstructionConfig:
             )
         if self.restarts < 1 or not 0 < self.validation < 1:
             raise ConfigError("restarts must be at least 1 and validation inside (0, 1)")
+        unknown = set(self.networks) - {"generator", *RECONSTRUCTORS}
+        if unknown or not self.networks:
+            known = ", ".join(("generator", *RECONSTRUCTORS))
+            raise ConfigError(f"networks are {known}; got {', '.join(self.networks) or 'none'}")
 
     @classmethod
     def paper(cls) -> ReconstructionConfig:
@@ -137,15 +147,16 @@ def train_decoder(
     perceptual: Perceptual | None,
     config: ReconstructionConfig,
     *,
+    network: str = "generator",
     seed: int,
 ) -> Decoder:
-    """Train on the adversary's standardised releases and pictures.
+    """Train one of `config.networks` on the adversary's standardised releases and pictures.
 
     It stops by `judge`, higher is better, of the pictures drawn from the releases `check`.
     """
     rows, images = own
     torch.manual_seed(seed)
-    networks = _networks(rows, images, config)
+    networks = _networks(rows, images, config, network)
     losses = _Losses(images, perceptual, config)
     optimizers = {
         name: torch.optim.Adam(net.parameters(), lr=config.lr, betas=(0.0, 0.999))
@@ -175,16 +186,23 @@ def train_decoder(
         validate=lambda: {"validated": judge(draw(generator, check))},
         title="attack: reconstruct",
     )
-    return Decoder(generator, judge(draw(generator, check)))
+    return Decoder(generator, judge(draw(generator, check)), network)
 
 
 def _networks(
-    rows: Float[Tensor, "n *shape"], images: Images, config: ReconstructionConfig
+    rows: Float[Tensor, "n *shape"], images: Images, config: ReconstructionConfig, network: str
 ) -> dict[str, nn.Module]:
     channels, size = images.shape[1], (images.shape[2], images.shape[3])
     dim = rows[0].numel()
     generator: nn.Module
-    if rows.ndim == 4:
+    if network != "generator":
+        if rows.ndim != 4:
+            raise ConfigError(
+                f"{network} draws from maps, got rows of shape {tuple(rows.shape[1:])}"
+            )
+        maps = (rows.shape[1], rows.shape[2], rows.shape[3])
+        generator = reconstructor(network, maps, (channels, *size), width=config.scale)
+    elif rows.ndim == 4:
         given = (rows.shape[2], rows.shape[3])
         generator = MapGenerator(rows.shape[1], given, channels, size, width=config.width)
     else:

@@ -67,6 +67,9 @@ class ReconstructionAttack:
     """The finding's figure; None is `cosine_distance` for feature vectors and else `psnr`."""
     identity: str | None = None
     """Label by whose values reconstructed pictures are also re-identified."""
+    label: str | None = None
+    """Label whose classes' mean pictures are a floor as well: what a release that tells the class,
+    and nothing more, gives away."""
     view: View = "numbers"
     source: Source = "release"
     sheets: Path | None = field(default=None, compare=False)
@@ -113,13 +116,17 @@ class ReconstructionAttack:
         if self.sheets is not None:
             shown = [part[:_SHOWN] for part in (victim.images, *drawn, nearest, mean)]
             write_sheet(self.sheets / f"{_file_name(self.name, victim.protector)}.png", shown)
+        floors = {"mean": mean, "nearest": nearest}
+        if self.label is not None:
+            own = knowledge.labels[self.label]
+            floors["class mean"] = _class_means(knowledge.images, own, victim.labels[self.label])
         people = None if self.identity is None else victim.labels[self.identity]
-        judged = [
-            artist.judge.among(victim.images, pictures, people)
-            for pictures in (*drawn, nearest, mean)
-        ]
-        *scores, near, floor = judged
-        return self._finding(victim, artist, scores, {"mean": floor, "nearest": near})
+        scores = [artist.judge.among(victim.images, pictures, people) for pictures in drawn]
+        judged = {
+            name: artist.judge.among(victim.images, pictures, people)
+            for name, pictures in floors.items()
+        }
+        return self._finding(victim, artist, scores, judged)
 
     def _finding(
         self,
@@ -180,8 +187,10 @@ class ReconstructionAttack:
                 validated,
                 self.perceptual,
                 self.config,
+                network=network,
                 seed=seed * 1_009 + restart,
             )
+            for network in self.config.networks
             for restart in range(self.config.restarts)
         ]
         if rows.shape[1:] == images.shape[1:]:
@@ -256,6 +265,15 @@ def _named(matches: Float[Tensor, "n n"], people: Int64[Tensor, "n"]) -> Float[T
     others = matches.clone().fill_diagonal_(-torch.inf)
     hits = rank(others, people, people) == 1
     return (hits & (people != MISSING)).float()
+
+
+def _class_means(
+    images: Images, own: Int64[Tensor, "n"], wanted: Int64[Tensor, "m"]
+) -> Float[Tensor, "m c h w"]:
+    """Return for each victim the adversary's mean picture of that class, or of all without it."""
+    overall = images.mean(0)
+    means = {int(value): images[own == value].mean(0) for value in own.unique() if value != MISSING}
+    return torch.stack([means.get(int(value), overall) for value in wanted])
 
 
 def _file_name(*parts: str) -> str:
