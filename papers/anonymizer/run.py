@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -43,7 +44,10 @@ class _Study:
     def assess(self, protector: Protector, seed: int, *, headline: bool = False) -> Assessment:
         """Assess one protector."""
         config = self.headline if headline else self.config
-        return assess(protector, self.world, self.labels, config, seed=seed)
+        found = assess(protector, self.world, self.labels, config, seed=seed)
+        figures_of = "  ".join(f"{label} {100 * found.value(label):.1f} %" for label in self.labels)
+        print(f"{protector.name}, seed {seed}: {figures_of}", file=sys.stderr, flush=True)
+        return found
 
     def point(self, assessments: Sequence[Assessment]) -> dict[str, Any]:
         """Pool the assessments of one method over seeds, and put it on the frontier."""

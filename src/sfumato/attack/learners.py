@@ -137,6 +137,7 @@ def _network(
     counts = {name: int(values.max()) + 1 for name, values in targets.items()}
     torch.manual_seed(seed)
     net = Heads(lambda classes: make_network(learner, rows, max(classes, 2)), counts)
+    net.to(memory_format=torch.channels_last)  # half the time of a convolution on a processor
     weights = {
         name: class_weights(values[train], max(counts[name], 2)) for name, values in targets.items()
     }

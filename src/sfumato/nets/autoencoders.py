@@ -76,9 +76,7 @@ class PictureDiscriminator(nn.Module):
 
 
 class ConvEncoder(nn.Module):
-    """A strided 5x5 convolution, two 3x3 ones with a halving between, 2 x 2 means, one layer.
-
-    The first one is strided because most of the time would go into maps of full size.
+    """Three stages with halvings between, averaged to 2 x 2 places, then one layer.
 
     Shapes: images `(n, c, h, w)`, h and w at least 8, to vectors `(n, dim)` of length 1.
     """
@@ -86,7 +84,8 @@ class ConvEncoder(nn.Module):
     def __init__(self, channels: int, *, width: int = 32, dim: int = 128) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            _block(channels, width, kernel=5, stride=2),
+            _block(channels, width),
+            nn.MaxPool2d(2),
             _block(width, 2 * width),
             nn.MaxPool2d(2),
             _block(2 * width, 4 * width),
@@ -121,11 +120,9 @@ class PrototypeMatcher(nn.Module):
         return similar
 
 
-def _block(before: int, after: int, *, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+def _block(before: int, after: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(before, after, kernel, stride=stride, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(after),
-        nn.ReLU(),
+        nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()
     )
 
 
