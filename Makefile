@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.built
 
-.PHONY: env demo docs test test-all bench lint clean
+AXE := .tools/node_modules/axe-core/axe.min.js
+
+.PHONY: env demo docs test test-all bench lint axe clean
 
 env: $(STAMP)
 
@@ -35,5 +37,11 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Finds faults of access in the report's page; without it that test skips with a message.
+axe: $(AXE)
+
+$(AXE):
+	npm install --prefix .tools --no-save --no-audit --no-fund axe-core@4.14.1
+
 clean:
-	rm -rf $(VENV) demo site .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .tools demo site .pytest_cache .mypy_cache .ruff_cache

@@ -14,7 +14,8 @@ SfumatoError
 ├── StorageError           a database cannot be written: the disk is full or fails
 ├── ServiceError           a server refused, failed or could not be reached
 │   └── RequestError       one request is refused; carries the HTTP status
-└── UnavailableError       an optional part (extra, device, checkout) is not installed
+├── UnavailableError       an optional part (extra, device, checkout) is not installed
+└── GateError              a protection leaks more than the caller of an audit allows
 
 Every message says what was expected, what came and what to do next. Each error carries the
 exit code with which the command line ends.
@@ -108,3 +109,9 @@ class UnavailableError(SfumatoError):
     """An optional part is not installed here; the message says how to get it."""
 
     exit_code = 6
+
+
+class GateError(SfumatoError):
+    """A protection leaks more than the caller of an audit allows, or that could not be measured."""
+
+    exit_code = 8

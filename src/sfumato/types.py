@@ -86,7 +86,11 @@ class Finding:
 
 @runtime_checkable
 class Attack(Protocol):
-    """What an adversary does with releases and their own data."""
+    """What an adversary does with releases and their own data.
+
+    It may also have `unfit(victim, knowledge)`, which says in words why the attack has no meaning
+    for such a release, or None; an audit then does not run it.
+    """
 
     @property
     def name(self) -> str:

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from sfumato.cli import app
+from sfumato.errors import ConfigError, GateError
 
 _RUNNER = CliRunner()
 
@@ -15,15 +20,80 @@ def test_audit_of_handwritten_digits_ends_in_one_line_of_json(tmp_path: Path) ->
     command += ["--private", "digit", "--count", "600", "--seeds", "1", "--quick", "--json"]
     result = _RUNNER.invoke(app, [*command, "--device", "cpu", "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
-    cells = {c["protector"]: c for c in json.loads(result.stdout)["cells"]}
+    report = json.loads(result.stdout)
+    cells = {c["protector"]: c for c in report["cells"] if c["role"] == "privacy"}
     assert cells["none"]["finding"]["value"] > 0.85
     assert cells["pixelate:8"]["leakage"] < 0.4
     page = tmp_path / "page.html"
     again = _RUNNER.invoke(
-        app, ["report", str(tmp_path / "report.json"), "--out", str(page), "--json"]
+        app, ["report", "render", str(tmp_path / "report.json"), "--out", str(page), "--json"]
     )
     assert again.exit_code == 0
-    assert page.read_text() == (tmp_path / "report.html").read_text()
+    without_ids = [
+        re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "", path.read_text())
+        for path in (page, tmp_path / "report.html")
+    ]
+    assert without_ids[0] == without_ids[1]
+    same = _RUNNER.invoke(app, ["report", "compare", *[str(tmp_path / "report.json")] * 2])
+    assert same.exit_code == 0
+    assert same.output.count("no clear change") == len(report["cells"])
+
+
+def test_a_file_says_what_flags_say_and_the_report_names_the_command(tmp_path: Path) -> None:
+    config = tmp_path / "audit.toml"
+    config.write_text(
+        'protector = ["pixelate:8"]\ndata = "digits"\nprivate = ["digit"]\ncount = 300\n'
+        f'seeds = 2\nquick = true\nfail-above = 0.99\nout = "{tmp_path / "a"}"\n'
+    )
+    first = _RUNNER.invoke(
+        app, ["audit", "--config", str(config), "--seeds", "1", "--device", "cpu", "--json"]
+    )
+    assert first.exit_code == 0, first.output
+    report = json.loads(first.stdout)
+    assert report["settings"]["seeds"] == [0]
+    words = shlex.split(report["settings"]["command"])
+    assert words[:1] != []
+    flags = words[words.index("--protector") :]
+    flags[flags.index(str(tmp_path / "a"))] = str(tmp_path / "b")
+    second = _RUNNER.invoke(app, ["audit", *flags, "--device", "cpu", "--json"])
+    assert second.exit_code == 0, second.output
+    keys = [[c["key"] for c in json.loads(r.stdout)["cells"]] for r in (first, second)]
+    assert keys[0] == keys[1]
+    assert ET.parse(tmp_path / "a" / "junit.xml").getroot().get("failures") == "0"
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        ("protectors = []", "none of"),
+        ("protector = 'none'", "a list"),
+        ("count = [1]", "one value"),
+        ("count = {a = 1}", "one value"),
+        ("= 1", "no TOML"),
+        (b"\xff", "no TOML"),
+        (None, "cannot read"),
+    ],
+)
+def test_a_wrong_file_says_what_is_wrong(
+    tmp_path: Path, content: str | bytes | None, match: str
+) -> None:
+    path = tmp_path / "audit.toml"
+    if content is not None:
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    result = _RUNNER.invoke(app, ["audit", "--config", str(path)])
+    assert isinstance(result.exception, ConfigError)
+    assert match in str(result.exception)
+
+
+def test_a_leak_above_the_limit_fails_after_the_report_is_written(tmp_path: Path) -> None:
+    command = ["audit", "--protector", "blur:0.5", "--data", "digits", "--private", "digit"]
+    command += ["--count", "300", "--seeds", "1", "--quick", "--device", "cpu"]
+    result = _RUNNER.invoke(app, [*command, "--fail-above", "0.2", "--out", str(tmp_path)])
+    assert isinstance(result.exception, GateError)
+    assert result.exception.exit_code == 8
+    assert "blur:0.5 under attributes:digit" in str(result.exception)
+    assert (tmp_path / "report.html").is_file()
+    assert ET.parse(tmp_path / "junit.xml").getroot().get("failures") == "1"
 
 
 def test_people_are_kept_apart_and_verified(tmp_path: Path) -> None:
@@ -33,7 +103,7 @@ def test_people_are_kept_apart_and_verified(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert report["data"]["disjoint"] == "no digit is on both sides"
-    (cell,) = report["cells"]
+    (cell,) = (cell for cell in report["cells"] if cell["role"] == "privacy")
     assert cell["finding"]["ceiling"] > cell["finding"]["value"] + 0.1
     assert cell["finding"]["metric"] == "auc"
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -40,14 +42,16 @@ class _Attempt:
     validated: float
     chosen: bool
     predicted: Int64[Tensor, "m"]
+    training: Mapping[str, Any]
 
-    def document(self, truth: Int64[Tensor, "m"]) -> dict[str, str | int | float | bool]:
+    def document(self, truth: Int64[Tensor, "m"]) -> dict[str, Any]:
         return {
             "learner": self.learner,
             "seed": self.seed,
             "validated": self.validated,
             "chosen": self.chosen,
             "value": balanced_accuracy(self.predicted, truth),
+            "training": dict(self.training),
         }
 
 
@@ -77,6 +81,26 @@ class AttributeAttack:
     def __post_init__(self) -> None:
         if not self.attributes or not self.seeds:
             raise ConfigError("an attribute attack needs an attribute and a seed at least")
+
+    def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:
+        """Say why the attack has no meaning here, or None."""
+        if self.view == "popcounts" and knowledge.query_plain is None:
+            return (
+                "this release is not encrypted: its numbers are read as they are, and counting "
+                "their bits adds nothing"
+            )
+        for name in self.attributes:
+            sides = [
+                set(side.labels[name].tolist()) - {MISSING}
+                for side in (victim, knowledge)
+                if name in side.labels
+            ]
+            if len(sides) == 2 and not sides[0] & sides[1]:
+                return (
+                    f"no {name} is on both sides, so there is nobody to name; verification answers "
+                    "who can be told apart"
+                )
+        return None
 
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Read the one attribute; see `findings`."""
@@ -182,7 +206,14 @@ def _attempts(
     """Apply every candidate to the victims; which one counts was settled without them."""
     best = max(candidates, key=lambda c: c.validated.get(name, 0.0))
     return [
-        _Attempt(c.learner, seed, c.validated.get(name, 0.0), c is best, c.predict(hidden)[name])
+        _Attempt(
+            c.learner,
+            seed,
+            c.validated.get(name, 0.0),
+            c is best,
+            c.predict(hidden)[name],
+            c.training,
+        )
         for c in candidates
     ]
 

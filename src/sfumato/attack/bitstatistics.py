@@ -156,6 +156,12 @@ class BitStatistics:
     seed: int = 0
     """Of the interval's resampling; the attack itself is deterministic."""
 
+    def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:  # noqa: ARG002
+        """Say why the attack has no meaning here, or None."""
+        if knowledge.query_plain is not None:
+            return None
+        return "this release is not encrypted: there are no moved bits to put back"
+
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Recover each response from its words and the adversary's own public features."""
         if knowledge.query_plain is None:

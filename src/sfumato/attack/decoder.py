@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -110,6 +111,8 @@ class Decoder:
     net: nn.Module
     validated: float
     name: str = "generator"
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """Its curves (`History.document`), which show whether it converged."""
 
     def __call__(self, rows: Float[Tensor, "n *shape"]) -> Images:
         """Return the pictures of standardised releases."""
@@ -165,7 +168,7 @@ def train_decoder(
         for name, net in networks.items()
     }
     generator = networks["generator"]
-    fit(
+    history = fit(
         networks=networks,
         optimizers=optimizers,
         schedulers={
@@ -186,7 +189,9 @@ def train_decoder(
         validate=lambda: {"validated": judge(draw(generator, check))},
         title="attack: reconstruct",
     )
-    return Decoder(generator, judge(draw(generator, check)), network)
+    return Decoder(
+        generator, judge(draw(generator, check)), network, training=history.document()
+    )
 
 
 def _networks(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -79,6 +79,8 @@ class Candidate:
     learner: str
     predict: Predict
     validated: Mapping[str, float] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """Its curves (`History.document`), which show whether it converged; empty for trees."""
 
 
 def train_all(
@@ -157,7 +159,7 @@ def _network(
         return _validate(_apply(net), rows, targets, check)
 
     optimizer = torch.optim.AdamW(net.parameters(), lr=config.lr, weight_decay=1e-2)
-    fit(
+    history = fit(
         networks={"net": net},
         optimizers={"net": optimizer},
         schedulers={"net": _midway(optimizer, config.epochs)},
@@ -167,7 +169,7 @@ def _network(
         validate=lambda: {"validated": _mean(validated())},
         title=f"attack: {learner}",
     )
-    return Candidate(learner, _apply(net), validated())
+    return Candidate(learner, _apply(net), validated(), history.document())
 
 
 def _fit_config(config: LearnerConfig, seed: int) -> FitConfig:

@@ -81,6 +81,10 @@ class ReconstructionAttack:
         if self.config.feature and self.perceptual is None:
             raise ConfigError("a feature-reconstruction loss needs `perceptual`, a network's maps")
 
+    def sheet(self, protector: str) -> Path | None:
+        """Return the file of the sheet drawn for a protector, or None where none is asked for."""
+        return None if self.sheets is None else self.sheets / sheet_name(self.name, protector)
+
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Reconstruct the victims' pictures and score them.
 
@@ -113,9 +117,9 @@ class ReconstructionAttack:
         hidden, drawn = artist.hidden(victim), artist.draw(victim)
         mean = knowledge.images.mean(0, keepdim=True).expand_as(victim.images).contiguous()
         nearest = _nearest(hidden, artist.rows, knowledge.images)
-        if self.sheets is not None:
-            shown = [part[:_SHOWN] for part in (victim.images, *drawn, nearest, mean)]
-            write_sheet(self.sheets / f"{_file_name(self.name, victim.protector)}.png", shown)
+        sheet = self.sheet(victim.protector)
+        if sheet is not None:
+            write_sheet(sheet, [p[:_SHOWN] for p in (victim.images, *drawn, nearest, mean)])
         floors = {"mean": mean, "nearest": nearest}
         if self.label is not None:
             own = knowledge.labels[self.label]
@@ -151,6 +155,7 @@ class ReconstructionAttack:
             details={
                 "weights": self.config.weights(),
                 "decoders": [decoder.name for decoder in artist.decoders],
+                "training": [dict(decoder.training) for decoder in artist.decoders],
                 "scores": {
                     name: {"value": float(v.mean()), "interval": list(ends[name])}
                     for name, v in joined.items()
@@ -276,8 +281,9 @@ def _class_means(
     return torch.stack([means.get(int(value), overall) for value in wanted])
 
 
-def _file_name(*parts: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.-]+", "-", " ".join(parts)).strip("-")
+def sheet_name(*parts: str) -> str:
+    """Return a file name for a sheet of these: an attack and a protector, say."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", " ".join(parts)).strip("-.") + ".png"
 
 
 def _nearest(

@@ -36,6 +36,13 @@ class ReidentificationAttack:
     source: Source = "release"
     name: str = "reidentify"
 
+    def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:
+        """Say why the attack has no meaning here, or None."""
+        known = knowledge.labels[self.identity]
+        if bool(torch.isin(victim.labels[self.identity], known[known != MISSING]).any()):
+            return None
+        return "the adversary knows none of the victims by name; verification needs no name"
+
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Name the victims. The ceiling is 1 until an audit measures it.
 

@@ -1,9 +1,11 @@
 """The audit: protectors x attacks on the same data, measured, kept and reported.
 
-`from sfumato.audit import audit` and three lines run one.
+`from sfumato.audit import audit, sides` and two lines more run one.
 """
 
-from sfumato.audit.report import Cell, Report, read_report, render
+from sfumato.audit.cell import Cell
+from sfumato.audit.disjoint import sides
+from sfumato.audit.report import Report, read_report
 from sfumato.audit.run import audit
 
-__all__ = ["Cell", "Report", "audit", "read_report", "render"]
+__all__ = ["Cell", "Report", "audit", "read_report", "sides"]

@@ -1,11 +1,29 @@
-"""The proof that an adversary's images are not the victims'."""
+"""Victims and adversary: two sides of one image set, and the proof that they share nothing."""
 
 from __future__ import annotations
 
 import hashlib
 
 from sfumato.data.imageset import MISSING, ImageSet
+from sfumato.data.splits import split_groups, split_images
 from sfumato.errors import DataError
+
+_HALVES = [0.5, 0.5]
+
+
+def sides(
+    images: ImageSet, identity: str | None = None, *, seed: int = 0
+) -> tuple[ImageSet, ImageSet]:
+    """Split a set into victims and adversary: by people where `identity` names them, else by image.
+
+    Raises:
+        DataError: a person is not named.
+    """
+    if identity is None:
+        victims, adversary = split_images(images, _HALVES, seed=seed)
+    else:
+        victims, adversary = split_groups(images, identity, _HALVES, seed=seed)
+    return victims, adversary
 
 
 def check_disjoint(victims: ImageSet, adversary: ImageSet, identity: str | None) -> str:

@@ -1,32 +1,30 @@
-"""`sfumato audit` and `sfumato report`: attack protectors, and render what was found."""
+"""`sfumato audit`: attack protectors, and say what each gives away and what it keeps."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from sfumato.cli.configfile import Config, command_line
 from sfumato.cli.options import AsJson, DataDir, Device, Seed, finish
-from sfumato.errors import ConfigError
 
 if TYPE_CHECKING:
-    from sfumato.attack.learners import LearnerConfig
     from sfumato.audit.report import Report
-    from sfumato.data.imageset import ImageSet
-    from sfumato.types import Attack
 
-_ADVERSARY_SHARE = 0.5
 _QUICK_EPOCHS = 15
 
 
 def audit(
+    context: typer.Context,
     protector: Annotated[
         list[str],
         typer.Option(
             help="none, noise:SIGMA, blur:SIGMA, pixelate:BLOCK, features:BACKBONE, "
-            "shufflebits:BACKBONE, sealed:BACKBONE, or MODULE:CLASS[:ARGUMENT] of your own. "
-            "Repeat it to compare."
+            "shufflebits:BACKBONE, sealed:BACKBONE, a folder that `fit` wrote, or "
+            "MODULE:CLASS[:ARGUMENT] of your own. Repeat it to compare."
         ),
     ],
     data: Annotated[str, typer.Option(help="Image set, as in `sfumato data list`.")],
@@ -39,11 +37,17 @@ def audit(
     ] = None,
     attack: Annotated[
         list[str] | None,
-        typer.Option(help="Also: reconstruct, verify or reidentify. Repeat it for more."),
+        typer.Option(
+            help="Also: reconstruct, verify, reidentify:LABEL, bitstatistics, popcounts:LABEL. "
+            "Repeat it for more."
+        ),
     ] = None,
     identity: Annotated[
         str | None, typer.Option(help="Label that names people; none is then on both sides.")
     ] = None,
+    matching: Annotated[
+        bool, typer.Option("--matching", help="People must still be told apart; needs --identity.")
+    ] = False,
     split: Annotated[
         Literal["all", "train", "test"], typer.Option(help="Part of the published set.")
     ] = "all",
@@ -53,99 +57,84 @@ def audit(
     size: Annotated[int | None, typer.Option(help="Height and width to resize to.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Attackers trained from scratch.")] = 3,
     seed: Seed = 0,
-    quick: Annotated[bool, typer.Option(help="Weaker attackers: a look, not evidence.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Weaker attackers: a look, not evidence.")
+    ] = False,
+    pictures: Annotated[
+        bool, typer.Option("--pictures", help="Show some victims' pictures in the report.")
+    ] = False,
+    fail_above: Annotated[
+        float | None,
+        typer.Option(
+            help="Highest leakage allowed; above it, or where it could not be measured, the exit "
+            "code is 8. Writes junit.xml. The release `none` is not judged."
+        ),
+    ] = None,
+    config: Config = None,  # noqa: ARG001 - its callback has read it
     data_dir: DataDir = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Attack every protector, measure what stays useful, and write a report."""
+    """Attack every protector, measure what stays useful, and write a report.
+
+    Interrupted, the same command goes on where it was: finished measurements are kept in the
+    folder by their content.
+    """
     from sfumato.attack.learners import LearnerConfig
+    from sfumato.audit.attacks import Setting, open_attack
+    from sfumato.audit.card import write_cards
+    from sfumato.audit.disjoint import sides
+    from sfumato.audit.pictures import FOLDER
     from sfumato.audit.protectors import open_protector
     from sfumato.audit.run import audit as run
     from sfumato.data.sources import load
 
-    images = load(data, split=split, data_dir=data_dir, size=size, count=count, seed=seed)
-    victims, adversary = _sides(images, identity, seed)
     runs = tuple(range(seed, seed + seeds))
-    config = LearnerConfig(device=device)
+    effort = LearnerConfig(device=device)
     if quick:
-        config = LearnerConfig(device=device, epochs=_QUICK_EPOCHS, restarts=1)
+        effort = LearnerConfig(device=device, epochs=_QUICK_EPOCHS, restarts=1)
+    sheets = out / FOLDER if pictures else None
+    setting = Setting(seeds=runs, config=effort, identity=identity, sheets=sheets)
+    attacks = [open_attack(spec, setting) for spec in attack or ()]
+    images = load(data, split=split, data_dir=data_dir, size=size, count=count, seed=seed)
+    victims, adversary = sides(images, identity, seed=seed)
+    protectors = [open_protector(spec, adversary) for spec in protector]
     report = run(
-        [open_protector(spec, adversary) for spec in protector],
+        protectors,
         victims=victims,
         adversary=adversary,
         private=private or (),
         utility=utility or (),
         identity=identity,
-        attacks=_attacks(attack or [], identity, runs, config, out),
+        matching=matching,
+        attacks=attacks,
         seeds=runs,
-        config=config,
+        config=effort,
         out=out,
+        pictures=pictures,
     )
-    path = report.write(out)
-    finish(report.document(), f"{_table(report)}\n\nreport: {path.parent}", as_json=as_json)
+    made_by = command_line(context, without=("as_json", "device", "fail_above"))
+    report = replace(report, settings={**report.settings, "quick": quick, "command": made_by})
+    report.write(out)
+    write_cards(dict(zip(protector, protectors, strict=True)), report)
+    finish(report.document(), f"{table(report)}\n\nreport: {out / 'report.html'}", as_json=as_json)
+    if fail_above is not None:
+        _gate(report, fail_above, out)
 
 
-def report(
-    path: Annotated[Path, typer.Argument(help="A report.json.")],
-    out: Annotated[Path | None, typer.Option(help="HTML file; beside the report if left out.")] = (
-        None
-    ),
-    as_json: AsJson = False,
-) -> None:
-    """Render a report.json as one self-contained HTML page."""
-    from sfumato.audit.report import read_report, render
+def _gate(report: Report, limit: float, out: Path) -> None:
+    from sfumato.audit.gate import check, judge, junit
     from sfumato.files import write_bytes
 
-    document = read_report(path)
-    page = out or path.with_suffix(".html")
-    write_bytes(page, render(document).encode())
-    finish(
-        {"report": str(path), "html": str(page)},
-        f"{_table(document)}\n\npage: {page}",
-        as_json=as_json,
-    )
+    cases = judge(report.cells, limit)
+    write_bytes(out / "junit.xml", junit(cases))
+    check(cases, limit)
 
 
-def _sides(images: ImageSet, identity: str | None, seed: int) -> tuple[ImageSet, ImageSet]:
-    """Split into victims and adversary: by people where they are named, else by image."""
-    from sfumato.data.splits import split_groups, split_images
+def table(report: Report) -> str:
+    """Return a report's figures as text, and a verdict a protector."""
+    from sfumato.audit.verdict import verdicts
 
-    shares = [1 - _ADVERSARY_SHARE, _ADVERSARY_SHARE]
-    if identity is None:
-        victims, adversary = split_images(images, shares, seed=seed)
-    else:
-        victims, adversary = split_groups(images, identity, shares, seed=seed)
-    return victims, adversary
-
-
-def _attacks(
-    names: list[str], identity: str | None, runs: tuple[int, ...], config: LearnerConfig, out: Path
-) -> list[Attack]:
-    from sfumato.attack.decoder import ReconstructionConfig
-    from sfumato.attack.reconstruct import ReconstructionAttack
-    from sfumato.attack.reidentify import ReidentificationAttack
-    from sfumato.attack.verify import VerificationAttack
-
-    chosen: list[Attack] = []
-    for name in names:
-        kind, _, label = name.partition(":")
-        if kind == "reconstruct":
-            decoder = ReconstructionConfig(epochs=config.epochs, device=config.device)
-            chosen.append(ReconstructionAttack(seeds=runs, config=decoder, sheets=out / "pictures"))
-        elif kind == "verify" and identity is not None:
-            chosen.append(VerificationAttack(identity=identity, seeds=runs, config=config))
-        elif kind == "reidentify" and label and identity is None:
-            chosen.append(ReidentificationAttack(identity=label, seeds=runs, config=config))
-        else:
-            raise ConfigError(
-                f"--attack {name!r} is none of: reconstruct; verify (needs --identity LABEL); "
-                "reidentify:LABEL (of people known to the adversary, so without --identity)"
-            )
-    return chosen
-
-
-def _table(report: Report) -> str:
     lines = [
         f"{'protector':24} {'attack':36} {'value':>8} {'floor':>8} {'ceiling':>8} {'leakage':>8}"
     ]
@@ -153,10 +142,12 @@ def _table(report: Report) -> str:
         start = f"{cell.protector:24} {cell.attack:36}"
         found = cell.finding
         if found is None:
-            lines.append(f"{start} failed: {cell.error}")
+            why = f"failed: {cell.error}" if cell.error else f"no meaning: {cell.reason}"
+            lines.append(f"{start} {why}")
             continue
         lines.append(
             f"{start} {found.value:8.3f} {found.floor:8.3f} {found.ceiling:8.3f} "
             f"{found.leakage:8.2f}"
         )
-    return "\n".join(lines)
+    said = [f"{verdict.protector}: {verdict.sentence}" for verdict in verdicts(report.cells)]
+    return "\n".join([*lines, "", *said])

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sfumato import __version__
-from sfumato.cli import audit, data, features, fit
+from sfumato.cli import audit, data, features, fit, report
 from sfumato.cli import filter as filter_
 from sfumato.cli.demo import demo
 from sfumato.cli.paper import paper
@@ -41,7 +41,7 @@ app.add_typer(fit.app, name="fit")
 app.command()(release)
 app.add_typer(data.app, name="data")
 app.command("audit")(audit.audit)
-app.command("report")(audit.report)
+app.add_typer(report.app, name="report")
 app.add_typer(features.app, name="features")
 
 

@@ -60,6 +60,15 @@ class History:
         """Return one figure over the epochs."""
         return [epoch[name] for epoch in self.epochs]
 
+    def document(self) -> dict[str, Any]:
+        """Return the curves and the end as JSON values, to four figures: enough to be drawn."""
+        names = self.epochs[0] if self.epochs else ()
+        return {
+            "curves": {name: [float(f"{v:.4g}") for v in self.curve(name)] for name in names},
+            "best_epoch": self.best_epoch,
+            "stopped_early": self.stopped_early,
+        }
+
 
 class _Rows(Dataset[tuple[Tensor, ...]]):
     """Tensors of equal length, fetched a batch at a time by one indexing operation."""

@@ -67,6 +67,14 @@ class EncryptedFeatures:
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", f"{self.cipher}:{self.backbone.name}")
 
+    @property
+    def overhead_bytes(self) -> int:
+        """What is stored beside the ciphertext of each row: an envelope's header and tag."""
+        if self.cipher == "shufflebits":
+            return 0
+        row = torch.zeros(1)
+        return len(seal(row, EnvelopeKey.draw())) - row.itemsize
+
     def plain(self, images: Images) -> Float[Tensor, "n d"]:
         """Return what is inside the ciphertext: public, as the extractor is."""
         return Features(self.backbone).release(images)

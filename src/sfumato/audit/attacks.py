@@ -1,0 +1,89 @@
+"""Attacks by the name that the command line gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sfumato.attack.attributes import AttributeAttack
+from sfumato.attack.bitstatistics import BitStatistics
+from sfumato.attack.decoder import ReconstructionConfig
+from sfumato.attack.learners import LearnerConfig
+from sfumato.attack.reconstruct import ReconstructionAttack
+from sfumato.attack.reidentify import ReidentificationAttack
+from sfumato.attack.verify import VerificationAttack
+from sfumato.errors import ConfigError
+from sfumato.types import Attack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What every attack of one audit is made with."""
+
+    seeds: tuple[int, ...]
+    config: LearnerConfig
+    identity: str | None = None
+    """The label that names people, none of whom is on both sides."""
+    sheets: Path | None = None
+    """Folder for drawn pictures; None where victims' pictures are not asked for."""
+
+
+def _reconstruct(_: str, setting: Setting) -> Attack:
+    # SSIM has a meaning for any release and does not flatter: a recognisable picture is far from
+    # the 59 dB of an unprotected one.
+    config = ReconstructionConfig(epochs=setting.config.epochs, device=setting.config.device)
+    return ReconstructionAttack(
+        seeds=setting.seeds, config=config, metric="ssim", sheets=setting.sheets
+    )
+
+
+def _verify(_: str, setting: Setting) -> Attack:
+    if setting.identity is None:
+        raise ConfigError("--attack verify needs --identity LABEL, the label that names people")
+    return VerificationAttack(identity=setting.identity, seeds=setting.seeds, config=setting.config)
+
+
+def _reidentify(label: str, setting: Setting) -> Attack:
+    if not label:
+        raise ConfigError("--attack reidentify:LABEL needs the label that names people")
+    return ReidentificationAttack(identity=label, seeds=setting.seeds, config=setting.config)
+
+
+def _popcounts(label: str, setting: Setting) -> Attack:
+    if not label:
+        raise ConfigError("--attack popcounts:LABEL needs the label to read")
+    return AttributeAttack(
+        attributes=(label,),
+        seeds=setting.seeds,
+        config=setting.config,
+        view="popcounts",
+        group=None if setting.identity == label else setting.identity,
+        name=f"popcounts:{label}",
+    )
+
+
+def _bitstatistics(_: str, setting: Setting) -> Attack:
+    return BitStatistics(seed=setting.seeds[0])
+
+
+ATTACKS: Mapping[str, tuple[str, Callable[[str, Setting], Attack]]] = {
+    "reconstruct": ("reconstruct", _reconstruct),
+    "verify": ("verify (needs --identity LABEL)", _verify),
+    "reidentify": ("reidentify:LABEL (people known to the adversary)", _reidentify),
+    "bitstatistics": ("bitstatistics", _bitstatistics),
+    "popcounts": ("popcounts:LABEL", _popcounts),
+}
+
+
+def open_attack(spec: str, setting: Setting) -> Attack:
+    """Return the attack that `spec` names.
+
+    Raises:
+        ConfigError: no attack has this name, or it needs a label that is not given.
+    """
+    kind, _, label = spec.partition(":")
+    if kind not in ATTACKS:
+        known = "; ".join(usage for usage, _ in ATTACKS.values())
+        raise ConfigError(f"--attack {spec!r} is none of: {known}")
+    return ATTACKS[kind][1](label, setting)

@@ -1,0 +1,53 @@
+"""The model card of a fitted protector, filled from its last audit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from sfumato.audit.metrics import leakage, leakage_interval
+from sfumato.audit.report import Report
+from sfumato.audit.verdict import verdicts
+from sfumato.audit.words import percent, span, wording
+from sfumato.files import write_bytes
+from sfumato.protect.pretrained import CARD, PretrainedProtector, is_artifact
+from sfumato.types import Finding, Protector
+
+_END = "Not audited yet:"
+
+
+def write_cards(protectors: Mapping[str, Protector], report: Report) -> None:
+    """Write what an audit found into the cards of the protectors that are folders on disk."""
+    for folder, protector in protectors.items():
+        if isinstance(protector, PretrainedProtector) and is_artifact(folder):
+            write_bytes(Path(folder) / CARD, card(protector, report).encode())
+
+
+def card(protector: PretrainedProtector, report: Report) -> str:
+    """Return the model card in Markdown, with every figure of one protector."""
+    head = str(protector.generate_model_card()).split(_END)[0]
+    said = next(v for v in verdicts(report.cells) if v.protector == protector.name)
+    data = report.data
+    rows = [
+        f"| {wording(c.attack).title} | {c.role} | {c.finding.value:.3f} | {c.finding.floor:.3f} | "
+        f"{c.finding.ceiling:.3f} | {_share(c.finding)} |"
+        for c in report.cells
+        if c.protector == protector.name and c.finding is not None
+    ]
+    quick = "A quick look, not evidence. " if report.settings.get("quick") else ""
+    lines = [
+        f"{head.rstrip()}\n\n## Audit\n",
+        f"{quick}{said.sentence}\n",
+        f"{data['victims']['count']:,} victims' pictures of {data['victims']['name']}, an "
+        f"adversary with {data['adversary']['count']:,} others ({data['disjoint']}); Sfumato "
+        f"{report.sfumato}, {report.created}.\n",
+        "| | | figure | floor | ceiling | leakage, or kept (95 % interval) |",
+        "| --- | --- | ---: | ---: | ---: | --- |",
+        *rows,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _share(finding: Finding) -> str:
+    share, ends = leakage(finding), leakage_interval(finding)
+    return "undefined" if share is None or ends is None else f"{percent(share)} ({span(ends)})"

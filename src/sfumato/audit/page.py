@@ -1,0 +1,201 @@
+"""The report as one HTML page that opens from disk and asks no network for anything."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from plotly.offline import get_plotlyjs
+
+from sfumato.audit import plots
+from sfumato.audit.cell import Cell
+from sfumato.audit.desk import NO_KEY, PLAIN
+from sfumato.audit.metrics import at_floor, leakage, leakage_interval
+from sfumato.audit.pictures import Sheet
+from sfumato.audit.trainings import learners_used, trainings
+from sfumato.audit.verdict import verdicts
+from sfumato.audit.words import percent, span, wording
+
+_UNDEFINED = "even the unprotected release gives this attack nothing, so there is no leakage"
+_UNMEASURED = {"text": "not measured", "level": None, "note": None}
+_NOTHING = 0.005  # rounds to 0 %
+_CAPTIONS = {
+    "figures": "Each mark is the measured figure with its 95 % interval; the thin stroke is the "
+    "floor, the thick one the ceiling.",
+    "roc": "ROC curves: the further above the dotted line of guessing, the better people are told "
+    "apart.",
+    "curves": "How good those that count were on pictures that they held out, while they trained; "
+    "a star marks the epoch used.",
+}
+
+
+def draw_page(
+    document: Mapping[str, Any], cells: Sequence[Cell], sheets: Sequence[tuple[Sheet, bytes]]
+) -> str:
+    """Return the page of a report: `document` as it is stored, with its cells and sheets."""
+    environment = Environment(
+        loader=PackageLoader("sfumato.audit"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": percent, "size": _size, "data_url": _data_url}
+    found = verdicts(cells)
+    style = plots.looks([verdict.protector for verdict in found])
+    edge = plots.frontier(found, style)
+    return environment.get_template("report.html.j2").render(
+        report=document,
+        verdicts=found,
+        columns=_columns(cells),
+        shown=_shown(cells),
+        notes=_notes(cells),
+        frontier=None if edge is None else plots.drawn(edge),
+        sections=[_section(column, cells, style) for column in _columns(cells)],
+        costs=_costs(cells),
+        sheets=_by_protector(sheets),
+        example=_example(cells),
+        plotly_js=get_plotlyjs(),
+    )
+
+
+def _columns(cells: Sequence[Cell]) -> list[dict[str, str]]:
+    """Return the attacks and uses in order: what an adversary learns first."""
+    pairs = dict.fromkeys((cell.role, cell.attack.removesuffix(PLAIN)) for cell in cells)
+    ordered = sorted(pairs, key=lambda pair: pair[0] == "utility")
+    return [
+        {"role": role, "attack": attack, "title": wording(attack).title, "slug": f"part-{i}"}
+        for i, (role, attack) in enumerate(ordered)
+    ]
+
+
+def _told(cells: Sequence[Cell]) -> list[Cell]:
+    """Leave out ways that only exist for keyed releases: nobody else asks for them."""
+    return [cell for cell in cells if cell.reason != NO_KEY]
+
+
+def _notes(cells: Sequence[Cell]) -> list[str]:
+    """Return every reason for a cell without a figure, once, in the order of the matrix."""
+    return list(dict.fromkeys(note for cell in _told(cells) if (note := _note(cell))))
+
+
+def _note(cell: Cell) -> str | None:
+    if cell.finding is None:
+        return cell.reason if cell.error is None else f"failed: {cell.error}"
+    return _UNDEFINED if leakage(cell.finding) is None else None
+
+
+def _shown(cells: Sequence[Cell]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return what each place of the matrix says: of several ways, the one that learned most."""
+    notes = _notes(cells)
+    found: dict[tuple[str, str], dict[str, Any]] = defaultdict(lambda: dict(_UNMEASURED))
+    for cell in sorted(_told(cells), key=_rank):
+        found[cell.protector, cell.attack.removesuffix(PLAIN)] = _place(cell, notes)
+    return found
+
+
+def _rank(cell: Cell) -> float:
+    share = None if cell.finding is None else leakage(cell.finding)
+    return -math.inf if share is None else share
+
+
+def _place(cell: Cell, notes: Sequence[str]) -> dict[str, Any]:
+    note = _note(cell)
+    number = None if note is None else notes.index(note) + 1
+    if cell.finding is None or number is not None:
+        text = "failed" if cell.error else "undefined" if cell.finding else "n/a"
+        return {"text": text, "level": None, "within": None, "note": number, "cell": cell}
+    share, ends = cell.finding.leakage, leakage_interval(cell.finding)
+    return {
+        "text": percent(share) if share > -_NOTHING else "below 0 %",
+        "level": round(min(max(share, 0.0), 1.0), 3),
+        "within": None if ends is None else span(ends),
+        "at_floor": at_floor(cell.finding),
+        "note": None,
+        "cell": cell,
+    }
+
+
+def _section(
+    column: Mapping[str, str], cells: Sequence[Cell], style: Mapping[str, plots.Look]
+) -> dict[str, Any]:
+    notes = _notes(cells)
+    chosen = [
+        cell
+        for cell in _told(cells)
+        if cell.attack.removesuffix(PLAIN) == column["attack"] and cell.role == column["role"]
+    ]
+    charts = {
+        "figures": plots.forest(chosen, style),
+        "roc": plots.roc(chosen, style),
+        "curves": plots.curves(chosen, style),
+    }
+    return {
+        **column,
+        "words": wording(column["attack"]),
+        "places": [
+            {**_place(cell, notes), "name": plots.row_name(cell), "trained": _trained(cell)}
+            for cell in chosen
+        ],
+        "plain": any(cell.attack.endswith(PLAIN) for cell in chosen),
+        "charts": [
+            {"html": plots.drawn(figure), "caption": _CAPTIONS[name]}
+            for name, figure in charts.items()
+            if figure is not None
+        ],
+    }
+
+
+def _trained(cell: Cell) -> str:
+    """Return what was trained, and how much of it ended because nothing more was gained."""
+    runs, used = trainings(cell), learners_used(cell)
+    by = f"used: {', '.join(used)}" if used else ""
+    if not runs:
+        return by or "nothing to train"
+    stopped = sum(run.stopped_early for run in runs)
+    of = f"{stopped} of {len(runs)} stopped gaining before the last epoch"
+    return f"{by}; {of}" if by else of
+
+
+def _costs(cells: Sequence[Cell]) -> list[dict[str, Any]]:
+    """Return a row a protector: bytes and seconds a picture, and the audit's own time."""
+    rows = []
+    for name in dict.fromkeys(cell.protector for cell in cells):
+        own = [cell for cell in cells if cell.protector == name]
+        sizes = [cell.release_bytes for cell in own if cell.release_bytes is not None]
+        times = [cell.release_seconds for cell in own if cell.release_seconds is not None]
+        rows.append(
+            {
+                "protector": name,
+                "bytes": sizes[0] if sizes else None,
+                # The first release of a process pays for what is made ready once.
+                "seconds": min(times) if times else None,
+                "audit": sum(cell.seconds for cell in own),
+            }
+        )
+    return rows
+
+
+def _example(cells: Sequence[Cell]) -> Cell | None:
+    """Return a cell to explain floor, ceiling and leakage by: the one nearest the middle."""
+    usable = [cell for cell in cells if cell.role == "privacy" and math.isfinite(_rank(cell))]
+    return min(usable, key=lambda cell: abs(_rank(cell) - 0.5), default=None)
+
+
+def _by_protector(sheets: Sequence[tuple[Sheet, bytes]]) -> dict[str, list[tuple[Sheet, bytes]]]:
+    found: dict[str, list[tuple[Sheet, bytes]]] = {}
+    for sheet, content in sheets:
+        found.setdefault(sheet.protector, []).append((sheet, content))
+    return found
+
+
+def _data_url(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def _size(count: float) -> str:
+    return f"{count:,.0f} bytes" if count < 10_000 else f"{count / 1000:,.0f} kB"

@@ -1,0 +1,63 @@
+"""`sfumato report`: draw the page of an audit again, and compare two audits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sfumato.cli.audit import table
+from sfumato.cli.options import AsJson, finish
+
+if TYPE_CHECKING:
+    from sfumato.audit.compare import Comparison
+
+app = typer.Typer(no_args_is_help=True, help="Draw audit reports, and compare them.")
+
+
+@app.command()
+def render(
+    path: Annotated[Path, typer.Argument(help="A report.json.")],
+    out: Annotated[Path | None, typer.Option(help="HTML file; beside the report if left out.")] = (
+        None
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Render a report.json as one self-contained HTML page."""
+    from sfumato.audit.report import read_report
+    from sfumato.files import write_bytes
+
+    report = read_report(path)
+    page = out or path.with_suffix(".html")
+    write_bytes(page, report.page(path.parent).encode())
+    finish(
+        {"report": str(path), "html": str(page)},
+        f"{table(report)}\n\npage: {page}",
+        as_json=as_json,
+    )
+
+
+@app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(help="The older report.json.")],
+    after: Annotated[Path, typer.Argument(help="The newer report.json.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show what changed between two audits: better or worse only where intervals do not overlap."""
+    from sfumato.audit.compare import compare as compared
+    from sfumato.audit.report import read_report
+
+    found = compared(read_report(before), read_report(after))
+    finish(found.document(), _lines(found), as_json=as_json)
+
+
+def _lines(found: Comparison) -> str:
+    lines = [f"{'protector':24} {'attack':36} {'before':>8} {'after':>8}  change"]
+    for line in found.lines:
+        shares = " ".join(
+            f"{'-' if share is None else f'{share:.2f}':>8}" for share in (line.before, line.after)
+        )
+        lines.append(f"{line.protector:24} {line.attack:36} {shares}  {line.change}")
+    notes = [f"note: {note}" for note in found.notes]
+    return "\n".join([*lines, *([""] if notes else []), *notes])

@@ -1,0 +1,71 @@
+"""Findings, cells and reports made up for tests of what is said about them."""
+
+from __future__ import annotations
+
+from sfumato.audit.cell import Cell, Role
+from sfumato.audit.report import Report
+from sfumato.types import Finding
+
+
+def finding(value: float, interval: tuple[float, float], ceiling: float = 0.9) -> Finding:
+    return Finding(
+        attack="a",
+        protector="p",
+        metric="m",
+        value=value,
+        floor=0.5,
+        ceiling=ceiling,
+        interval=interval,
+        seeds=(0,),
+    )
+
+
+def cell(
+    protector: str,
+    attack: str,
+    share: float | None = None,
+    *,
+    half: float = 0.05,
+    role: Role = "privacy",
+    reason: str | None = None,
+    error: str | None = None,
+) -> Cell:
+    """A cell with a leakage of `share` +- `half`; without a share and words it is undefined."""
+    found = None
+    if share is not None:
+        found = finding(0.5 + 0.4 * share, (0.5 + 0.4 * (share - half), 0.5 + 0.4 * (share + half)))
+    elif reason is None and error is None:
+        found = finding(0.5, (0.4, 0.6), ceiling=float("nan"))
+    return Cell(
+        protector=protector,
+        attack=attack,
+        role=role,
+        key=f"{protector}{attack}",
+        seconds=1.5,
+        finding=found,
+        reason=reason,
+        error=error,
+    )
+
+
+def report(*cells: Cell, fingerprint: str = "ab", seeds: tuple[int, ...] = (0,)) -> Report:
+    side = {"name": "blobs", "count": 8, "shape": [1, 8, 8], "fingerprint": fingerprint}
+    settings = {
+        "private": ["mood"],
+        "utility": [],
+        "identity": None,
+        "seeds": list(seeds),
+        "protectors": list(dict.fromkeys(cell.protector for cell in cells)),
+        "keyed": [],
+        "learners": ["probe"],
+        "restarts": 1,
+        "epochs": 2,
+    }
+    return Report(
+        created="2026-01-02T03:04:05+00:00",
+        sfumato="0",
+        data={"victims": side, "adversary": dict(side), "disjoint": "no picture is on both sides"},
+        cells=cells,
+        settings=settings,
+        environment={"python": "3"},
+    )

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+
+from sfumato.attack.learners import LearnerConfig
+from sfumato.audit.attacks import ATTACKS, Setting, open_attack
+from sfumato.audit.words import wording
+from sfumato.errors import ConfigError
+
+_SETTING = Setting(seeds=(3, 4), config=LearnerConfig(), identity="person")
+
+
+@pytest.mark.parametrize("kind", ATTACKS)
+def test_every_attack_of_the_command_line_is_made_and_has_words(kind: str) -> None:
+    spec = f"{kind}:person" if "LABEL (" in ATTACKS[kind][0] or kind == "popcounts" else kind
+    attack = open_attack(spec, _SETTING)
+    assert attack.name.startswith(kind)
+    assert wording(attack.name).title != attack.name
+
+
+@pytest.mark.parametrize(
+    ("spec", "match"),
+    [("guess", "none of"), ("popcounts", "label"), ("reidentify", "label"), ("", "none of")],
+)
+def test_a_wrong_attack_says_what_there_is(spec: str, match: str) -> None:
+    with pytest.raises(ConfigError, match=match):
+        open_attack(spec, _SETTING)
+
+
+def test_matching_needs_people() -> None:
+    with pytest.raises(ConfigError, match="--identity"):
+        open_attack("verify", Setting(seeds=(0,), config=LearnerConfig()))
