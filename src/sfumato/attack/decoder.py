@@ -189,9 +189,7 @@ def train_decoder(
         validate=lambda: {"validated": judge(draw(generator, check))},
         title="attack: reconstruct",
     )
-    return Decoder(
-        generator, judge(draw(generator, check)), network, training=history.document()
-    )
+    return Decoder(generator, judge(draw(generator, check)), network, training=history.document())
 
 
 def _networks(

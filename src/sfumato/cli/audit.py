@@ -18,7 +18,6 @@ _QUICK_EPOCHS = 15
 
 
 def audit(
-    context: typer.Context,
     protector: Annotated[
         list[str],
         typer.Option(
@@ -70,7 +69,7 @@ def audit(
             "code is 8. Writes junit.xml. The release `none` is not judged."
         ),
     ] = None,
-    config: Config = None,  # noqa: ARG001 - its callback has read it
+    config: Config = None,
     data_dir: DataDir = None,
     device: Device = "auto",
     as_json: AsJson = False,
@@ -80,6 +79,8 @@ def audit(
     Interrupted, the same command goes on where it was: finished measurements are kept in the
     folder by their content.
     """
+    given = dict(locals())
+
     from sfumato.attack.learners import LearnerConfig
     from sfumato.audit.attacks import Setting, open_attack
     from sfumato.audit.card import write_cards
@@ -113,7 +114,7 @@ def audit(
         out=out,
         pictures=pictures,
     )
-    made_by = command_line(context, without=("as_json", "device", "fail_above"))
+    made_by = command_line("audit", audit, given, without=("config", "device", "as_json"))
     report = replace(report, settings={**report.settings, "quick": quick, "command": made_by})
     report.write(out)
     write_cards(dict(zip(protector, protectors, strict=True)), report)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import shlex
 import tomllib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +14,7 @@ import typer
 from sfumato.errors import ConfigError
 
 
-def _configured(context: typer.Context, path: Path | None) -> Path | None:
+def _configured(context: Any, path: Path | None) -> Path | None:  # noqa: ANN401 - typer's own click
     """Make the file's values the defaults of this call: what is given as a flag goes before."""
     if path is None:
         return None
@@ -33,7 +35,7 @@ def _configured(context: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
-def _options(context: typer.Context) -> list[Any]:
+def _options(context: Any) -> list[Any]:  # noqa: ANN401
     unnamed = {"config", "help"}
     return [p for p in context.command.params if p.name not in unnamed]
 
@@ -43,19 +45,21 @@ def _flag(option: Any) -> str:  # noqa: ANN401 - typer has a click of its own
     return name.lstrip("-")
 
 
-def command_line(context: typer.Context, *, without: tuple[str, ...] = ()) -> str:
-    """Return the command that gives this call's options, wherever they came from.
+def command_line(
+    name: str, command: Callable[..., None], given: Mapping[str, Any], *, without: tuple[str, ...]
+) -> str:
+    """Return the command that gives these arguments, wherever they came from.
 
     Of a data folder it names no path: that is another one elsewhere.
     """
-    words = context.command_path.split()
-    for option in _options(context):
-        value = context.params.get(option.name)
-        if option.name in without or value is None or value is False or value == option.default:
+    words = ["sfumato", *name.split()]
+    for option in inspect.signature(command).parameters.values():
+        value = given[option.name]
+        if option.name in without or value is None or value == option.default:
             continue
-        for entry in value if option.multiple else [value]:
-            words.append(f"--{_flag(option)}")
-            if value is not True:
+        for entry in value if isinstance(value, list) else [value]:
+            words.append("--" + option.name.replace("_", "-"))
+            if entry is not True:
                 words.append("DATA" if option.name == "data_dir" else str(entry))
     return shlex.join(words)
 
