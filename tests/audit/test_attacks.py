@@ -12,7 +12,7 @@ _SETTING = Setting(seeds=(3, 4), config=LearnerConfig(), identity="person")
 
 @pytest.mark.parametrize("kind", ATTACKS)
 def test_every_attack_of_the_command_line_is_made_and_has_words(kind: str) -> None:
-    spec = f"{kind}:person" if "LABEL (" in ATTACKS[kind][0] or kind == "popcounts" else kind
+    spec = f"{kind}:person" if f"{kind}:LABEL" in ATTACKS[kind][0] else kind
     attack = open_attack(spec, _SETTING)
     assert attack.name.startswith(kind)
     assert wording(attack.name).title != attack.name
@@ -20,7 +20,13 @@ def test_every_attack_of_the_command_line_is_made_and_has_words(kind: str) -> No
 
 @pytest.mark.parametrize(
     ("spec", "match"),
-    [("guess", "none of"), ("popcounts", "label"), ("reidentify", "label"), ("", "none of")],
+    [
+        ("guess", "none of"),
+        ("popcounts", "label"),
+        ("reidentify", "label"),
+        ("linkage", "label"),
+        ("", "none of"),
+    ],
 )
 def test_a_wrong_attack_says_what_there_is(spec: str, match: str) -> None:
     with pytest.raises(ConfigError, match=match):

@@ -43,6 +43,12 @@ class LinkageAttack:
     config: LearnerConfig = field(default_factory=LearnerConfig)
     name: str = "linkage"
 
+    def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:  # noqa: ARG002
+        """Say why the attack has no meaning here, or None."""
+        if victim.tensor.ndim == 4 and victim.tensor.is_floating_point():
+            return None
+        return "this release is neither a picture nor a map, which is what its networks compare"
+
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Learn from pairs, then name and link the victims."""
         runs = [self._run(victim, knowledge, seed) for seed in self.seeds]

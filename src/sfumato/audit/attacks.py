@@ -10,6 +10,7 @@ from sfumato.attack.attributes import AttributeAttack
 from sfumato.attack.bitstatistics import BitStatistics
 from sfumato.attack.decoder import ReconstructionConfig
 from sfumato.attack.learners import LearnerConfig
+from sfumato.attack.linkage import LinkageAttack
 from sfumato.attack.reconstruct import ReconstructionAttack
 from sfumato.attack.reidentify import ReidentificationAttack
 from sfumato.attack.verify import VerificationAttack
@@ -50,6 +51,12 @@ def _reidentify(label: str, setting: Setting) -> Attack:
     return ReidentificationAttack(identity=label, seeds=setting.seeds, config=setting.config)
 
 
+def _linkage(label: str, setting: Setting) -> Attack:
+    if not label:
+        raise ConfigError("--attack linkage:LABEL needs the label to name")
+    return LinkageAttack(label=label, seeds=setting.seeds, config=setting.config)
+
+
 def _popcounts(label: str, setting: Setting) -> Attack:
     if not label:
         raise ConfigError("--attack popcounts:LABEL needs the label to read")
@@ -71,6 +78,7 @@ ATTACKS: Mapping[str, tuple[str, Callable[[str, Setting], Attack]]] = {
     "reconstruct": ("reconstruct", _reconstruct),
     "verify": ("verify (needs --identity LABEL)", _verify),
     "reidentify": ("reidentify:LABEL (people known to the adversary)", _reidentify),
+    "linkage": ("linkage:LABEL (by pairs of original and release)", _linkage),
     "bitstatistics": ("bitstatistics", _bitstatistics),
     "popcounts": ("popcounts:LABEL", _popcounts),
 }

@@ -55,6 +55,12 @@ _WORDS: Mapping[str, Callable[[str], Wording]] = {
         "Looks a release up among releases of people whom the adversary knows by name.",
         "share of victims whose name comes first",
     ),
+    "linkage": lambda _: Wording(
+        "linking release and original",
+        "Names the private label by the labelled originals that lie near a release, after learning "
+        f"from pairs which release belongs to which original. {_OWN}",
+        "share of right answers",
+    ),
     "bitstatistics": lambda _: Wording(
         "putting the bits back",
         "Recovers encrypted features from the ciphertext alone, by how often each bit is set in "

@@ -37,7 +37,7 @@ def audit(
     attack: Annotated[
         list[str] | None,
         typer.Option(
-            help="Also: reconstruct, verify, reidentify:LABEL, bitstatistics, popcounts:LABEL. "
+            help="Also: reconstruct, verify, reidentify:LABEL, linkage:LABEL, bitstatistics, popcounts:LABEL. "
             "Repeat it for more."
         ),
     ] = None,
