@@ -64,8 +64,8 @@ def _recipe(make: Callable[[Run, Mapping[str, Any]], World], goal: Mapping[str, 
     def recipe(run: Run, settings: Mapping[str, Any]) -> Results:
         world = make(run, settings)
         study = _Study(run, world, settings)
-        original = study.point([study.assess(Unprotected(), run.seed)])
         ours, chosen = _ours(study)
+        original = study.point([study.assess(Unprotected(), run.seed)])
         sweep, last = _sweep(study)
         for protector in methods.baselines(world, settings):
             study.point([study.assess(protector, run.seed)])

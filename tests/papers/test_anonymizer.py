@@ -19,6 +19,7 @@ from sfumato.protect.baselines import Unprotected
 _FOLDER = Path(__file__).parents[2] / "papers" / "anonymizer"
 _TINY: dict[str, Any] = {
     "each": 20,
+    "pose": {"turn": 0.0},
     "size": 16,
     "strangers": 40,
     "seeds": 1,
@@ -50,7 +51,7 @@ def test_every_recipe_has_settings_of_both_sizes(recipe: str) -> None:
     settings = tomllib.loads((_FOLDER / "recipes" / f"{recipe}.toml").read_text())
     assert set(settings) == {"full", "quick"}
     for size in settings.values():
-        assert size.keys() >= _TINY.keys() - {"each", "size"}
+        assert size.keys() >= _TINY.keys() - {"each", "size", "pose"}
         assert size["default"] in size["prototypes"]
 
 

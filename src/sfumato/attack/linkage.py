@@ -25,6 +25,7 @@ from sfumato.types import Finding, Knowledge, Releases
 
 Images = Float[Tensor, "n c h w"]
 Vectors = Float[Tensor, "n d"]
+_WIDTH = 16  # channels of the networks at full size
 _SHARPNESS = 0.1  # of the softmax over candidates
 
 
@@ -94,8 +95,8 @@ def learn_links(images: Images, releases: Images, config: LearnerConfig, *, seed
     torch.manual_seed(seed)
     standards = {"originals": Standard.of(images), "releases": Standard.of(releases)}
     nets = {
-        "originals": ConvEncoder(images.shape[1]),
-        "releases": ConvEncoder(releases.shape[1]),
+        "originals": ConvEncoder(images.shape[1], width=_WIDTH),
+        "releases": ConvEncoder(releases.shape[1], width=_WIDTH),
     }
     rows = (standards["originals"](images), standards["releases"](releases))
     train, check = holdout(len(images), config.validation, groups=None, seed=seed)
