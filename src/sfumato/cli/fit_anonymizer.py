@@ -24,7 +24,7 @@ def anonymizer(
     ] = "prototypes",
     prototypes: Annotated[
         int, typer.Option(help="prototypes: pictures in the release; fewer say less of everything.")
-    ] = 40,
+    ] = 32,
     lam: Annotated[float, typer.Option(help="paper: weight of privacy, eq. (12).")] = 2.0,
     target: Annotated[
         str | None, typer.Option(help="Release pictures that look like this private value.")

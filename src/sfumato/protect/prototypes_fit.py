@@ -35,13 +35,13 @@ _SMALLEST = 8  # pixels on a side that the encoder can work on
 class PrototypesConfig:
     """How many prototypes, and how they are found."""
 
-    prototypes: int = 40
+    prototypes: int = 32
     """Pictures in the release; fewer say less, of the private label and of everything else."""
     target: str | None = None
     """Release real pictures of this private value; None releases means over everyone."""
     deformation: Deformation = field(default_factory=Deformation)
     """What two pictures may differ in and still get the same release."""
-    epochs: int = 60
+    epochs: int = 40
     batch_size: int = 1024
     """Large: every private value must be able to use every prototype within a batch."""
     lr: float = 4e-3
