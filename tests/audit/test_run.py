@@ -270,3 +270,8 @@ def test_attribute_attacks_differ_by_their_settings_in_the_cache() -> None:
 
 def _through(net: torch.nn.Module) -> Callable[[Tensor], Tensor]:
     return lambda images: net(images)
+
+
+def test_a_label_cannot_be_hidden_and_stay_readable(blobs: ImageSet) -> None:
+    with pytest.raises(ConfigError, match="--private and --utility are both 'mood'"):
+        _audit(blobs, [Unprotected()], utility=("person", "mood"))

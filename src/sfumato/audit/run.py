@@ -24,6 +24,7 @@ from sfumato.audit.report import Report
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import ConfigError
 from sfumato.progress import track
+from sfumato.protect.labels import refuse_same
 from sfumato.types import Attack, Protector
 
 
@@ -64,6 +65,8 @@ def audit(
         raise ConfigError("pictures need `out`, a folder to be drawn in")
     how = check_disjoint(victims, adversary, identity)
     private, utility = _names(private), _names(utility)
+    for name in set(private) & set(utility):
+        refuse_same(name, name)
     config = config or LearnerConfig()
     reading = _Reading(tuple(seeds), config, identity)
     trials: list[tuple[Role, Attack]] = [("privacy", reading("attributes", n)) for n in private]
