@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from sfumato.cli.fit_anonymizer import anonymizer
+from sfumato.cli.fit_obfuscator import obfuscator
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,3 +19,4 @@ def fit() -> None:
 
 
 app.command()(anonymizer)
+app.command()(obfuscator)

@@ -1,0 +1,1 @@
+"""Recipes of the paper `obfuscator`: A Learnable Obfuscator for Image Classification."""

@@ -1,0 +1,89 @@
+"""Figs. 3 to 5 of the paper `obfuscator`, and the frontier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+from jaxtyping import Float
+from torch import Tensor
+
+from papers.recipe import Run
+from sfumato.attack.scores import psnr
+
+
+def accuracy(run: Run, curves: Mapping[str, Sequence[float]]) -> None:
+    """Fig. 3: accuracy over the epochs of the warm-up and the rounds, a line a reconstructor."""
+    figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
+    for name, values in curves.items():
+        axes.plot(range(1, len(values) + 1), values, marker=".", label=name)
+    axes.set(xlabel="epoch of the warm-up, then round of Algorithm 1", ylabel="accuracy")
+    axes.legend(frameon=False)
+    figure.savefig(run.figure("fig3"), dpi=130)
+    plt.close(figure)
+
+
+def pictures(
+    run: Run,
+    title: str,
+    originals: Float[Tensor, "n c h w"],
+    rows: Mapping[str, Float[Tensor, "n c h w"]],
+) -> None:
+    """Originals above reconstructions, with the PSNR under each (Figs. 4 and 5)."""
+    named = {"original": originals, **rows}
+    figure, grid = plt.subplots(
+        len(named),
+        len(originals),
+        figsize=(len(originals), 1.35 * len(named)),
+        layout="constrained",
+    )
+    for line, (name, shown) in zip(grid, named.items(), strict=True):
+        values = psnr(originals, shown)
+        for i, (axes, picture) in enumerate(zip(line, shown, strict=True)):
+            axes.imshow(
+                picture.clamp(0, 1).permute(1, 2, 0).squeeze(-1), cmap="grey", vmin=0, vmax=1
+            )
+            axes.set(xticks=[], yticks=[])
+            if name != "original":
+                axes.set_xlabel(f"{values[i]:.1f} dB", fontsize=7)
+        line[0].set_title(name, fontsize=8, loc="left")
+    figure.savefig(run.figure(title), dpi=130)
+    plt.close(figure)
+
+
+def frontier(
+    run: Run,
+    points: Sequence[Mapping[str, Any]],
+    floors: Mapping[str, float],
+    results: Mapping[str, Any],
+) -> None:
+    """Accuracy against the best fresh attacker's PSNR, a point a lambda, with the floors."""
+    figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
+    axes.plot(
+        [p["psnr"] for p in points], [p["accuracy"] for p in points], marker="o", label="rate"
+    )
+    for point in points:
+        where = (point["psnr"], point["accuracy"])
+        axes.annotate(
+            f"lambda {point['lambda']:g}", where, (4, 5), textcoords="offset points", fontsize=7
+        )
+    axes.scatter(
+        [results["attacked"]["plain"]["psnr"]["value"]], [results["warmup_accuracy"]],
+        marker="s", label="no protection",
+    )  # fmt: skip
+    matrix = results["psnr_matrix"]
+    for i, (name, value) in enumerate(results["paper_accuracy"].items()):
+        best = max(row[name] for row in matrix.values())
+        axes.scatter(
+            [best], [value], marker="^", color="tab:red", label=None if i else "psnr (paper)"
+        )
+    for style, (name, value) in zip(("-", "--", ":"), floors.items(), strict=False):
+        axes.axvline(value, color="grey", linestyle=style, linewidth=1, label=f"floor: {name}")
+    axes.set(xlabel="PSNR of the best attacker trained anew (dB)", ylabel="accuracy")
+    axes.legend(frameon=False, fontsize=7)
+    figure.savefig(run.figure("frontier"), dpi=130)
+    plt.close(figure)
