@@ -32,7 +32,7 @@ def test_only_when_every_attack_is_at_its_floor_is_nothing_given_away() -> None:
     (leaky,) = verdicts(
         [cell("p", "attributes:mood", 0.1, half=0.2), cell("p", "verify", 0.09, half=0.01)]
     )
-    assert "Gives little of it away" in leaky.sentence
+    assert "Gives little away" in leaky.sentence
 
 
 def test_what_was_not_measured_is_never_a_good_verdict() -> None:

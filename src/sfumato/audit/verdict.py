@@ -63,7 +63,7 @@ def _learned(name: str, worst: Cell | None, measured: Sequence[Cell]) -> str:
         tried = f"none of {len(measured)} attacks is" if len(measured) > 1 else "the attack is not"
         return f"Gives nothing measurable away: {tried} shown to learn anything"
     share, title = worst.finding.leakage, wording(worst.attack).title
-    return f"Gives {amount(share)} of it away ({title}, {percent(share)})"
+    return f"Gives {amount(share)} away ({title}, {percent(share)})"
 
 
 def _kept(kept: float | None) -> str:

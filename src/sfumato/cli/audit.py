@@ -21,9 +21,9 @@ def audit(
     protector: Annotated[
         list[str],
         typer.Option(
-            help="none, noise:SIGMA, blur:SIGMA, pixelate:BLOCK, features:BACKBONE, "
-            "shufflebits:BACKBONE, sealed:BACKBONE, a folder that `fit` wrote, or "
-            "MODULE:CLASS[:ARGUMENT] of your own. Repeat it to compare."
+            help="none, noise:SIGMA, blur:SIGMA, pixelate:BLOCK, ksame:K[:LABEL], "
+            "features:BACKBONE, shufflebits:BACKBONE, sealed:BACKBONE, a folder that `fit` wrote, "
+            "or MODULE:CLASS[:ARGUMENT] of your own. Repeat it to compare."
         ),
     ],
     data: Annotated[str, typer.Option(help="Image set, as in `sfumato data list`.")],
