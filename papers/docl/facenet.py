@@ -31,7 +31,7 @@ _BLOCKS = (
     *("conv128_down", "conv128_1", "conv128_2"),
     *("conv256_down", "conv256_1", "conv256_2", "conv256_down_out"),
 )
-_BIN, _MANIFEST = "face_recognition_model.bin", "face_recognition_model-weights_manifest.json"
+_FILE = "face_recognition_model"
 
 
 class _Conv(nn.Module):
@@ -98,7 +98,7 @@ def load_facenet(folder: Path) -> FaceNet:
     Raises:
         ArtifactError: a file is missing, or the weights are not as long as the manifest says.
     """
-    return FaceNet(_read_weights(folder)).requires_grad_(False).eval()
+    return FaceNet(read_weights(folder, _FILE)).requires_grad_(False).eval()
 
 
 def face_crop(images: Tensor) -> Tensor:
@@ -111,24 +111,31 @@ def face_crop(images: Tensor) -> Tensor:
     return F.interpolate(face, (SIZE, SIZE), mode="bilinear", align_corners=False)
 
 
-def _read_weights(folder: Path) -> dict[str, Tensor]:
+def read_weights(folder: Path, name: str) -> dict[str, Tensor]:
+    """Read one of face-api's networks: `<name>.bin` and its manifest.
+
+    Raises:
+        ArtifactError: a file is missing, or the weights are not as long as the manifest says.
+    """
+    file = f"{name}.bin"
     try:
-        content = (folder / _BIN).read_bytes()
-        entries = json.loads((folder / _MANIFEST).read_text())[0]["weights"]
+        content = (folder / file).read_bytes()
+        manifest = folder / f"{name}-weights_manifest.json"
+        entries = json.loads(manifest.read_text())[0]["weights"]
     except (OSError, ValueError, KeyError, IndexError) as error:
-        raise ArtifactError(f"expected {_BIN} and its manifest in {folder}: {error}") from error
+        raise ArtifactError(f"expected {file} and its manifest in {folder}: {error}") from error
     weights, start = {}, 0
     for entry in entries:
         quantised = entry.get("quantization")
         dtype = np.dtype(quantised["dtype"] if quantised else "<f4")
         end = start + dtype.itemsize * int(np.prod(entry["shape"]))
         if end > len(content):
-            raise ArtifactError(f"{_BIN} ends inside {entry['name']}: copy it again")
+            raise ArtifactError(f"{file} ends inside {entry['name']}: copy it again")
         values = np.frombuffer(content[start:end], dtype).astype(np.float32)
         if quantised:
             values = values * np.float32(quantised["scale"]) + np.float32(quantised["min"])
         weights[entry["name"]] = torch.from_numpy(values).reshape(entry["shape"])
         start = end
     if start != len(content):
-        raise ArtifactError(f"{_BIN} has {len(content) - start} bytes more than its manifest")
+        raise ArtifactError(f"{file} has {len(content) - start} bytes more than its manifest")
     return weights

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sfumato.data import characters, cifar, digits, ferg, lfw, market1501, mnist, pendigits, yale
+from sfumato.data import (
+    celeba,
+    characters,
+    cifar,
+    digits,
+    ferg,
+    lfw,
+    market1501,
+    mnist,
+    pendigits,
+    yale,
+)
 from sfumato.data.decode import Box
 from sfumato.data.folder import load_folder
 from sfumato.data.hub import load_hub
@@ -65,6 +76,13 @@ SOURCES = {
     ),
     "cifar100": Source(
         "objects in 100 classes, 32x32", _HUB, cifar.load_cifar100, cifar.cifar100_splits, 60_000
+    ),
+    "celeba": Source(
+        "faces of public people with 40 attributes, 218x178",
+        _LOCAL,
+        celeba.load_celeba,
+        celeba.celeba_splits,
+        202_599,
     ),
     "lfw": Source("faces of public people, 160x160", _LOCAL, lfw.load_lfw, lfw.lfw_splits, 13_233),
     "pendigits": Source(

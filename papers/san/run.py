@@ -1,0 +1,207 @@
+"""The recipes of the paper `san`; settings are in `recipes/`, equations in the README."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from papers.recipe import Recipe, Results, Run
+from papers.san import figures, published
+from papers.san import measure as of
+from papers.san.measure import Witness
+from papers.san.worlds import World, celeba, characters, lfw
+from sfumato.data.assemble import conform
+from sfumato.data.imageset import ImageSet
+from sfumato.data.options import SourceOptions
+from sfumato.data.splits import with_at_least
+from sfumato.fit.config import FitConfig
+from sfumato.nets.classifiers import ConvClassifier
+from sfumato.protect.san import SemiAdversarial
+from sfumato.protect.san_crowd import train_reader
+from sfumato.protect.san_fit import SanConfig, SanFit, fit_san
+from sfumato.protect.san_matcher import train_matcher
+from sfumato.protect.san_prototypes import binary_labels, labelled
+
+_STRANGER_SEED = 1_000  # no reader of the crowd has it
+_STRANGER_WIDTH = 12
+_NAMED_IMAGES = 4  # pictures of a person from which a matcher of our own can learn
+
+
+def _recipe(make: Callable[[Run, Mapping[str, Any]], World]) -> Recipe:
+    def recipe(run: Run, settings: Mapping[str, Any]) -> Results:
+        world = make(run, settings)
+        state = run.out / "state" / run.name
+        config = SanConfig(seed=run.seed, device=run.device, checkpoints=state, **settings["san"])
+        own = _matcher(run, world, settings, config, seed=run.seed, name="matcher-0")
+        trained = own if world.models is None else published.Matcher(world.models / "face-api")
+        made = fit_san(world.train, (world.private,), matcher=trained, config=config)
+        made.protector.save_pretrained(run.out / "artifacts" / run.name)
+        other = _matcher(run, world, settings, config, seed=run.seed + 1, name="matcher-1")
+        return _measured(run, world, made, settings, config, trained, other)
+
+    recipe.__doc__ = make.__doc__
+    return recipe
+
+
+def _matcher(
+    run: Run, world: World, settings: Mapping[str, Any], config: SanConfig, *, seed: int, name: str
+) -> nn.Module:
+    """Train a matcher of our own on the training people, grey or RGB as the protector is."""
+    if world.models is not None and seed == run.seed:
+        return nn.Identity()
+    people = _as_taken(with_at_least(world.train, "identity", _NAMED_IMAGES), config.channels)
+    stage = FitConfig(
+        epochs=settings["own_matcher_epochs"],
+        seed=seed,
+        device="cpu" if run.device == "cpu" else "auto",
+        batch_size=64,
+        checkpoint=run.out / "state" / run.name / f"{name}.ckpt",
+    )
+    return train_matcher(people, "identity", stage, width=8 + 4 * (seed - run.seed))
+
+
+def _measured(
+    run: Run,
+    world: World,
+    made: SanFit,
+    settings: Mapping[str, Any],
+    config: SanConfig,
+    trained: nn.Module,
+    other: nn.Module,
+) -> Results:
+    net = made.protector.cpu()
+    judged, unlabelled = labelled(world.judged, (world.private,))
+    truth = judged.label(world.private)
+    rows = of.judged_rows(truth, settings["judged"], seed=run.seed)
+    shown = of.grey(judged.subset(rows), config.channels)
+    truth = truth[rows]
+    pictures = of.versions(net, shown, truth[:, None])
+    readers = _readers(run, world, net, settings, config)
+    areas = of.attribute_auc(readers, pictures, truth)
+    first, second = of.first_two(judged, world.private, settings["pairs"])
+    labels = judged.label(world.private)[first][:, None]
+    probes = of.versions(net, of.grey(judged.subset(first), config.channels), labels)
+    gallery = of.grey(judged.subset(second), config.channels)
+    matchers = _matchers(world, settings, trained, other)
+    match_areas, rates, pair_scores = of.match(matchers, probes, gallery)
+    ratio, similarity = of.quality(pictures)
+    own_guess = (net.guess(shown)[:, 0] == truth).float().mean()
+    figures.draw_all(run, world, made, readers, pictures, truth, pair_scores)
+    return {
+        "private": world.private,
+        "attribute_auc": areas,
+        "match_auc": match_areas,
+        "tar_at_far_1e-2": rates,
+        "psnr": ratio,
+        "ssim": similarity,
+        "own_guess_accuracy": float(own_guess),
+        "counts": {
+            "train": len(world.train) - made.left_out,
+            "train_without_label": made.left_out,
+            "judged": len(rows),
+            "judged_without_label": unlabelled,
+            "pairs": len(first),
+        },
+        "curves": {name: history.epochs for name, history in made.histories.items()},
+    }
+
+
+def _readers(
+    run: Run,
+    world: World,
+    net: SemiAdversarial,
+    settings: Mapping[str, Any],
+    config: SanConfig,
+) -> dict[str, Witness]:
+    """Return the classifier that training knew, strangers, and one retrained on the outputs."""
+    train, _ = labelled(world.train, (world.private,))
+    few = train.subset(
+        of.judged_rows(train.label(world.private), settings["retrain_images"], seed=run.seed + 1)
+    )
+    labels = binary_labels(few, (world.private,))
+    x = of.grey(few, config.channels)
+    readers = {"own classifier": Witness(_logits(net.classifier), "seen")}
+    if world.models is not None:
+        readers["face-api Xception"] = Witness(
+            published.face_api_gender(world.models / "face-api"), "unseen"
+        )
+        readers["dlib gender"] = Witness(published.dlib_gender(world.models / "dlib"), "unseen")
+    taught = {
+        "fresh network": ("unseen", "original"),
+        "fresh network, taught OP": ("retrained", "OP"),
+        "fresh network, taught NT": ("retrained", "NT"),
+    }
+    drawn = of.versions(net, x, labels)
+    for i, (name, (role, version)) in enumerate(taught.items()):
+        reader = _taught(run, drawn[version], labels, settings, f"stranger-{i}")
+        readers[name] = Witness(_logits(reader), role)
+    return readers
+
+
+def _taught(
+    run: Run, images: Tensor, labels: Tensor, settings: Mapping[str, Any], name: str
+) -> nn.Module:
+    torch.manual_seed(run.seed + _STRANGER_SEED)
+    channels, height, width = images.shape[1:]
+    reader = ConvClassifier(channels, (height, width), 1, width=_STRANGER_WIDTH)
+    stage = FitConfig(
+        epochs=settings["retrain_epochs"],
+        seed=run.seed + _STRANGER_SEED,
+        device="cpu" if run.device == "cpu" else "auto",
+        batch_size=64,
+        checkpoint=run.out / "state" / run.name / f"{name}.ckpt",
+    )
+    train_reader(reader, (images * 255).round().to(torch.uint8), labels, stage, title=name)
+    return reader.cpu()
+
+
+def _matchers(
+    world: World, settings: Mapping[str, Any], trained: nn.Module, other: nn.Module
+) -> dict[str, Witness]:
+    seen = "trained against" if world.models is None else "face-api copy of dlib's"
+    matchers = {seen: Witness(_embedded(trained), "seen")}
+    if world.models is not None and settings["dlib_site"]:
+        matchers["dlib"] = Witness(
+            published.dlib_matcher(Path(settings["dlib_site"])), "unseen, but the seen one's source"
+        )
+    return matchers | {
+        "our own, on LFW" if world.models else "another": Witness(_embedded(other), "unseen")
+    }
+
+
+def _as_taken(images: ImageSet, channels: int) -> ImageSet:
+    from dataclasses import replace
+
+    chosen = SourceOptions(channels=1 if channels == 1 else 3)
+    return replace(images, images=conform(images.images, chosen))
+
+
+def _logits(net: nn.Module) -> of.Scores:
+    net.eval()
+
+    @torch.no_grad()
+    def scores(images: Tensor) -> Tensor:
+        return torch.cat([net(batch)[:, 0] for batch in images.split(128)])
+
+    return scores
+
+
+def _embedded(net: nn.Module) -> of.Scores:
+    net.cpu().eval()
+
+    @torch.no_grad()
+    def vectors(images: Tensor) -> Tensor:
+        return torch.cat([net(batch) for batch in images.split(64)])
+
+    return vectors
+
+
+RECIPES: dict[str, Recipe] = {
+    "lfw": _recipe(lfw),
+    "characters": _recipe(characters),
+    "celeba": _recipe(celeba),
+}

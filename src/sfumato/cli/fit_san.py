@@ -1,0 +1,111 @@
+"""`sfumato fit san`: hide a binary attribute of aligned faces, keep them recognisable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from sfumato.cli.options import AsJson, DataDir, Device, Seed, finish
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from sfumato.data.imageset import ImageSet
+    from sfumato.protect.san_fit import SanConfig
+
+
+def san(
+    data: Annotated[str, typer.Option(help="folder:PATH, or a name of `data list`.")],
+    private: Annotated[
+        list[str], typer.Option(help="Label of two values to hide; repeatable, hidden together.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the protector.")],
+    keep: Annotated[
+        str, typer.Option(help="Label of people: a matcher learns it, and must go on matching.")
+    ] = "identity",
+    matcher: Annotated[
+        Path | None,
+        typer.Option(help="VGG-Face weights (.safetensors, .npz, .mat) instead of a matcher."),
+    ] = None,
+    network: Annotated[
+        Literal["residual", "paper"],
+        typer.Option(help="Ours against many classifiers, or the paper's against one."),
+    ] = "residual",
+    output: Annotated[
+        Literal["OP", "NT", "SM"],
+        typer.Option(help="What release gives: opposite, neutral or same prototype."),
+    ] = "OP",
+    bound: Annotated[float, typer.Option(help="residual: largest change of a pixel, of 1.")] = 0.15,
+    epochs: Annotated[int, typer.Option(help="Passes of joint training a round.", min=1)] = 10,
+    rounds: Annotated[
+        int, typer.Option(help="residual: times that some classifiers are replaced.", min=1)
+    ] = 2,
+    readers: Annotated[
+        int, typer.Option(help="residual: classifiers to train against.", min=1)
+    ] = 8,
+    size: Annotated[int, typer.Option(help="Height and width, a multiple of 4 up to 224.")] = 64,
+    grey: Annotated[bool, typer.Option(help="Protect grey pictures, as the paper does.")] = False,
+    split: Annotated[
+        Literal["all", "train", "test"], typer.Option(help="Part of the published set.")
+    ] = "all",
+    count: Annotated[int | None, typer.Option(help="Only so many images, drawn at random.")] = None,
+    seed: Seed = 0,
+    data_dir: DataDir = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Learn to change pictures a little, so that classifiers of an attribute fail.
+
+    The pictures must be aligned alike: prototypes are their means. It misleads classifiers that
+    were made without its outputs; one retrained on them reads the attribute again. Interrupted,
+    the same command goes on. `release` applies the result, `audit` attacks it.
+    """
+    from sfumato.data.sources import load
+    from sfumato.protect.san_fit import SanConfig, fit_san
+
+    images = load(
+        data, split=split, data_dir=data_dir, seed=seed, size=size, count=count, channels=3
+    )
+    state = out.with_name(f".{out.name}.state")
+    config = SanConfig(
+        network=network, output=output, channels=1 if grey else 3, bound=bound, epochs=epochs,
+        rounds=rounds, readers=readers, seed=seed, device=device, checkpoints=state,
+    )  # fmt: skip
+    made = fit_san(
+        images, tuple(private), matcher=_matcher(images, keep, matcher, config), config=config
+    )
+    made.protector.save_pretrained(out)
+    for left in state.glob("*.ckpt"):
+        left.unlink()
+    state.rmdir()
+    left_out = f"; {made.left_out:,} without the label were left out" if made.left_out else ""
+    finish(
+        {
+            "protector": made.protector.name,
+            "private": private,
+            "images": len(images) - made.left_out,
+            "left_out": made.left_out,
+            "out": str(out),
+        },
+        f"{made.protector.name}: trained on {len(images) - made.left_out:,} images to hide "
+        f"{', '.join(private)}{left_out}; saved in {out}\n"
+        f"next: sfumato release {out} --data {data} -o RELEASED",
+        as_json=as_json,
+    )
+
+
+def _matcher(images: ImageSet, keep: str, weights: Path | None, config: SanConfig) -> nn.Module:
+    from dataclasses import replace
+
+    from sfumato.data.assemble import conform
+    from sfumato.data.options import SourceOptions
+    from sfumato.nets.vggface import load_vggface
+    from sfumato.protect.san_matcher import train_matcher
+
+    if weights is not None:
+        return load_vggface(weights)
+    channels: Literal[1, 3] = 1 if config.channels == 1 else 3
+    taken = replace(images, images=conform(images.images, SourceOptions(channels=channels)))
+    return train_matcher(taken, keep, config.stage("matcher", config.matcher_epochs))
