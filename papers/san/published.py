@@ -6,8 +6,8 @@ a quantised copy of dlib's network, so `dlib_matcher` is no independent witness 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from papers.docl.facenet import SIZE as MATCHER_SIZE
 from papers.docl.facenet import load_facenet
 from papers.san.xception import load_gender
-from sfumato.errors import UnavailableError
 
 Scores = Callable[[Tensor], Tensor]
 """Images in [0, 1] of the tight LFW box to one score (male) or one embedding each."""
@@ -74,23 +73,19 @@ def dlib_gender(folder: Path) -> Scores:
     return _batched(scores)
 
 
-def dlib_matcher(site: Path) -> Scores:
-    """Return dlib's face network from the packages face-recognition-models and dlib-bin.
+def has_dlib() -> bool:
+    """Say whether dlib-bin and face-recognition-models are installed (evaluation only)."""
+    return all(find_spec(name) for name in ("_dlib_pybind11", "face_recognition_models"))
 
-    `site` is the folder into which they were installed: they are no dependency of anything here.
 
-    Raises:
-        UnavailableError: they are not there.
-    """
-    weights = site / "face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat"
-    if not weights.is_file():
-        raise UnavailableError(
-            f"no dlib face network in {site}: run `pip install --no-deps --target {site} dlib-bin "
-            "face-recognition-models`, or leave dlib_site empty in the recipe"
-        )
-    sys.path.append(str(site))
+def dlib_matcher() -> Scores:
+    """Return dlib's face network from the packages dlib-bin and face-recognition-models."""
     import _dlib_pybind11 as dlib
 
+    package = find_spec("face_recognition_models")
+    assert package is not None
+    (folder,) = package.submodule_search_locations or ()
+    weights = Path(folder) / "models/dlib_face_recognition_resnet_model_v1.dat"
     net = dlib.face_recognition_model_v1(str(weights))
 
     def scores(images: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from papers.recipe import Recipe, Results, Run
 from papers.san import figures, published
 from papers.san import measure as of
 from papers.san.measure import Witness
+from papers.san.probes import Probe, train_probes
 from papers.san.worlds import World, celeba, characters, lfw
 from sfumato.data.assemble import conform
 from sfumato.data.imageset import ImageSet
@@ -38,7 +39,8 @@ def _recipe(make: Callable[[Run, Mapping[str, Any]], World]) -> Recipe:
         config = SanConfig(seed=run.seed, device=run.device, checkpoints=state, **settings["san"])
         own = _matcher(run, world, settings, config, seed=run.seed, name="matcher-0")
         trained = own if world.models is None else published.Matcher(world.models / "face-api")
-        made = fit_san(world.train, (world.private,), matcher=trained, config=config)
+        known = _probes(run, world, settings, config, trained)
+        made = fit_san(world.train, (world.private,), matcher=trained, config=config, known=known)
         made.protector.save_pretrained(run.out / "artifacts" / run.name)
         other = _matcher(run, world, settings, config, seed=run.seed + 1, name="matcher-1")
         return _measured(run, world, made, settings, config, trained, other)
@@ -64,6 +66,19 @@ def _matcher(
     return train_matcher(people, "identity", stage, width=8 + 4 * (seed - run.seed))
 
 
+def _probes(
+    run: Run, world: World, settings: Mapping[str, Any], config: SanConfig, trained: nn.Module
+) -> list[Probe]:
+    """Return classifiers on the published face network's layers, where there is one."""
+    if not isinstance(trained, published.Matcher):
+        return []
+    train, _ = labelled(world.train, (world.private,))
+    labels = train.label(world.private)
+    rows = of.judged_rows(labels, settings["probe_images"], seed=run.seed)
+    images = of.grey(train.subset(rows), config.channels)
+    return train_probes(trained.net, images, labels[rows], seed=run.seed)
+
+
 def _measured(
     run: Run,
     world: World,
@@ -86,7 +101,7 @@ def _measured(
     labels = judged.label(world.private)[first][:, None]
     probes = of.versions(net, of.grey(judged.subset(first), config.channels), labels)
     gallery = of.grey(judged.subset(second), config.channels)
-    matchers = _matchers(world, settings, trained, other)
+    matchers = _matchers(world, trained, other)
     match_areas, rates, pair_scores = of.match(matchers, probes, gallery)
     ratio, similarity = of.quality(pictures)
     own_guess = (net.guess(shown)[:, 0] == truth).float().mean()
@@ -159,23 +174,17 @@ def _taught(
     return reader.cpu()
 
 
-def _matchers(
-    world: World, settings: Mapping[str, Any], trained: nn.Module, other: nn.Module
-) -> dict[str, Witness]:
+def _matchers(world: World, trained: nn.Module, other: nn.Module) -> dict[str, Witness]:
     seen = "trained against" if world.models is None else "face-api copy of dlib's"
     matchers = {seen: Witness(_embedded(trained), "seen")}
-    if world.models is not None and settings["dlib_site"]:
-        matchers["dlib"] = Witness(
-            published.dlib_matcher(Path(settings["dlib_site"])), "unseen, but the seen one's source"
-        )
+    if world.models is not None and published.has_dlib():
+        matchers["dlib"] = Witness(published.dlib_matcher(), "unseen, but the seen one's source")
     return matchers | {
         "our own, on LFW" if world.models else "another": Witness(_embedded(other), "unseen")
     }
 
 
 def _as_taken(images: ImageSet, channels: int) -> ImageSet:
-    from dataclasses import replace
-
     chosen = SourceOptions(channels=1 if channels == 1 else 3)
     return replace(images, images=conform(images.images, chosen))
 

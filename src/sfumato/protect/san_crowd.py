@@ -6,7 +6,7 @@ every other one is made a little robust, since what fools robust classifiers tra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import get_args
 
 import torch
@@ -27,7 +27,10 @@ _NAIVE_EPOCHS = 2  # a reader that withstands before it can read never learns to
 
 
 class Crowd:
-    """Readers of growing number; `grow` adds, `refresh` replaces the oldest, `ask` draws some."""
+    """Readers of growing number; `grow` adds, `refresh` replaces the oldest, `ask` draws some.
+
+    `known` are classifiers that were there before; they stay.
+    """
 
     def __init__(
         self,
@@ -35,8 +38,9 @@ class Crowd:
         labels: Int64[Tensor, "n k"],
         images_each: int,
         stage: Callable[[str, int], FitConfig],
+        known: Sequence[nn.Module] = (),
     ) -> None:
-        self.pictures, self.labels = pictures, labels
+        self.pictures, self.labels, self.known = pictures, labels, tuple(known)
         self.images_each, self.stage = images_each, stage
         self.readers: list[nn.Module] = []
         self.made = 0
@@ -55,13 +59,14 @@ class Crowd:
 
     def freeze(self) -> None:
         """Make sure that nobody in the crowd learns any more."""
-        for reader in self.readers:
+        for reader in (*self.readers, *self.known):
             reader.requires_grad_(False).eval()
 
     def ask(self, count: int) -> list[nn.Module]:
         """Return some readers, drawn at random."""
-        order = torch.randperm(len(self.readers))[:count].tolist()
-        return [self.readers[i] for i in order]
+        everyone = (*self.readers, *self.known)
+        order = torch.randperm(len(everyone))[:count].tolist()
+        return [everyone[i] for i in order]
 
     def _reader(self, number: int, epochs: int) -> nn.Module:
         families = get_args(Family)

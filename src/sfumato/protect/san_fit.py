@@ -7,7 +7,7 @@ classifiers, of which some change every round, random views, and all three outpu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -116,11 +116,18 @@ class SanFit:
 
 
 def fit_san(
-    images: ImageSet, private: tuple[str, ...], *, matcher: nn.Module, config: SanConfig
+    images: ImageSet,
+    private: tuple[str, ...],
+    *,
+    matcher: nn.Module,
+    config: SanConfig,
+    known: Sequence[nn.Module] = (),
 ) -> SanFit:
     """Train on these images; `matcher` maps images in [0, 1] of their size to embeddings.
 
-    The matcher is frozen. Pictures without one of the labels are left out and counted.
+    The matcher is frozen, and so are `known`, classifiers that join the crowd: they map images to
+    one logit an attribute, positive for value 1. Pictures without one of the labels are left out
+    and counted.
 
     Raises:
         DataError: an attribute is missing, not binary, or has one value.
@@ -151,7 +158,7 @@ def fit_san(
     if config.network == "paper":
         _train_as_paper(made, pictures, labels, matcher, config)
     else:
-        _train_for_transfer(made, pictures, labels, matcher, config)
+        _train_for_transfer(made, pictures, labels, matcher, config, known)
     protector.eval()
     return made
 
@@ -205,9 +212,10 @@ def _train_for_transfer(
     labels: Int64[Tensor, "n k"],
     matcher: nn.Module,
     config: SanConfig,
+    known: Sequence[nn.Module],
 ) -> None:
     net = made.protector
-    crowd = Crowd(pictures, labels, config.reader_images, config.stage)
+    crowd = Crowd(pictures, labels, config.reader_images, config.stage, known)
     crowd.grow(config.readers, config.classifier_epochs)
     optimizer = torch.optim.Adam(net.autoencoder.parameters(), lr=config.learning_rate)
 
