@@ -133,8 +133,8 @@ def fit_san(
         DataError: an attribute is missing, not binary, or has one value.
         ConfigError: a setting is out of its range.
     """
-    known, left_out = labelled(images, private)
-    height, width = known.images.shape[2:]
+    taken, left_out = labelled(images, private)
+    height, width = taken.images.shape[2:]
     protector = SemiAdversarial(
         height=height,
         width=width,
@@ -145,9 +145,9 @@ def fit_san(
         output=config.output,
     )
     # Prototypes are RGB also where the pictures are grey (section 3.2).
-    protector.set_prototypes(prototypes_of(known, private))
+    protector.set_prototypes(prototypes_of(taken, private))
     chosen = SourceOptions(channels=1 if config.channels == 1 else 3)
-    pictures, labels = conform(known.images, chosen), binary_labels(known, private)
+    pictures, labels = conform(taken.images, chosen), binary_labels(taken, private)
     made = SanFit(protector=protector, left_out=left_out)
     torch.manual_seed(config.seed)
     stage = config.stage("classifier", config.classifier_epochs)
