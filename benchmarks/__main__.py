@@ -7,9 +7,9 @@ import json
 
 import torch
 
-from benchmarks import bank, cipher
+from benchmarks import bank, cipher, release
 
-BENCHMARKS = {"bank": bank.run, "cipher": cipher.run}
+BENCHMARKS = {"bank": bank.run, "cipher": cipher.run, "release": release.run}
 
 
 def main() -> None:

@@ -3,8 +3,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from sfumato.data.imageset import ImageSet
 from sfumato.fit.config import FitConfig
 from sfumato.protect.san_crowd import Crowd, balanced_rows
+from sfumato.protect.san_fit import SanConfig, fit_san
 
 
 class _Known(nn.Module):
@@ -45,3 +47,28 @@ def test_rows_are_balanced_and_drawn_anew() -> None:
     assert labels[rows].sum() == 15
     assert not torch.equal(rows, balanced_rows(labels, 30, seed=1))
     assert len(balanced_rows(labels, 90, seed=0)) == 45 + 20
+
+
+class _Corner(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return images[:, :, :4, :4].mean((1, 2, 3))[:, None] * 12 - 6
+
+
+def test_what_a_known_classifier_reads_is_turned_round() -> None:
+    lit = torch.arange(96) % 2
+    pictures = torch.randint(100, 156, (96, 1, 16, 16), dtype=torch.uint8)
+    pictures[:, :, :4, :4] += (lit * 40).to(torch.uint8)[:, None, None, None]
+    images = ImageSet(
+        name="lamps", images=pictures, labels={"lamp": lit}, classes={"lamp": ("off", "on")}
+    )
+    config = SanConfig(
+        classifier_epochs=1, epochs=12, rounds=1, readers=1, readers_a_step=2, match_weight=0.0,
+        pixel_weight=0.0, learning_rate=5e-3, device="cpu",
+    )  # fmt: skip
+    matcher = nn.Flatten()
+    made = fit_san(images, ("lamp",), matcher=matcher, config=config, known=[_Corner()])
+    with torch.no_grad():
+        before = _Corner()(images.floats())[:, 0]
+        after = _Corner()(made.protector.draw(images.floats(), lit[:, None], "OP"))[:, 0]
+    assert float(before[lit == 1].mean() - before[lit == 0].mean()) > 1
+    assert float(after[lit == 1].mean() - after[lit == 0].mean()) < 0

@@ -6,6 +6,7 @@ import typer
 
 from sfumato.cli.fit_anonymizer import anonymizer
 from sfumato.cli.fit_obfuscator import obfuscator
+from sfumato.cli.fit_san import san
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,3 +21,4 @@ def fit() -> None:
 
 app.command()(anonymizer)
 app.command()(obfuscator)
+app.command()(san)

@@ -32,6 +32,7 @@ _SIDE = 224
 _MEAN = (129.1863, 104.7624, 93.5940)  # RGB, of its training pictures
 _LIMIT_BYTES = 2 << 30
 _STAGES = (2, 2, 3, 3, 3)  # convolutions before each pooling
+_LAST = "classifier.6.weight"
 _DENSE = {"fc6": 0, "fc7": 3, "fc8": 6}  # places in torchvision's classifier
 
 
@@ -71,7 +72,9 @@ def load_vggface(path: Path) -> VggFace:
             f"{path} is not VGG-Face: no {missing[0]} (expected torchvision's names, or conv1_1 to "
             "fc8, each with .weight and .bias)"
         )
-    laid = {name: _laid(tensors[name], like.shape) for name, like in wanted.items()}
+    # A square matrix does not show which way it lies: it lies as the last one does.
+    turned = tensors[_LAST].shape == wanted[_LAST].shape[::-1]
+    laid = {name: _laid(tensors[name], like.shape, turned) for name, like in wanted.items()}
     for name, like in wanted.items():
         if laid[name].shape != like.shape:
             raise ArtifactError(
@@ -105,9 +108,11 @@ def _name(key: str) -> str:
     return f"{layer_names().get(found[1], found[1])}.{kind}"
 
 
-def _laid(tensor: Tensor, shape: torch.Size) -> Tensor:
+def _laid(tensor: Tensor, shape: torch.Size, turned: bool) -> Tensor:
     """Return a kernel as out x in x h x w, and a dense one as out x in."""
     tensor = tensor.float()
+    if turned and tensor.shape == shape == shape[::-1] and len(shape) == 2:
+        return tensor.T.contiguous()
     if tensor.shape == shape:
         return tensor
     if tensor.ndim == 4 and len(shape) == 4:
@@ -139,7 +144,8 @@ def _safetensors(path: Path) -> Mapping[str, Tensor]:
 
 def _npz(path: Path) -> Mapping[str, Tensor]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # NumPy leaves a file open that is no archive; ours is closed in any case.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return {key: torch.from_numpy(arrays[key]) for key in arrays.files}
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise ArtifactError(f"{path} is no npz of arrays: {error}") from error
