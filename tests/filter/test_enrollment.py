@@ -94,8 +94,8 @@ def test_another_signer_cannot_take_over_an_enrollment() -> None:
 
 def test_a_future_version_and_a_foreign_file_are_named() -> None:
     tensors, header = unpacked()
-    with pytest.raises(EnrollmentError, match="version 1, got '2'"):
-        open_enrollment(pack_tensors(tensors, header | {"sfumato.enrollment": "2"}))
+    with pytest.raises(EnrollmentError, match="version 1 or 2, got '3'"):
+        open_enrollment(pack_tensors(tensors, header | {"sfumato.enrollment": "3"}))
     with pytest.raises(EnrollmentError, match="another kind"):
         open_enrollment(pack_tensors(tensors, {"format": "pt"}))
     halved = {name: tensor.half() for name, tensor in tensors.items()}
@@ -137,3 +137,38 @@ def test_impossible_contents_are_refused_even_when_signed(name: str) -> None:
 def test_the_dataclass_checks_itself() -> None:
     with pytest.raises(EnrollmentError, match="mu >= 0 < sigma"):
         replace(make(), sigma=-1.0)
+
+
+def with_copies(count: int = 3) -> Enrollment:
+    generator = torch.Generator().manual_seed(1)
+    copies = torch.randint(256, (count, 32), generator=generator, dtype=torch.uint8)
+    return replace(make(), copies=copies)
+
+
+def test_hashes_travel_signed_in_a_file_of_version_2() -> None:
+    content = seal_enrollment(with_copies(), KEY)
+    opened = open_enrollment(content).enrollment
+    assert opened.copies is not None
+    assert torch.equal(opened.copies, with_copies().copies)
+    assert open_enrollment(seal_enrollment(make(), KEY)).enrollment.copies is None
+    tensors, header = unpack_tensors(content, limit_bytes=LIMIT_BYTES)
+    assert header["sfumato.enrollment"] == "2"
+    altered = {**tensors, "copies": tensors["copies"] ^ 1}
+    with pytest.raises(EnrollmentError, match="signature"):
+        open_enrollment(pack_tensors(altered, header))
+    dropped = {name: tensor for name, tensor in tensors.items() if name != "copies"}
+    for version, kept in (("1", tensors), ("2", dropped), ("1", dropped)):
+        with pytest.raises(EnrollmentError):
+            open_enrollment(pack_tensors(kept, header | {"sfumato.enrollment": version}))
+
+
+@pytest.mark.parametrize(
+    "copies",
+    [
+        torch.zeros(0, 32, dtype=torch.uint8),
+        torch.zeros(5001, 32, dtype=torch.uint8),
+    ],
+)
+def test_too_few_or_too_many_hashes_are_refused(copies: torch.Tensor) -> None:
+    with pytest.raises(EnrollmentError, match="1 to 5000"):
+        replace(make(), copies=copies)

@@ -45,7 +45,7 @@ ENROLLMENTS: dict[str, tuple[Callable[[World], bytes], int, str]] = {
     ),
     "other width": (lambda w: w.other(hidden=HIDDEN - 1), 422, "--hidden 8"),
     "other dimension": (lambda w: w.other(dim=63), 422, "D = 64"),
-    "too large": (lambda w: w.other(dim=1024), 413, "at most"),
+    "too large": (lambda w: w.other(dim=8192), 413, "at most"),
 }
 
 

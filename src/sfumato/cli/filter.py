@@ -75,6 +75,13 @@ def enroll(
             "cross-fitted from few; training is the paper's way, which claims too little."
         ),
     ] = None,
+    copies: Annotated[
+        bool,
+        typer.Option(
+            help="Send hashes of the pictures along, so that near copies are blocked as well; "
+            "they tell more of the pictures than the rest does."
+        ),
+    ] = False,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -87,12 +94,17 @@ def enroll(
     from sfumato.serve.device import owner_key, read_features
 
     opened = open_backbone(backbone)
-    found = read_features(folder, opened)
+    found = read_features(folder, opened, copies=copies)
     for name, reason in found.skipped:
         typer.echo(f"skipped {name}: {reason}", err=True)
     config = OneClassConfig(hidden=hidden, epochs=epochs)
     made = train(
-        found.features, config, backbone=opened.fingerprint, seed=seed, calibration=calibration
+        found.features,
+        config,
+        backbone=opened.fingerprint,
+        seed=seed,
+        calibration=calibration,
+        copies=found.copies,
     )
     secret, fresh = owner_key(key or _default_key())
     if fresh:
@@ -107,6 +119,7 @@ def enroll(
         "mu": made.mu,
         "sigma": made.sigma,
         "calibration": made.calibration,
+        "copies": 0 if made.copies is None else len(made.copies),
         "backbone": made.backbone,
     }
     text = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from sfumato.errors import DataError
@@ -23,13 +23,15 @@ def enroll(
     seed: int,
     calibration: Calibration | None = None,
     device: str = "cpu",
+    copies: UInt8[Tensor, "k 32"] | None = None,
 ) -> Enrollment:
     """Train on one class of private features and measure its errors.
 
     Errors on images that were trained on are smaller than on new ones, so an interval taken from
     them is too narrow. `held-out` trains on four fifths and measures on the rest. `cross-fitted`
     trains on everything, and measures each fifth with a network that did not see it. `training`
-    is the paper's way. None takes `held-out`, or `cross-fitted` where images are few.
+    is the paper's way. None takes `held-out`, or `cross-fitted` where images are few. `copies` are
+    hashes that travel with it, for a person who wants near copies claimed as well.
 
     Raises:
         DataError: fewer than two images, or features outside [0, 1].
@@ -57,6 +59,7 @@ def enroll(
         calibration=calibration,
         count=len(features),
         backbone=backbone,
+        copies=copies,
     )
 
 

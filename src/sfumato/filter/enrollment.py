@@ -1,5 +1,7 @@
 """What a person's device uploads: one trained autoencoder with its error statistics, signed.
 
+It may carry hashes of the pictures as well, so that near copies are claimed too (`neardup`).
+
 The file is safetensors. Its metadata carries the header, the owner's Ed25519 public key and a
 signature over everything else; `docs/formats.md` has the byte layout and frozen vectors.
 """
@@ -16,7 +18,7 @@ import torch
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from sfumato.errors import EnrollmentError
@@ -26,8 +28,12 @@ Calibration = Literal["held-out", "cross-fitted", "training"]
 """Whose reconstruction errors gave mu and sigma; `training` is the paper's way."""
 
 VERSION: Final = 1
+COPIES_VERSION: Final = 2
+"""Of a file that carries hashes for near copies; without them it is of version 1."""
+MOST_COPIES: Final = 5000
 LIMIT_BYTES: Final = 64 << 20  # D = 65,536 with M = 64 is 32 MiB
 _DOMAIN: Final = b"sfumato.enrollment\x00"
+_COPIES: Final = "copies"
 _TENSORS: Final = (
     "encoder",
     "encoder_bias",
@@ -61,6 +67,8 @@ class Enrollment:
     calibration: Calibration
     count: int
     backbone: str
+    copies: UInt8[Tensor, "k 32"] | None = None
+    """PDQ hashes of own images, where the person wants near copies claimed; see `neardup`."""
 
     def __post_init__(self) -> None:
         _check_tensors({name: getattr(self, name) for name in _TENSORS})
@@ -72,6 +80,8 @@ class Enrollment:
             raise EnrollmentError(f"unknown calibration {self.calibration!r}")
         if self.count < 2:
             raise EnrollmentError(f"expected statistics of at least 2 images, got {self.count}")
+        if self.copies is not None:
+            _check_copies(self.copies)
         if len(self.backbone) != 64 or set(self.backbone) - set("0123456789abcdef"):
             raise EnrollmentError("expected a backbone fingerprint of 64 hex digits")
 
@@ -100,7 +110,7 @@ class SignedEnrollment:
 def seal_enrollment(enrollment: Enrollment, key: Ed25519PrivateKey) -> bytes:
     """Return the enrollment file. The same enrollment and key give the same bytes."""
     header = {
-        "sfumato.enrollment": str(VERSION),
+        "sfumato.enrollment": str(VERSION if enrollment.copies is None else COPIES_VERSION),
         "backbone": enrollment.backbone,
         "mu": repr(enrollment.mu),
         "sigma": repr(enrollment.sigma),
@@ -109,6 +119,8 @@ def seal_enrollment(enrollment: Enrollment, key: Ed25519PrivateKey) -> bytes:
         "owner": key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex(),
     }
     tensors = {name: getattr(enrollment, name).float() for name in _TENSORS}
+    if enrollment.copies is not None:
+        tensors[_COPIES] = enrollment.copies
     header["signature"] = key.sign(_digest(header, tensors)).hex()
     return pack_tensors(tensors, header)
 
@@ -123,11 +135,12 @@ def open_enrollment(content: bytes) -> SignedEnrollment:
     version = header.get("sfumato.enrollment")
     if version is None:
         raise EnrollmentError("expected an enrollment file, got safetensors of another kind")
-    if version != str(VERSION):
-        raise EnrollmentError(f"expected enrollment version {VERSION}, got {version[:20]!r}")
-    if set(tensors) != set(_TENSORS):
-        raise EnrollmentError(f"expected the tensors {', '.join(_TENSORS)}")
-    wrong = [name for name, tensor in tensors.items() if tensor.dtype != torch.float32]
+    if version not in (str(VERSION), str(COPIES_VERSION)):
+        raise EnrollmentError(f"expected enrollment version {VERSION} or 2, got {version[:20]!r}")
+    names = _TENSORS if version == str(VERSION) else (*_TENSORS, _COPIES)
+    if set(tensors) != set(names):
+        raise EnrollmentError(f"expected the tensors {', '.join(names)}")
+    wrong = [name for name in _TENSORS if tensors[name].dtype != torch.float32]
     if wrong:
         raise EnrollmentError(f"expected float32, got {tensors[wrong[0]].dtype} in {wrong[0]}")
     owner, digest = _verified(header, tensors)
@@ -139,7 +152,7 @@ def _digest(header: dict[str, str], tensors: dict[str, Tensor]) -> bytes:
     signed = {name: value for name, value in header.items() if name != "signature"}
     digest = hashlib.sha256(_DOMAIN)
     digest.update(json.dumps(signed, sort_keys=True, separators=(",", ":")).encode())
-    for name in _TENSORS:
+    for name in (*_TENSORS, _COPIES) if _COPIES in tensors else _TENSORS:
         digest.update(f"\x00{name}{list(tensors[name].shape)}\x00".encode())
         digest.update(tensors[name].detach().cpu().contiguous().numpy().tobytes())
     return digest.digest()
@@ -163,6 +176,8 @@ def _parsed(header: dict[str, str], tensors: dict[str, Tensor]) -> Enrollment:
     if set(header) != known | {"owner", "signature"}:
         raise EnrollmentError(f"expected the header fields {', '.join(sorted(known))}")
     _check_tensors(tensors)
+    if _COPIES in tensors:
+        _check_copies(tensors[_COPIES])
     try:
         mu, sigma, count = float(header["mu"]), float(header["sigma"]), int(header["count"])
     except ValueError as error:
@@ -175,6 +190,14 @@ def _parsed(header: dict[str, str], tensors: dict[str, Tensor]) -> Enrollment:
         calibration=header["calibration"],  # type: ignore[arg-type]  # checked by Enrollment
         backbone=header["backbone"],
     )
+
+
+def _check_copies(copies: Tensor) -> None:
+    shape = tuple(copies.shape)
+    if copies.dtype != torch.uint8 or len(shape) != 2 or shape[1] != 32:
+        raise EnrollmentError(f"expected copies of shape (k, 32) and uint8, got {shape}")
+    if not 1 <= shape[0] <= MOST_COPIES:
+        raise EnrollmentError(f"expected hashes of 1 to {MOST_COPIES} pictures, got {shape[0]}")
 
 
 def _check_tensors(tensors: dict[str, Tensor]) -> None:

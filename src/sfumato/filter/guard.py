@@ -27,7 +27,8 @@ ALPHA: Final = 2.0
 NOBODY: Final = -1
 """In place of an enrollment's index where no enrollment speaks against sharing."""
 
-_BLOCKED = "it matches pictures that somebody else protects"
+BLOCKED: Final = "it matches pictures that somebody else protects"
+"""What an uploader is told who may not share."""
 SHARED: Final = "no protection by anybody else stands against it"
 """What an uploader is told who may share."""
 
@@ -46,7 +47,7 @@ class Decision:
     @property
     def reason(self) -> str:
         """Return what the uploader is told. It never depends on whose pictures they are."""
-        return _BLOCKED if self.blocked else SHARED
+        return BLOCKED if self.blocked else SHARED
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,12 @@ Chosen on training images. Thieves of own and stolen images had at most 0.81 for
 1.01, 1.51 and 1.65.
 """
 BROAD: Final = 0.5
-"""Share of what the others stand for above which an enrollment claims too much."""
+"""Share of what the others stand for above which an enrollment claims too much.
+
+Ten honest users had at most 0.13 for 8x8 digits, of whose pictures they claimed 0 to 9 %; with
+sigma reported eight times too large, 0.73 to 1. On MNIST's raw pixels, where honest users of 300
+pictures claim 2 to 68 % of each other's, half of them are above it, and it says so rightly.
+"""
 FEW: Final = 5
 """Others below which that share says nothing: two people may be alike."""
 SAMPLES: Final = 64

@@ -6,6 +6,7 @@ from typing import Final
 
 from sfumato.errors import EnrollmentError, RequestError
 from sfumato.filter.enrollment import Enrollment, open_enrollment
+from sfumato.filter.neardup import available
 from sfumato.serve.auth import Caller
 from sfumato.serve.state import BankState
 from sfumato.serve.store import Entry, Store, Stored, Terms
@@ -62,6 +63,10 @@ def readmit(store: Store, state: BankState, stored: Stored, *, actor: str) -> No
 
 def check_terms(enrollment: Enrollment, terms: Terms) -> None:
     """Raise an EnrollmentError unless the enrollment fits the bank."""
+    if enrollment.copies is not None and not available():
+        raise EnrollmentError(
+            "near copies are not matched here (pdqhash is not installed); enrol without --copies"
+        )
     if enrollment.backbone != terms.backbone:
         raise EnrollmentError(
             f"expected an enrollment for backbone {terms.backbone[:12]}..., got one for "

@@ -20,6 +20,7 @@ class PolicyAnswer(BaseModel):
     quota: int = Field(description="Enrollments that one account may hold.")
     enrollment_limit_bytes: int
     image_limit_bytes: int
+    copies: bool = Field(description="Whether near copies of hashed pictures are claimed.")
 
 
 class EnrollmentAnswer(BaseModel):
@@ -74,7 +75,8 @@ class AppealAnswer(BaseModel):
     id: str
     account: str
     enrollment: str | None
-    margin: float = Field(description="Sigmas inside the claim.")
+    claim: Literal["class", "copy"]
+    margin: float = Field(description="Sigmas inside the class's claim, or bits inside a copy's.")
     created: str
     note: str
 

@@ -15,6 +15,7 @@ from sfumato.features.backbone import Backbone
 from sfumato.features.cache import extract
 from sfumato.filter.enroll import enroll
 from sfumato.filter.enrollment import seal_enrollment
+from sfumato.filter.neardup import pdq, stack
 from sfumato.filter.oneclass import OneClassConfig
 
 
@@ -89,17 +90,27 @@ class FilterClient:
         return policy
 
     def enroll(
-        self, images: ImageSet, key: Ed25519PrivateKey, *, seed: int, epochs: int = 60
+        self,
+        images: ImageSet,
+        key: Ed25519PrivateKey,
+        *,
+        seed: int,
+        epochs: int = 60,
+        copies: bool = False,
     ) -> RemoteEnrollment:
         """Train on private images here, and upload nothing but the signed enrollment.
 
+        With `copies` it carries hashes of the images, so that near copies are claimed as well.
+
         Raises:
             DataError: fewer than two images.
+            UnavailableError: copies are asked for, and pdqhash is not installed.
         """
         backbone, policy = self.backbone(), self.policy()
         config = OneClassConfig(hidden=int(policy["hidden"]), epochs=epochs)
         features = extract(backbone, images)
-        made = enroll(features, config, backbone=backbone.fingerprint, seed=seed)
+        hashes = stack(map(pdq, images.images)) if copies else None
+        made = enroll(features, config, backbone=backbone.fingerprint, seed=seed, copies=hashes)
         return self.send_enrollment(seal_enrollment(made, key))
 
     def send_enrollment(self, content: bytes) -> RemoteEnrollment:

@@ -17,9 +17,20 @@ from sfumato.serve.store import Store
 from sfumato.serve.tables import Account, DecisionRow, EnrollmentRow
 
 Appeal = Literal["none", "open", "confirmed", "overturned"]
+Claim = Literal["class", "copy"]
 Ruling = Literal["confirm", "overturn"]
 MOST_NOTE: Final = 1000
 _ID: Final = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """What stands against an upload."""
+
+    claim: Claim
+    enrollment: str
+    margin: float
+    """Sigmas inside the claim of a class, or bits inside that of a near copy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +42,7 @@ class Block:
     enrollment: str | None
     """What stood against it; None once that was erased."""
     enforced: bool
+    claim: Claim
     margin: float
     created: str
     appeal: Appeal
@@ -54,7 +66,7 @@ def new_id() -> str:
 
 
 def keep_block(
-    store: Store, id_: str, *, account_id: int, enrollment: str, enforced: bool, margin: float
+    store: Store, id_: str, against: Against, *, account_id: int, enforced: bool
 ) -> None:
     """Record that an enrollment stood against an upload."""
     with writing(store.engine) as session:
@@ -62,9 +74,10 @@ def keep_block(
             DecisionRow(
                 id=id_,
                 account_id=account_id,
-                enrollment=_still_there(session, enrollment),
+                enrollment=_still_there(session, against.enrollment),
                 enforced=enforced,
-                margin=margin,
+                claim=against.claim,
+                margin=against.margin,
                 created=store.clock.text(),
                 appeal="none",
                 note="",
@@ -144,6 +157,7 @@ def _block(row: DecisionRow, account: str) -> Block:
         account=account,
         enrollment=row.enrollment,
         enforced=row.enforced,
+        claim=row.claim,  # type: ignore[arg-type]  # only this module writes it
         margin=row.margin,
         created=row.created,
         appeal=row.appeal,  # type: ignore[arg-type]  # only this module writes it

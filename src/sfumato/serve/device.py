@@ -14,13 +14,14 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from sfumato.data.decode import ImageLimits, decode_image
 from sfumato.errors import DataError, ImageError, InputError, KeyRingError
 from sfumato.features.backbone import Backbone
 from sfumato.files import write_bytes
+from sfumato.filter.neardup import pdq, stack
 from sfumato.progress import track
 
 
@@ -29,12 +30,14 @@ class FolderFeatures:
     """Features of a folder's pictures, and the files that gave none."""
 
     features: Float[Tensor, "n d"]
+    copies: UInt8[Tensor, "k 32"] | None
+    """Hashes of those pictures that have one, where they were asked for."""
     files: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
     """File name and reason, one of each file that is no usable picture."""
 
 
-def read_features(folder: Path, backbone: Backbone) -> FolderFeatures:
+def read_features(folder: Path, backbone: Backbone, *, copies: bool = False) -> FolderFeatures:
     """Return the features of every picture in a folder and the folders in it, in order of name.
 
     Each picture goes through the backbone exactly as the service takes an upload: whole, at its
@@ -44,22 +47,24 @@ def read_features(folder: Path, backbone: Backbone) -> FolderFeatures:
         DataError: there is no such folder, it has no files, or fewer than two usable pictures.
     """
     paths = _files(folder)
-    rows, files, skipped = [], [], []
+    rows, hashes, files, skipped = [], [], [], []
     for path in track(paths, f"pictures of {folder.name}"):
         try:
-            rows.append(_features(path, backbone))
+            picture = _picture(path)
+            rows.append(_features(picture, backbone))
         except (ImageError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             skipped.append((str(path.relative_to(folder)), reason or type(error).__name__))
         else:
             files.append(str(path.relative_to(folder)))
+            hashes.append(pdq(picture) if copies else None)
     if len(rows) < 2:
         first = f"; {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
         raise DataError(
             f"{folder}: expected at least 2 usable pictures, got {len(rows)} of {len(paths)} "
             f"files{first}"
         )
-    return FolderFeatures(torch.cat(rows), tuple(files), tuple(skipped))
+    return FolderFeatures(torch.cat(rows), stack(hashes), tuple(files), tuple(skipped))
 
 
 def owner_key(path: Path) -> tuple[Ed25519PrivateKey, bool]:
@@ -98,11 +103,15 @@ def _files(folder: Path) -> list[Path]:
     return visible
 
 
-def _features(path: Path, backbone: Backbone) -> Float[Tensor, "1 d"]:
+def _picture(path: Path) -> UInt8[Tensor, "c h w"]:
     limits = ImageLimits()
     size = path.stat().st_size
     if size > limits.max_bytes:
         raise ImageError(f"expected at most {limits.max_bytes:,} bytes, got {size:,}")
+    return decode_image(path.read_bytes(), limits=limits)
+
+
+def _features(picture: UInt8[Tensor, "c h w"], backbone: Backbone) -> Float[Tensor, "1 d"]:
     with torch.inference_mode():
-        features: Tensor = backbone(decode_image(path.read_bytes(), limits=limits)[None])
+        features: Tensor = backbone(picture[None])
     return features.clone()

@@ -17,6 +17,8 @@ from sfumato.data.decode import decode_image
 from sfumato.errors import BankError, InputError
 from sfumato.features.backbone import Backbone
 from sfumato.filter.enrollment import open_enrollment
+from sfumato.filter.guard import BLOCKED
+from sfumato.filter.neardup import MATCH
 from sfumato.serve.admission import admit, check_terms
 from sfumato.serve.auth import Caller, account_named, add_account
 from sfumato.serve.db import open_database
@@ -36,7 +38,7 @@ class Judged:
     decision: Literal["share", "block"]
     reason: str
     margin: float
-    """Sigmas inside (>= 0) or outside the deciding claim."""
+    """Sigmas inside (>= 0) or outside the deciding claim; bits inside that of a near copy."""
     enrollment: str
     """The enrollment that decided, or ''."""
 
@@ -127,9 +129,13 @@ def judge(image: Path, bank: str, backbone: Path, owner: str | None) -> Judged:
         account = STRANGER if owner is None else account_named(store.engine, owner).id
         state = BankState.load(store, terms)
         now = store.clock.now()
+    picture = decode_image(content)
     with torch.inference_mode():
-        features = opened_backbone(decode_image(content)[None])
+        features = opened_backbone(picture[None])
     decision, enrollment = state.decide(features, account, now)
+    copy = None if decision.blocked else state.find_copy(picture, account, now)
+    if copy is not None:
+        return Judged("block", BLOCKED, float(MATCH - copy.distance), copy.enrollment)
     verdict: Literal["share", "block"] = "block" if decision.blocked else "share"
     return Judged(verdict, decision.reason, decision.margin, enrollment)
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 import torch
+from jaxtyping import Float, UInt8
 from sqlalchemy import text
+from torch import Tensor
 
 from sfumato.data.decode import ImageLimits, decode_image
 from sfumato.errors import RequestError, SfumatoError
 from sfumato.features.backbone import Backbone
-from sfumato.filter.guard import SHARED
+from sfumato.filter.guard import BLOCKED, SHARED
+from sfumato.filter.neardup import MATCH, available
 from sfumato.serve.admission import admit, readmit
 from sfumato.serve.auth import Caller, find_account
 from sfumato.serve.db import open_database, reading
-from sfumato.serve.decisions import keep_block, new_id
+from sfumato.serve.decisions import Against, keep_block, new_id
 from sfumato.serve.erasing import forget
 from sfumato.serve.faults import check_pages
 from sfumato.serve.follow import Follower
@@ -121,6 +125,7 @@ class FilterService:
             "quota": self.settings.quota,
             "enrollment_limit_bytes": self.enrollment_limit_bytes,
             "image_limit_bytes": self.image_limits.max_bytes,
+            "copies": available(),
         }
 
     def enroll(self, caller: Caller, content: bytes) -> Entry:
@@ -189,21 +194,13 @@ class FilterService:
             with torch.inference_mode():
                 features = self.backbone(picture[None])
             now = self.store.clock.now()
-            decision, enrollment = self.state.decide(features, account_id, now)
+            against = self._against(picture, features, account_id, now)
         id_, enforced = new_id(), self.state.rules.enforces(name, now)
-        if decision.blocked:
-            keep_block(
-                self.store,
-                id_,
-                account_id=caller.id,
-                enrollment=enrollment,
-                enforced=enforced,
-                margin=decision.margin,
-            )
-        verdict = Verdict(id_, "block", decision.reason)
-        if not (decision.blocked and enforced):
-            verdict = Verdict(id_, "share", SHARED)
-        self.metrics.count_upload(blocked=decision.blocked, enforced=enforced)
+        if against is not None:
+            keep_block(self.store, id_, against, account_id=caller.id, enforced=enforced)
+        blocked = against is not None and enforced
+        verdict = Verdict(id_, "block", BLOCKED) if blocked else Verdict(id_, "share", SHARED)
+        self.metrics.count_upload(blocked=against is not None, enforced=enforced)
         _log.info("decision %s for account %d: %s", id_, caller.id, verdict.decision)
         return verdict
 
@@ -216,6 +213,26 @@ class FilterService:
     def apply_rules(self) -> None:
         """Take over rules that were just changed, before that is acknowledged."""
         self._apply()
+
+    def _against(
+        self,
+        picture: UInt8[Tensor, "c h w"],
+        features: Float[Tensor, "1 d"],
+        account_id: int,
+        now: datetime,
+    ) -> Against | None:
+        """What stands against an upload: a claim of its class, else of a near copy.
+
+        An own copy never overrides a claim of the class: whoever enrolled a stolen picture's hash
+        before its owner enrolled would win by it.
+        """
+        decision, enrollment = self.state.decide(features, account_id, now)
+        if decision.blocked:
+            return Against("class", enrollment, decision.margin)
+        copy = self.state.find_copy(picture, account_id, now)
+        if copy is None:
+            return None
+        return Against("copy", copy.enrollment, float(MATCH - copy.distance))
 
     def _for_whom(self, caller: Caller, owner: str | None) -> tuple[int, str]:
         if owner is None:

@@ -16,14 +16,16 @@ from datetime import datetime
 from typing import Final
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from sfumato.errors import BankError, EnrollmentError
 from sfumato.filter.bank import Bank
 from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.guard import NOBODY, Decision, contest_rule
+from sfumato.filter.neardup import pdq
 from sfumato.filter.screening import Likeness, Screening, pair_rows, screen
+from sfumato.serve.copies import Copies, Copy
 from sfumato.serve.rules import Rules, read_rules
 from sfumato.serve.store import Store, Terms
 
@@ -51,6 +53,7 @@ class BankState:
         self._accounts: dict[str, int] = {}
         self._contests: dict[tuple[str, str], Likeness] = {}
         self._rules = Rules()
+        self._copies = Copies()
         self._relations: _Relations | None = None
         self._lock = threading.Lock()
 
@@ -84,6 +87,8 @@ class BankState:
             if name not in self._accounts:
                 self._bank.add(name, enrollment)
                 self._accounts[name] = account_id
+                if enrollment.copies is not None:
+                    self._copies.add(name, enrollment.copies.clone())
             self._contests |= _keyed(contests)
             self._relations = None
 
@@ -93,8 +98,23 @@ class BankState:
             if self._accounts.pop(name, None) is None:
                 return
             self._bank.remove(name)
+            self._copies.remove(name)
             self._contests = {k: p for k, p in self._contests.items() if name not in k}
             self._relations = None
+
+    def find_copy(
+        self, picture: UInt8[Tensor, "c h w"], account_id: int, now: datetime
+    ) -> Copy | None:
+        """Return the enrolled picture that an upload is a copy of, unless it is the uploader's."""
+        hash_ = pdq(picture) if len(self._copies) else None
+        if hash_ is None:
+            return None
+        with self._lock:
+            alpha = dict(zip(self._bank.ids, self._related(now).alpha.tolist(), strict=True))
+            found = self._copies.first(hash_, lambda name: alpha[name] > -torch.inf)
+            if found is None or self._accounts[found.enrollment] == account_id:
+                return None
+            return found
 
     @property
     def rules(self) -> Rules:

@@ -19,7 +19,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import undefer
 
 from sfumato.errors import BankError, RequestError
+from sfumato.filter.enrollment import MOST_COPIES
 from sfumato.filter.guard import ALPHA
+from sfumato.filter.neardup import BYTES
 from sfumato.filter.screening import Likeness
 from sfumato.serve.clock import Clock, as_text
 from sfumato.serve.db import reading, writing
@@ -46,7 +48,7 @@ class Terms:
     def limit_bytes(self) -> int:
         """Size of an enrollment file of these terms, with ample room for its header."""
         m, d = self.hidden, self.dim
-        return 4 * (2 * m * d + m + d + m + m * m) + _HEADER_BYTES
+        return 4 * (2 * m * d + m + d + m + m * m) + BYTES * MOST_COPIES + _HEADER_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,6 +110,7 @@ class DecisionRow(Base):
         ForeignKey("enrollments.id", ondelete="SET NULL"), index=True
     )
     enforced: Mapped[bool]
+    claim: Mapped[str]
     margin: Mapped[float]
     created: Mapped[str]
     appeal: Mapped[str] = mapped_column(index=True)

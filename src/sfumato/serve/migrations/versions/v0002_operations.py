@@ -101,6 +101,7 @@ def _decisions() -> None:
         sa.Column("account_id", sa.Integer, sa.ForeignKey("accounts.id"), nullable=False),
         sa.Column("enrollment", sa.String, sa.ForeignKey("enrollments.id", ondelete="SET NULL")),
         sa.Column("enforced", sa.Boolean, nullable=False),
+        sa.Column("claim", sa.String, nullable=False),
         sa.Column("margin", sa.Double, nullable=False),
         sa.Column("created", sa.String, nullable=False),
         sa.Column("appeal", sa.String, nullable=False),
