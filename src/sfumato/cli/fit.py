@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from sfumato.cli.fit_anonymizer import anonymizer
+from sfumato.cli.fit_classifier import classifier
 from sfumato.cli.fit_obfuscator import obfuscator
 from sfumato.cli.fit_san import san
 
@@ -22,3 +23,4 @@ def fit() -> None:
 app.command()(anonymizer)
 app.command()(obfuscator)
 app.command()(san)
+app.command()(classifier)

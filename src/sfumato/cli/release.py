@@ -10,7 +10,9 @@ import typer
 from sfumato.cli.options import AsJson, DataDir, Seed, finish
 
 if TYPE_CHECKING:
+    from sfumato.data.lazy import FolderImages, LoadedImages
     from sfumato.data.options import SourceOptions, Split
+    from sfumato.protect.obfuscator import Obfuscator
     from sfumato.protect.pretrained import PretrainedProtector
 
 
@@ -38,9 +40,11 @@ def release(
 
     Released pictures are numbered in a random order and carry no label, unless you ask for it by
     --keep: names and order often tell what was hidden. Interrupted, the same command goes on.
+    An obfuscator's maps become one Arrow file, which `fit classifier` learns from.
     """
     from sfumato.audit.protectors import open_protector
     from sfumato.data.lazy import open_lazily
+    from sfumato.protect.obfuscator import Obfuscator
     from sfumato.protect.pictures import write_pictures
     from sfumato.protect.pretrained import is_artifact, open_pretrained
 
@@ -50,6 +54,9 @@ def release(
     labels = tuple(keep or ())
     if chosen is not None:
         _refuse_private(chosen, labels)
+    if isinstance(chosen, Obfuscator):
+        _release_maps(chosen, images, out, labels, batch, as_json)
+        return
     made_of = f"{protector} {data} {split} {size} {count} {seed} {labels}"
     applied = chosen or open_protector(protector, images.read(range(1)))
     written = write_pictures(applied, images, out, labels=labels, batch_size=batch, made_of=made_of)
@@ -62,6 +69,35 @@ def release(
             "out": str(out),
         },
         f"{applied.name}: released {written.count:,} images into {out}"
+        + (f"; left out {written.skipped:,} unusable files" if written.skipped else "")
+        + f"; labels kept: {', '.join(labels) or 'none'}",
+        as_json=as_json,
+    )
+
+
+def _release_maps(
+    obfuscator: Obfuscator,
+    images: FolderImages | LoadedImages,
+    out: Path,
+    labels: tuple[str, ...],
+    batch: int,
+    as_json: bool,
+) -> None:
+    from sfumato.protect.maps import write_maps
+
+    written = write_maps(obfuscator, images, out, labels=labels, batch_size=batch)
+    finish(
+        {
+            "protector": obfuscator.name,
+            "maps": written.count,
+            "skipped": written.skipped,
+            "labels": list(written.labels),
+            "stored_bytes": written.stored_bytes,
+            "picture_bytes": written.picture_bytes,
+            "out": str(out),
+        },
+        f"{obfuscator.name}: released {written.count:,} maps into {out}: "
+        f"{written.stored_bytes:,} bytes, where their pixels take {written.picture_bytes:,}"
         + (f"; left out {written.skipped:,} unusable files" if written.skipped else "")
         + f"; labels kept: {', '.join(labels) or 'none'}",
         as_json=as_json,

@@ -1,0 +1,109 @@
+"""Membership inference: was this picture among those that the protector was trained on?
+
+The adversary knows some pictures that were, and some that were not, and learns to tell their
+releases apart; where the classifier behind the releases is public, also by how sure it is of
+them, the mark that training leaves (R. Shokri et al., "Membership Inference Attacks", 2017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from sfumato.attack.attributes import AttributeAttack
+from sfumato.attack.learners import LearnerConfig
+from sfumato.data.imageset import ImageSet
+from sfumato.errors import DataError
+from sfumato.types import Finding, Knowledge, Releases
+
+MEMBER = "member"
+"""The label that membership is scored by: 0 a stranger, 1 a member."""
+
+_SHOWN = 8  # highest probabilities that an adversary looks at
+
+Logits = Callable[[Shaped[Tensor, "n *shape"]], Float[Tensor, "n classes"]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MembershipAttack:
+    """Tells members from strangers by their releases, and by a public classifier's certainty.
+
+    Both sides need the label `member` (see `with_membership`); the victims' is read by scoring
+    only. Of the two ways the one counts that is better on the adversary's own held-out pictures.
+    The figure is balanced accuracy, its floor 0.5.
+    """
+
+    classify: Logits | None = field(default=None, compare=False)
+    """The public classifier: releases to logits."""
+    seeds: tuple[int, ...] = (0,)
+    config: LearnerConfig = field(default_factory=LearnerConfig)
+    name: str = "membership"
+
+    def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
+        """Learn from known members and strangers, then name the victims'.
+
+        Raises:
+            DataError: a side has members only, or strangers only.
+        """
+        way = AttributeAttack(
+            attributes=(MEMBER,), seeds=self.seeds, config=self.config, name=self.name
+        )
+        found = {"release": way.run(victim, knowledge)}
+        if self.classify is not None:
+            look = _Certainty(self.classify)
+            found["certainty"] = way.run(
+                replace(victim, tensor=look(victim.tensor)),
+                replace(knowledge, query=lambda images: look(knowledge.query(images))),
+            )
+        chosen = max(found, key=lambda name: _validated(found[name]))
+        details = {
+            **found[chosen].details,
+            "way": chosen,
+            "ways": {name: finding.value for name, finding in found.items()},
+        }
+        return replace(found[chosen], details=details)
+
+
+def with_membership(members: ImageSet, strangers: ImageSet) -> ImageSet:
+    """Return both sets as one, with the label `member` alone.
+
+    Raises:
+        DataError: the pictures differ in size, or a set is empty.
+    """
+    if members.images.shape[1:] != strangers.images.shape[1:] or not len(members):
+        raise DataError(
+            "members and strangers must be pictures of one size, and some of each; got "
+            f"{tuple(members.images.shape)} and {tuple(strangers.images.shape)}"
+        )
+    if not len(strangers):
+        raise DataError("membership needs pictures that were not trained on, got none")
+    counts = len(members), len(strangers)
+    return ImageSet(
+        name=f"{members.name} and {strangers.name}",
+        images=torch.cat([members.images, strangers.images]),
+        labels={MEMBER: torch.cat([torch.ones(counts[0]), torch.zeros(counts[1])]).long()},
+        classes={MEMBER: ("stranger", "member")},
+    )
+
+
+class _Certainty:
+    """A release as the classifier's highest log-probabilities in order, and their entropy."""
+
+    def __init__(self, classify: Logits) -> None:
+        self.classify = classify
+
+    @torch.no_grad()
+    def __call__(self, release: Shaped[Tensor, "n *shape"]) -> Float[Tensor, "n d"]:
+        chances = self.classify(release).log_softmax(1)
+        entropy = -(chances.exp() * chances).sum(1, keepdim=True)
+        highest = chances.sort(1, descending=True).values[:, :_SHOWN]
+        return torch.cat([highest, entropy], 1).cpu()
+
+
+def _validated(finding: Finding) -> float:
+    chosen = [learner for learner in finding.details["learners"] if learner["chosen"]]
+    return sum(float(learner["validated"]) for learner in chosen) / len(chosen)

@@ -1,0 +1,71 @@
+"""The obfuscator alone as an ONNX file, for a camera that keeps maps and no picture.
+
+The noise is an input of the graph: the device draws it from a generator that nobody can guess,
+which a graph's own random operators are not.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int8
+from torch import Tensor, nn
+
+from sfumato.errors import ConfigError, UnavailableError
+from sfumato.files import replacing
+from sfumato.protect.obfuscator import Obfuscator
+
+_OPSET = 18
+
+
+class Camera(nn.Module):
+    """Pictures and standard normal noise of the maps' shape to int8 maps; no classifier."""
+
+    def __init__(self, obfuscator: Obfuscator) -> None:
+        super().__init__()
+        self.obfuscator = obfuscator
+
+    def forward(
+        self, images: Float[Tensor, "n c h w"], noise: Float[Tensor, "n m y x"]
+    ) -> Int8[Tensor, "n m y x"]:
+        """Return what may be stored."""
+        means = self.obfuscator.means(images)
+        return self.obfuscator.quantised(means + self.obfuscator.noise * noise)
+
+
+def export_obfuscator(obfuscator: Obfuscator, path: Path) -> None:
+    """Write an ONNX file with inputs `images` and `noise` and the output `maps`, for any batch.
+
+    Raises:
+        ConfigError: its maps are bfloat16, which runtimes on small devices do not give out.
+        UnavailableError: onnx is not installed.
+        InputError: `path` cannot be written.
+    """
+    if obfuscator.stored != "int8":
+        raise ConfigError(
+            f"only int8 maps are exported, got {obfuscator.stored}; fit with stored int8"
+        )
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise UnavailableError("no ONNX here; pip install 'sfumato[onnx]'") from error
+    camera = Camera(obfuscator).eval()
+    images = torch.zeros(2, *obfuscator.shape)
+    noise = torch.zeros(2, *obfuscator.map_shape)
+    batch = torch.export.Dim("n", min=1)
+    program = torch.onnx.export(
+        camera,
+        (images, noise),
+        dynamo=True,
+        opset_version=_OPSET,
+        input_names=["images", "noise"],
+        output_names=["maps"],
+        dynamic_shapes=({0: batch}, {0: batch}),
+        verbose=False,
+    )
+    if program is None:
+        raise UnavailableError("torch wrote no ONNX program; use torch 2.8 or later")
+    with replacing(Path(path)) as part:
+        program.save(str(part))
