@@ -61,9 +61,7 @@ def frontier(found: Sequence[Verdict], style: Mapping[str, Look]) -> go.Figure |
                 "symmetric": False,
                 "thickness": 1.5,
             },
-            mode="markers+text",
-            text=[name],
-            textposition="top left" if 100 * v.kept > 70 else "top right",
+            mode="markers",
             name=name,
             marker={"size": 13, "symbol": look.mark, "color": look.colour},
             hovertemplate=f"{name}<br>useful %{{x:.0f}} %<br>hidden %{{y:.0f}} %<extra></extra>",
@@ -81,11 +79,13 @@ def frontier(found: Sequence[Verdict], style: Mapping[str, Look]) -> go.Figure |
         mode="lines",
         line={"dash": "dot", "color": "#7f7f7f", "width": 1.5},
         hoverinfo="skip",
+        showlegend=False,
     )
     figure.data = (figure.data[-1], *figure.data[:-1])
     figure.update_xaxes(title="stays useful, %", range=[-8, 112])
     figure.update_yaxes(title="hidden, %", range=[-12, 114])
-    return _laid_out(figure, height=270, legend=False)
+    # Names beside the marks would lie over each other where releases are alike.
+    return _laid_out(figure, height=270 + 10 * len(figure.data))
 
 
 def forest(cells: Sequence[Cell], style: Mapping[str, Look]) -> go.Figure | None:
