@@ -43,6 +43,14 @@ class MembershipAttack:
     config: LearnerConfig = field(default_factory=LearnerConfig)
     name: str = "membership"
 
+    def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:
+        """Say why the attack has no meaning here, or None."""
+        if MEMBER not in victim.labels or MEMBER not in knowledge.labels:
+            return f"no label {MEMBER!r} says which pictures a protection was trained with"
+        if victim.tensor.shape == victim.images.shape and torch.equal(victim.tensor, victim.images):
+            return "nothing was trained to make this release"
+        return None
+
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Learn from known members and strangers, then name the victims'.
 

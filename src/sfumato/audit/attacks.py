@@ -11,6 +11,7 @@ from sfumato.attack.bitstatistics import BitStatistics
 from sfumato.attack.decoder import ReconstructionConfig
 from sfumato.attack.learners import LearnerConfig
 from sfumato.attack.linkage import LinkageAttack
+from sfumato.attack.membership import MembershipAttack
 from sfumato.attack.reconstruct import ReconstructionAttack
 from sfumato.attack.reidentify import ReidentificationAttack
 from sfumato.attack.verify import VerificationAttack
@@ -57,6 +58,10 @@ def _linkage(label: str, setting: Setting) -> Attack:
     return LinkageAttack(label=label, seeds=setting.seeds, config=setting.config)
 
 
+def _membership(_: str, setting: Setting) -> Attack:
+    return MembershipAttack(seeds=setting.seeds, config=setting.config)
+
+
 def _popcounts(label: str, setting: Setting) -> Attack:
     if not label:
         raise ConfigError("--attack popcounts:LABEL needs the label to read")
@@ -79,6 +84,7 @@ ATTACKS: Mapping[str, tuple[str, Callable[[str, Setting], Attack]]] = {
     "verify": ("verify (needs --identity LABEL)", _verify),
     "reidentify": ("reidentify:LABEL (people known to the adversary)", _reidentify),
     "linkage": ("linkage:LABEL (by pairs of original and release)", _linkage),
+    "membership": ("membership (by the label `member`)", _membership),
     "bitstatistics": ("bitstatistics", _bitstatistics),
     "popcounts": ("popcounts:LABEL", _popcounts),
 }

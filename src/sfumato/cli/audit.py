@@ -37,8 +37,8 @@ def audit(
     attack: Annotated[
         list[str] | None,
         typer.Option(
-            help="Also: reconstruct, verify, reidentify:LABEL, linkage:LABEL, bitstatistics, "
-            "popcounts:LABEL. Repeat it for more."
+            help="Also: reconstruct, verify, reidentify:LABEL, linkage:LABEL, membership, "
+            "bitstatistics, popcounts:LABEL. Repeat it for more."
         ),
     ] = None,
     identity: Annotated[
