@@ -9,7 +9,7 @@ from sfumato.demo.section import Section
 from sfumato.errors import ConfigError
 from sfumato.progress import progress_bar
 
-SLUGS = ("docl", "shufflebits", "san", "anonymizer")
+SLUGS = ("docl", "shufflebits", "san", "anonymizer", "obfuscator")
 """In the order of the papers; `demo/<slug>.py` has `<slug>_demo` and `STEPS`."""
 
 
