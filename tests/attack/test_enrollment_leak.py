@@ -84,4 +84,4 @@ def test_the_sheet_shows_every_enrollment(crowd: Crowd, truth: Evidence, tmp_pat
     path = tmp_path / "sheet.png"
     leak_sheet(path, crowd, truth, SHAPE, seed=0)
     with Image.open(path) as image:
-        assert image.size == (11 * 10 + 2, 3 * 10 + 2)
+        assert image.size == (11 * 66 + 2, 3 * 66 + 2), "8x8 pictures are enlarged to 64x64"

@@ -85,7 +85,8 @@ def test_the_network_is_the_tables(name: str) -> None:
 def test_any_map_and_picture_that_fit(
     name: str, maps: tuple[int, int, int], picture: tuple[int, int, int]
 ) -> None:
-    drawn = reconstructor(name, maps, picture, width=0.1).eval()(torch.randn(2, *maps))
+    with torch.no_grad():
+        drawn = reconstructor(name, maps, picture, width=0.1).eval()(torch.randn(2, *maps))
     assert drawn.shape == (2, *picture)
     assert 0 <= float(drawn.min()) <= float(drawn.max()) <= 1
 
