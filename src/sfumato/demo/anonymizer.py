@@ -65,9 +65,9 @@ def anonymizer_demo(*, seed: int, advance: Advance = lambda _: None) -> Section:
         slug="anonymizer",
         title="Anonymised pictures",
         sentence=(
-            "Six drawn people share the same few pictures: a network trained on the releases can "
-            "hardly tell who is shown, but still reads the expression, which nobody told the "
-            "anonymiser about."
+            "Six drawn people share the same few pictures: a network trained on the releases is "
+            "not far from guessing who is shown, but still reads the expression, which nobody told "
+            "the anonymiser about."
         ),
         figures=(
             _figure("who is shown, originals", before["identity"], "low", _PEOPLE),

@@ -136,8 +136,9 @@ def _section(
         slug="san",
         title="Hidden attributes",
         sentence=(
-            "A small change keeps faces recognisable and misleads classifiers of glasses that were "
-            "never seen in training; one that learns from protected pictures reads them again."
+            "A small change misleads classifiers of glasses that were never seen in training, and "
+            "costs a strange matcher part of its certainty; a classifier that learns from protected "
+            "pictures reads the glasses again."
         ),
         figures=(
             _low("glasses seen by a strange classifier, originals (AUC)", read["original"]),
