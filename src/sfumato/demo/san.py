@@ -137,8 +137,8 @@ def _section(
         title="Hidden attributes",
         sentence=(
             "A small change misleads classifiers of glasses that were never seen in training, and "
-            "costs a strange matcher part of its certainty; a classifier that learns from protected "
-            "pictures reads the glasses again."
+            "costs a strange matcher part of its certainty; a classifier that learns from "
+            "protected pictures reads the glasses again."
         ),
         figures=(
             _low("glasses seen by a strange classifier, originals (AUC)", read["original"]),
