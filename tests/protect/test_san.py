@@ -134,7 +134,7 @@ def test_a_missing_label_is_an_error_that_counts() -> None:
     ],
 )
 def test_settings_out_of_range_are_named(settings: dict[str, object], message: str) -> None:
-    from sfumato.protect.san import _check
+    from sfumato.protect.san import check_settings
 
     whole = {
         "height": 16, "width": 16, "channels": 1, "attributes": ("a",), "network": "paper",
@@ -142,7 +142,7 @@ def test_settings_out_of_range_are_named(settings: dict[str, object], message: s
     } | settings  # fmt: skip
     if isinstance(whole["network"], str) and isinstance(whole["output"], str):
         with pytest.raises(ConfigError, match=message):
-            _check(**whole)
+            check_settings(**whole)
 
 
 def test_a_saved_protector_releases_the_same(tmp_path: Path) -> None:

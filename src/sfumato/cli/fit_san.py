@@ -63,11 +63,16 @@ def san(
     the same command goes on. `release` applies the result, `audit` attacks it.
     """
     from sfumato.data.sources import load
+    from sfumato.protect.san import check_settings
     from sfumato.protect.san_fit import SanConfig, fit_san
+    from sfumato.protect.san_prototypes import binary_labels
 
     images = load(
         data, split=split, data_dir=data_dir, seed=seed, size=size, count=count, channels=3
     )
+    # Before the matcher trains for minutes: what cannot be hidden is said at once.
+    binary_labels(images, tuple(private))
+    check_settings(size, size, 1 if grey else 3, private, network, bound, output)
     state = out.with_name(f".{out.name}.state")
     config = SanConfig(
         network=network, output=output, channels=1 if grey else 3, bound=bound, epochs=epochs,

@@ -55,7 +55,7 @@ class SemiAdversarial(PretrainedProtector):
         output: Output = "OP",
     ) -> None:
         super().__init__()
-        _check(height, width, channels, attributes, network, bound, output)
+        check_settings(height, width, channels, attributes, network, bound, output)
         self.channels, self.height, self.width = channels, height, width
         self.attributes, self.network, self.output = tuple(attributes), network, output
         wide = _PROTOTYPE_CHANNELS * len(self.attributes)
@@ -144,7 +144,7 @@ class SemiAdversarial(PretrainedProtector):
         return torch.cat(parts, 1)
 
 
-def _check(
+def check_settings(
     height: int,
     width: int,
     channels: int,
@@ -153,6 +153,7 @@ def _check(
     bound: float,
     output: str,
 ) -> None:
+    """Raise a ConfigError where a setting of a network is out of its range."""
     if min(height, width) < _LEAST or height % _MULTIPLE or width % _MULTIPLE:
         raise ConfigError(
             f"--size: expected multiples of {_MULTIPLE} from {_LEAST}, got {height}x{width}"
