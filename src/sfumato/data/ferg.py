@@ -9,15 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from jaxtyping import UInt8
-from torch import Tensor
 
 from sfumato.data.assemble import pick
-from sfumato.data.cache import cached_images, content_key, decode_all
-from sfumato.data.decode import decode_image
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions
-from sfumato.errors import DataError, ImageError
+from sfumato.data.pictures import load_pictures
+from sfumato.errors import DataError
 
 IDENTITIES = ("aia", "bonnie", "jules", "malcolm", "mery", "ray")
 EXPRESSIONS = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")
@@ -44,7 +41,7 @@ def load_ferg(options: SourceOptions) -> ImageSet:
     chosen = [every[i] for i in pick(len(every), options, "ferg")]
     return ImageSet(
         name="ferg",
-        images=_images([path for path, _, _ in chosen], options),
+        images=load_pictures("ferg", [path for path, _, _ in chosen], options, size=_SIZE),
         labels={
             "identity": torch.tensor([identity for _, identity, _ in chosen]),
             "expression": torch.tensor([expression for _, _, expression in chosen]),
@@ -84,22 +81,3 @@ def _pictures(root: Path) -> list[tuple[Path, int, int]]:
                 raise DataError(f"ferg: expected pictures in {folder}, found none; unpack it again")
             found += [(path, i, e) for path in paths]
     return found
-
-
-def _images(paths: list[Path], options: SourceOptions) -> UInt8[Tensor, "n c h w"]:
-    size = options.shape
-    if size is None and options.box is not None:
-        size = (options.box[3] - options.box[1], options.box[2] - options.box[0])
-    size = size or _SIZE
-    channels = options.channels or 3
-
-    def decode(i: int) -> UInt8[Tensor, "c h w"]:
-        try:
-            content = paths[i].read_bytes()
-            return decode_image(content, channels=channels, size=size, box=options.box)
-        except (OSError, ImageError) as error:
-            raise DataError(f"{paths[i]}: {error}") from error
-
-    key = content_key(paths, size, channels, options.box)
-    fill = decode_all(decode, len(paths), "ferg: decoding")
-    return cached_images("ferg", key, (len(paths), channels, *size), fill, cache=options.cache)

@@ -14,17 +14,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int64
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 from torch import Tensor
 
 from sfumato.data.assemble import pick
-from sfumato.data.cache import cached_images, content_key, decode_all
-from sfumato.data.decode import decode_image
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.options import SourceOptions
-from sfumato.errors import DataError, ImageError
+from sfumato.data.pictures import load_pictures
+from sfumato.errors import DataError
 
 # Query and gallery together are the test set, as the paper `shufflebits` merges them.
 _FOLDERS = {
@@ -70,7 +69,7 @@ def load_market1501(options: SourceOptions) -> ImageSet:
         classes[name] = _VALUES.get(name, _YES)
     return ImageSet(
         name="market1501",
-        images=_images(paths, options),
+        images=load_pictures("market1501", paths, options, size=_SIZE),
         labels=labels,
         classes=classes,
         files=tuple(f"{path.parent.name}/{path.name}" for path in paths),
@@ -149,23 +148,3 @@ def _collect(part: Any, found: dict[str, dict[str, int]]) -> None:  # noqa: ANN4
         if len(values) != len(people) or min(values) < 0 or max(values) > highest:
             raise ValueError(f"{name!r} has values outside 1..{highest + 1}, or not one a person")
         found.setdefault(name, {}).update(zip(people, values, strict=True))
-
-
-def _images(paths: Sequence[Path], options: SourceOptions) -> UInt8[Tensor, "n c h w"]:
-    size = options.shape
-    if size is None and options.box is not None:
-        size = (options.box[3] - options.box[1], options.box[2] - options.box[0])
-    size = size or _SIZE
-    channels = options.channels or 3
-
-    def decode(i: int) -> UInt8[Tensor, "c h w"]:
-        try:
-            content = paths[i].read_bytes()
-            return decode_image(content, channels=channels, size=size, box=options.box)
-        except (OSError, ImageError) as error:
-            raise DataError(f"{paths[i]}: {error}") from error
-
-    key = content_key(paths, size, channels, options.box)
-    fill = decode_all(decode, len(paths), "market1501: decoding")
-    shape = (len(paths), channels, *size)
-    return cached_images("market1501", key, shape, fill, cache=options.cache)
