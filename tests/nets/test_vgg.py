@@ -33,6 +33,12 @@ def test_the_map_has_the_announced_shape(cut: int, size: tuple[int, int]) -> Non
     assert tuple(maps.shape[1:]) == map_shape(size, cut, 0.07)
 
 
+@pytest.mark.parametrize("cut", range(1, len(PLAN)))
+def test_a_narrowed_map_is_classified_at_every_cut(cut: int) -> None:
+    _, *side = map_shape((32, 32), cut, 0.07)
+    assert Back(5, 10, cut, 0.07).eval()(torch.rand(2, 5, *side)).shape == (2, 10)
+
+
 def test_the_papers_map_is_8x8x128() -> None:
     assert map_shape((32, 32), PAPER_CUT, 1.0) == (128, 8, 8)
 

@@ -50,9 +50,10 @@ class Back(nn.Module):
 
     def __init__(self, map_channels: int, classes: int, cut: int, width: float) -> None:
         super().__init__()
-        plan = plan_of(width)
-        self.layers = _layers(map_channels, plan[cut:])
-        self.head = nn.Linear(next(e for e in reversed(plan) if isinstance(e, int)), classes)
+        plan = plan_of(width)[cut:]
+        self.layers = _layers(map_channels, plan)
+        last = next((entry for entry in reversed(plan) if isinstance(entry, int)), map_channels)
+        self.head = nn.Linear(last, classes)
 
     def forward(self, maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
         """Return logits."""
@@ -80,7 +81,9 @@ def xavier(net: nn.Module) -> None:
 
 def _layers(channels: int, plan: list[int | str]) -> nn.Sequential:
     layers: nn.Sequential = make_layers(plan, batch_norm=True)
-    first = layers[0] if len(layers) else None
-    if isinstance(first, nn.Conv2d) and channels != first.in_channels:
-        layers[0] = nn.Conv2d(channels, first.out_channels, 3, padding=1)
+    where = next((i for i, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)), None)
+    if where is not None:  # a cut before a pooling leaves the pooling first
+        first = layers[where]
+        assert isinstance(first, nn.Conv2d)  # noqa: S101 - found as one
+        layers[where] = nn.Conv2d(channels, first.out_channels, 3, padding=1)
     return layers
