@@ -21,7 +21,7 @@ def test_an_obfuscator_is_fitted_and_can_be_opened(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, _fit("--utility=digit", f"-o{out}", "--json"))
     assert result.exit_code == 0, result.output
     record = json.loads(result.stdout.splitlines()[-1])
-    assert record["map"] == [8, 8, 8]
+    assert record["map"] == [8, 2, 2]
     assert record["excess_nats"] > 0
     made = open_pretrained(out)
     assert made.name == "obfuscator:rate"

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from sfumato.errors import ConfigError, DataError
+from sfumato.nets.vgg import PAPER_CUT
 from sfumato.protect.obfuscator import Obfuscator
 from sfumato.protect.pretrained import open_pretrained
 
@@ -13,7 +14,7 @@ from sfumato.protect.pretrained import open_pretrained
 def _made(**settings: object) -> Obfuscator:
     given = {
         "channels": 1, "height": 32, "width": 32, "utility": "mood", "classes": ["a", "b", "c"],
-        "scale": 0.07,
+        "scale": 0.07, "cut": PAPER_CUT,
     }  # fmt: skip
     return Obfuscator(**{**given, **settings}).eval()  # type: ignore[arg-type]
 

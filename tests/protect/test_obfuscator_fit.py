@@ -11,6 +11,7 @@ from sfumato.data.imageset import ImageSet
 from sfumato.data.sources import load
 from sfumato.data.splits import split_images
 from sfumato.errors import ConfigError, DataError
+from sfumato.nets.vgg import DEEP_CUT, PAPER_CUT
 from sfumato.protect.obfuscator_fit import (
     Fitted,
     ObfuscatorConfig,
@@ -19,7 +20,13 @@ from sfumato.protect.obfuscator_fit import (
 )
 
 _SMALL = ObfuscatorConfig(
-    scale=0.1, attacker_scale=0.1, epochs=10, map_channels=4, device="cpu", batch_size=64
+    cut=PAPER_CUT,
+    scale=0.1,
+    attacker_scale=0.1,
+    epochs=10,
+    map_channels=4,
+    device="cpu",
+    batch_size=64,
 )
 
 
@@ -69,6 +76,39 @@ def test_the_certificate_is_small_where_noise_hides(
 ) -> None:
     assert 0 < certified_rate(fitted["rate"], parts[2]) < 40
     assert certified_rate(fitted["none"], parts[2]) > 1e6, "no noise, no bound"
+
+
+def test_a_deeper_cut_tells_the_class_better_and_the_picture_less(
+    fitted: dict[str, Fitted], parts: tuple[ImageSet, ImageSet, ImageSet]
+) -> None:
+    train, _, victims = parts
+    deep = fit_obfuscator(train, "digit", replace(_SMALL, cut=DEEP_CUT, lam=0.05), check=victims)
+    shallow = fitted["rate"]
+    assert deep.accuracies[-1] > shallow.accuracies[-1] + 0.03
+    assert certified_rate(deep, victims) < certified_rate(shallow, victims) / 2
+
+
+def test_rounds_start_from_a_warm_up_that_stays_as_it_is(
+    fitted: dict[str, Fitted], parts: tuple[ImageSet, ImageSet, ImageSet]
+) -> None:
+    train, _, victims = parts
+    warm, some = fitted["none"], train.subset(range(128))
+    before = {name: value.clone() for name, value in warm.obfuscator.state_dict().items()}
+    config = replace(_SMALL, objective="psnr", cycles=1)
+    made = fit_obfuscator(some, "digit", config, check=victims, warm=warm)
+    assert made.accuracies[:-1] == warm.accuracies
+    assert made.warmup_accuracy == warm.accuracies[-1]
+    after = warm.obfuscator.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert not torch.equal(made.obfuscator.body[0].weight, before["body.0.weight"])
+    with pytest.raises(ConfigError, match=r"expected a warm-up with maps \(2, 8, 8\)"):
+        fit_obfuscator(some, "digit", replace(config, map_channels=2), check=victims, warm=warm)
+
+
+def test_half_precision_learns_as_much(parts: tuple[ImageSet, ImageSet, ImageSet]) -> None:
+    train, _, victims = parts
+    config = replace(_SMALL, objective="none", precision="bf16")
+    assert fit_obfuscator(train, "digit", config, check=victims).accuracies[-1] > 0.9
 
 
 def test_stored_maps_still_classify(

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from sfumato.errors import ConfigError
+from sfumato.nets.vgg import PAPER_CUT
 from sfumato.protect.obfuscator import Obfuscator
 from sfumato.protect.obfuscator_onnx import Camera, export_obfuscator
 
@@ -17,7 +18,7 @@ pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 def _made(stored: str = "int8") -> Obfuscator:
     return Obfuscator(
         channels=3, height=32, width=32, utility="mood", classes=["a", "b"], scale=0.07,
-        map_channels=4, noise=1.0, stored=stored,
+        map_channels=4, noise=1.0, stored=stored, cut=PAPER_CUT,
     ).eval()  # fmt: skip
 
 

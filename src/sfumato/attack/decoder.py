@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -64,6 +64,8 @@ class ReconstructionConfig:
     """Share of the adversary's own pictures held out to stop and to choose by."""
     most_validated: int = 256
     """Held-out pictures that are drawn and scored after each epoch, at most."""
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    """Mixed precision in training; pictures are always drawn in full."""
     device: str = "auto"
 
     def __post_init__(self) -> None:
@@ -159,7 +161,11 @@ def train_decoder(
     """
     rows, images = own
     torch.manual_seed(seed)
-    networks = _networks(rows, images, config, network)
+    networks = {
+        # Convolutions on processors are up to three times as fast so.
+        name: net.to(memory_format=torch.channels_last)
+        for name, net in _networks(rows, images, config, network).items()
+    }
     losses = _Losses(images, perceptual, config)
     optimizers = {
         name: torch.optim.Adam(net.parameters(), lr=config.lr, betas=(0.0, 0.999))
@@ -182,6 +188,7 @@ def train_decoder(
             batch_size=config.batch_size,
             seed=seed,
             device="cpu" if config.device == "cpu" else "auto",
+            precision=config.precision,
             patience=config.patience,
             monitor="validated",
             higher_is_better=True,

@@ -31,7 +31,13 @@ def obfuscator(
         typer.Option(help="psnr, bounded: simrec, urec1, urec2 or resrec; repeatable."),
     ] = None,
     scale: Annotated[float, typer.Option(help="Of VGG16's channels; 0.25 suits two cores.")] = 0.25,
-    cut: Annotated[int, typer.Option(help="Layers of VGG16 (poolings too) in the obfuscator.")] = 6,
+    cut: Annotated[
+        int,
+        typer.Option(
+            help="Layers of VGG16 (poolings too) in the obfuscator; 6 is the paper's, deeper maps "
+            "need to say less."
+        ),
+    ] = 14,
     map_channels: Annotated[int, typer.Option(help="Channels of the stored maps.", min=1)] = 8,
     stored: Annotated[Literal["int8", "bf16"], typer.Option(help="Numbers in stored maps.")] = (
         "int8"

@@ -17,6 +17,9 @@ PLAN: tuple[int | str, ...] = tuple(cfgs["D"])
 """VGG16: channels of each 3x3 convolution, "M" for 2x2 max pooling."""
 PAPER_CUT = 6
 """Entries of the plan before the cut: two pairs of convolutions, each with its pooling."""
+DEEP_CUT = 14
+"""After the fourth pooling: each place of the 2x2 map of a 32x32 picture has seen it all, so that
+a map need not say more than the class."""
 
 
 def plan_of(width: float) -> list[int | str]:

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int8, Int64, Shaped
 from torch import Tensor, nn
 
 from sfumato.errors import ConfigError, DataError
-from sfumato.nets.vgg import PAPER_CUT, Back, check_cut, front, map_shape
+from sfumato.nets.vgg import DEEP_CUT, Back, check_cut, front, map_shape
 from sfumato.protect.pretrained import PretrainedProtector
 
 Stored = Literal["int8", "bf16"]
@@ -40,7 +40,7 @@ class Obfuscator(PretrainedProtector):
         utility: str,
         classes: list[str],
         objective: str = "rate",
-        cut: int = PAPER_CUT,
+        cut: int = DEEP_CUT,
         scale: float = 1.0,
         map_channels: int | None = None,
         noise: float = 1.0,
