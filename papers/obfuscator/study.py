@@ -20,12 +20,8 @@ from sfumato.data.sources import load
 from sfumato.data.splits import split_images
 from sfumato.nets.reconstructors import RECONSTRUCTORS
 from sfumato.protect.obfuscator import Obfuscator
-from sfumato.protect.obfuscator_fit import (
-    Fitted,
-    ObfuscatorConfig,
-    certified_rate,
-    fit_obfuscator,
-)
+from sfumato.protect.obfuscator_config import ObfuscatorConfig
+from sfumato.protect.obfuscator_fit import Fitted, certified_rate, fit_obfuscator
 from sfumato.types import Finding, Knowledge, Releases
 
 _SHOWN = 8

@@ -7,7 +7,7 @@ import pytest
 
 from papers.obfuscator.run import RECIPES
 from sfumato.attack.decoder import ReconstructionConfig
-from sfumato.protect.obfuscator_fit import ObfuscatorConfig
+from sfumato.protect.obfuscator_config import ObfuscatorConfig
 
 _FOLDER = Path(__file__).parents[2] / "papers" / "obfuscator"
 

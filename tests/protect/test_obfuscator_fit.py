@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,12 +14,9 @@ from sfumato.data.sources import load
 from sfumato.data.splits import split_images
 from sfumato.errors import ConfigError, DataError
 from sfumato.nets.vgg import DEEP_CUT, PAPER_CUT
-from sfumato.protect.obfuscator_fit import (
-    Fitted,
-    ObfuscatorConfig,
-    certified_rate,
-    fit_obfuscator,
-)
+from sfumato.protect import obfuscator_rounds
+from sfumato.protect.obfuscator_config import ObfuscatorConfig
+from sfumato.protect.obfuscator_fit import Fitted, certified_rate, fit_obfuscator
 
 _SMALL = ObfuscatorConfig(
     cut=PAPER_CUT,
@@ -103,6 +102,42 @@ def test_rounds_start_from_a_warm_up_that_stays_as_it_is(
     assert not torch.equal(made.obfuscator.body[0].weight, before["body.0.weight"])
     with pytest.raises(ConfigError, match=r"expected a warm-up with maps \(2, 8, 8\)"):
         fit_obfuscator(some, "digit", replace(config, map_channels=2), check=victims, warm=warm)
+
+
+@pytest.mark.parametrize("killed", [1, 2])
+def test_an_interrupted_training_ends_as_if_it_had_not_been(
+    parts: tuple[ImageSet, ImageSet, ImageSet],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    killed: int,
+) -> None:
+    train, _, victims = parts
+    some = train.subset(range(128))
+    config = replace(
+        _SMALL,
+        objective="bounded",
+        epochs=1,
+        cycles=3,
+        renew=1,
+        reconstructors=("simrec", "resrec"),
+    )
+    whole = fit_obfuscator(some, "digit", config, check=victims)
+    kept = replace(config, checkpoint=tmp_path / "training")
+
+    def die(duel: Any, cycle: int) -> None:
+        if cycle == killed:
+            raise KeyboardInterrupt
+        real(duel, cycle)
+
+    real = obfuscator_rounds._Duel.round
+    with monkeypatch.context() as patched:
+        patched.setattr(obfuscator_rounds._Duel, "round", die)
+        with pytest.raises(KeyboardInterrupt):
+            fit_obfuscator(some, "digit", kept, check=victims)
+    again = fit_obfuscator(some, "digit", kept, check=victims)
+    assert again.accuracies == whole.accuracies
+    images = victims.floats()[:5]
+    assert torch.equal(again.obfuscator.release(images), whole.obfuscator.release(images))
 
 
 def test_half_precision_learns_as_much(parts: tuple[ImageSet, ImageSet, ImageSet]) -> None:

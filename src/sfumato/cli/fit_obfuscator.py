@@ -61,7 +61,8 @@ def obfuscator(
     from sfumato.data.sources import load
     from sfumato.data.splits import split_images
     from sfumato.errors import ConfigError
-    from sfumato.protect.obfuscator_fit import ObfuscatorConfig, certified_rate, fit_obfuscator
+    from sfumato.protect.obfuscator_config import ObfuscatorConfig
+    from sfumato.protect.obfuscator_fit import certified_rate, fit_obfuscator
 
     if device not in ("auto", "cpu"):
         raise ConfigError(f"--device is auto or cpu, got {device!r}")

@@ -17,7 +17,8 @@ from sfumato.data.splits import split_images
 from sfumato.demo.section import Advance, Figure, Picture, Section
 from sfumato.nets.vgg import DEEP_CUT, PAPER_CUT
 from sfumato.protect.obfuscator import Obfuscator
-from sfumato.protect.obfuscator_fit import ObfuscatorConfig, fit_obfuscator
+from sfumato.protect.obfuscator_config import ObfuscatorConfig
+from sfumato.protect.obfuscator_fit import fit_obfuscator
 from sfumato.types import Finding, Knowledge, Releases
 
 STEPS = 4
