@@ -89,6 +89,11 @@ def execute(run: Run, recipe: Recipe) -> tuple[Path, Results]:
     return path, document
 
 
+def frozen(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with tuples for TOML's arrays, as configurations take them."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+
+
 def summary(results: Results) -> str:
     """Return the scalar figures of a result as lines of text."""
     numbers = {k: v for k, v in results.items() if isinstance(v, int | float) and k != "seed"}

@@ -45,7 +45,10 @@ def pictures(
         values = psnr(originals, shown)
         for i, (axes, picture) in enumerate(zip(line, shown, strict=True)):
             axes.imshow(
-                picture.clamp(0, 1).permute(1, 2, 0).squeeze(-1), cmap="grey", vmin=0, vmax=1
+                picture.clamp(0, 1).permute(1, 2, 0).squeeze(-1).numpy(),
+                cmap="grey",
+                vmin=0,
+                vmax=1,
             )
             axes.set(xticks=[], yticks=[])
             if name != "original":
@@ -55,32 +58,29 @@ def pictures(
     plt.close(figure)
 
 
-def frontier(
-    run: Run,
-    points: Sequence[Mapping[str, Any]],
-    floors: Mapping[str, float],
-    results: Mapping[str, Any],
-) -> None:
-    """Accuracy against the best fresh attacker's PSNR, a point a lambda, with the floors."""
-    figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
-    axes.plot(
-        [p["psnr"] for p in points], [p["accuracy"] for p in points], marker="o", label="rate"
-    )
+def frontier(run: Run, points: Sequence[Mapping[str, Any]], floors: Mapping[str, float]) -> None:
+    """Accuracy against the best fresh attacker's PSNR, a point an obfuscator, with the floors."""
+    figure, axes = plt.subplots(figsize=(7, 4.4), layout="constrained")
+    marks = {"none": "s", "psnr": "^", "bounded": "D", "rate": "o"}
+    labels = {
+        "none": "no protection",
+        "psnr": "the paper's objective",
+        "bounded": "the same, bounded",
+        "rate": "bottleneck",
+    }
+    for i, (objective, mark) in enumerate(marks.items()):
+        some = [point for point in points if point["objective"] == objective]
+        if some:
+            axes.scatter(
+                [p["psnr"] for p in some],
+                [p["accuracy"] for p in some],
+                marker=mark, color=f"C{i}", label=labels[objective], zorder=3,
+            )  # fmt: skip
     for point in points:
-        where = (point["psnr"], point["accuracy"])
-        axes.annotate(
-            f"lambda {point['lambda']:g}", where, (4, 5), textcoords="offset points", fontsize=7
-        )
-    axes.scatter(
-        [results["attacked"]["plain"]["psnr"]["value"]], [results["warmup_accuracy"]],
-        marker="s", label="no protection",
-    )  # fmt: skip
-    matrix = results["psnr_matrix"]
-    for i, (name, value) in enumerate(results["paper_accuracy"].items()):
-        best = max(row[name] for row in matrix.values())
-        axes.scatter(
-            [best], [value], marker="^", color="tab:red", label=None if i else "psnr (paper)"
-        )
+        if point["objective"] == "rate":
+            told = f"{point['certified_nats']:.1f} nats, map {'x'.join(map(str, point['map'][1:]))}"
+            where = (point["psnr"], point["accuracy"])
+            axes.annotate(told, where, (5, -9), textcoords="offset points", fontsize=7)
     for style, (name, value) in zip(("-", "--", ":"), floors.items(), strict=False):
         axes.axvline(value, color="grey", linestyle=style, linewidth=1, label=f"floor: {name}")
     axes.set(xlabel="PSNR of the best attacker trained anew (dB)", ylabel="accuracy")

@@ -2,258 +2,236 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from papers.obfuscator import figures
-from papers.recipe import Results, Run
-from sfumato.attack.decoder import ReconstructionConfig
-from sfumato.attack.reconstruct import ReconstructionAttack
-from sfumato.attack.views import ask
-from sfumato.data.imageset import ImageSet
-from sfumato.data.sources import load
-from sfumato.data.splits import split_images
+from papers.obfuscator import attacks, figures
+from papers.obfuscator.parties import Parties, parties
+from papers.recipe import Results, Run, frozen
+from papers.stages import Stage, Stages
 from sfumato.nets.reconstructors import RECONSTRUCTORS
 from sfumato.protect.obfuscator import Obfuscator
 from sfumato.protect.obfuscator_config import ObfuscatorConfig
 from sfumato.protect.obfuscator_fit import Fitted, certified_rate, fit_obfuscator
-from sfumato.types import Finding, Knowledge, Releases
 
-_SHOWN = 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parties:
-    """The keeper of the maps, an adversary with other files, and the victims."""
-
-    keeper: ImageSet
-    adversary: ImageSet
-    victims: ImageSet
-    utility: str
+_EVERY = ("generator", *RECONSTRUCTORS)
+_PLAIN, _DEFAULT, _BOUNDED = "no protection", "bottleneck", "bounded"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Attacked:
-    """One obfuscator under fresh attackers: what they reach, and what they draw."""
+    """One obfuscator under fresh attackers: what each reaches, and what it draws."""
 
-    psnr: Finding
-    ssim: Finding
-    drawn: Float[Tensor, "n c h w"]
+    by: Mapping[str, Mapping[str, Any]]
+    drawn: Mapping[str, Float[Tensor, "n c h w"]]
+
+    @property
+    def best(self) -> str:
+        """The network that is best on held-out pictures of the adversary."""
+        return max(self.by, key=lambda network: float(self.by[network]["validated"]))
+
+    def document(self) -> dict[str, Any]:
+        """Return the best network's figures, and every network's PSNR."""
+        return {**self.by[self.best], "networks": {n: f["psnr"] for n, f in self.by.items()}}
+
+
+class Study:
+    """One recipe's run; finished parts of it are kept and not computed again."""
+
+    def __init__(self, run: Run, settings: Mapping[str, Any]) -> None:
+        self.run, self.settings = run, settings
+        self.stages = Stages.of(run, settings)
+        self.parties = parties(run, settings)
+
+    @cached_property
+    def fitted(self) -> dict[str, Fitted]:
+        """Every obfuscator: none, the paper's four, the bounded one, and the bottlenecks."""
+        settings, some = self.settings, self.parties.part(self.settings["paper_images"])
+        plain = self._fit(_PLAIN, self.parties, settings["warm"] | {"objective": "none"})
+        made = {_PLAIN: plain}
+        shared = settings["warm"] | settings["rounds"]
+        for name in RECONSTRUCTORS:
+            paper = {"objective": "psnr", "reconstructors": (name,), **settings["paper"]}
+            made[name] = self._fit(name, some, shared | paper, plain)
+        if "bounded" in settings:
+            bounded = {"objective": "bounded", **settings["bounded"]}
+            made[_BOUNDED] = self._fit(_BOUNDED, some, shared | bounded, plain)
+        for cut, lam in [settings["default"], *settings["others"]]:
+            changed = {"objective": "rate", "cut": cut, "lam": float(lam), **settings["rate"]}
+            made[_rate_name(self.settings, cut, lam)] = self._fit(
+                f"rate-{cut}-{lam:g}", self.parties, changed
+            )
+        return made
+
+    def attacked(self, name: str, networks: Iterable[str]) -> Attacked:
+        """Attack one of them with networks trained anew."""
+        made = self.fitted[name].obfuscator
+        by, drawn = {}, {}
+        for network in networks:
+            document, tensors = self.stages.keep(
+                f"attack-{name}-{network}",
+                lambda _, network=network: attacks.draw(
+                    self.run, self.parties, made, self.settings["attack"], network
+                ),
+            )
+            by[network], drawn[network] = document, tensors["drawn"]
+            reached = document["psnr"]["value"]
+            _say(f"{network} draws from {name}: {reached:.2f} dB, {document['epochs']} epochs")
+        return Attacked(by, drawn)
+
+    def others(self, name: str) -> dict[str, Any]:
+        """Return what other attacks make of its maps."""
+        made = self.fitted[name].obfuscator
+        return self.stages.keep(
+            f"others-{name}",
+            lambda _: (attacks.others(self.run, self.parties, made, self.settings), {}),
+        )[0]
+
+    def _fit(
+        self, name: str, party: Parties, settings: Mapping[str, Any], warm: Fitted | None = None
+    ) -> Fitted:
+        def make(checkpoint: Path) -> Stage:
+            config = ObfuscatorConfig(
+                **self.settings["network"],
+                **frozen(settings),
+                seed=self.run.seed,
+                device="cpu" if self.run.device == "cpu" else "auto",
+                checkpoint=checkpoint,
+            )
+            fitted = fit_obfuscator(
+                party.keeper, party.utility, config, check=party.victims, warm=warm
+            )
+            return _packed(fitted)
+
+        fitted = _unpacked(*self.stages.keep(f"fit-{name}", make))
+        _say(f"{name}: accuracy {100 * fitted.accuracies[-1]:.2f} %")
+        return fitted
 
 
 def study(run: Run, settings: Mapping[str, Any]) -> Results:
     """Train every obfuscator of a recipe, attack it anew, and draw the figures."""
-    parties = _parties(run, settings)
-    common = dict(settings["network"]) | {"seed": run.seed, "device": _device(run)}
-    plain = _fit(parties, common | settings["plain"] | {"objective": "none"})
-    paper = {
-        name: _fit(_part(parties, settings["paper_images"]), common | settings["paper"]
-                   | {"objective": "psnr", "reconstructors": (name,)})
-        for name in RECONSTRUCTORS
-    }  # fmt: skip
-    rate = {
-        lam: _fit(parties, common | settings["rate"] | {"objective": "rate", "lam": lam})
-        for lam in settings["lambdas"]
+    work = Study(run, settings)
+    made = work.fitted
+    duels = [*RECONSTRUCTORS, *([_BOUNDED] if _BOUNDED in made else [])]
+    attacked = {name: work.attacked(name, _EVERY) for name in (_PLAIN, _DEFAULT, *duels)}
+    attacked |= {
+        name: work.attacked(name, settings["frontier_networks"])
+        for name in made
+        if name not in attacked
     }
-    default = rate[settings["default_lambda"]]
-    hard = settings["attack"]
-    attacked = {
-        "plain": _attack(run, parties, plain, hard, ("generator", *RECONSTRUCTORS)),
-        "default": _attack(run, parties, default, hard, ("generator", *RECONSTRUCTORS)),
-    }
-    inverted = {
-        name: {
-            by: _attack(run, parties, fitted, settings["matrix_attack"], (by,))
-            for by in RECONSTRUCTORS
-        }
-        for name, fitted in paper.items()
-    }
-    frontier = _frontier(run, parties, rate, attacked, settings)
-    floors = attacked["default"].psnr.details["floors"]
+    victims, default = work.parties.victims, made[_DEFAULT]
+    floors = attacked[_DEFAULT].by[attacked[_DEFAULT].best]["floors"]
     results: Results = {
         "counts": {
-            "keeper": len(parties.keeper),
-            "adversary": len(parties.adversary),
-            "victims": len(parties.victims),
+            "keeper": len(work.parties.keeper),
+            "adversary": len(work.parties.adversary),
+            "victims": len(victims),
         },
-        "warmup_accuracy": plain.warmup_accuracy,
-        "paper_warmup_accuracy": {name: fit.warmup_accuracy for name, fit in paper.items()},
-        "paper_accuracy": {name: fit.accuracies[-1] for name, fit in paper.items()},
+        "warmup_accuracy": made[_PLAIN].warmup_accuracy,
+        "paper_accuracy": {name: made[name].accuracies[-1] for name in duels},
         "accuracy": default.accuracies[-1],
-        "certified_nats": certified_rate(default, parties.victims),
+        "certified_nats": certified_rate(default, victims),
         "map": list(default.obfuscator.map_shape),
         "bytes_a_picture": _bytes(default.obfuscator),
         "psnr_matrix": {
-            by: {name: inverted[name][by].psnr.value for name in paper} for by in RECONSTRUCTORS
+            by: {
+                name: attacked[name].by[by]["psnr"]["value"] for name in (*duels, _DEFAULT, _PLAIN)
+            }
+            for by in _EVERY
         },
         "psnr_floor": {name: floor["psnr"] for name, floor in floors.items()},
         "ssim_floor": {name: floor["ssim"] for name, floor in floors.items()},
-        "attacked": {
-            name: {"psnr": _document(found.psnr), "ssim": _document(found.ssim)}
-            for name, found in attacked.items()
-        },
-        "frontier": frontier,
-        "accuracies": {
-            "rate": list(default.accuracies),
-            **{name: list(fit.accuracies) for name, fit in paper.items()},
-        },
+        "attacked": {name: found.document() for name, found in attacked.items()},
+        "other_attacks": {name: work.others(name) for name in (_PLAIN, _DEFAULT)},
+        "frontier": [_point(name, made[name], attacked[name], work) for name in made],
+        "accuracies": {name: list(fitted.accuracies) for name, fitted in made.items()},
     }
-    shown = parties.victims.subset(range(_SHOWN)).floats()
-    figures.accuracy(run, {name: list(fit.accuracies) for name, fit in paper.items()})
+    _draw(run, work, attacked, results)
+    work.stages.done()
+    return results
+
+
+def _draw(
+    run: Run, work: Study, attacked: Mapping[str, Attacked], results: Mapping[str, Any]
+) -> None:
+    shown = work.parties.victims.subset(range(attacks.SHOWN)).floats()
+    figures.accuracy(run, {name: results["accuracies"][name] for name in RECONSTRUCTORS})
     figures.pictures(
         run,
         "fig4",
         shown,
-        {f"{n} draws from a map against {n}": inverted[n][n].drawn[:_SHOWN] for n in paper},
+        {f"{n} draws from a map against {n}": attacked[n].drawn[n] for n in RECONSTRUCTORS},
     )
+    titles = {
+        _PLAIN: "no protection",
+        "simrec": "the paper's objective",
+        _BOUNDED: "the same, errors counted down to the mean picture only",
+        _DEFAULT: "the bottleneck",
+    }
     figures.pictures(
         run,
         "fig5",
         shown,
         {
-            "no protection": attacked["plain"].drawn[:_SHOWN],
-            "the paper's objective, attacked anew": _best(inverted["simrec"]).drawn[:_SHOWN],
-            "the bottleneck, attacked anew": attacked["default"].drawn[:_SHOWN],
+            f"{title}; {attacked[name].best}, trained anew": attacked[name].drawn[
+                attacked[name].best
+            ]
+            for name, title in titles.items()
+            if name in attacked
         },
     )
-    figures.frontier(run, frontier, results["psnr_floor"], results)
-    return results
+    figures.frontier(run, results["frontier"], results["psnr_floor"])
 
 
-def _parties(run: Run, settings: Mapping[str, Any]) -> Parties:
-    total = settings["images"] + settings["adversary"]
-    train = load(
-        settings["data"], split=settings["train_split"], data_dir=run.data_dir, size=32,
-        count=total, seed=run.seed,
-    )  # fmt: skip
-    keeper, adversary = split_images(
-        train, (settings["images"] / total, settings["adversary"] / total), seed=run.seed
+def _rate_name(settings: Mapping[str, Any], cut: int, lam: float) -> str:
+    default = [cut, lam] == list(settings["default"])
+    return _DEFAULT if default else f"{_DEFAULT}, cut {cut}, lambda {lam:g}"
+
+
+def _point(name: str, fitted: Fitted, attacked: Attacked, work: Study) -> dict[str, Any]:
+    made, best = fitted.obfuscator, attacked.by[attacked.best]
+    return {
+        "name": name,
+        "objective": made.objective,
+        "cut": made.cut,
+        "map": list(made.map_shape),
+        "accuracy": fitted.accuracies[-1],
+        "certified_nats": certified_rate(fitted, work.parties.victims) if made.noise else None,
+        "psnr": best["psnr"]["value"],
+        "psnr_interval": best["psnr"]["interval"],
+        "ssim": best["ssim"]["value"],
+        "best_attacker": attacked.best,
+    }
+
+
+def _packed(fitted: Fitted) -> Stage:
+    document = {
+        "settings": cast("Any", fitted.obfuscator)._hub_mixin_config,
+        "warmup_accuracy": fitted.warmup_accuracy,
+        "accuracies": list(fitted.accuracies),
+    }
+    state = {f"made.{key}": value for key, value in fitted.obfuscator.state_dict().items()}
+    return document, state | {"priors": fitted.priors}
+
+
+def _unpacked(document: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Fitted:
+    made = Obfuscator(**document["settings"])
+    made.load_state_dict(
+        {key.removeprefix("made."): t for key, t in tensors.items() if key.startswith("made.")}
     )
-    if settings["test_split"]:
-        victims = load(
-            settings["data"], split=settings["test_split"], data_dir=run.data_dir, size=32,
-            count=settings["victims"], seed=run.seed,
-        )  # fmt: skip
-    else:
-        share = settings["victims"] / len(keeper)
-        keeper, victims = split_images(keeper, (1 - share, share), seed=run.seed)
-    return Parties(
-        keeper=run.uses(keeper),
-        adversary=run.uses(adversary),
-        victims=run.uses(victims),
-        utility=settings["utility"],
+    return Fitted(
+        obfuscator=made.eval(),
+        priors=tensors["priors"],
+        warmup_accuracy=document["warmup_accuracy"],
+        accuracies=tuple(document["accuracies"]),
     )
-
-
-def _part(parties: Parties, count: int) -> Parties:
-    keeper = parties.keeper.subset(range(min(count, len(parties.keeper))))
-    return Parties(
-        keeper=keeper,
-        adversary=parties.adversary,
-        victims=parties.victims,
-        utility=parties.utility,
-    )
-
-
-def _fit(parties: Parties, settings: Mapping[str, Any]) -> Fitted:
-    config = ObfuscatorConfig(**settings)
-    return fit_obfuscator(parties.keeper, parties.utility, config, check=parties.victims)
-
-
-def _attack(
-    run: Run,
-    parties: Parties,
-    fitted: Fitted,
-    settings: Mapping[str, Any],
-    networks: tuple[str, ...],
-) -> Attacked:
-    """Train attackers from scratch on the adversary's own releases; the best of them counts."""
-    made = fitted.obfuscator
-    attack = ReconstructionAttack(
-        seeds=tuple(range(run.seed, run.seed + settings["seeds"])),
-        config=ReconstructionConfig(
-            networks=networks,
-            epochs=settings["epochs"],
-            patience=settings["patience"],
-            restarts=settings["restarts"],
-            batch_size=settings["batch_size"],
-            width=settings["width"],
-            scale=settings["scale"],
-            lr=2e-3,
-            device=_device(run),
-        ),
-        metric="psnr",
-        label=parties.utility,
-    )
-    knowledge = Knowledge(
-        images=parties.adversary.floats(), labels=parties.adversary.labels, query=made.release
-    )
-    images = parties.victims.floats()
-    with torch.random.fork_rng():
-        torch.manual_seed(run.seed)  # the noise of this release, so that a run can be repeated
-        artist = attack.learn(knowledge)
-        victim = Releases(
-            protector=made.name,
-            tensor=ask(made.release, images),
-            images=images,
-            labels=parties.victims.labels,
-        )
-        found = attack.apply(artist, victim, knowledge)
-        drawn = artist.draw(victim)[0]
-    return Attacked(psnr=found, ssim=_as_ssim(found), drawn=drawn)
-
-
-def _as_ssim(found: Finding) -> Finding:
-    """Return the same attack judged by structural similarity."""
-    score = found.details["scores"]["ssim"]
-    low, high = score["interval"]
-    return Finding(
-        attack=found.attack,
-        protector=found.protector,
-        metric="ssim",
-        value=score["value"],
-        floor=found.details["floors"]["mean"]["ssim"],
-        ceiling=1.0,
-        interval=(low, high),
-        seeds=found.seeds,
-    )
-
-
-def _frontier(
-    run: Run,
-    parties: Parties,
-    rate: Mapping[float, Fitted],
-    attacked: Mapping[str, Attacked],
-    settings: Mapping[str, Any],
-) -> list[dict[str, Any]]:
-    points = []
-    for lam, fitted in rate.items():
-        found = (
-            attacked["default"]
-            if lam == settings["default_lambda"]
-            else _attack(run, parties, fitted, settings["attack"], ("simrec", "generator"))
-        )
-        points.append(
-            {
-                "lambda": lam,
-                "accuracy": fitted.accuracies[-1],
-                "certified_nats": certified_rate(fitted, parties.victims),
-                "psnr": found.psnr.value,
-                "psnr_interval": list(found.psnr.interval),
-                "ssim": found.ssim.value,
-                "best_attacker": found.psnr.details["decoders"],
-            }
-        )
-    return points
-
-
-def _best(attacks: Mapping[str, Attacked]) -> Attacked:
-    return max(attacks.values(), key=lambda found: found.psnr.value)
 
 
 def _bytes(made: Obfuscator) -> dict[str, int]:
@@ -262,9 +240,5 @@ def _bytes(made: Obfuscator) -> dict[str, int]:
     return {"picture": channels * height * width, "map": maps * rows * columns}
 
 
-def _document(found: Finding) -> dict[str, Any]:
-    return asdict(found) | {"leakage": found.leakage}
-
-
-def _device(run: Run) -> str:
-    return "cpu" if run.device == "cpu" else "auto"
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -25,6 +25,16 @@ class _Negative:
         return 1 - images
 
 
+class _Few:
+    """Numbers with no room for convolutions, in 8 bits."""
+
+    name = "few"
+
+    def release(self, images: torch.Tensor) -> torch.Tensor:
+        places = torch.nn.functional.adaptive_avg_pool2d(images, 4)
+        return (255 * (places - 0.5)).clamp(-127, 127).round().to(torch.int8)
+
+
 def _attack(protector: Protector, blobs: ImageSet) -> Finding:
     own, victims = blobs.subset(range(120)), blobs.subset(range(120, 200))
     victim = Releases(
@@ -38,7 +48,7 @@ def _attack(protector: Protector, blobs: ImageSet) -> Finding:
 
 
 def test_releases_that_say_all_are_linked_and_named(blobs: ImageSet) -> None:
-    for protector in (Unprotected(), _Negative()):
+    for protector in (Unprotected(), _Negative(), _Few()):
         found = _attack(protector, blobs)
         assert found.value > 0.8, protector.name
         assert found.details["linked"] > 8 * found.details["linked_by_chance"]

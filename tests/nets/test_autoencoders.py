@@ -9,6 +9,7 @@ from sfumato.nets.autoencoders import (
     ConvEncoder,
     PictureDiscriminator,
     PrototypeMatcher,
+    VectorEncoder,
 )
 
 
@@ -60,3 +61,9 @@ def test_similarities_are_cosines_to_the_prototypes() -> None:
     expected = F.cosine_similarity(vectors[:, None], net.prototypes[None], dim=2)
     torch.testing.assert_close(net(images), expected)
     assert ConvEncoder(3, width=4, dim=16)(torch.rand(2, 3, 8, 8)).shape == (2, 16)
+
+
+def test_numbers_of_any_shape_become_unit_vectors() -> None:
+    made = VectorEncoder(24, width=8, dim=5).eval()(torch.rand(3, 6, 2, 2))
+    assert made.shape == (3, 5)
+    torch.testing.assert_close(made.norm(dim=1), torch.ones(3))

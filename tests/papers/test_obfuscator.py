@@ -1,18 +1,23 @@
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from papers.obfuscator.run import RECIPES
+from papers.obfuscator import attacks
+from papers.obfuscator.run import RECIPES, characters
+from papers.recipe import Run, frozen
 from sfumato.attack.decoder import ReconstructionConfig
+from sfumato.attack.learners import LearnerConfig
 from sfumato.protect.obfuscator_config import ObfuscatorConfig
 
 _FOLDER = Path(__file__).parents[2] / "papers" / "obfuscator"
 
 
-def _settings(recipe: str, size: str) -> dict[str, object]:
+def _settings(recipe: str, size: str) -> dict[str, Any]:
     return tomllib.loads((_FOLDER / "recipes" / f"{recipe}.toml").read_text())[size]
 
 
@@ -20,9 +25,65 @@ def _settings(recipe: str, size: str) -> dict[str, object]:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_settings_are_ones_that_exist(recipe: str, size: str) -> None:
     settings = _settings(recipe, size)
-    assert settings["default_lambda"] in settings["lambdas"]
-    for stage in ("plain", "paper", "rate"):
-        ObfuscatorConfig(**settings["network"], **settings[stage])
-    for attack in ("attack", "matrix_attack"):
-        keys = {k: v for k, v in settings[attack].items() if k != "seeds"}
-        ReconstructionConfig(**keys)
+    assert settings["default"] not in settings["others"]
+    for stage in ("warm", "rounds", "paper", "bounded", "rate"):
+        ObfuscatorConfig(**settings["network"], **frozen(settings.get(stage, {})))
+    ReconstructionConfig(**{k: v for k, v in settings["attack"].items() if k != "seeds"})
+    LearnerConfig(**frozen(settings["learners"]))
+
+
+_TINY = {
+    "images": 160, "adversary": 80, "victims": 40, "paper_images": 64,
+    "network": {"scale": 0.07, "attacker_scale": 0.07},
+    "warm": {"cut": 6, "epochs": 1},
+    "rounds": {"cycles": 1},
+    "bounded": {"lam": 1.0, "reconstructors": ["simrec", "resrec"]},
+    "rate": {"epochs": 1, "map_channels": 4},
+    "others": [[6, 0.1]],
+    "learners": {"learners": ["perceptron"], "restarts": 1, "epochs": 1},
+    "attack": {"epochs": 1, "patience": 2, "restarts": 1, "seeds": 1, "batch_size": 32,
+               "width": 4, "scale": 0.07},
+}  # fmt: skip
+
+
+def test_a_study_runs_to_its_end_and_goes_on_where_it_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = _settings("characters", "quick") | _TINY
+    drawn = []
+
+    def counted(*given: Any) -> Any:
+        drawn.append(given[-1])
+        if len(drawn) == 4:
+            raise KeyboardInterrupt
+        return real(*given)
+
+    real = attacks.draw
+    monkeypatch.setattr(attacks, "draw", counted)
+    with pytest.raises(KeyboardInterrupt):
+        characters(_run(tmp_path), settings)
+    fitted = len(list(tmp_path.rglob("fit-*.safetensors")))
+    results = characters(_run(tmp_path), settings)
+    assert fitted == 1 + 4 + 1 + 2, "every obfuscator was kept before the first attack"
+    # 5 networks against 7 obfuscators, 1 against the other bottleneck, one of them twice.
+    assert len(drawn) == 5 * 7 + 1 + 1
+    assert set(results["psnr_matrix"]) == {"generator", "simrec", "urec1", "urec2", "resrec"}
+    assert set(results["psnr_matrix"]["simrec"]) == {
+        "simrec", "urec1", "urec2", "resrec", "bounded", "bottleneck", "no protection",
+    }  # fmt: skip
+    assert set(results["other_attacks"]["bottleneck"]) == {
+        "membership", "linkage", "identity", "glasses",
+    }  # fmt: skip
+    assert len(results["frontier"]) == 8
+    assert json.loads(json.dumps(results)) == results
+    assert {path.stem.removeprefix("characters-quick-") for path in tmp_path.rglob("*.png")} == {
+        "fig3", "fig4", "fig5", "frontier",
+    }  # fmt: skip
+    assert not list(tmp_path.rglob("*.safetensors")), "stages are thrown away at the end"
+
+
+def _run(folder: Path) -> Run:
+    return Run(
+        slug="obfuscator", recipe="characters", quick=True, seed=0, device="cpu", data_dir=None,
+        out=folder,
+    )  # fmt: skip

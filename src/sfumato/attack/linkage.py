@@ -18,14 +18,15 @@ from torch import Tensor
 from sfumato.attack.learners import LearnerConfig
 from sfumato.attack.reidentify import rank
 from sfumato.attack.scores import draw_weights, interval, weighted_mean
-from sfumato.attack.views import Standard, ask, holdout
+from sfumato.attack.views import Standard, ask, holdout, read
 from sfumato.fit import FitConfig, Turn, fit
-from sfumato.nets.autoencoders import ConvEncoder
+from sfumato.nets.autoencoders import ConvEncoder, VectorEncoder
 from sfumato.types import Finding, Knowledge, Releases
 
 Images = Float[Tensor, "n c h w"]
 Vectors = Float[Tensor, "n d"]
 _WIDTH = 16  # channels of the networks at full size
+_SMALLEST = 8  # places on a side that a network of convolutions needs
 _SHARPNESS = 0.1  # of the softmax over candidates
 
 
@@ -43,12 +44,6 @@ class LinkageAttack:
     seeds: tuple[int, ...] = (0,)
     config: LearnerConfig = field(default_factory=LearnerConfig)
     name: str = "linkage"
-
-    def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:  # noqa: ARG002
-        """Say why the attack has no meaning here, or None."""
-        if victim.tensor.ndim == 4 and victim.tensor.is_floating_point():
-            return None
-        return "this release is neither a picture nor a map, which is what its networks compare"
 
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Learn from pairs, then name and link the victims."""
@@ -73,12 +68,12 @@ class LinkageAttack:
         )
 
     def _run(self, victim: Releases, knowledge: Knowledge, seed: int) -> tuple[Tensor, Tensor]:
-        links = learn_links(knowledge.images, ask(knowledge.query, knowledge.images),
-                            self.config, seed=seed)  # fmt: skip
-        hidden = links.releases(victim.tensor)
+        own = read(ask(knowledge.query, knowledge.images), "numbers")
+        links = learn_links(knowledge.images, own, self.config, seed=seed)
+        hidden = links.releases(read(victim.tensor, "numbers"))
         votes = vote(hidden, links.originals(knowledge.images), knowledge.labels[self.label])
-        own = torch.arange(len(hidden))
-        places = rank(hidden @ links.originals(victim.images).T, own, own)
+        each = torch.arange(len(hidden))
+        places = rank(hidden @ links.originals(victim.images).T, each, each)
         return votes == victim.labels[self.label], places
 
 
@@ -87,16 +82,18 @@ class Links:
     """Maps from originals, and from releases, to one space of unit vectors."""
 
     originals: Callable[[Images], Vectors]
-    releases: Callable[[Images], Vectors]
+    releases: Callable[[Float[Tensor, "n *shape"]], Vectors]
 
 
-def learn_links(images: Images, releases: Images, config: LearnerConfig, *, seed: int) -> Links:
+def learn_links(
+    images: Images, releases: Float[Tensor, "n *shape"], config: LearnerConfig, *, seed: int
+) -> Links:
     """Train both networks so that each release is nearer to its own original than to others."""
     torch.manual_seed(seed)
     standards = {"originals": Standard.of(images), "releases": Standard.of(releases)}
     nets = {
         "originals": ConvEncoder(images.shape[1], width=_WIDTH),
-        "releases": ConvEncoder(releases.shape[1], width=_WIDTH),
+        "releases": _encoder(releases[0]),
     }
     rows = (standards["originals"](images), standards["releases"](releases))
     train, check = holdout(len(images), config.validation, groups=None, seed=seed)
@@ -134,6 +131,13 @@ def learn_links(images: Images, releases: Images, config: LearnerConfig, *, seed
     return Links(*(_embedding(nets[side], standards[side]) for side in nets))
 
 
+def _encoder(release: Float[Tensor, "*shape"]) -> torch.nn.Module:
+    """Return a network for releases of this shape: of convolutions where there is room for them."""
+    if release.ndim == 3 and min(release.shape[1:]) >= _SMALLEST:
+        return ConvEncoder(release.shape[0], width=_WIDTH)
+    return VectorEncoder(release.numel())
+
+
 def contrast(originals: Vectors, releases: Vectors) -> Float[Tensor, ""]:
     """Return the cross-entropy of finding each original's release, and each release's original."""
     similar = originals @ releases.T / _SHARPNESS
@@ -149,11 +153,11 @@ def vote(
     return (weights @ F.one_hot(labels).float()).argmax(1)
 
 
-def _embedding(net: torch.nn.Module, standard: Standard) -> Callable[[Images], Vectors]:
+def _embedding(net: torch.nn.Module, standard: Standard) -> Callable[[Tensor], Vectors]:
     device = next(net.parameters()).device
 
     @torch.no_grad()
-    def embed(images: Images) -> Vectors:
+    def embed(images: Float[Tensor, "n *shape"]) -> Vectors:
         net.eval()
         parts = standard(images).split(512)
         return torch.cat([net(part.to(device)).cpu() for part in parts])

@@ -99,6 +99,27 @@ class ConvEncoder(nn.Module):
         return F.normalize(self.body(images), dim=1)
 
 
+class VectorEncoder(nn.Module):
+    """Two layers, for what has no room for convolutions.
+
+    Shapes: numbers `(n, *shape)`, `numbers` of them each, to vectors `(n, dim)` of length 1.
+    """
+
+    def __init__(self, numbers: int, *, width: int = 256, dim: int = 128) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(numbers, width),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+            nn.Linear(width, dim),
+        )
+
+    def forward(self, rows: Float[Tensor, "n *shape"]) -> Float[Tensor, "n dim"]:
+        """Return unit vectors."""
+        return F.normalize(self.body(rows), dim=1)
+
+
 class PrototypeMatcher(nn.Module):
     """An encoder, and directions in its space with which pictures are compared.
 

@@ -1,0 +1,152 @@
+"""What fresh adversaries learn from an obfuscator's maps: pictures, members, links, attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from papers.obfuscator.parties import Parties
+from papers.recipe import Run, frozen
+from papers.stages import Stage
+from sfumato.attack.attributes import AttributeAttack
+from sfumato.attack.decoder import ReconstructionConfig
+from sfumato.attack.learners import LearnerConfig
+from sfumato.attack.linkage import LinkageAttack
+from sfumato.attack.membership import MembershipAttack, with_membership
+from sfumato.attack.reconstruct import ReconstructionAttack
+from sfumato.attack.views import ask
+from sfumato.data.imageset import ImageSet
+from sfumato.protect.obfuscator import Obfuscator
+from sfumato.types import Attack, Finding, Knowledge, Releases
+
+SHOWN = 8
+"""Victims whose pictures are drawn in the figures."""
+
+
+def draw(
+    run: Run, party: Parties, made: Obfuscator, settings: Mapping[str, Any], network: str
+) -> Stage:
+    """Train one reconstructor from scratch on the adversary's own releases, and draw the victims.
+
+    Return what it reached in PSNR and SSIM, how well it did on held-out pictures of the adversary,
+    by which the best network is chosen, and the first pictures that it drew.
+    """
+    attack = ReconstructionAttack(
+        seeds=tuple(range(run.seed, run.seed + settings["seeds"])),
+        config=ReconstructionConfig(
+            networks=(network,),
+            device=_device(run),
+            **{key: value for key, value in settings.items() if key != "seeds"},
+        ),
+        metric="psnr",
+        label=party.utility,
+    )
+    knowledge = Knowledge(
+        images=party.adversary.floats(), labels=party.adversary.labels, query=made.release
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(run.seed)  # the noise of this release, so that a run can be repeated
+        artist = attack.learn(knowledge)
+        victim = _released(made, party.victims)
+        found = attack.apply(artist, victim, knowledge)
+        drawn = artist.draw(victim)[0]
+    scores = found.details["scores"]
+    document = {
+        "network": network,
+        "validated": sum(d.validated for d in artist.decoders) / len(artist.decoders),
+        "psnr": scores["psnr"],
+        "ssim": scores["ssim"],
+        "floors": found.details["floors"],
+        "epochs": [len(d.training["curves"]["validated"]) for d in artist.decoders],
+        "stopped_early": [d.training["stopped_early"] for d in artist.decoders],
+    }
+    return document, {"drawn": drawn[:SHOWN]}
+
+
+def others(
+    run: Run, party: Parties, made: Obfuscator, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return membership inference, linkage by example, and every further label read from maps.
+
+    `settings["attributes"]` are labels that no training looked at; who is shown may be one.
+    """
+    config = LearnerConfig(device=_device(run), **frozen(settings["learners"]))
+
+    def classify(stored: Tensor) -> Tensor:
+        logits: Tensor = made.classifier(made.floats(stored))
+        return logits
+
+    people = {party.utility: party.adversary.label(party.utility)}
+    found = {
+        "membership": _membership(run, party, made, classify, config),
+        "linkage": _run(
+            LinkageAttack(label=party.utility, seeds=(run.seed,), config=config),
+            made,
+            (party.adversary.floats(), people),
+            party.victims,
+            seed=run.seed,
+        ),
+    }
+    for label in settings["attributes"]:
+        found[label] = _run(
+            AttributeAttack(attributes=(label,), seeds=(run.seed,), config=config),
+            made,
+            (party.adversary.floats(), party.adversary.labels),
+            party.victims,
+            seed=run.seed,
+        )
+    return {name: asdict(finding) for name, finding in found.items()}
+
+
+def _membership(
+    run: Run,
+    party: Parties,
+    made: Obfuscator,
+    classify: Callable[[Tensor], Tensor],
+    config: LearnerConfig,
+) -> Finding:
+    """Half of the members and of the strangers are known to the adversary, the rest are victims."""
+    count = min(len(party.keeper), len(party.adversary))
+    half = count // 2
+    members, strangers = (
+        (images.subset(range(half)), images.subset(range(half, count)))
+        for images in (party.keeper, party.adversary)
+    )
+    known = with_membership(members[0], strangers[0])
+    victims = with_membership(members[1], strangers[1])
+    return _run(
+        MembershipAttack(classify=classify, seeds=(run.seed,), config=config),
+        made,
+        (known.floats(), known.labels),
+        victims,
+        seed=run.seed,
+    )
+
+
+def _run(
+    attack: Attack,
+    made: Obfuscator,
+    own: tuple[Tensor, Mapping[str, Tensor]],
+    victims: ImageSet,
+    *,
+    seed: int,
+) -> Finding:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        knowledge = Knowledge(images=own[0], labels=own[1], query=made.release)
+        return attack.run(_released(made, victims), knowledge)
+
+
+def _released(made: Obfuscator, victims: ImageSet) -> Releases:
+    images = victims.floats()
+    return Releases(
+        protector=made.name, tensor=ask(made.release, images), images=images, labels=victims.labels
+    )
+
+
+def _device(run: Run) -> str:
+    return "cpu" if run.device == "cpu" else "auto"
