@@ -19,8 +19,9 @@ from sfumato.protect.mapclassifier import (
     fit_map_classifier,
     open_map_classifier,
 )
-from sfumato.protect.maps import FILE, StoredMaps, about, open_maps, write_maps
+from sfumato.protect.maps import FILE, About, StoredMaps, about, open_maps, write_maps
 from sfumato.protect.obfuscator import Obfuscator
+from tests.protect import make_maps_vector as vector
 
 _CLASSES = ("dark", "light")
 
@@ -190,3 +191,25 @@ def test_a_classifier_needs_two_classes() -> None:
     single = replace(single, about=replace(single.about, classes={"mood": ("only",)}))
     with pytest.raises(ConfigError, match="two classes at least"):
         fit_map_classifier(single, "mood", config)
+
+
+@pytest.mark.parametrize("stored", ["int8", "bf16"])
+def test_frozen_maps_written_by_other_code_are_read(stored: str) -> None:
+    read = open_maps(vector.HERE / f"maps-{stored}")
+    numbers = {
+        "int8": torch.from_numpy(vector.INT8).view(-1, *vector.SHAPE).float()
+        * torch.tensor(vector.STEP)[:, None, None],
+        "bf16": torch.from_numpy(vector.BF16).view(-1, *vector.SHAPE),
+    }
+    assert torch.equal(read.floats(), numbers[stored])
+    assert read.labels["mood"].tolist() == vector.MOODS
+    assert read.about == About(
+        obfuscator="ab" * 32,
+        name="obfuscator:rate",
+        stored=stored,
+        shape=(2, 3, 2),
+        step=(0.5, 0.25),
+        cut=14,
+        scale=0.25,
+        classes={"mood": ("calm", "cross")},
+    )

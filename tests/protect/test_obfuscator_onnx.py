@@ -22,8 +22,6 @@ def _made(stored: str = "int8") -> Obfuscator:
     ).eval()  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-@pytest.mark.filterwarnings("ignore::UserWarning")  # torch's exporter about itself
 def test_onnx_and_torch_make_the_same_maps_for_any_batch(tmp_path: Path) -> None:
     import onnxruntime
 

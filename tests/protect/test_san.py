@@ -15,7 +15,7 @@ from sfumato.protect.san import STEER, SemiAdversarial
 from sfumato.protect.san_crowd import Crowd, balanced_rows, train_reader
 from sfumato.protect.san_fit import SanConfig, fit_san
 from sfumato.protect.san_matcher import train_matcher
-from sfumato.protect.san_onnx import export_onnx
+from sfumato.protect.san_onnx import export_san
 from sfumato.protect.san_prototypes import MeanPictures, binary_labels, labelled, prototypes_of
 from sfumato.protect.san_views import random_view
 
@@ -161,7 +161,7 @@ def test_onnx_computes_what_torch_does(tmp_path: Path) -> None:
     for network in ("paper", "residual"):
         net = made(network=network)
         path = tmp_path / f"{network}.onnx"
-        export_onnx(net, path)
+        export_san(net, path)
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         for count in (1, 5):
             x = torch.rand(count, 1, 16, 16)

@@ -11,6 +11,7 @@ from sfumato import __version__
 from sfumato.cli import audit, data, features, fit, report
 from sfumato.cli import filter as filter_
 from sfumato.cli.demo import demo
+from sfumato.cli.export import export
 from sfumato.cli.paper import paper
 from sfumato.cli.release import release
 from sfumato.errors import SfumatoError
@@ -39,6 +40,7 @@ app.command()(demo)
 app.command()(paper)
 app.add_typer(fit.app, name="fit")
 app.command()(release)
+app.command()(export)
 app.add_typer(data.app, name="data")
 app.command("audit")(audit.audit)
 app.add_typer(report.app, name="report")

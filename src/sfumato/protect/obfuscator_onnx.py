@@ -12,11 +12,9 @@ import torch
 from jaxtyping import Float, Int8
 from torch import Tensor, nn
 
-from sfumato.errors import ConfigError, UnavailableError
-from sfumato.files import replacing
+from sfumato.errors import ConfigError
 from sfumato.protect.obfuscator import Obfuscator
-
-_OPSET = 18
+from sfumato.protect.onnxfile import write_onnx
 
 
 class Camera(nn.Module):
@@ -39,33 +37,15 @@ def export_obfuscator(obfuscator: Obfuscator, path: Path) -> None:
 
     Raises:
         ConfigError: its maps are bfloat16, which runtimes on small devices do not give out.
-        UnavailableError: onnx is not installed.
+        UnavailableError: the extra `onnx` is not installed.
         InputError: `path` cannot be written.
     """
     if obfuscator.stored != "int8":
         raise ConfigError(
             f"only int8 maps are exported, got {obfuscator.stored}; fit with stored int8"
         )
-    try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise UnavailableError("no ONNX here; pip install 'sfumato[onnx]'") from error
-    camera = Camera(obfuscator).eval()
-    images = torch.zeros(2, *obfuscator.shape)
-    noise = torch.zeros(2, *obfuscator.map_shape)
-    batch = torch.export.Dim("n", min=1)
-    program = torch.onnx.export(
-        camera,
-        (images, noise),
-        dynamo=True,
-        opset_version=_OPSET,
-        input_names=["images", "noise"],
-        output_names=["maps"],
-        dynamic_shapes=({0: batch}, {0: batch}),
-        verbose=False,
-    )
-    if program is None:
-        raise UnavailableError("torch wrote no ONNX program; use torch 2.8 or later")
-    with replacing(Path(path)) as part:
-        program.save(str(part))
+    examples = {
+        "images": torch.zeros(2, *obfuscator.shape),
+        "noise": torch.zeros(2, *obfuscator.map_shape),
+    }
+    write_onnx(Camera(obfuscator), examples, "maps", path)
