@@ -1,4 +1,4 @@
-"""What fresh adversaries learn from an obfuscator's maps: pictures, members, links, attributes."""
+"""What others learn from an obfuscator's maps: pictures, members, links, labels, the class."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from sfumato.attack.membership import MembershipAttack, with_membership
 from sfumato.attack.reconstruct import ReconstructionAttack
 from sfumato.attack.views import ask
 from sfumato.data.imageset import ImageSet
+from sfumato.protect.mapclassifier import MapClassifierConfig, fit_map_classifier
+from sfumato.protect.maps import StoredMaps, about
 from sfumato.protect.obfuscator import Obfuscator
 from sfumato.types import Attack, Finding, Knowledge, Releases
 
@@ -100,6 +102,24 @@ def others(
             seed=run.seed,
         )
     return {name: asdict(finding) for name, finding in found.items()}
+
+
+def retrain(run: Run, party: Parties, made: Obfuscator) -> float:
+    """Return the accuracy of a classifier trained later on released maps, without any picture."""
+    classes = {party.utility: party.keeper.classes[party.utility]}
+    with torch.random.fork_rng():
+        torch.manual_seed(run.seed)
+        kept, new = (
+            StoredMaps(
+                about=about(made, classes),
+                maps=ask(made.release, images.floats()),
+                labels={party.utility: images.label(party.utility)},
+            )
+            for images in (party.keeper, party.victims)
+        )
+    config = MapClassifierConfig(seed=run.seed, device="cpu" if run.device == "cpu" else "auto")
+    classifier, _ = fit_map_classifier(kept, party.utility, config)
+    return classifier.accuracy(new)
 
 
 def _membership(

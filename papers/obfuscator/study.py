@@ -94,6 +94,15 @@ class Study:
             lambda _: (attacks.others(self.run, self.parties, made, self.settings), {}),
         )[0]
 
+    def retrained(self, name: str) -> float:
+        """Return the accuracy of a classifier trained on its released maps alone."""
+        made = self.fitted[name].obfuscator
+        document, _ = self.stages.keep(
+            f"retrained-{name}",
+            lambda _: ({"accuracy": attacks.retrain(self.run, self.parties, made)}, {}),
+        )
+        return float(document["accuracy"])
+
     def _fit(
         self, name: str, party: Parties, settings: Mapping[str, Any], warm: Fitted | None = None
     ) -> Fitted:
@@ -137,6 +146,7 @@ def study(run: Run, settings: Mapping[str, Any]) -> Results:
         "warmup_accuracy": made[_PLAIN].warmup_accuracy,
         "paper_accuracy": {name: made[name].accuracies[-1] for name in duels},
         "accuracy": default.accuracies[-1],
+        "retrained_accuracy": work.retrained(_DEFAULT),
         "certified_nats": certified_rate(default, victims),
         "map": list(default.obfuscator.map_shape),
         "bytes_a_picture": _bytes(default.obfuscator),
