@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Literal
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sfumato.data.imageset import ImageSet
-from sfumato.errors import ArtifactError, RequestError, ServiceError
+from sfumato.errors import ArtifactError, ServiceError
 from sfumato.features.backbone import Backbone
 from sfumato.features.cache import extract
 from sfumato.filter.enroll import enroll
 from sfumato.filter.enrollment import seal_enrollment
 from sfumato.filter.neardup import pdq, stack
 from sfumato.filter.oneclass import OneClassConfig
+from sfumato.serve.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class RemoteDecision:
     reason: str
 
 
-class FilterClient:
+class FilterClient(Connection):
     """A device that talks to one service with one account's token.
 
     Raises, from every method:
@@ -48,23 +48,8 @@ class FilterClient:
 
     def __init__(self, url: str, token: str, *, timeout_seconds: float = 60.0) -> None:
         headers = {"Authorization": f"Bearer {token}"}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout_seconds)
+        super().__init__(url, headers=headers, timeout_seconds=timeout_seconds)
         self._backbone: Backbone | None = None
-
-    def __enter__(self) -> FilterClient:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
 
     def backbone(self) -> Backbone:
         """Fetch the provider's backbone once, and check that it is the one that it says.
@@ -130,17 +115,6 @@ class FilterClient:
         """Ask whether an image file may be shared."""
         return RemoteDecision(**_json(self._send("POST", "/v1/uploads", image), dict))
 
-    def _send(self, method: str, path: str, content: bytes | None = None) -> httpx.Response:
-        try:
-            answer = self._http.request(method, path, content=content)
-        except httpx.HTTPError as error:
-            raise ServiceError(
-                f"cannot reach {self._http.base_url}: {error}; is the service running?"
-            ) from error
-        if answer.is_error:
-            raise RequestError(answer.status_code, _detail(answer))
-        return answer
-
 
 def _json(answer: httpx.Response, kind: type[Any]) -> Any:  # noqa: ANN401 - checked here
     try:
@@ -150,10 +124,3 @@ def _json(answer: httpx.Response, kind: type[Any]) -> Any:  # noqa: ANN401 - che
     if not isinstance(value, kind):
         raise ServiceError(f"expected a JSON {kind.__name__} from the service")
     return value
-
-
-def _detail(answer: httpx.Response) -> str:
-    try:
-        return str(answer.json()["detail"])
-    except (ValueError, KeyError, TypeError):
-        return f"HTTP {answer.status_code} without a reason; is this the service's address?"

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import base64
-from types import TracebackType
 
-import httpx
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from sfumato.cipher.request import Kem, RequestKey
-from sfumato.errors import RequestError, ServiceError
+from sfumato.errors import ServiceError
+from sfumato.serve.connection import Connection
 
 _PATH = "/v1/features"
 _PUBLIC_KEY_HEADER = "Sfumato-Public-Key"
 
 
-class FeatureClient:
+class FeatureClient(Connection):
     """Asks one service for features.
 
     `kem` says how each request's key is encapsulated: hybrid, with ML-KEM-768, unless asked
@@ -27,23 +26,8 @@ class FeatureClient:
     def __init__(
         self, url: str, *, kem: Kem = Kem.MLKEM768_X25519, timeout_seconds: float = 60.0
     ) -> None:
+        super().__init__(url, timeout_seconds=timeout_seconds)
         self.kem = kem
-        self._http = httpx.Client(base_url=url, timeout=timeout_seconds)
-
-    def __enter__(self) -> FeatureClient:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
 
     def features(self, image: bytes) -> Float[Tensor, "d"]:
         """Return the features of an image file.
@@ -55,14 +39,7 @@ class FeatureClient:
         """
         key = RequestKey.draw(self.kem)
         headers = {_PUBLIC_KEY_HEADER: base64.urlsafe_b64encode(key.public).decode()}
-        try:
-            answer = self._http.post(_PATH, content=image, headers=headers)
-        except httpx.HTTPError as error:
-            raise ServiceError(
-                f"cannot reach {self._http.base_url}: {error}; is the service running?"
-            ) from error
-        if answer.is_error:
-            raise RequestError(answer.status_code, _detail(answer))
+        answer = self._send("POST", _PATH, image, headers=headers)
         features = key.open(answer.content)
         if features.dtype != torch.float32 or features.ndim != 2 or len(features) != 1:
             raise ServiceError(
@@ -70,10 +47,3 @@ class FeatureClient:
                 f"of shape {tuple(features.shape)}"
             )
         return features[0]
-
-
-def _detail(answer: httpx.Response) -> str:
-    try:
-        return str(answer.json()["detail"])
-    except (ValueError, KeyError, TypeError):
-        return f"HTTP {answer.status_code} without a reason; is this the service's address?"

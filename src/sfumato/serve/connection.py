@@ -1,0 +1,68 @@
+"""What the clients of both services have in common: one address, and answers that become errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TypeVar
+
+import httpx
+
+from sfumato.errors import RequestError, ServiceError
+
+# Not typing.Self, which the checks of the tests cannot read outside a decorated class.
+Client = TypeVar("Client", bound="Connection")
+
+
+class Connection:
+    """One service at the other end of HTTP; a context that closes its connections.
+
+    Raises, from every method that asks:
+        RequestError: the service refused; `status` and the message are its own.
+        ServiceError: the service cannot be reached.
+    """
+
+    def __init__(
+        self, url: str, *, timeout_seconds: float, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout_seconds)
+
+    def __enter__(self: Client) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        content: bytes | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        try:
+            answer = self._http.request(method, path, content=content, headers=headers)
+        except httpx.HTTPError as error:
+            raise ServiceError(
+                f"cannot reach {self._http.base_url}: {error}; is the service running?"
+            ) from error
+        if answer.is_error:
+            raise RequestError(answer.status_code, _detail(answer))
+        return answer
+
+
+def _detail(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {answer.status_code} without a reason; is this the service's address?"
