@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sfumato.data.imageset import MISSING
 from sfumato.errors import ArtifactError, ConfigError, DataError
 from sfumato.files import read_tensors, write_tensors
-from sfumato.fit import FitConfig, Turn, fit
+from sfumato.fit import FitConfig, Turn, fit, one_cycle
 from sfumato.nets.vgg import Back, plan_of
 from sfumato.protect.maps import About, StoredMaps, check_maker
 
@@ -163,10 +163,7 @@ def _train(made: MapClassifier, maps: Tensor, truth: Tensor, config: MapClassifi
         turn.descend("made", loss)
         return {"loss": loss}
 
-    optimizer = torch.optim.AdamW(made.parameters(), lr=config.lr, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.lr, total_steps=config.epochs + 1
-    )
+    optimizer, schedule = one_cycle(made, lr=config.lr, epochs=config.epochs, weight_decay=1e-2)
     fit(
         networks={"made": made},
         optimizers={"made": optimizer},

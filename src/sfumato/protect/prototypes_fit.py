@@ -20,7 +20,7 @@ from torch import Tensor
 
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import ConfigError, DataError
-from sfumato.fit import FitConfig, Turn, fit
+from sfumato.fit import FitConfig, Turn, fit, one_cycle
 from sfumato.protect.deform import Deformation, random_view
 from sfumato.protect.labels import private_labels
 from sfumato.protect.prototypes import PrototypeAnonymizer
@@ -158,9 +158,8 @@ def _train(
     made: PrototypeAnonymizer, rows: Images, labels: Int64[Tensor, "n"], config: PrototypesConfig
 ) -> None:
     made.matcher.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(made.matcher.parameters(), lr=config.lr, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.lr, total_steps=config.epochs + 1
+    optimizer, schedule = one_cycle(
+        made.matcher, lr=config.lr, epochs=config.epochs, weight_decay=1e-4
     )
 
     def step(batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
