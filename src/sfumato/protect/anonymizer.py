@@ -9,13 +9,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sfumato.nets.autoencoders import ConvAutoencoder
-from sfumato.protect.pretrained import PretrainedProtector
+from sfumato.protect.hiding import Hiding
 from sfumato.protect.substitute import substitute
 
 Images = Float[Tensor, "n c h w"]
 
 
-class Anonymizer(PretrainedProtector):
+class Anonymizer(Hiding):
     """q(X^ | X): releases autoencoded images, or the gallery pictures nearest to them.
 
     Shapes: images `(n, channels, height, width)` in [0, 1], to the same. `gallery` is the number
@@ -39,9 +39,8 @@ class Anonymizer(PretrainedProtector):
         target: str | None = None,
         gallery: int = 0,
     ) -> None:
-        super().__init__()
-        self._shape, self.hides = (channels, height, width), hides
-        self.lam, self.target = lam, target
+        super().__init__(channels=channels, height=height, width=width, hides=hides, target=target)
+        self.lam = lam
         self.autoencoder = ConvAutoencoder(channels, width=features, code=code, skips=skips)
         self.register_buffer("gallery", torch.zeros(gallery, channels, height, width))
 
@@ -51,16 +50,6 @@ class Anonymizer(PretrainedProtector):
         target = "" if self.target is None else f":{self.target}"
         substituted = "+substitution" if len(self.gallery) else ""
         return f"{self.kind}:{self.lam:g}{target}{substituted}"
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of the images that it takes."""
-        return self._shape
-
-    @property
-    def private(self) -> tuple[str, ...]:
-        """The label that it was trained to hide."""
-        return (self.hides,)
 
     def forward(self, images: Images) -> Images:
         """Return what is released."""

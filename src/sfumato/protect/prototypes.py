@@ -15,12 +15,12 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sfumato.nets.autoencoders import PrototypeMatcher
-from sfumato.protect.pretrained import PretrainedProtector
+from sfumato.protect.hiding import Hiding
 
 Images = Float[Tensor, "n c h w"]
 
 
-class PrototypeAnonymizer(PretrainedProtector):
+class PrototypeAnonymizer(Hiding):
     """Releases, for each image, the picture of the prototype that it is most similar to.
 
     Shapes: images `(n, channels, height, width)` in [0, 1], to the same.
@@ -41,8 +41,7 @@ class PrototypeAnonymizer(PretrainedProtector):
         dim: int = 128,
         target: str | None = None,
     ) -> None:
-        super().__init__()
-        self._shape, self.hides, self.target = (channels, height, width), hides, target
+        super().__init__(channels=channels, height=height, width=width, hides=hides, target=target)
         self.matcher = PrototypeMatcher(channels, prototypes, width=features, dim=dim)
         self.register_buffer("pictures", torch.zeros(prototypes, channels, height, width))
 
@@ -51,16 +50,6 @@ class PrototypeAnonymizer(PretrainedProtector):
         """Kind, number of prototypes, and the identity that releases look like."""
         target = "" if self.target is None else f":{self.target}"
         return f"{self.kind}:{len(self.pictures)}{target}"
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of the images that it takes."""
-        return self._shape
-
-    @property
-    def private(self) -> tuple[str, ...]:
-        """The label that it was trained to hide."""
-        return (self.hides,)
 
     @torch.no_grad()
     def similarities(self, images: Images) -> Float[Tensor, "n prototypes"]:
