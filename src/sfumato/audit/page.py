@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from sfumato.audit.pictures import Sheet
 from sfumato.audit.trainings import learners_used, trainings
 from sfumato.audit.verdict import verdicts
 from sfumato.audit.words import percent, span, wording
+from sfumato.data.decode import png_url
 
 _UNDEFINED = "even the unprotected release gives this attack nothing, so there is no leakage"
 _UNMEASURED = {"text": "not measured", "level": None, "note": None}
@@ -44,7 +44,7 @@ def draw_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "size": _size, "data_url": _data_url}
+    environment.filters |= {"percent": percent, "size": _size, "data_url": png_url}
     found = verdicts(cells)
     style = plots.looks([verdict.protector for verdict in found])
     edge = plots.frontier(found, style)
@@ -191,10 +191,6 @@ def _by_protector(sheets: Sequence[tuple[Sheet, bytes]]) -> dict[str, list[tuple
     for sheet, content in sheets:
         found.setdefault(sheet.protector, []).append((sheet, content))
     return found
-
-
-def _data_url(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def _size(count: float) -> str:

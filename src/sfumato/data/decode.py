@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 import zlib
 from dataclasses import dataclass
@@ -124,6 +125,11 @@ def decode_image(
     except _FAULTS as error:
         raise ImageError(f"expected a whole {picture.format} picture: {_reason(error)}") from error
     return _tensor(_fitted(flat, size, box))
+
+
+def png_url(png: bytes) -> str:
+    """Return a PNG as the address of an image that is inside the page itself."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def encode_png(image: UInt8[Tensor, "c h w"]) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
+from sfumato.data.decode import png_url
 from sfumato.demo.section import Figure, Section
 from sfumato.files import write_bytes
 
@@ -21,7 +21,7 @@ def write_report(sections: Sequence[Section], path: Path, *, command: str, secon
     environment = Environment(
         loader=PackageLoader("sfumato.demo"), autoescape=True, undefined=StrictUndefined
     )
-    environment.filters["data_url"] = _data_url
+    environment.filters["data_url"] = png_url
     environment.filters["drawn"] = _drawn
     environment.filters["shown"] = shown
     html = environment.get_template("report.html.j2").render(
@@ -34,10 +34,6 @@ def shown(figure: Figure) -> str:
     """Return a figure as text: its share in percent, beside chance where that means something."""
     text = f"{100 * figure.value:.1f} %"
     return text if figure.chance is None else f"{text} (chance {100 * figure.chance:.1f} %)"
-
-
-def _data_url(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def _drawn(figure: go.Figure) -> str:

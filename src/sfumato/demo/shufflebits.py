@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from sfumato.attack.attributes import AttributeAttack
 from sfumato.attack.bitstatistics import BitStatistics
@@ -34,18 +34,6 @@ _DRAWER = ReconstructionConfig(epochs=25, width=16, most_validated=64, device="c
 _SHOWN = 10
 _BROKEN = 6  # responses that the attack on the cipher recovers
 _CHANCE = 0.1
-
-
-class _Body(nn.Module):
-    """A classifier without its last layer."""
-
-    def __init__(self, net: ConvClassifier) -> None:
-        super().__init__()
-        self.body = net.body
-
-    def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = self.body(images)
-        return features
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +104,7 @@ def _world(seed: int) -> _World:
     assert isinstance(net, ConvClassifier)  # noqa: S101 - pictures are spatial
     side = provider.images.shape[2]
     backbone = Backbone.wrap(
-        _Body(net.cpu()), name="own", preprocess=Preprocess(size=(side, side), channels=1)
+        net.cpu().body, name="own", preprocess=Preprocess(size=(side, side), channels=1)
     ).fit(provider)
     return _World(
         adversary,
