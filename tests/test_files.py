@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfumato.errors import ArtifactError, FormatError, InputError
-from sfumato.files import pack_tensors, read_tensors, replacing, unpack_tensors, write_bytes
+from sfumato.files import (
+    pack_tensors,
+    read_json,
+    read_tensors,
+    replacing,
+    unpack_tensors,
+    write_bytes,
+)
 
 NAMES = st.text(min_size=1, max_size=8)
 
@@ -85,3 +93,32 @@ def test_a_folder_that_cannot_be_written_is_an_input_error(tmp_path: Path) -> No
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(InputError, match="choose another place"):
         write_bytes(tmp_path / "file" / "below", b"x")
+
+
+@given(st.dictionaries(NAMES, st.integers() | st.text(max_size=5) | st.none(), max_size=4))
+def test_a_json_object_comes_back(document: dict[str, object]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.json"
+        write_bytes(path, json.dumps(document).encode())
+        assert read_json(path, limit_bytes=1_000) == document
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is no JSON"),
+        (b"\xff\xfe", "is no JSON"),
+        (b"[" * 5000, "is no JSON"),
+        (b"[1]", "expected a JSON object, got list"),
+        (b'{"a": "' + b"x" * 10_000 + b'"}', "expected at most 9,000 bytes, got 10,009"),
+        (None, "cannot read"),
+    ],
+)
+def test_what_is_no_json_object_is_refused(
+    tmp_path: Path, content: bytes | None, message: str
+) -> None:
+    path = tmp_path / "a.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ArtifactError, match=message):
+        read_json(path, limit_bytes=9_000, error=ArtifactError)

@@ -1,4 +1,4 @@
-"""Writing that is whole or absent, and safetensors bytes that are read with suspicion."""
+"""Writing that is whole or absent; safetensors and JSON from anyone, read with suspicion."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -155,17 +156,29 @@ def read_tensors(
     Raises:
         FormatError: (or the given `error`) the file is missing, too large or malformed.
     """
-    try:
-        size = path.stat().st_size
-        if size > limit_bytes:
-            raise error(f"{path}: expected at most {limit_bytes:,} bytes, got {size:,}")
-        content = path.read_bytes()
-    except OSError as cause:
-        raise error(f"cannot read {path}: {cause.strerror}") from cause
+    content = _read_limited(path, limit_bytes, error)
     try:
         return unpack_tensors(content, limit_bytes=limit_bytes, error=error)
     except FormatError as cause:
         raise error(f"{path}: {cause}") from cause
+
+
+def read_json(
+    path: Path, *, limit_bytes: int, error: type[FormatError] = FormatError
+) -> dict[str, Any]:
+    """Read a file that holds one JSON object, without reading past the limit.
+
+    Raises:
+        FormatError: (or the given `error`) the file is missing, too large or no JSON object.
+    """
+    content = _read_limited(path, limit_bytes, error)
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as cause:
+        raise error(f"{path} is no JSON: {cause}") from cause
+    if not isinstance(document, dict):
+        raise error(f"{path}: expected a JSON object, got {type(document).__name__}")
+    return document
 
 
 def map_tensors(
@@ -184,6 +197,16 @@ def map_tensors(
         raise error(f"cannot read {path}: {cause.strerror or cause}") from cause
     except safetensors.SafetensorError as cause:
         raise error(f"{path}: expected a whole safetensors file: {cause}") from cause
+
+
+def _read_limited(path: Path, limit_bytes: int, error: type[FormatError]) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > limit_bytes:
+            raise error(f"{path}: expected at most {limit_bytes:,} bytes, got {size:,}")
+        return path.read_bytes()
+    except OSError as cause:
+        raise error(f"cannot read {path}: {cause.strerror}") from cause
 
 
 def _packed(metadata: Mapping[str, str]) -> dict[str, str]:

@@ -21,11 +21,13 @@ from sfumato.audit.cost import stored_bytes
 from sfumato.audit.fingerprint import fingerprint
 from sfumato.audit.metrics import with_ceiling
 from sfumato.data.imageset import ImageSet
-from sfumato.files import write_bytes
+from sfumato.errors import FormatError
+from sfumato.files import read_json, write_bytes
 from sfumato.protect.baselines import Unprotected
 from sfumato.types import Attack, Finding, Knowledge, Protector, Releases
 
 _CELL_VERSION = 2  # raise it when an attack changes, so that no old figure is taken for a new one
+_CELL_LIMIT = 16 << 20  # bytes; a cell with its curves has some 10,000
 PLAIN = " (trained on plain)"
 """Ends the name of an attack that learned on what is inside the releases of a keyed protector."""
 NO_KEY = "this release has no key, so there is nothing inside it to train on"
@@ -148,8 +150,8 @@ class Desk:
     def _kept(self, key: str, sheet: Path | None) -> Cell | None:
         if self.out is None or (sheet is not None and not sheet.is_file()):
             return None  # a picture that is asked for can only be drawn by the attack itself
-        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            cell = read_cell(json.loads(self._path(key).read_bytes()))
+        with suppress(FormatError, ValueError, KeyError, TypeError, AttributeError):
+            cell = read_cell(read_json(self._path(key), limit_bytes=_CELL_LIMIT))
             return cell if cell.key == key else None
         return None
 

@@ -15,7 +15,7 @@ from sfumato.audit.cell import Cell, read_cell, typed
 from sfumato.audit.page import draw_page
 from sfumato.audit.pictures import FOLDER, Sheet, read_sheet
 from sfumato.errors import FormatError
-from sfumato.files import write_bytes
+from sfumato.files import read_json, write_bytes
 
 SCHEMA = 2
 _LIMIT_BYTES = 64 << 20
@@ -77,7 +77,7 @@ def read_report(path: Path) -> Report:
     Raises:
         FormatError: the file is missing, too large, not JSON, or of another schema.
     """
-    document = _load(path)
+    document = read_json(path, limit_bytes=_LIMIT_BYTES)
     if document.get("schema") != SCHEMA:
         found = document.get("schema", "none")
         raise FormatError(f"{path}: expected report schema {SCHEMA}, got {found!r}; audit anew")
@@ -114,18 +114,4 @@ def _settings(document: Mapping[str, Any]) -> Mapping[str, Any]:
     typed(document["restarts"], int), typed(document["epochs"], int)
     typed(document["identity"], (str, type(None)))
     typed(document.get("command", ""), str)
-    return document
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > _LIMIT_BYTES:
-            raise FormatError(f"{path}: expected a report of at most {_LIMIT_BYTES:,} bytes")
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        raise FormatError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path} is no JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise FormatError(f"{path}: expected a JSON object, got {type(document).__name__}")
     return document

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
-import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -16,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sfumato.errors import ArtifactError, DataError, UnavailableError
-from sfumato.files import read_tensors, replacing_folder, write_bytes, write_tensors
+from sfumato.files import read_json, read_tensors, replacing_folder, write_bytes, write_tensors
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 KINDS: Mapping[str, str] = {
@@ -32,7 +35,25 @@ _CONFIG_LIMIT = 1 << 20
 _WEIGHTS_LIMIT = 4 << 30
 
 
-class PretrainedProtector(nn.Module, PyTorchModelHubMixin):
+@dataclass(frozen=True, slots=True)
+class _Card:
+    """A model card, and the digest of the weights that it speaks of."""
+
+    text: str
+    weights: str
+
+    @classmethod
+    def beside(cls, weights: Path) -> _Card | None:
+        """Return the card in the folder of a weights file, if both are there."""
+        card = weights.parent / CARD
+        if not card.is_file() or not weights.is_file():
+            return None
+        if card.stat().st_size > _CONFIG_LIMIT:
+            return None
+        return cls(card.read_text(encoding="utf-8", errors="replace"), _digest(weights))
+
+
+class PretrainedProtector(nn.Module, PyTorchModelHubMixin, ABC):
     """A network that turns images into a release, and is a folder on disk or on the hub.
 
     A subclass sets `kind`, takes keyword-only constructor arguments that JSON can hold (they
@@ -42,6 +63,7 @@ class PretrainedProtector(nn.Module, PyTorchModelHubMixin):
     kind: ClassVar[str]
     batch_size: ClassVar[int] = 256
     """Images at once in `release`."""
+    _card: _Card | None = None
 
     @property
     def name(self) -> str:
@@ -49,9 +71,9 @@ class PretrainedProtector(nn.Module, PyTorchModelHubMixin):
         return self.kind
 
     @property
+    @abstractmethod
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of the images that it takes."""
-        raise NotImplementedError
 
     @property
     def private(self) -> tuple[str, ...]:
@@ -80,7 +102,9 @@ class PretrainedProtector(nn.Module, PyTorchModelHubMixin):
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> str | None:  # noqa: ANN401
         """Write the folder, whole or not at all; arguments as in huggingface_hub.
 
-        An older artifact there is replaced; a folder with anything else in it is left alone.
+        An older artifact there is replaced; a folder with anything else in it is left alone. A
+        card with an audit's figures goes along, from that folder or from where this protector was
+        opened, as long as the weights are those that were audited.
 
         Raises:
             InputError: the folder holds other files, or cannot be written.
@@ -92,11 +116,11 @@ class PretrainedProtector(nn.Module, PyTorchModelHubMixin):
             self._save_pretrained(part)
             text = json.dumps(config, indent=2, sort_keys=True)
             write_bytes(part / CONFIG, text.encode() + b"\n")
-            card = folder / CARD
-            if card.is_file() and not _is_new(folder, part):
-                shutil.copyfile(card, part / CARD)
-            else:
-                self.generate_model_card().save(part / CARD)
+            known = [card for card in (_Card.beside(folder / WEIGHTS), self._card) if card]
+            weights = _digest(part / WEIGHTS)
+            audited = [card.text for card in known if card.weights == weights]
+            text = audited[0] if audited else str(self.generate_model_card())
+            write_bytes(part / CARD, text.encode())
         if kwargs.pop("push_to_hub", False):
             return self.push_to_hub(kwargs.pop("repo_id", folder.name), **kwargs)
         return None
@@ -140,6 +164,10 @@ class PretrainedProtector(nn.Module, PyTorchModelHubMixin):
         except (TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:300]
             raise ArtifactError(f"{model_id} is no {cls.kind}: {reason}") from error
+        if not local.is_dir():
+            with suppress(UnavailableError):  # many a model on the hub has no card
+                _downloaded(model_id, CARD, hub)
+        model._card = _Card.beside(path)
         return model.to(map_location).eval()
 
 
@@ -152,7 +180,7 @@ def open_pretrained(source: str | Path) -> PretrainedProtector:
     """
     local = Path(source)
     path = local / CONFIG if local.is_dir() else Path(_downloaded(str(source), CONFIG, {}))
-    config = _read_config(path)
+    config = read_json(path, limit_bytes=_CONFIG_LIMIT, error=ArtifactError)
     kind = str(config.get("kind"))
     if kind not in KINDS or config.get("format") != _FORMAT:
         raise ArtifactError(
@@ -169,24 +197,9 @@ def is_artifact(source: str | Path) -> bool:
     return (Path(source) / CONFIG).is_file()
 
 
-def _is_new(folder: Path, part: Path) -> bool:
-    """Say whether the weights changed, so that the old card's figures are no longer true."""
-    old = folder / WEIGHTS
-    return not old.is_file() or old.read_bytes() != (part / WEIGHTS).read_bytes()
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > _CONFIG_LIMIT:
-            raise ArtifactError(f"{path}: expected at most {_CONFIG_LIMIT:,} bytes")
-        config = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ArtifactError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path} is no JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise ArtifactError(f"{path}: expected a JSON object, got {type(config).__name__}")
-    return config
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _downloaded(repo: str, file: str, options: Mapping[str, Any]) -> str:
