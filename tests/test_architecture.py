@@ -53,7 +53,8 @@ def imported(path: Path) -> set[str]:
 def test_imports_go_one_way(path: Path) -> None:
     part = part_of(path)
     if part == "__init__":
-        assert not imported(path), "the top level exports nothing: no unprotected image by accident"
+        # By name and when first used; which names, `tests/test_namespace.py` says.
+        assert not imported(path) & {"data", "filter", "serve", "demo", "cli"}
         return
     for other in imported(path) - {part}:
         assert RANK[other] < RANK[part], f"{part} may not import {other}"

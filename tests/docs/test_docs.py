@@ -20,7 +20,7 @@ from papers import headlines
 from sfumato.cli.main import app
 
 ROOT = Path(__file__).parents[2]
-RUN = sorted((ROOT / "docs" / "start").glob("*.md"))
+RUN = [*sorted((ROOT / "docs" / "start").glob("*.md")), ROOT / "docs" / "api.md"]
 PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
