@@ -7,8 +7,9 @@ little-endian weights in the order of its manifest; a quantised tensor is `uint8
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,8 @@ DIM = 128
 BOX = (25, 25, 140, 140)
 """Left, top, right, bottom of the face inside a 160x160 aligned LFW crop."""
 
-_MEAN = (122.782, 117.001, 104.298)  # RGB, in [0, 255]
+MEAN = (122.782, 117.001, 104.298)
+"""Of red, green and blue in [0, 255], which every network of face-api takes off."""
 _BLOCKS = (
     *("conv32_1", "conv32_2", "conv32_3"),
     *("conv64_down", "conv64_1", "conv64_2", "conv64_3"),
@@ -32,6 +34,7 @@ _BLOCKS = (
     *("conv256_down", "conv256_1", "conv256_2", "conv256_down_out"),
 )
 _FILE = "face_recognition_model"
+_DTYPES = {"uint8": "u1", "float16": "<f2", "float32": "<f4", "int32": "<i4"}
 
 
 class _Conv(nn.Module):
@@ -80,7 +83,7 @@ class FaceNet(nn.Module):
 
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None])
+        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
         self.stem = _Conv(weights, "conv32_down", stride=2)
         self.blocks = nn.Sequential(*(_Residual(weights, name) for name in _BLOCKS))
         self.matrix = nn.Parameter(weights["fc"])
@@ -124,17 +127,28 @@ def read_weights(folder: Path, name: str) -> dict[str, Tensor]:
         entries = json.loads(manifest.read_text())[0]["weights"]
     except (OSError, ValueError, KeyError, IndexError) as error:
         raise ArtifactError(f"expected {file} and its manifest in {folder}: {error}") from error
+    return unpack(content, entries, file)
+
+
+def unpack(content: bytes, entries: Sequence[Mapping[str, Any]], file: str) -> dict[str, Tensor]:
+    """Return the tensors of a weight file, in the order of its manifest's entries.
+
+    Raises:
+        ArtifactError: the weights are not as long as the entries say.
+    """
     weights, start = {}, 0
     for entry in entries:
         quantised = entry.get("quantization")
-        dtype = np.dtype(quantised["dtype"] if quantised else "<f4")
+        dtype = np.dtype(_DTYPES[quantised["dtype"] if quantised else entry["dtype"]])
         end = start + dtype.itemsize * int(np.prod(entry["shape"]))
         if end > len(content):
             raise ArtifactError(f"{file} ends inside {entry['name']}: copy it again")
-        values = np.frombuffer(content[start:end], dtype).astype(np.float32)
-        if quantised:
+        values = np.frombuffer(content[start:end], dtype)
+        if entry["dtype"] == "float32":
+            values = values.astype(np.float32)
+        if quantised and "scale" in quantised:  # half floats have none
             values = values * np.float32(quantised["scale"]) + np.float32(quantised["min"])
-        weights[entry["name"]] = torch.from_numpy(values).reshape(entry["shape"])
+        weights[entry["name"]] = torch.from_numpy(values.copy()).reshape(entry["shape"])
         start = end
     if start != len(content):
         raise ArtifactError(f"{file} has {len(content) - start} bytes more than its manifest")

@@ -12,6 +12,7 @@ from torch import Tensor
 from sfumato.attack.scores import psnr, ssim
 from sfumato.attack.verify import area, tar_at_far
 from sfumato.data.imageset import MISSING, ImageSet
+from sfumato.data.lfw import Pairs
 from sfumato.protect.san import SemiAdversarial
 from sfumato.protect.san_crowd import balanced_rows
 
@@ -70,11 +71,15 @@ def attribute_auc(
 
 
 def match(
-    witnesses: Mapping[str, Witness], probes: Mapping[str, Tensor], gallery: Tensor
+    witnesses: Mapping[str, Witness],
+    probes: Mapping[str, Tensor],
+    gallery: Tensor,
+    rows: PairRows,
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Match versions of one picture of each person with another, original one.
+    """Match versions of the left picture of each pair with the right one, an original.
 
-    Returns areas under the curve, true acceptance rates at a false one of 1 %, and the scores
+    Impostors are all left and right pictures of two people, the pairs' own among them. Returns
+    areas under the curve, true acceptance rates at a false one of 1 %, and the scores
     P = 1 / (1 + d^2) (equation 6) of genuine and impostor pairs, for the figure.
     """
     areas: dict[str, Any] = {}
@@ -86,8 +91,7 @@ def match(
         curves[name] = {}
         for version, images in probes.items():
             scores = 1 / (1 + torch.cdist(witness.scores(images), others).square())
-            same = torch.eye(len(images), dtype=torch.bool)
-            genuine, impostor = scores[same], scores[~same]
+            genuine, impostor = scores.diagonal()[rows.same], scores[rows.strangers]
             areas[name][version] = area(genuine, impostor)
             rates[name][version] = tar_at_far(genuine, impostor, 1e-2)
             curves[name][version] = (genuine, impostor)
@@ -104,8 +108,44 @@ def quality(pictures: Mapping[str, Tensor]) -> tuple[dict[str, float], dict[str,
     )
 
 
-def first_two(images: ImageSet, private: str, count: int) -> tuple[Tensor, Tensor]:
-    """Return positions of two pictures of each of `count` people, half of each private value."""
+@dataclass(frozen=True, slots=True)
+class PairRows:
+    """Positions of the two pictures of each pair, and who is who."""
+
+    left: Tensor
+    right: Tensor
+    same: Tensor
+    """Is a pair of one person?"""
+    strangers: Tensor
+    """`(pairs, pairs)`: do the left and the right picture show two people?"""
+
+
+def official(images: ImageSet, pairs: Pairs, count: int) -> PairRows:
+    """Return up to `count` official pairs of these images, spread evenly, half of one person."""
+    position = {file: i for i, file in enumerate(images.files)}
+    found = [
+        (position[left], position[right], same)
+        for left, right, same in zip(pairs.left, pairs.right, pairs.same, strict=True)
+        if left in position and right in position
+    ]
+    parts = [[pair for pair in found if pair[2] == same] for same in (True, False)]
+    chosen = [pair for part in parts for pair in _spread(part, count // 2)]
+    rows = torch.tensor(chosen)
+    return _pair_rows(images, rows[:, 0], rows[:, 1], rows[:, 2].bool())
+
+
+def _spread(pairs: list[tuple[int, int, bool]], count: int) -> list[tuple[int, int, bool]]:
+    picks = torch.linspace(0, len(pairs) - 1, min(count, len(pairs))).long()
+    return [pairs[i] for i in picks.tolist()]
+
+
+def _pair_rows(images: ImageSet, left: Tensor, right: Tensor, same: Tensor) -> PairRows:
+    people = images.label("identity")
+    return PairRows(left, right, same, people[left][:, None] != people[right])
+
+
+def first_two(images: ImageSet, private: str, count: int) -> PairRows:
+    """Return two pictures of each of `count` people, half of each private value."""
     people, values = images.label("identity"), images.label(private)
     by_person: dict[int, list[int]] = {}
     for i, person in enumerate(people.tolist()):
@@ -115,4 +155,5 @@ def first_two(images: ImageSet, private: str, count: int) -> tuple[Tensor, Tenso
     parts = [[two for two in twos if int(values[two[0]]) == v] for v in (0, 1)]
     half = min(count // 2, *(len(part) for part in parts))
     chosen = torch.tensor(parts[0][:half] + parts[1][:half])
-    return chosen[:, 0], chosen[:, 1]
+    same = torch.ones(len(chosen), dtype=torch.bool)
+    return _pair_rows(images, chosen[:, 0], chosen[:, 1], same)

@@ -1,8 +1,8 @@
-"""Attribute classifiers read off the inner layers of a face network: the crowd's well-taught part.
+"""An attribute classifier read off the inner layers of a face network: the crowd's best part.
 
 A network that learned faces from millions of pictures sees more than small ones that learn from a
-few thousand. Each probe is the network up to one of its blocks and a linear layer on what that
-block shows in 3x3 parts of the picture. They are seen in training, as the matcher itself is.
+few thousand. Four linear layers look at what four of its blocks show in 3x3 parts of the picture;
+the probe gives the mean of their logits. It is seen in training, as the matcher itself is.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from papers.docl.facenet import FaceNet
 from sfumato.progress import track
-from sfumato.protect.san_views import random_view
+from sfumato.protect.deform import LOOKS, random_view
 
 _DEPTHS = (4, 7, 9, 12)
-"""Blocks after which a probe looks: at 64, 64, 128 and 256 channels."""
+"""Blocks after which a linear layer looks: at 64, 64, 128 and 256 channels."""
 _SIDE = 100  # pixels; the network is made for 150, but a probe learns from what it gets
 _PARTS = 3
 _BATCH = 64
@@ -28,15 +28,15 @@ _DECAY = 1e-3
 class Probe(nn.Module):
     """Logits `(n, 1)` from images `(n, c, h, w)` in [0, 1], grey or RGB."""
 
-    def __init__(self, net: FaceNet, depth: int, width: int) -> None:
+    def __init__(self, net: FaceNet, heads: list[nn.Module]) -> None:
         super().__init__()
-        self.net, self.depth = net, depth
-        self.norm = nn.BatchNorm1d(width)
-        self.head = nn.Linear(width, 1)
+        self.net, self.heads = net, nn.ModuleList(heads)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits."""
-        return self.head(self.norm(shown(self.net, images, (self.depth,))[0]))
+        """Return the mean of the layers' logits."""
+        seen = shown(self.net, images, _DEPTHS)
+        logits = [head(rows) for head, rows in zip(self.heads, seen, strict=True)]
+        return torch.stack(logits).mean(0)
 
 
 def shown(net: FaceNet, images: Tensor, depths: tuple[int, ...]) -> list[Tensor]:
@@ -53,27 +53,26 @@ def shown(net: FaceNet, images: Tensor, depths: tuple[int, ...]) -> list[Tensor]
     return found
 
 
-def train_probes(net: FaceNet, images: Tensor, labels: Tensor, *, seed: int) -> list[Probe]:
+def train_probe(net: FaceNet, images: Tensor, labels: Tensor, *, seed: int) -> Probe:
     """Train the linear layers on random views of images in [0, 1] with labels `(n,)`."""
     torch.manual_seed(seed)
     with torch.no_grad():
         parts = [
-            shown(net, random_view(batch), _DEPTHS)
+            shown(net, random_view(batch, LOOKS), _DEPTHS)
             for batch in track(images.split(_BATCH), "what the face network sees")
         ]
     rows = [torch.cat(part) for part in zip(*parts, strict=True)]
-    probes = [Probe(net, depth, r.shape[1]) for depth, r in zip(_DEPTHS, rows, strict=True)]
     wanted = labels.float()[:, None]
-    for probe, seen in zip(probes, rows, strict=True):
-        _train_head(nn.Sequential(probe.norm, probe.head), seen, wanted)
-    return [probe.eval() for probe in probes]
+    return Probe(net, [_head(seen, wanted) for seen in rows]).eval()
 
 
-def _train_head(body: nn.Module, seen: Tensor, wanted: Tensor) -> None:
-    optimizer = torch.optim.Adam(body.parameters(), lr=_LEARNING_RATE, weight_decay=_DECAY)
+def _head(seen: Tensor, wanted: Tensor) -> nn.Module:
+    head = nn.Sequential(nn.BatchNorm1d(seen.shape[1]), nn.Linear(seen.shape[1], 1))
+    optimizer = torch.optim.Adam(head.parameters(), lr=_LEARNING_RATE, weight_decay=_DECAY)
     for _ in range(_STEPS):
         some = torch.randint(len(seen), (min(_ROWS, len(seen)),))
-        loss = F.binary_cross_entropy_with_logits(body(seen[some]), wanted[some])
+        loss = F.binary_cross_entropy_with_logits(head(seen[some]), wanted[some])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+    return head

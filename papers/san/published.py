@@ -1,7 +1,8 @@
 """Published gender classifiers and face matchers, for the evaluation only.
 
-None of them takes part in training but `trained_matcher`, and that is the one to distrust: it is
-a quantised copy of dlib's network, so `dlib_matcher` is no independent witness of it.
+None of them takes part in training but `Matcher`, and that is the one to distrust: it is a
+quantised copy of dlib's network, so `dlib_matcher` is no independent witness of it. `faceres`,
+another network, taught by other people on other faces, is one; it tells gender as well.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from papers.docl.facenet import SIZE as MATCHER_SIZE
 from papers.docl.facenet import load_facenet
+from papers.san.graph import load_graph
 from papers.san.xception import load_gender
 
 Scores = Callable[[Tensor], Tensor]
@@ -23,6 +25,8 @@ Scores = Callable[[Tensor], Tensor]
 
 _BATCH = 64
 _MEAN = torch.tensor([122.782, 117.001, 104.298]).view(3, 1, 1)
+_BLUE_GREEN_RED = torch.tensor([103.939, 116.779, 123.68]).view(3, 1, 1)
+_FACERES_SIDE, _FACERES_BATCH = 224, 16
 _TIGHT = 115  # pixels of the tight box in the 160 crop
 _DLIB_EDGE = 5 / _TIGHT  # the dlib classifier's box starts 5 pixels inside the tight one
 
@@ -96,14 +100,41 @@ def dlib_matcher() -> Scores:
     return _batched(scores)
 
 
+def has_faceres(models: Path) -> bool:
+    """Say whether the files of faceres (npm package @vladmandic/human) are in `models/human`."""
+    return all((models / "human" / f"faceres.{end}").is_file() for end in ("json", "bin"))
+
+
+def faceres_gender(folder: Path) -> Scores:
+    """Return the gender output of faceres, a MobileNet, as a score for male."""
+    return _faceres(folder, "gender_pred/BiasAdd")
+
+
+def faceres_matcher(folder: Path) -> Scores:
+    """Return the 1024-D face descriptor of faceres, of length 1."""
+    vectors = _faceres(folder, "global_pooling/Mean")
+    return lambda images: F.normalize(vectors(images))
+
+
+def _faceres(folder: Path, output: str) -> Scores:
+    net = load_graph(folder, "faceres")
+
+    def values(images: Tensor) -> Tensor:
+        x = _resized(images, _FACERES_SIDE).flip(1) * 255 - _BLUE_GREEN_RED
+        out = net(x.permute(0, 2, 3, 1), output)
+        return out[:, 0] if out.shape[1] == 1 else out
+
+    return _batched(values, _FACERES_BATCH)
+
+
 def _resized(images: Tensor, side: int) -> Tensor:
     wide = F.interpolate(images, (side, side), mode="bilinear", antialias=True)
     return wide.expand(-1, 3, -1, -1)
 
 
-def _batched(scores: Scores) -> Scores:
+def _batched(scores: Scores, size: int = _BATCH) -> Scores:
     @torch.no_grad()
     def all_of(images: Tensor) -> Tensor:
-        return torch.cat([scores(batch) for batch in images.split(_BATCH)])
+        return torch.cat([scores(batch) for batch in images.split(size)])
 
     return all_of

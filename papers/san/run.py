@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from papers.recipe import Recipe, Results, Run
 from papers.san import figures, published
 from papers.san import measure as of
+from papers.san.expression import load_expression
 from papers.san.measure import Witness
-from papers.san.probes import Probe, train_probes
+from papers.san.probes import train_probe
 from papers.san.worlds import World, celeba, characters, lfw
 from sfumato.data.assemble import conform
 from sfumato.data.imageset import ImageSet
@@ -39,7 +40,7 @@ def _recipe(make: Callable[[Run, Mapping[str, Any]], World]) -> Recipe:
         config = SanConfig(seed=run.seed, device=run.device, checkpoints=state, **settings["san"])
         own = _matcher(run, world, settings, config, seed=run.seed, name="matcher-0")
         trained = own if world.models is None else published.Matcher(world.models / "face-api")
-        known = _probes(run, world, settings, config, trained)
+        known = _known(run, world, settings, config, trained)
         made = fit_san(world.train, (world.private,), matcher=trained, config=config, known=known)
         made.protector.save_pretrained(run.out / "artifacts" / run.name)
         other = _matcher(run, world, settings, config, seed=run.seed + 1, name="matcher-1")
@@ -66,17 +67,21 @@ def _matcher(
     return train_matcher(people, "identity", stage, width=8 + 4 * (seed - run.seed))
 
 
-def _probes(
+def _known(
     run: Run, world: World, settings: Mapping[str, Any], config: SanConfig, trained: nn.Module
-) -> list[Probe]:
-    """Return classifiers on the published face network's layers, where there is one."""
-    if not isinstance(trained, published.Matcher):
+) -> list[nn.Module]:
+    """Teach the attribute to networks published for other tasks, where there are any."""
+    if world.models is None or not isinstance(trained, published.Matcher):
         return []
     train, _ = labelled(world.train, (world.private,))
     labels = train.label(world.private)
     rows = of.judged_rows(labels, settings["probe_images"], seed=run.seed)
-    images = of.grey(train.subset(rows), config.channels)
-    return train_probes(trained.net, images, labels[rows], seed=run.seed)
+    pictures, labels = _as_taken(train.subset(rows), config.channels).images, labels[rows]
+    probe = train_probe(trained.net, pictures.float() / 255, labels, seed=run.seed)
+    expression = load_expression(world.models / "face-api")
+    stage = config.stage("expression", settings["expression_epochs"])
+    train_reader(expression, pictures, labels[:, None], stage, title="expression network")
+    return [probe, expression]
 
 
 def _measured(
@@ -97,12 +102,16 @@ def _measured(
     pictures = of.versions(net, shown, truth[:, None])
     readers = _readers(run, world, net, settings, config)
     areas = of.attribute_auc(readers, pictures, truth)
-    first, second = of.first_two(judged, world.private, settings["pairs"])
-    labels = judged.label(world.private)[first][:, None]
-    probes = of.versions(net, of.grey(judged.subset(first), config.channels), labels)
-    gallery = of.grey(judged.subset(second), config.channels)
+    pairs = (
+        of.first_two(judged, world.private, settings["pairs"])
+        if world.pairs is None
+        else of.official(judged, world.pairs, settings["pairs"])
+    )
+    labels = judged.label(world.private)[pairs.left][:, None]
+    probes = of.versions(net, of.grey(judged.subset(pairs.left), config.channels), labels)
+    gallery = of.grey(judged.subset(pairs.right), config.channels)
     matchers = _matchers(world, trained, other)
-    match_areas, rates, pair_scores = of.match(matchers, probes, gallery)
+    match_areas, rates, pair_scores = of.match(matchers, probes, gallery, pairs)
     ratio, similarity = of.quality(pictures)
     own_guess = (net.guess(shown)[:, 0] == truth).float().mean()
     figures.draw_all(run, world, made, readers, pictures, truth, pair_scores)
@@ -119,7 +128,9 @@ def _measured(
             "train_without_label": made.left_out,
             "judged": len(rows),
             "judged_without_label": unlabelled,
-            "pairs": len(first),
+            "pairs": len(pairs.left),
+            "genuine_pairs": int(pairs.same.sum()),
+            "impostor_pairs": int(pairs.strangers.sum()),
         },
         "curves": {name: history.epochs for name, history in made.histories.items()},
     }
@@ -145,6 +156,8 @@ def _readers(
             published.face_api_gender(world.models / "face-api"), "unseen"
         )
         readers["dlib gender"] = Witness(published.dlib_gender(world.models / "dlib"), "unseen")
+    if world.models is not None and published.has_faceres(world.models):
+        readers["faceres"] = Witness(published.faceres_gender(world.models / "human"), "unseen")
     taught = {
         "fresh network": ("unseen", "original"),
         "fresh network, taught OP": ("retrained", "OP"),
@@ -179,6 +192,8 @@ def _matchers(world: World, trained: nn.Module, other: nn.Module) -> dict[str, W
     matchers = {seen: Witness(_embedded(trained), "seen")}
     if world.models is not None and published.has_dlib():
         matchers["dlib"] = Witness(published.dlib_matcher(), "unseen, but the seen one's source")
+    if world.models is not None and published.has_faceres(world.models):
+        matchers["faceres"] = Witness(published.faceres_matcher(world.models / "human"), "unseen")
     return matchers | {
         "our own, on LFW" if world.models else "another": Witness(_embedded(other), "unseen")
     }

@@ -1,23 +1,28 @@
 from __future__ import annotations
 
+import base64
+import json
 import tomllib
 from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from papers.docl.facenet import load_facenet
+from papers.docl.facenet import MEAN, load_facenet
 from papers.recipe import Run
-from papers.san.measure import Witness, attribute_auc, first_two, match, quality
-from papers.san.probes import shown, train_probes
+from papers.san.expression import ExpressionNet, load_expression
+from papers.san.graph import load_graph
+from papers.san.measure import PairRows, Witness, attribute_auc, first_two, match, official, quality
+from papers.san.probes import shown, train_probe
 from papers.san.published import dlib_gender, face_api_gender
 from papers.san.run import RECIPES
-from papers.san.worlds import characters
+from papers.san.worlds import characters, first_folds
 from sfumato.data.imageset import ImageSet
-from sfumato.data.lfw import TIGHT
+from sfumato.data.lfw import TIGHT, Pairs
 from sfumato.data.sources import load
-from sfumato.errors import DataError
+from sfumato.errors import ArtifactError, DataError
 from sfumato.protect.san_fit import SanConfig
 
 _FOLDER = Path(__file__).parents[2] / "papers" / "san"
@@ -65,7 +70,9 @@ def test_matching_compares_versions_with_another_original() -> None:
     people = torch.rand(12, 1, 6, 6)
     probes = {"original": people, "lost": torch.rand(12, 1, 6, 6)}
     witness = {"pixels": Witness(lambda images: images.flatten(1), "unseen")}
-    areas, rates, scores = match(witness, probes, (people + 0.01).clamp(0, 1))
+    eye = torch.eye(12, dtype=torch.bool)
+    rows = PairRows(torch.arange(12), torch.arange(12), eye.diagonal(), ~eye)
+    areas, rates, scores = match(witness, probes, (people + 0.01).clamp(0, 1), rows)
     assert areas["pixels"]["original"] == 1.0
     assert rates["pixels"]["original"] == 1.0
     assert 0.2 < areas["pixels"]["lost"] < 0.8
@@ -89,10 +96,143 @@ def test_two_pictures_a_person_half_of_each_value(blobs: ImageSet) -> None:
         labels={"identity": torch.arange(200) // 4, "mood": torch.arange(200) // 4 % 2},
         classes={"identity": tuple(map(str, range(50))), "mood": ("low", "high")},
     )
-    first, second = first_two(people, "mood", 20)
-    assert torch.equal(people.label("identity")[first], people.label("identity")[second])
-    assert not bool((first == second).any())
-    assert people.label("mood")[first].bincount().tolist() == [10, 10]
+    rows = first_two(people, "mood", 20)
+    assert torch.equal(people.label("identity")[rows.left], people.label("identity")[rows.right])
+    assert not bool((rows.left == rows.right).any())
+    assert people.label("mood")[rows.left].bincount().tolist() == [10, 10]
+    assert bool(rows.same.all())
+    assert torch.equal(rows.strangers, ~torch.eye(20, dtype=torch.bool))
+
+
+def test_official_pairs_are_taken_in_equal_parts_and_only_of_the_judged() -> None:
+    pairs = Pairs(
+        left=("a1", "b1", "a1", "x1", "c1"),
+        right=("a2", "b2", "b1", "a1", "a2"),
+        same=(True, True, False, False, False),
+        fold=(0, 0, 0, 0, 1),
+    )
+    assert first_folds(pairs, 1).right == ("a2", "b2", "b1", "a1")
+    files = ("a1", "a2", "b1", "b2", "c1")
+    people = ImageSet(
+        name="people",
+        images=torch.zeros(5, 1, 4, 4, dtype=torch.uint8),
+        labels={"identity": torch.tensor([0, 0, 1, 1, 2])},
+        classes={"identity": ("a", "b", "c")},
+        files=files,
+    )
+    rows = official(people, pairs, 4)  # x1 is nobody judged
+    named = [(files[i], files[j]) for i, j in zip(rows.left, rows.right, strict=True)]
+    assert named == [("a1", "a2"), ("b1", "b2"), ("a1", "b1"), ("c1", "a2")]
+    assert rows.same.tolist() == [True, True, False, False]
+    assert rows.strangers.tolist()[0] == [False, True, True, False]
+
+
+def test_the_expression_network_is_the_published_one() -> None:
+    shapes: dict[str, tuple[int, ...]] = {}
+    before = 3
+    for block, wide in enumerate((32, 64, 128, 256)):
+        for number in range(4):
+            name, entry = f"dense{block}/conv{number}", before if number == 0 else wide
+            if block == number == 0:
+                shapes[f"{name}/filters"] = (3, 3, 3, wide)
+            else:
+                shapes[f"{name}/depthwise_filter"] = (3, 3, entry, 1)
+                shapes[f"{name}/pointwise_filter"] = (1, 1, entry, wide)
+            shapes[f"{name}/bias"] = (wide,)
+        before = wide
+    w = {name: torch.randn(shape) * 0.1 for name, shape in shapes.items()}
+
+    def same(x: Tensor, kernel: Tensor, stride: int, groups: int = 1) -> Tensor:
+        # height x width x in x out; an even side at stride 2 gets its odd pixel below and right
+        edge = (0, 1, 0, 1) if stride == 2 else (1, 1, 1, 1)
+        kernel = kernel.permute(2, 3, 0, 1) if groups > 1 else kernel.permute(3, 2, 0, 1)
+        return F.conv2d(F.pad(x, edge), kernel, stride=stride, groups=groups)
+
+    def separable(x: Tensor, name: str, stride: int) -> Tensor:
+        deep = same(x, w[f"{name}/depthwise_filter"], stride, groups=x.shape[1])
+        wide = torch.einsum("nchw,co->nohw", deep, w[f"{name}/pointwise_filter"][0, 0])
+        return wide + w[f"{name}/bias"][:, None, None]
+
+    x = images = torch.rand(2, 1, 96, 96)
+    x = (x.expand(-1, 3, -1, -1) * 255 - torch.tensor(MEAN)[:, None, None]) / 255
+    for b in range(4):
+        if b == 0:
+            out1 = same(x, w["dense0/conv0/filters"], 2) + w["dense0/conv0/bias"][:, None, None]
+        else:
+            out1 = separable(x, f"dense{b}/conv0", 2)
+        out1 = out1.relu()
+        out2 = separable(out1, f"dense{b}/conv1", 1)
+        out3 = separable((out1 + out2).relu(), f"dense{b}/conv2", 1)
+        out4 = separable((out1 + out2 + out3).relu(), f"dense{b}/conv3", 1)
+        x = (out1 + out2 + out3 + out4).relu()
+    net = ExpressionNet(w)
+    torch.testing.assert_close(net.seen(images), x, atol=1e-4, rtol=1e-4)
+    assert net(images).shape == (2, 1)
+
+
+def _node(name: str, op: str, entries: list[str], **attributes: object) -> dict[str, object]:
+    return {"name": name, "op": op, "input": entries, "attr": attributes}
+
+
+def _string(text: str) -> dict[str, str]:
+    return {"s": base64.b64encode(text.encode()).decode()}
+
+
+def _list(*values: int) -> dict[str, object]:
+    return {"list": {"i": [str(value) for value in values]}}
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_browser_graph_gives_what_torch_gives(stride: int, tmp_path: Path) -> None:
+    weights = {
+        "kernel": torch.randn(3, 3, 2, 4),
+        "bias": torch.randn(4),
+        "depth": torch.randn(3, 3, 4, 1),
+        "dims": torch.tensor([1, 2], dtype=torch.int32),
+        "matrix": torch.randn(4, 5).half(),
+    }
+    strides = _list(1, stride, stride, 1)
+    fused = {"list": {"s": [_string("BiasAdd")["s"], _string("Relu6")["s"]]}}
+    nodes = [
+        {"name": "in", "op": "Placeholder"},
+        _node("a", "_FusedConv2D", ["in", "kernel", "bias"], strides=strides,
+              padding=_string("SAME"), fused_ops=fused),
+        _node("b", "MaxPool", ["a"], ksize=_list(1, 2, 2, 1), strides=_list(1, 2, 2, 1),
+              padding=_string("SAME")),
+        _node("c", "DepthwiseConv2dNative", ["b", "depth"], strides=_list(1, 1, 1, 1),
+              padding=_string("VALID")),
+        _node("d", "Mean", ["c", "dims"], keep_dims={"b": False}),
+        _node("e", "MatMul", ["d", "matrix"]),
+        _node("out", "Softmax", ["e"]),
+    ]  # fmt: skip
+    entries = [{"name": name, "shape": list(value.shape), "dtype": str(value.dtype)[6:]}
+               for name, value in weights.items()]  # fmt: skip
+    entries[-1] |= {"dtype": "float32", "quantization": {"dtype": "float16"}}
+    model = {"modelTopology": {"node": nodes}, "weightsManifest": [{"weights": entries}]}
+    (tmp_path / "net.json").write_text(json.dumps(model))
+    content = b"".join(value.numpy().tobytes() for value in weights.values())
+    (tmp_path / "net.bin").write_bytes(content)
+    images = torch.rand(3, 9, 11, 2, requires_grad=True)
+    out = load_graph(tmp_path, "net")(images, "out:0")
+    x = images.permute(0, 3, 1, 2)
+    # Odd sides: "same" padding is even at either stride.
+    x = F.relu6(F.conv2d(x, weights["kernel"].permute(3, 2, 0, 1), weights["bias"], stride, 1))
+    x = F.max_pool2d(x, 2, 2, ceil_mode=True)
+    x = F.conv2d(x, weights["depth"].permute(2, 3, 0, 1), groups=4).mean((2, 3))
+    torch.testing.assert_close(out, (x @ weights["matrix"].float()).softmax(1))
+    out[:, 0].sum().backward()
+    assert images.grad is not None
+    assert float(images.grad.abs().sum()) > 0
+    (tmp_path / "net.bin").write_bytes(content[:-1])
+    with pytest.raises(ArtifactError, match="ends inside matrix"):
+        load_graph(tmp_path, "net")
+    nodes.append(_node("odd", "Einsum", ["e"]))
+    (tmp_path / "net.json").write_text(json.dumps(model))
+    (tmp_path / "net.bin").write_bytes(content)
+    with pytest.raises(ArtifactError, match="no operation Einsum"):
+        load_graph(tmp_path, "net")
+    with pytest.raises(ArtifactError, match=r"expected other.json"):
+        load_graph(tmp_path, "other")
 
 
 def test_published_networks_read_faces_and_so_do_probes(real_data: Path, real_models: Path) -> None:
@@ -101,7 +241,7 @@ def test_published_networks_read_faces_and_so_do_probes(real_data: Path, real_mo
     truth, images = faces.label("gender"), faces.floats()
     pictures = {"original": images[200:]}
     net = load_facenet(real_models / "face-api")
-    deep = train_probes(net, images[:200], truth[:200], seed=0)[-1]
+    deep = train_probe(net, images[:200], truth[:200], seed=0)
     with torch.no_grad():
         witnesses = {
             "xception": Witness(face_api_gender(real_models / "face-api"), "unseen"),
@@ -112,5 +252,6 @@ def test_published_networks_read_faces_and_so_do_probes(real_data: Path, real_mo
     assert found["xception"]["original"] > 0.9
     assert found["dlib"]["original"] > 0.9
     assert found["probe"]["original"] > 0.8
+    assert load_expression(real_models / "face-api")(images[:2]).shape == (2, 1)
     whole = shown(net, images[:4], (4, 12))
     torch.testing.assert_close(whole[0], shown(net, images[:4], (4,))[0])

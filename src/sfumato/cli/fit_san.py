@@ -45,6 +45,48 @@ def san(
     readers: Annotated[
         int, typer.Option(help="residual: classifiers to train against.", min=1)
     ] = 8,
+    readers_a_step: Annotated[
+        int, typer.Option(help="residual: classifiers that one step asks.", min=1)
+    ] = 3,
+    refreshed: Annotated[
+        int, typer.Option(help="residual: classifiers replaced between rounds.", min=0)
+    ] = 2,
+    reader_images: Annotated[
+        int, typer.Option(help="residual: pictures from which each classifier learns.", min=2)
+    ] = 3_000,
+    reader_epochs: Annotated[
+        int | None,
+        typer.Option(help="residual: passes of each; --classifier-epochs without it.", min=1),
+    ] = None,
+    classifier_epochs: Annotated[
+        int, typer.Option(help="Passes of the classifier that release asks.", min=1)
+    ] = 5,
+    matcher_epochs: Annotated[
+        int, typer.Option(help="Passes of the matcher that learns --keep.", min=1)
+    ] = 8,
+    pretrain_epochs: Annotated[
+        int, typer.Option(help="paper: passes of drawing the picture itself first.", min=1)
+    ] = 3,
+    joint_images: Annotated[
+        int | None, typer.Option(help="Pictures of joint training; all without it.", min=1)
+    ] = None,
+    attribute_weight: Annotated[
+        float, typer.Option(help="residual: weight of fooling the classifiers.", min=0)
+    ] = 1.0,
+    match_weight: Annotated[
+        float, typer.Option(help="residual: weight of going on matching.", min=0)
+    ] = 8.0,
+    match_free: Annotated[
+        float, typer.Option(help="residual: squared distance of embeddings without cost.", min=0)
+    ] = 0.01,
+    match_share: Annotated[
+        float, typer.Option(help="residual: share of a batch that the matcher looks at.")
+    ] = 0.34,
+    pixel_weight: Annotated[
+        float, typer.Option(help="residual: weight of changing little.", min=0)
+    ] = 0.5,
+    learning_rate: Annotated[float, typer.Option(help="Of the autoencoder.")] = 1e-3,
+    batch_size: Annotated[int, typer.Option(help="Pictures a step.", min=1)] = 32,
     size: Annotated[int, typer.Option(help="Height and width, a multiple of 4 up to 224.")] = 64,
     grey: Annotated[bool, typer.Option(help="Protect grey pictures, as the paper does.")] = False,
     split: Annotated[
@@ -76,7 +118,13 @@ def san(
     state = out.with_name(f".{out.name}.state")
     config = SanConfig(
         network=network, output=output, channels=1 if grey else 3, bound=bound, epochs=epochs,
-        rounds=rounds, readers=readers, seed=seed, device=device, checkpoints=state,
+        rounds=rounds, readers=readers, readers_a_step=readers_a_step, refreshed=refreshed,
+        reader_images=reader_images, reader_epochs=reader_epochs, joint_images=joint_images,
+        classifier_epochs=classifier_epochs, matcher_epochs=matcher_epochs,
+        pretrain_epochs=pretrain_epochs, attribute_weight=attribute_weight,
+        match_weight=match_weight, match_free=match_free, match_share=match_share,
+        pixel_weight=pixel_weight, learning_rate=learning_rate, batch_size=batch_size,
+        seed=seed, device=device, checkpoints=state,
     )  # fmt: skip
     made = fit_san(
         images, tuple(private), matcher=_matcher(images, keep, matcher, config), config=config

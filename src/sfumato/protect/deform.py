@@ -1,4 +1,7 @@
-"""Random views of one picture: what an anonymised picture need not keep."""
+"""Random views of one picture: what a protected picture need not keep, or must survive.
+
+All of it can be differentiated in the picture, so that a protector learns to survive it.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from torch import Tensor
 from sfumato.errors import ConfigError
 
 Images = Float[Tensor, "n c h w"]
+_LEAST_SHARE, _MOST_SHARE = 0.35, 0.85  # of the side, to which a blurred batch shrinks
+_LEAST_SIDE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +34,30 @@ class Deformation:
     """Shift in either direction, as a share of half the side."""
     light: float = 0.0
     """Strength of a random ramp across the picture, added and multiplied: backgrounds and shade."""
+    mirror: float = 0.0
+    """Share of the pictures that are mirrored."""
+    blur: float = 0.0
+    """Share of the batches that are shrunk and enlarged again, as a pipeline that resizes does."""
+    noise: float = 0.0
+    """Standard deviation of noise added to every pixel."""
 
     def __post_init__(self) -> None:
-        if min(self.turn, self.zoom, self.shear, self.move, self.light) < 0 or self.zoom >= 1:
-            raise ConfigError(f"deformations must not be negative, zoom below 1; got {self}")
+        strengths = (self.turn, self.zoom, self.shear, self.move, self.light, self.noise)
+        shares = (self.mirror, self.blur)
+        if min(*strengths, *shares) < 0 or self.zoom >= 1 or max(shares) > 1:
+            raise ConfigError(
+                f"deformations must not be negative, zoom below 1, shares at most 1; got {self}"
+            )
+
+
+LOOKS = Deformation(
+    turn=6.0, zoom=0.12, shear=0.0, move=0.08, light=0.12, mirror=0.5, blur=0.5, noise=0.02
+)
+"""How an aligned face may look to a classifier or matcher that nobody knows."""
 
 
 def random_view(images: Images, deformation: Deformation) -> Images:
-    """Return each picture turned, stretched, sheared, moved and lit at random, in [0, 1]."""
+    """Return each picture turned, stretched, moved, lit and worsened at random, in [0, 1]."""
     count = len(images)
     angle = _draw(count, math.radians(deformation.turn), images)
     tall, wide = (1 + _draw(count, deformation.zoom, images) for _ in range(2))
@@ -45,10 +66,27 @@ def random_view(images: Images, deformation: Deformation) -> Images:
     maps[:, 0, 0], maps[:, 0, 1] = angle.cos() * wide, shear - angle.sin() * wide
     maps[:, 1, 0], maps[:, 1, 1] = angle.sin() * tall, angle.cos() * tall
     maps[:, 0, 2], maps[:, 1, 2] = (_draw(count, deformation.move, images) for _ in range(2))
+    if deformation.mirror:
+        flipped = torch.rand(count, device=images.device) < deformation.mirror
+        maps[:, :, 0] = torch.where(flipped[:, None], -maps[:, :, 0], maps[:, :, 0])
     grid = F.affine_grid(maps, list(images.shape), align_corners=False)
     # Beyond the edge is what is at the edge: a frame would say how far a picture was moved.
-    moved = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    return _lit(moved, deformation.light) if deformation.light else moved
+    seen = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    if deformation.blur and float(torch.rand(())) < deformation.blur:
+        seen = _blurred(seen)
+    if deformation.light:
+        seen = _lit(seen, deformation.light)
+    if deformation.noise:
+        seen = (seen + deformation.noise * torch.randn_like(seen)).clamp(0, 1)
+    return seen
+
+
+def _blurred(images: Images) -> Images:
+    height, width = images.shape[2:]
+    share = _LEAST_SHARE + (_MOST_SHARE - _LEAST_SHARE) * float(torch.rand(()))
+    small = (max(_LEAST_SIDE, round(share * height)), max(_LEAST_SIDE, round(share * width)))
+    shrunk = F.interpolate(images, small, mode="bilinear", antialias=True)
+    return F.interpolate(shrunk, (height, width), mode="bilinear")
 
 
 def _lit(images: Images, light: float) -> Images:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from sfumato.fit.config import FitConfig
 from sfumato.fit.loop import History, Turn, fit
 from sfumato.nets.readers import Family, Reader
-from sfumato.protect.san_views import random_view
+from sfumato.protect.deform import LOOKS, random_view
 
 _SIDES = (32, 48, 40, 28, 36, 56, 44)  # seven sides and four families meet in 28 different pairs
 _WIDTHS = (16, 12, 20)
@@ -63,10 +63,9 @@ class Crowd:
             reader.requires_grad_(False).eval()
 
     def ask(self, count: int) -> list[nn.Module]:
-        """Return some readers, drawn at random."""
-        everyone = (*self.readers, *self.known)
-        order = torch.randperm(len(everyone))[:count].tolist()
-        return [everyone[i] for i in order]
+        """Return some readers, drawn at random; half of them known ones, where there are any."""
+        known = _drawn(self.known, max(count // 2, count - len(self.readers)))
+        return [*_drawn(self.readers, count - len(known)), *known]
 
     def _reader(self, number: int, epochs: int) -> nn.Module:
         families = get_args(Family)
@@ -89,6 +88,10 @@ class Crowd:
             robust=number % 2 == 1,
         )
         return reader
+
+
+def _drawn(readers: Sequence[nn.Module], count: int) -> list[nn.Module]:
+    return [readers[i] for i in torch.randperm(len(readers))[:count].tolist()]
 
 
 def balanced_rows(labels: Int64[Tensor, "n k"], count: int, *, seed: int) -> Int64[Tensor, "m"]:
@@ -122,7 +125,7 @@ def train_reader(
         return F.binary_cross_entropy_with_logits(reader(x), y, weight=weights)
 
     def step(batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
-        x, y = random_view(batch[0].float() / 255), batch[1].float()
+        x, y = random_view(batch[0].float() / 255, LOOKS), batch[1].float()
         if robust and turn.epoch >= _NAIVE_EPOCHS:
             half = len(x) // 2
             x = torch.cat([_worsened(x[:half], y[:half], cost), x[half:]])

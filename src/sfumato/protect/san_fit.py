@@ -21,6 +21,7 @@ from sfumato.data.options import SourceOptions
 from sfumato.errors import ConfigError
 from sfumato.fit.config import FitConfig
 from sfumato.fit.loop import History, Turn, fit
+from sfumato.protect.deform import LOOKS, random_view
 from sfumato.protect.san import STEER, Network, Output, SemiAdversarial
 from sfumato.protect.san_crowd import Crowd, train_reader
 from sfumato.protect.san_losses import (
@@ -31,7 +32,6 @@ from sfumato.protect.san_losses import (
     total_loss,
 )
 from sfumato.protect.san_prototypes import binary_labels, labelled, prototypes_of
-from sfumato.protect.san_views import random_view
 
 _MIX = {"OP": 0.5, "NT": 0.25, "SM": 0.25}  # the output that must work gets half of the pictures
 
@@ -51,12 +51,14 @@ class SanConfig:
     pretrain_epochs: int = 3
     """Epochs of (2); `residual` starts as the identity and needs none."""
     classifier_epochs: int = 5
-    """Epochs of the own classifier, and of each reader of the crowd."""
+    """Epochs of the own classifier."""
+    reader_epochs: int | None = None
+    """Epochs of each reader of the crowd; None takes as many as of the own classifier."""
     epochs: int = 10
     """Epochs of joint training, in every round."""
     matcher_epochs: int = 8
     """Epochs of a matcher of one's own, where the caller has no other."""
-    rounds: int = 1
+    rounds: int = 2
     """Rounds of joint training; the crowd changes between them."""
     joint_images: int | None = None
     """Pictures of joint training, drawn at random; None takes all."""
@@ -92,8 +94,12 @@ class SanConfig:
     def __post_init__(self) -> None:
         if self.rounds < 1 or self.readers < 1 or self.readers_a_step < 1:
             raise ConfigError("--rounds, --readers and readers a step must be at least 1")
+        if self.reader_epochs is not None and self.reader_epochs < 1:
+            raise ConfigError(f"--reader-epochs must be at least 1, got {self.reader_epochs}")
         if not 0 < self.match_share <= 1:
-            raise ConfigError(f"match_share is above 0 and at most 1, got {self.match_share:g}")
+            raise ConfigError(f"--match-share is above 0 and at most 1, got {self.match_share:g}")
+        if not self.learning_rate > 0:
+            raise ConfigError(f"--learning-rate is above 0, got {self.learning_rate:g}")
 
     def stage(self, name: str, epochs: int) -> FitConfig:
         """Return the settings of one training stage."""
@@ -175,6 +181,7 @@ def _train_as_paper(
 
     def pretrain(batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
         x = batch[0].float() / 255
+        _follow(x.device, net, matcher)
         loss = pixel_loss(x, net.draw(x, batch[1], "SM"))
         # The sum over pixels (2) only scales the gradient; its mean keeps one learning rate.
         turn.descend("autoencoder", loss / x[0].numel())
@@ -216,16 +223,18 @@ def _train_for_transfer(
 ) -> None:
     net = made.protector
     crowd = Crowd(pictures, labels, config.reader_images, config.stage, known)
-    crowd.grow(config.readers, config.classifier_epochs)
+    reader_epochs = config.reader_epochs or config.classifier_epochs
+    crowd.grow(config.readers, reader_epochs)
     optimizer = torch.optim.Adam(net.autoencoder.parameters(), lr=config.learning_rate)
 
     def step(batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
         x, y = batch[0].float() / 255, batch[1]
+        _follow(x.device, net, matcher, *known)
         steer = _mixed(len(x)).to(x.device)[:, None].expand_as(y)
         drawn = net.steered(x, y, steer)
         asked = crowd.ask(config.readers_a_step)
         fooled = torch.stack(
-            [steered_loss(y.float(), steer, reader(random_view(drawn))) for reader in asked]
+            [steered_loss(y.float(), steer, reader(random_view(drawn, LOOKS))) for reader in asked]
         ).mean()
         few = max(1, round(config.match_share * len(x)))
         with torch.no_grad():
@@ -243,7 +252,7 @@ def _train_for_transfer(
     rows = _some(pictures, labels, config.joint_images, config)
     for number in range(config.rounds):
         if number:
-            crowd.refresh(config.refreshed, config.classifier_epochs)
+            crowd.refresh(config.refreshed, reader_epochs)
         crowd.freeze()
         stage = replace(config.stage(f"joint-{number}", config.epochs), seed=config.seed + number)
         made.histories[f"joint-{number}"] = fit(
@@ -254,6 +263,12 @@ def _train_for_transfer(
             config=stage,
             title=f"joint training, round {number + 1} of {config.rounds}",
         )
+
+
+def _follow(device: torch.device, *networks: nn.Module) -> None:
+    """Bring what is not trained to where the batch is."""
+    for network in networks:
+        network.to(device)
 
 
 def _mixed(count: int) -> Float[Tensor, "n"]:

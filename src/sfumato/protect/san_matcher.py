@@ -14,7 +14,7 @@ from sfumato.errors import DataError
 from sfumato.fit.config import FitConfig
 from sfumato.fit.loop import Turn, fit
 from sfumato.nets.classifiers import ConvClassifier
-from sfumato.protect.san_views import random_view
+from sfumato.protect.deform import LOOKS, random_view
 
 _LEARNING_RATE = 2e-3
 _LEAST_PEOPLE = 2
@@ -66,7 +66,7 @@ def train_matcher(
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.epochs)
 
     def step(batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
-        loss = F.cross_entropy(net.logits(random_view(batch[0].float() / 255)), batch[1])
+        loss = F.cross_entropy(net.logits(random_view(batch[0].float() / 255, LOOKS)), batch[1])
         turn.descend("matcher", loss)
         return {"loss": loss}
 
