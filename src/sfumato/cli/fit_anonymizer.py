@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from sfumato.cli.options import AsJson, DataDir, Device, Seed, finish
+from sfumato.cli.resume import resumable
 
 if TYPE_CHECKING:
     from sfumato.data.imageset import ImageSet
@@ -61,23 +62,18 @@ def anonymizer(
         data, split=split, data_dir=data_dir, seed=seed, size=size, count=count,
         channels=1 if grey else None,
     )  # fmt: skip
-    checkpoint = out.with_name(f".{out.name}.checkpoint")
-    common: dict[str, object] = {
-        "target": target,
-        "seed": seed,
-        "device": _device(device),
-        "checkpoint": checkpoint,
-    }
+    common: dict[str, object] = {"target": target, "seed": seed, "device": _device(device)}
     if epochs is not None:
         common["epochs"] = epochs
     made: PretrainedProtector
-    if method == "prototypes":
-        made = _prototypes(images, private, prototypes, light, common)
-    else:
-        made = _paper(images, private, lam, substitute, common)
-    made.save_pretrained(out)
-    for left in out.parent.glob(f"{checkpoint.name}*"):
-        left.unlink()
+    settings = [method, private, common, prototypes, light, lam, substitute]
+    with resumable(out, [*settings, images.fingerprint()]) as checkpoint:
+        common["checkpoint"] = checkpoint
+        if method == "prototypes":
+            made = _prototypes(images, private, prototypes, light, common)
+        else:
+            made = _paper(images, private, lam, substitute, common)
+        made.save_pretrained(out)
     finish(
         {"protector": made.name, "private": private, "images": len(images), "out": str(out)},
         f"{made.name}: trained on {len(images):,} images to hide {private!r}; saved in {out}\n"

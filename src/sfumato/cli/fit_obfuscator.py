@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
 import typer
 
 from sfumato.cli.options import AsJson, DataDir, Device, Seed, finish
+from sfumato.cli.resume import resumable
 
 _CHECKED = 0.1  # share of the images that only measure accuracy
 
@@ -56,7 +58,7 @@ def obfuscator(
     """Learn maps that tell one label of a picture and as little else as possible.
 
     `release` then turns pictures into stored maps, from which a classifier can be trained later,
-    when the pictures are gone.
+    when the pictures are gone. Interrupted, the same command goes on.
     """
     from sfumato.data.sources import load
     from sfumato.data.splits import split_images
@@ -83,9 +85,11 @@ def obfuscator(
         seed=seed,
         device=cast("Literal['auto', 'cpu']", device),
     )
-    fitted = fit_obfuscator(train, utility, config, check=check)
-    made = fitted.obfuscator
-    made.save_pretrained(out)
+    with resumable(out, [config, utility, images.fingerprint()]) as checkpoint:
+        config = replace(config, checkpoint=checkpoint)
+        fitted = fit_obfuscator(train, utility, config, check=check)
+        made = fitted.obfuscator
+        made.save_pretrained(out)
     accuracy = fitted.accuracies[-1]
     rate = certified_rate(fitted, check) if made.noise else None
     bound = "" if rate is None else f"; at most {rate:.1f} nats a map beyond its class"

@@ -29,7 +29,7 @@ def rounds(job: Job) -> list[float]:
     With `config.checkpoint` a killed training goes on after its last whole round.
     """
     duel = _Duel(job)
-    path = job.config.checkpoint and job.config.checkpoint.with_suffix(".rounds")
+    path = job.config.checkpoint and Path(f"{job.config.checkpoint}.rounds")
     accuracies = duel.resume(path)
     for cycle in range(len(accuracies), job.config.cycles):
         duel.round(cycle)
