@@ -17,6 +17,8 @@ from sfumato.errors import ConfigError
 
 Maps = Float[Tensor, "n c h w"]
 
+_WIDEST = 256  # of the table
+
 
 class SimRec(nn.Sequential):
     """Pairs of 3x3 convolutions, halving channels at each doubling; then 3x3 to the picture."""
@@ -32,7 +34,10 @@ class SimRec(nn.Sequential):
 
 
 class _URec(nn.Sequential):
-    """Groups of 3x3 convolutions, doubling channels at each doubling; then 3x3 and 1x1."""
+    """Groups of 3x3 convolutions, doubling channels at each doubling; then 3x3 and 1x1.
+
+    Beyond the table's two doublings, channels stay at 256: full size would have 1,024 of them.
+    """
 
     group: int
 
@@ -40,7 +45,7 @@ class _URec(nn.Sequential):
         layers: list[nn.Module] = []
         last = maps
         for level in range(doublings + 1):
-            size = _scaled(64 << level, width)
+            size = _scaled(min(64 << level, _WIDEST), width)
             for _ in range(self.group):
                 layers += _conv(last, size)
                 last = size
