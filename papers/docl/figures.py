@@ -156,3 +156,57 @@ def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
     axes.grid(axis="y", color="#e4e7eb", lw=0.6)
     axes.set_axisbelow(True)
     return figure, axes
+
+
+def draw_shortlist(run: Run, results: Results) -> None:
+    """Of full scoring's blocks, those that a list finds, against the share of the bank asked."""
+    worlds = results["worlds"]
+    figure = Figure(figsize=(3.3 * len(worlds) + 0.6, 3.4), dpi=150, layout="constrained")
+    places = figure.subplots(1, len(worlds), squeeze=False, sharey=True)[0]
+    colours = (_SOFT, _ACCENT, _INK)
+    for place, (name, world) in zip(places, worlds.items(), strict=True):
+        for table, colour in zip(world["alphas"], colours, strict=True):
+            rows = table["reach"]
+            x = [100 * row["listed"] for row in rows]
+            label = f"alpha {table['alpha']:.1f}: {100 * table['blocked']:.0f} % blocked"
+            place.plot(x, [100 * r["blocks"] for r in rows], marker="o", ms=3, color=colour)
+            place.plot([], [], marker="o", ms=3, color=colour, label=label)
+            near = table["nearest"]["mean"]
+            share = [100 * row["listed"] for row in near]
+            place.plot(share, [100 * row["blocks"] for row in near], ls=":", color=colour)
+        place.set(xscale="symlog", xlabel="share of the bank scored, %")
+        place.set_title(f"{name}, {world['enrollments']} enrolled", fontsize=9, loc="left")
+        place.spines[["top", "right"]].set_visible(False)
+        place.legend(frameon=False, fontsize=7, loc="lower right")
+    places[0].set_ylabel("blocks found, %")
+    figure.supxlabel(
+        "solid: within reach, reach growing to the right; dotted: the k nearest decoded means",
+        fontsize=7,
+    )
+    figure.savefig(run.figure("recall"))
+
+
+def draw_copies(run: Run, results: Results) -> None:
+    """Uploads blocked by each way, kind by kind; what should not be blocked below the line."""
+    kinds = results["uploads"]
+    figure = Figure(figsize=(6.4, 0.42 * len(kinds) + 1.2), dpi=150, layout="constrained")
+    axes = figure.subplots()
+    ways = {
+        "pdq": ("PDQ alone", _SOFT),
+        "class": ("class model alone", _ACCENT),
+        "both": ("both", _INK),
+    }
+    for i, found in enumerate(kinds.values()):
+        for j, (way, (_, colour)) in enumerate(ways.items()):
+            low, high = found[way]["interval"]
+            y = i + 0.22 * (j - 1)
+            axes.plot([100 * low, 100 * high], [y, y], color=colour, lw=1)
+            axes.plot(100 * found[way]["value"], y, "o", ms=4, color=colour)
+    for name, colour in ways.values():
+        axes.plot([], [], "o", ms=4, color=colour, label=name)
+    axes.set(yticks=range(len(kinds)), yticklabels=list(kinds), xlabel="uploads blocked, %")
+    axes.set(xlim=(-2, 102), ylim=(len(kinds) - 0.5, -0.5))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x", color="#e4e7eb", lw=0.6)
+    axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.4, 1), ncols=3)
+    figure.savefig(run.figure("blocked"))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from papers.docl.cifar10 import cifar10
+from papers.docl.copies import copies
 from papers.docl.faces import faces
 from papers.docl.mnist import mnist
+from papers.docl.shortlist import shortlist
 from papers.recipe import Recipe
 
 RECIPES: dict[str, Recipe] = {
@@ -12,4 +14,6 @@ RECIPES: dict[str, Recipe] = {
     "mnist-gradients": mnist,
     "cifar10": cifar10,
     "faces": faces,
+    "copies": copies,
+    "shortlist": shortlist,
 }

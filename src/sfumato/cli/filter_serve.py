@@ -24,6 +24,9 @@ def serve(
     ] = 500,
     uploads: Annotated[int, typer.Option(help="Uploads of one account in a minute.")] = 600,
     enrollments: Annotated[int, typer.Option(help="Enrollments of one account in a minute.")] = 60,
+    shortlist: Annotated[
+        bool, typer.Option(help="Score only who may claim an upload; see `docs/scaling.md`.")
+    ] = False,
 ) -> None:
     """Serve the filter over HTTP; /docs describes it. Several may share one database."""
     needs_serve()
@@ -41,5 +44,6 @@ def serve(
             flood=flood,
             uploads_per_minute=uploads,
             enrollments_per_minute=enrollments,
+            shortlist=shortlist,
         )
     )

@@ -14,15 +14,16 @@ from itertools import accumulate
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sfumato.errors import ConfigError, DataError, EnrollmentError
 from sfumato.filter import bankfile
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.lock import SharedLock
-from sfumato.filter.scoring import tile_errors, wipe_scratch
+from sfumato.filter.scoring import Weights, tile_errors, wipe_scratch
 from sfumato.filter.segment import STORED, Segment
+from sfumato.filter.shortlist import SMALL, Shortlist
 from sfumato.filter.workers import run_all
 
 _FIRST_BYTES = 1 << 20  # of the first segment; each later one is as large as all before it
@@ -37,6 +38,8 @@ class BankScores:
     errors: Float[Tensor, "b n"]
     mu: Float[Tensor, "n"]
     sigma: Float[Tensor, "n"]
+    rows: Int64[Tensor, "n"]
+    """The columns' places among all that the bank has."""
 
 
 class Bank:
@@ -60,24 +63,36 @@ class Bank:
         self._segments = segments
         self._ids: list[str] = []
         self._rows: dict[str, int] = {}
+        self._shortlist: Shortlist | None = None
         self._lock = SharedLock()
 
     @classmethod
     def empty(
-        cls, dim: int, hidden: int, *, backbone: str, dtype: torch.dtype = torch.float32
+        cls,
+        dim: int,
+        hidden: int,
+        *,
+        backbone: str,
+        dtype: torch.dtype = torch.float32,
+        reach: float | None = None,
     ) -> Bank:
-        """Return a bank without enrollments.
+        """Return a bank without enrollments; with a `reach` it keeps a shortlist.
 
         Raises:
-            ConfigError: a size is below 1, or the dtype is neither float32 nor bfloat16.
+            ConfigError: a size is below 1, the dtype is neither float32 nor bfloat16, or the reach
+                is negative.
         """
-        return cls(dim, hidden, backbone, dtype, [])
+        bank = cls(dim, hidden, backbone, dtype, [])
+        if reach is not None:
+            bank._shortlist = Shortlist(dim, reach=reach)
+        return bank
 
     @classmethod
-    def open(cls, path: Path) -> Bank:
+    def open(cls, path: Path, *, reach: float | None = None) -> Bank:
         """Map the bank that `save` wrote: it scores at once, and is read as scoring needs it.
 
-        Later changes stay in memory until the next `save`.
+        Later changes stay in memory until the next `save`. A shortlist is no part of the file:
+        with a `reach` all decoders are read once to make it.
 
         Raises:
             BankError: the file is missing, damaged or of an unknown version.
@@ -86,6 +101,8 @@ class Bank:
         bank = cls(stored.dim, stored.hidden, stored.backbone, stored.dtype, stored.segments)
         bank._ids = list(stored.ids)
         bank._rows = {id_: row for row, id_ in enumerate(stored.ids)}
+        if reach is not None:
+            bank._shortlist = Shortlist.of(stored.segments, stored.dim, reach=reach)
         return bank
 
     def save(self, path: Path) -> None:
@@ -158,6 +175,8 @@ class Bank:
             if not self._segments or self._segments[-1].count == self._segments[-1].capacity:
                 self._segments.append(self._grown())
             self._segments[-1].append(enrollment)
+            if self._shortlist is not None:
+                self._shortlist.append(self._segments[-1], self._segments[-1].count - 1)
             self._rows[id_] = len(self._ids)
             self._ids.append(id_)
 
@@ -175,6 +194,8 @@ class Bank:
             last.drop_last()
             if not last.count:
                 self._segments.pop()
+            if self._shortlist is not None:
+                self._shortlist.remove(row)
             moved = self._ids.pop()
             if moved != id_:
                 self._ids[row] = moved
@@ -193,19 +214,35 @@ class Bank:
             ConfigError: an id is not in the bank.
         """
         self._check(x)
-        with self._lock.reading(), torch.no_grad():
-            rows = None if ids is None else [self._row(id_) for id_ in ids]
-            errors = torch.empty(len(self) if rows is None else len(rows), len(x))
-            x = x.float().contiguous()
-            tasks = self._tasks(x, errors) if rows is None else self._picked(x, errors, rows)
-            run_all(tasks, wipe_scratch)
-            chosen = slice(None) if rows is None else torch.tensor(rows, dtype=torch.int64)
-            return BankScores(
-                tuple(self._ids if ids is None else ids),
-                errors.T.contiguous(),
-                self._column("mu")[chosen],
-                self._column("sigma")[chosen],
-            )
+        with self._lock.reading():
+            rows = None if ids is None else torch.tensor([self._row(i) for i in ids]).long()
+            return self._scored(x, rows)
+
+    def score_near(
+        self,
+        x: Float[Tensor, "b d"],
+        *,
+        alpha: float | Float[Tensor, " n"],
+        always: Int64[Tensor, " k"] | None = None,
+    ) -> BankScores:
+        """Score features against those that may claim one of them, and the rows in `always`.
+
+        Who is left out claims none of them, as far as the shortlist can tell; who is in has the
+        score that `score` gives. A small bank, one that keeps no shortlist, and features that half
+        of the bank may claim are scored against all. `alpha` is the claims' or each enrollment's.
+
+        Raises:
+            DataError: the features are not of the bank's dimensions, or outside [0, 1].
+            ConfigError: there is not one alpha an enrollment.
+        """
+        self._check(x)
+        with self._lock.reading():
+            if self._shortlist is None or len(self) < SMALL:
+                return self._scored(x, None)
+            rows = self._shortlist.near(x, alpha)
+            if always is not None:
+                rows = torch.cat([rows, always]).unique()
+            return self._scored(x, None if 2 * len(rows) > len(self) else rows)
 
     def errors(
         self, x: Float[Tensor, "b d"], ids: Sequence[str] | None = None
@@ -232,6 +269,19 @@ class Bank:
             codes = (own["code_mean"] + noise @ root.T).float().relu()
             return torch.addmm(own["decoder_bias"], codes, own["decoder"].float().T).sigmoid()
 
+    def _scored(self, x: Float[Tensor, "b d"], rows: Int64[Tensor, " n"] | None) -> BankScores:
+        with torch.no_grad():
+            errors = torch.empty(len(self) if rows is None else len(rows), len(x))
+            x = x.float().contiguous()
+            tasks = self._tasks(x, errors) if rows is None else self._picked(x, errors, rows)
+            run_all(tasks, wipe_scratch)
+            mu, sigma = self._column("mu"), self._column("sigma")
+        if rows is None:
+            ids, rows = tuple(self._ids), torch.arange(len(self))
+        else:
+            ids, mu, sigma = tuple(self._ids[i] for i in rows.tolist()), mu[rows], sigma[rows]
+        return BankScores(ids, errors.T.contiguous(), mu, sigma, rows)
+
     def _tasks(
         self, x: Float[Tensor, "b d"], out: Float[Tensor, "n b"]
     ) -> Iterator[Callable[[], None]]:
@@ -243,12 +293,15 @@ class Bank:
             start += segment.count
 
     def _picked(
-        self, x: Float[Tensor, "b d"], out: Float[Tensor, "n b"], rows: Sequence[int]
+        self, x: Float[Tensor, "b d"], out: Float[Tensor, "n b"], rows: Int64[Tensor, " n"]
     ) -> Iterator[Callable[[], None]]:
-        for column, row in enumerate(rows):
-            segment, place = self._place(row)
-            one = segment.weights().tile(place, place + 1)
-            yield partial(tile_errors, x, one, out[column : column + 1])
+        start = 0
+        for segment in self._segments:
+            columns = ((rows >= start) & (rows < start + segment.count)).nonzero()[:, 0]
+            weights = segment.weights()
+            for part in columns.split(weights.most):
+                yield partial(_score_picked, x, weights, rows[part] - start, out, part)
+            start += segment.count
 
     def _column(self, name: str) -> Float[Tensor, "n"]:
         parts = [s.tensors[name][: s.count] for s in self._segments]
@@ -277,3 +330,15 @@ class Bank:
             raise DataError(f"expected features of {self.dim} dimensions, got {x.shape[1]}")
         if not bool(((x >= 0) & (x <= 1)).all()):
             raise DataError("features must lie in [0, 1]; take them from the bank's backbone")
+
+
+def _score_picked(
+    x: Float[Tensor, "b d"],
+    weights: Weights,
+    places: Int64[Tensor, " k"],
+    out: Float[Tensor, "n b"],
+    columns: Int64[Tensor, " k"],
+) -> None:
+    errors = torch.empty(len(places), len(x))
+    tile_errors(x, weights.picked(places), errors)
+    out[columns] = errors

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 BATCH = 64  # images scored at once; more would make the buffer hold less of a wide feature
@@ -51,11 +51,29 @@ class Weights:
 
     def tiles(self) -> Iterator[tuple[int, Weights]]:
         """Yield all enrollments in tiles, each with its start."""
+        for start in range(0, len(self), self.most):
+            yield start, self.tile(start, start + self.most)
+
+    @property
+    def most(self) -> int:
+        """The number of enrollments in a tile."""
         _, m, d = self.encoder.shape
         most = _TILE_WEIGHTS if self.encoder.dtype == torch.float32 else _TILE_WIDENED
-        step = max(1, most // (m * d))
-        for start in range(0, len(self), step):
-            yield start, self.tile(start, start + step)
+        return max(1, most // (m * d))
+
+    def picked(self, places: Int64[Tensor, " k"]) -> Weights:
+        """Return a tile of some enrollments: one as it is, several as copies that are wiped.
+
+        The copies are this thread's only ones: they hold until the next call or `wipe_scratch`.
+        """
+        if len(places) == 1:
+            return self.tile(int(places), int(places) + 1)
+        return Weights(
+            _gathered("picked encoder", self.encoder, places),
+            _gathered("picked encoder bias", self.encoder_bias, places),
+            _gathered("picked decoder", self.decoder, places),
+            _gathered("picked decoder bias", self.decoder_bias, places),
+        )
 
 
 def tile_errors(x: Float[Tensor, "b d"], weights: Weights, out: Float[Tensor, "t b"]) -> None:
@@ -90,6 +108,14 @@ def _scratch(name: str, size: int) -> Float[Tensor, "size"]:
         kept = torch.empty(size)
         setattr(_kept, name, kept)
     return kept[:size]
+
+
+def _gathered(name: str, stored: Tensor, places: Int64[Tensor, " k"]) -> Tensor:
+    shape = (len(places), *stored.shape[1:])
+    size = math.prod(shape)
+    words = -(-size * stored.itemsize // 4)  # scratch is float32, and bfloat16 half as long
+    target = _scratch(name, words).view(stored.dtype)[:size].view(shape)
+    return torch.index_select(stored, 0, places, out=target)
 
 
 def _widened(name: str, stored: Tensor) -> Tensor:

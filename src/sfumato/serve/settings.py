@@ -30,6 +30,8 @@ class ServeSettings:
     """Uploads of one account; a sixth of it at once. A platform's uploader has no limit."""
     enrollments_per_minute: int = 60
     """Enrollments that one account may send; a sixth of it at once."""
+    shortlist: bool = False
+    """Score only enrollments that may claim an upload (`filter.shortlist`), in a large bank."""
     body_seconds: float = 30.0
     """Time in which a request's body must have arrived."""
     concurrency: int = 64

@@ -11,7 +11,7 @@ import secrets
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -43,13 +43,25 @@ class _Relations:
     until: datetime | None
     """When `alpha` changes by itself, because a disabling ends."""
 
+    def at(self, rows: Int64[Tensor, " k"]) -> _Relations:
+        """Return what concerns these columns alone, in the order of `rows`."""
+        place = torch.full((len(self.accounts),), -1)
+        place[rows] = torch.arange(len(rows))
+        pairs = place[self.contested]
+        return replace(
+            self,
+            accounts=self.accounts[rows],
+            contested=pairs[(pairs >= 0).all(1)],
+            alpha=self.alpha[rows],
+        )
+
 
 class BankState:
-    """All enrollments that count, ready to score."""
+    """All enrollments that count, ready to score; with a `reach` only those on a shortlist."""
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: Terms, *, reach: float | None = None) -> None:
         self.terms = terms
-        self._bank = _empty(terms)
+        self._bank = _empty(terms, reach=reach)
         self._accounts: dict[str, int] = {}
         self._contests: dict[tuple[str, str], Likeness] = {}
         self._rules = Rules()
@@ -58,13 +70,13 @@ class BankState:
         self._lock = threading.Lock()
 
     @classmethod
-    def load(cls, store: Store, terms: Terms) -> BankState:
+    def load(cls, store: Store, terms: Terms, *, reach: float | None = None) -> BankState:
         """Return the state that the database holds.
 
         Raises:
             BankError: a stored enrollment is damaged.
         """
-        state = cls(terms)
+        state = cls(terms, reach=reach)
         with closing(store.active()) as rows:
             for stored in rows:
                 try:
@@ -131,7 +143,12 @@ class BankState:
     ) -> tuple[Decision, str]:
         """Decide one upload by the default rule; return the deciding enrollment too, or ''."""
         with self._lock:
-            scores, related = self._bank.score(features), self._related(now)
+            related = self._related(now)
+            # The uploader's own are always scored: they may override a claim.
+            own = (related.accounts == account_id).nonzero()[:, 0]
+            scores = self._bank.score_near(features, alpha=related.alpha, always=own)
+        if len(scores.rows) < len(related.accounts):
+            related = related.at(scores.rows)
         owned = (related.accounts == account_id)[None]
         verdicts = contest_rule(
             scores.errors,
@@ -213,5 +230,5 @@ class _Candidates:
         return bank.samples(id, count, seed=seed)
 
 
-def _empty(terms: Terms) -> Bank:
-    return Bank.empty(terms.dim, terms.hidden, backbone=terms.backbone)
+def _empty(terms: Terms, *, reach: float | None = None) -> Bank:
+    return Bank.empty(terms.dim, terms.hidden, backbone=terms.backbone, reach=reach)

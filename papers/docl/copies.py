@@ -1,0 +1,237 @@
+"""Copies or class: what PDQ hashes, the class model and both find of the same uploads.
+
+People enrol a class model and the hashes of the same pictures. Uploaded, by somebody who enrolled
+nothing, are copies of enrolled pictures after everyday edits, new pictures of the same people, and
+pictures of strangers. Half of the strangers choose alpha: the largest at which no more of them are
+blocked than allowed. PDQ keeps its authors' threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from papers.docl.edits import EDITS, edited
+from papers.docl.faces import _backbone
+from papers.docl.figures import draw_copies
+from papers.recipe import Results, Run
+from sfumato.attack.scores import draw_weights, interval, weighted_mean
+from sfumato.data.characters import CharactersConfig, load_characters
+from sfumato.data.decode import Box, decode_image, encode_png
+from sfumato.data.imageset import ImageSet
+from sfumato.data.lfw import TIGHT
+from sfumato.data.options import SourceOptions
+from sfumato.data.sources import load
+from sfumato.features.backbone import Backbone, open_backbone
+from sfumato.filter.bank import Bank
+from sfumato.filter.enroll import enroll
+from sfumato.filter.guard import contest_rule
+from sfumato.filter.neardup import MATCH, distances, pdq, stack
+from sfumato.filter.oneclass import OneClassConfig
+from sfumato.progress import track
+
+_TRAIN = 0.75
+_BATCH = 64
+_ROUNDING = 1e-6
+_NO_PAIRS = torch.empty(0, 2, dtype=torch.int64)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Pictures of people who enrol and of strangers, and how a platform reads an upload."""
+
+    people: list[Tensor]
+    strangers: Tensor
+    backbone: Backbone
+    box: Box | None
+    """The part of a whole picture that the backbone sees."""
+
+    def features(self, files: Sequence[bytes]) -> Tensor:
+        """Return the features of uploaded files."""
+        parts = []
+        for start in track(range(0, len(files), _BATCH), "features of uploads"):
+            chosen = [self._seen(file) for file in files[start : start + _BATCH]]
+            with torch.no_grad():
+                parts.append(self.backbone(torch.stack(chosen)))
+        return torch.cat(parts)
+
+    def _seen(self, file: bytes) -> Tensor:
+        picture = decode_image(file)
+        side = self.backbone.preprocess.size
+        if self.box is None:
+            return decode_image(file, channels=3, size=side)
+        # No detector: the face is looked for where it was in the whole picture.
+        scale = (
+            picture.shape[2] / self.people[0].shape[3],
+            picture.shape[1] / self.people[0].shape[2],
+        )
+        left, top, right, bottom = (round(e * scale[i % 2]) for i, e in enumerate(self.box))
+        return decode_image(file, channels=3, size=side, box=(left, top, right, bottom))
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """What the platform has."""
+
+    bank: Bank
+    hashes: Tensor
+
+    def found(self, uploads: Uploads, alpha: float) -> dict[str, Tensor]:
+        """Return for each way which uploads it blocks."""
+        claimed = self._claimed(uploads.features, alpha)
+        copied = torch.tensor([self._copied(hash_) for hash_ in uploads.hashes])
+        return {"pdq": copied, "class": claimed, "both": copied | claimed}
+
+    def _claimed(self, x: Tensor, alpha: float) -> Tensor:
+        scores = self.bank.score(x)
+        nobody = torch.zeros_like(scores.errors, dtype=torch.bool)
+        rule = contest_rule(
+            scores.errors, scores.mu, scores.sigma, nobody, contested=_NO_PAIRS, alpha=alpha
+        )
+        return rule.blocked
+
+    def _copied(self, hash_: Tensor | None) -> bool:
+        return hash_ is not None and int(distances(hash_[None], self.hashes).min()) <= MATCH
+
+
+@dataclass(frozen=True)
+class Uploads:
+    """Files as the platform reads them, and whose pictures they are."""
+
+    features: Tensor
+    hashes: list[Tensor | None]
+    owner: Tensor
+
+    @classmethod
+    def read(cls, scene: Scene, files: Sequence[bytes], owner: Tensor) -> Uploads:
+        """Return what the platform computes of each file."""
+        hashes = [pdq(decode_image(file)) for file in files]
+        return cls(scene.features(files), hashes, owner)
+
+
+def copies(run: Run, settings: Mapping[str, Any]) -> Results:
+    """Compare the three ways on copies, new pictures and strangers."""
+    scene = {"lfw": _lfw, "characters": _characters}[settings["source"]](run, settings)
+    cuts = [round(_TRAIN * len(x)) for x in scene.people]
+    private = [x[:cut] for x, cut in zip(scene.people, cuts, strict=True)]
+    fresh = [x[cut:] for x, cut in zip(scene.people, cuts, strict=True)]
+    enrolled = _enroll(scene, private, OneClassConfig(**settings["training"]), run.seed)
+    strangers = _read(scene, [scene.strangers], encode_png)
+    alpha = _alpha(enrolled, strangers, settings["false_blocks"])
+    copied = [x[: settings["copied"]] for x in private]
+    uploads = {
+        name: _read(scene, copied, lambda picture, name=name: edited(picture, name))
+        for name in EDITS
+    }
+    uploads["new pictures"] = _read(scene, fresh, encode_png)
+    found = {name: _rates(enrolled, u, alpha, run.seed) for name, u in uploads.items()}
+    edits = _joined([uploads[name] for name in EDITS])
+    results: Results = {
+        "people": len(private),
+        "enrolled_pictures": sum(map(len, private)),
+        "hashes": len(enrolled.hashes),
+        "alpha": alpha,
+        "copies": _rates(enrolled, edits, alpha, run.seed),
+        "uploads": found | {"strangers": _rates(enrolled, _odd(strangers), alpha, run.seed)},
+    }
+    draw_copies(run, results)
+    return results
+
+
+def _enroll(scene: Scene, private: Sequence[Tensor], config: OneClassConfig, seed: int) -> Enrolled:
+    bank = Bank.empty(scene.backbone.dim, config.hidden, backbone=scene.backbone.fingerprint)
+    hashes = []
+    for i, x in enumerate(track(private, "enrolling")):
+        files = [encode_png(picture) for picture in x]
+        own = stack(pdq(picture) for picture in x)
+        made = enroll(
+            scene.features(files),
+            config,
+            backbone=scene.backbone.fingerprint,
+            seed=seed + i,
+            copies=own,
+        )
+        bank.add(str(i), made)
+        hashes += [] if own is None else [own]
+    return Enrolled(bank, torch.cat(hashes))
+
+
+def _read(scene: Scene, pictures: Sequence[Tensor], file: Callable[[Tensor], bytes]) -> Uploads:
+    owner = torch.cat([torch.full((len(x),), i) for i, x in enumerate(pictures)])
+    if len(pictures) == 1:
+        owner = torch.arange(len(pictures[0]))  # every stranger is another person
+    return Uploads.read(scene, [file(picture) for x in pictures for picture in x], owner)
+
+
+def _alpha(enrolled: Enrolled, strangers: Uploads, allowed: float) -> float:
+    """Return the largest alpha at which no more of the strangers are claimed than allowed."""
+    scores = enrolled.bank.score(strangers.features[::2])
+    nearest = ((scores.errors - scores.mu) / scores.sigma).min(1).values.sort().values
+    first_too_many = float(nearest[int(allowed * len(nearest))])
+    return first_too_many - _ROUNDING
+
+
+def _rates(enrolled: Enrolled, uploads: Uploads, alpha: float, seed: int) -> dict[str, Any]:
+    """Return the share of uploads that each way blocks; people are drawn anew for the interval."""
+    weights = draw_weights(len(uploads.owner), groups=uploads.owner, seed=seed)
+    return {
+        way: {
+            "value": float(blocked.float().mean()),
+            "interval": list(interval(weighted_mean(blocked.float()), weights)),
+            "count": len(blocked),
+        }
+        for way, blocked in enrolled.found(uploads, alpha).items()
+    }
+
+
+def _joined(parts: Sequence[Uploads]) -> Uploads:
+    return Uploads(
+        torch.cat([u.features for u in parts]),
+        [hash_ for u in parts for hash_ in u.hashes],
+        torch.cat([u.owner for u in parts]),
+    )
+
+
+def _odd(uploads: Uploads) -> Uploads:
+    return Uploads(uploads.features[1::2], uploads.hashes[1::2], uploads.owner[1::2])
+
+
+def _lfw(run: Run, settings: Mapping[str, Any]) -> Scene:
+    images = run.uses(load("lfw", data_dir=run.data_dir, size=settings["size"]))
+    owner = images.label("identity")
+    count = owner.bincount()
+    one = (count[owner] == 1).nonzero()[:, 0]
+    public, strangers = one[:600], one[600 : 600 + settings["strangers"]]
+    tight = load("lfw", data_dir=run.data_dir, box=TIGHT, size=150)
+    backbone = _backbone(run, "face").fit(tight.subset(public))
+    return Scene(
+        _by_person(images, (count >= settings["least"]).nonzero()[:, 0].tolist(), run.seed),
+        images.images[strangers],
+        backbone,
+        TIGHT,
+    )
+
+
+def _characters(run: Run, settings: Mapping[str, Any]) -> Scene:
+    people = settings["people"]
+    config = CharactersConfig(identities=people, count=people * settings["pictures"])
+    options = SourceOptions(size=settings["size"], seed=run.seed)
+    images = run.uses(load_characters(options, config))
+    owner = images.label("identity")
+    enrolled = _by_person(images, list(range(10)), run.seed)
+    others = images.images[(owner >= 10).nonzero()[:, 0][: settings["strangers"]]]
+    return Scene(enrolled, others, open_backbone("gradients:1x28x28"), None)
+
+
+def _by_person(images: ImageSet, people: Sequence[int], seed: int) -> list[Tensor]:
+    owner = images.label("identity")
+    found = []
+    for person in people:
+        rows = (owner == person).nonzero()[:, 0]
+        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed + person))
+        found.append(images.images[rows[order]])
+    return found

@@ -1,0 +1,100 @@
+"""Many small enrollments: the other recipes' people and classes, cut into groups of pictures."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from papers.docl import cifar10, faces, mnist
+from papers.docl.mobilenet import load_mobilenet
+from papers.recipe import Run
+from sfumato.attack.crowd import Crowd, enroll_all
+from sfumato.filter.bank import Bank
+from sfumato.filter.enrollment import Enrollment
+from sfumato.filter.oneclass import OneClassConfig
+from sfumato.progress import track
+
+_HIDDEN = 32
+_FOLDS = 2
+_BACKBONE = "0" * 64
+_TESTS = 200  # pictures of a class that are uploaded, at most
+_RECIPES = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Features by person or class, and of uploads: of the same ones, and of others."""
+
+    private: list[Tensor]
+    uploads: Tensor
+    strangers: Tensor
+
+
+def pictures(run: Run, name: str) -> Pictures:
+    """Return the features of one of the other recipes, at its full settings."""
+    settings = tomllib.loads((_RECIPES / f"{name}.toml").read_text())["full"]
+    if name == "faces":
+        return _faces(run, settings)
+    if name == "cifar10":
+        backbone = load_mobilenet(settings["size"])
+        train = cifar10._features(run, backbone, "train", settings["images"])
+        tests = cifar10._features(run, backbone, "test", settings["tests"])
+        return Pictures(train, _first(tests), torch.zeros(0, tests[0].shape[1]))
+    train, tests = (mnist._digits(run, settings, split) for split in ("train", "test"))
+    clothes = mnist._features(settings, run.uses(mnist._load(run, "fashion-mnist", "test")))
+    return Pictures(train, _first(tests), clothes[:1000])
+
+
+def groups(private: Sequence[Tensor], settings: Mapping[str, Any]) -> list[Tensor]:
+    """Cut each class into groups of `pictures`, `most` of them, none of fewer than `least`."""
+    found = []
+    for x in private:
+        parts = [part for part in x.split(settings["pictures"]) if len(part) >= settings["least"]]
+        found += parts[: settings.get("most")]
+    return found
+
+
+def crowded_bank(rows: Sequence[Tensor], settings: Mapping[str, Any]) -> Bank:
+    """Let every group enrol, cross-fitted; return them as a bank that keeps a shortlist."""
+    config = OneClassConfig(hidden=_HIDDEN, **settings["training"])
+    bank = Bank.empty(rows[0].shape[1], _HIDDEN, backbone=_BACKBONE, reach=0.0)
+    for start in track(range(0, len(rows), settings["chunk"]), "enrolling"):
+        chosen = rows[start : start + settings["chunk"]]
+        crowd = enroll_all(chosen, config, folds=_FOLDS, seed=1000 * start)
+        for i, x in enumerate(chosen):
+            bank.add(str(start + i), _enrollment(crowd, i, len(x)))
+    return bank
+
+
+def _enrollment(crowd: Crowd, i: int, count: int) -> Enrollment:
+    return Enrollment(
+        **{name: tensor[i] for name, tensor in crowd.net.named_parameters()},
+        code_mean=crowd.code_mean[i],
+        code_covariance=crowd.code_covariance[i],
+        mu=float(crowd.mu[i]),
+        sigma=float(crowd.sigma[i]),
+        calibration="cross-fitted",
+        count=count,
+        backbone=_BACKBONE,
+    )
+
+
+def _faces(run: Run, settings: Mapping[str, Any]) -> Pictures:
+    people = faces._people(run, "face", settings)
+    private, uploads = [], []
+    for i, x in enumerate(people.rows.values()):
+        mixed = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(i))]
+        cut = max(1, len(x) // 4)
+        uploads.append(mixed[:cut])
+        private.append(mixed[cut:])
+    return Pictures(private, torch.cat(uploads), people.unseen)
+
+
+def _first(tests: Sequence[Tensor]) -> Tensor:
+    return torch.cat([x[:_TESTS] for x in tests])

@@ -1,0 +1,80 @@
+"""A service that keeps a shortlist decides as one that scores everybody."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import torch
+
+from sfumato.filter import bank as bank_module
+from sfumato.filter.enrollment import open_enrollment
+from sfumato.filter.screening import Likeness
+from sfumato.serve.rules import Rules
+from sfumato.serve.state import BankState
+from sfumato.serve.store import Terms
+from tests.serve.world import World
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def state_of(world: World, *, reach: float | None) -> BankState:
+    """Three digits of accounts 0 to 2, three more copies of them, and 60 that claim nothing."""
+    terms = Terms(backbone=world.backbone.fingerprint, dim=64, hidden=8)
+    state = BankState(terms, reach=reach)
+    for account, digit in enumerate((0, 1, 6)):
+        enrollment = open_enrollment(world.enrollments[digit]).enrollment
+        state.add(f"digit{digit}", enrollment, account)
+        again = open_enrollment(world.copy(digit)).enrollment
+        pair = Likeness(overrider=f"copy{digit}", claimant=f"digit{digit}", value=0.1)
+        state.add(f"copy{digit}", again, account + 10, [pair])
+    for seed in range(60):
+        small = open_enrollment(world.small(seed)).enrollment
+        still = replace(small, code_covariance=1e-6 * small.code_covariance)
+        state.add(f"small{seed}", still, 100 + seed)
+    return state
+
+
+@pytest.mark.parametrize("reach", [1.5, math.inf])
+def test_decisions_are_those_of_full_scoring(
+    world: World, monkeypatch: pytest.MonkeyPatch, reach: float
+) -> None:
+    monkeypatch.setattr(bank_module, "SMALL", 0)
+    short, whole = state_of(world, reach=reach), state_of(world, reach=None)
+    until = NOW + timedelta(hours=1)
+    rules = (
+        Rules(),
+        Rules(alpha=0.5, account_alpha={1: 3.0}),
+        Rules(enrollment_disabled={"digit0": until}, account_disabled={10: until}),
+    )
+    blocked = 0
+    for rule in rules:
+        short.rules = whole.rules = rule
+        for digit in (0, 1, 6, 3):
+            for picture in world.images[digit][120:126]:
+                x = world.backbone(picture[None])
+                for account in (0, 1, 10, 11, 999):
+                    mine = short.decide(x, account, NOW)
+                    theirs = whole.decide(x, account, NOW)
+                    assert mine[0].blocked == theirs[0].blocked
+                    if mine[0].blocked:
+                        assert mine[1] == theirs[1]
+                        assert mine[0].margin == pytest.approx(theirs[0].margin, abs=1e-4)
+                        blocked += 1
+    assert blocked > 50
+
+
+def test_far_fewer_are_scored_and_the_erased_are_gone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bank_module, "SMALL", 0)
+    state = state_of(world, reach=1.5)
+    x = world.backbone(world.images[0][130][None])
+    near = state._bank.score_near(x, alpha=2.0)
+    assert {"digit0", "copy0"} <= set(near.ids)
+    assert len(near.ids) < 20
+    state.remove("digit0")
+    assert "digit0" not in state._bank.score_near(x, alpha=2.0).ids
+    assert torch.equal(state._bank.score_near(x, alpha=math.inf).rows, torch.arange(len(state)))
