@@ -7,9 +7,14 @@ import json
 
 import torch
 
-from benchmarks import bank, cipher, release
+from benchmarks import bank, cipher, release, shortlist
 
-BENCHMARKS = {"bank": bank.run, "cipher": cipher.run, "release": release.run}
+BENCHMARKS = {
+    "bank": bank.run,
+    "cipher": cipher.run,
+    "release": release.run,
+    "shortlist": shortlist.run,
+}
 
 
 def main() -> None:

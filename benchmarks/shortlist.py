@@ -1,0 +1,133 @@
+"""What a shortlist costs and saves, D = 128 and M = 32: the constants of `docs/scaling.md`.
+
+- `scoring`: a bank scored whole, one image and a batch of 64, and a few of its rows alone.
+- `listing`: one pass over the list, at numbers of enrollments whose autoencoders need not be in
+  memory; beside it the same test by faiss's flat range search.
+- `adding`: an enrollment added to a bank with and without a list.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+import faiss
+import numpy as np
+import torch
+
+from benchmarks.bank import _bank, _enrollment
+from benchmarks.turns import best_seconds
+from sfumato.filter.bank import Bank
+from sfumato.filter.shortlist import Shortlist, _Block
+
+_DIM = 128
+_HIDDEN = 32
+_BATCH = 64
+_BACKBONE = "0" * 64
+_ALPHA = 2.0
+
+
+def run(*, quick: bool) -> dict[str, Any]:
+    """Run all three parts and print a line for each measurement."""
+    turns = 2 if quick else 5
+    banks = ((2000, torch.float32), (2000, torch.bfloat16))
+    large = ((100_000, torch.float32), (100_000, torch.bfloat16))
+    lists = (5000,) if quick else (100_000, 1_000_000)
+    return {
+        "scoring": [scoring(count, dtype, turns) for count, dtype in (banks if quick else large)],
+        "listing": [listing(count, turns) for count in lists],
+        "adding": adding(200 if quick else 2000),
+    }
+
+
+def scoring(count: int, dtype: torch.dtype, turns: int) -> dict[str, Any]:
+    """Measure whole banks against some rows of them."""
+    bank = _bank(_DIM, count, dtype)
+    one, batch = torch.rand(1, _DIM), torch.rand(_BATCH, _DIM)
+    generator = torch.Generator().manual_seed(0)
+    few = {k: torch.randperm(count, generator=generator)[:k].sort().values for k in (10, 100, 1000)}
+    seconds = best_seconds(
+        {
+            "one": partial(bank.score, one),
+            "batch": partial(bank.score, batch),
+            **{f"picked {k}": partial(bank._scored, one, rows) for k, rows in few.items()},
+        },
+        turns,
+    )
+    stored = sum(t.nbytes for s in bank._segments for t in s.used().values())
+    figures = {
+        "enrollments": count,
+        "dtype": str(dtype).removeprefix("torch."),
+        "bytes_each": stored / count,
+        "one_ms": 1e3 * seconds["one"],
+        "batch_ms": 1e3 * seconds["batch"],
+        "picked_ms": {str(k): 1e3 * seconds[f"picked {k}"] for k in few},
+    }
+    picked = ", ".join(f"{k} rows {v:.2f} ms" for k, v in figures["picked_ms"].items())
+    print(
+        f"N {count}, {figures['dtype']}: {figures['bytes_each']:.0f} bytes each, one image "
+        f"{figures['one_ms']:.0f} ms, 64 {figures['batch_ms']:.0f} ms; one image, {picked}"
+    )
+    return figures
+
+
+def listing(count: int, turns: int) -> dict[str, Any]:
+    """Measure one pass over a list of random rows, and faiss's range search over the same."""
+    made = Shortlist(_DIM)
+    for start in range(0, count, made._rows):
+        rows = min(made._rows, count - start)
+        means = torch.rand(rows, _DIM)
+        numbers = torch.tensor([0.0, 1.0, 0.2, 0.5]).repeat(rows, 1)
+        numbers[:, 0] = means.square().sum(1)
+        made._blocks.append(_Block(means, numbers, rows))
+    one, batch = torch.rand(1, _DIM), torch.rand(_BATCH, _DIM)
+    index, queries = _flat(made), [_query(x) for x in (one, batch)]
+    seconds = best_seconds(
+        {
+            "one": partial(made.near, one, _ALPHA),
+            "batch": partial(made.near, batch, _ALPHA),
+            "faiss one": partial(index.range_search, queries[0], 0.0),
+            "faiss batch": partial(index.range_search, queries[1], 0.0),
+        },
+        turns,
+    )
+    figures: dict[str, Any] = {"enrollments": count, "bytes_each": 4 * (_DIM + 4)}
+    figures |= {f"{name.replace(' ', '_')}_ms": 1e3 * spent for name, spent in seconds.items()}
+    print(
+        f"list of {count}: one image {figures['one_ms']:.1f} ms (faiss flat "
+        f"{figures['faiss_one_ms']:.1f}), 64 {figures['batch_ms']:.0f} ms "
+        f"({figures['faiss_batch_ms']:.0f})"
+    )
+    return figures
+
+
+def adding(count: int) -> dict[str, float]:
+    """Measure what the list adds to adding."""
+    enrollment = _enrollment(_DIM)
+    found = {}
+    for name, reach in (("without", None), ("with", 1.0)):
+        bank = Bank.empty(_DIM, _HIDDEN, backbone=_BACKBONE, reach=reach)
+        start = time.perf_counter()
+        for number in range(count):
+            bank.add(str(number), enrollment)
+        found[f"{name}_us"] = 1e6 * (time.perf_counter() - start) / count
+    print(f"adding: {found['without_us']:.0f} us, with a list {found['with_us']:.0f} us")
+    return found
+
+
+def _flat(made: Shortlist) -> faiss.IndexFlatIP:
+    """Return faiss's index of 2 m and the rest of the rule, so that listed is a product above 0."""
+    index = faiss.IndexFlatIP(_DIM + 2)
+    for block in made._blocks:
+        square, mu, sigma, spread = block.numbers.unbind(1)
+        radius = (mu + _ALPHA * sigma).sqrt() + made.reach * spread
+        rest = torch.stack([radius.square() - square, -torch.ones_like(square)], 1)
+        index.add(torch.cat([2 * block.means, rest], 1).numpy())
+    return index
+
+
+def _query(x: torch.Tensor) -> np.ndarray:
+    squares = x.square().sum(1, keepdim=True)
+    query: np.ndarray = torch.cat([x, torch.ones_like(squares), squares], 1).numpy()
+    return query

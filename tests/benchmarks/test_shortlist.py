@@ -1,0 +1,34 @@
+"""The benchmark of the shortlist runs, and its peer lists the same rows."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from benchmarks import shortlist
+from sfumato.filter.shortlist import Shortlist, _Block
+
+faiss = pytest.importorskip("faiss")
+
+
+def test_faiss_lists_the_same_rows() -> None:
+    made = Shortlist(128, reach=0.5)
+    means = torch.rand(300, 128)
+    numbers = torch.rand(300, 4) * 5
+    numbers[:, 0] = means.square().sum(1)
+    made._blocks.append(_Block(means, numbers, 300))
+    x = torch.rand(1, 128)
+    limits, _, rows = shortlist._flat(made).range_search(shortlist._query(x), 0.0)
+    near = made.near(x, shortlist._ALPHA)
+    assert 0 < len(near) < 300
+    assert sorted(rows[: limits[1]].tolist()) == near.tolist()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_every_part_is_measured(dtype: torch.dtype) -> None:
+    figures = shortlist.scoring(1200, dtype, 1)
+    small = 4 * (32 + 128 + 32 + 32 * 32 + 2)
+    assert figures["bytes_each"] == 2 * 32 * 128 * dtype.itemsize + small
+    assert set(figures["picked_ms"]) == {"10", "100", "1000"}
+    assert shortlist.listing(500, 1)["bytes_each"] == 528
+    assert set(shortlist.adding(5)) == {"without_us", "with_us"}
