@@ -44,18 +44,15 @@ def paper(
     *,
     lam: float,
     seed: int,
-    substitute: bool = False,
     after_epoch: AfterEpoch | None = None,
-    **changes: int,
 ) -> Anonymizer:
     """Return the paper's anonymiser; with a template, the intertwined method towards it."""
     config = AnonymizerConfig(
         lam=lam,
         target=template_name(world),
-        substitute=substitute,
         seed=seed,
         device=_device(run),
-        **{**settings["paper"], **changes},
+        **settings["paper"],
     )
     return fit_anonymizer(with_template(world), world.private, config, after_epoch=after_epoch)
 

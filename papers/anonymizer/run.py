@@ -40,6 +40,10 @@ class _Study:
         self.labels = (world.private, world.utility, *world.unseen)
         self.seeds = [run.seed + i for i in range(settings["seeds"])]
         self.frontier: list[dict[str, Any]] = []
+        # One picture that the anonymiser learns from and one that it does not, over the epochs.
+        few = [part.subset([0]).floats() for part in (world.train, world.validation)]
+        self.watched: Float[Tensor, "n c h w"] = torch.cat(few)
+        self.frames: list[Float[Tensor, "n c h w"]] = []
 
     def assess(self, protector: Protector, seed: int, *, headline: bool = False) -> Assessment:
         """Assess one protector."""
@@ -66,10 +70,11 @@ def _recipe(make: Callable[[Run, Mapping[str, Any]], World], goal: Mapping[str, 
         study = _Study(run, world, settings)
         ours, chosen = _ours(study)
         original = study.point([study.assess(Unprotected(), run.seed)])
-        sweep, last = _sweep(study)
+        sweep, papers = _sweep(study)
+        last = papers[settings["lams"][-1]]
         for protector in methods.baselines(world, settings):
             study.point([study.assess(protector, run.seed)])
-        substituted = {} if world.template is None else {"substituted": _substituted(study)}
+        substituted = {} if world.template is None else {"substituted": _substituted(study, papers)}
         results: Results = {
             "private": world.private,
             "utility": world.utility,
@@ -117,28 +122,41 @@ def _ours(study: _Study) -> tuple[dict[str, Any], Any]:
     return figures_of[settings["default"]], kept
 
 
-def _sweep(study: _Study) -> tuple[list[dict[str, Any]], Anonymizer]:
-    """Return the paper's method over lambda, and its last anonymiser."""
-    rows = []
+def _sweep(study: _Study) -> tuple[list[dict[str, Any]], dict[float, Anonymizer]]:
+    """Return the paper's method over lambda, and the anonymiser of each lambda's first seed."""
+    rows, kept = [], {}
     for lam in study.settings["lams"]:
-        made = [
-            methods.paper(study.run, study.world, study.settings, lam=lam, seed=s)
-            for s in study.seeds
-        ]
+        made = [_fitted(study, lam, seed) for seed in study.seeds]
+        kept[lam] = made[0]
         pairs = zip(made, study.seeds, strict=True)
         rows.append({"lam": lam, **study.point([study.assess(one, s) for one, s in pairs])})
-    return rows, made[0]
+    return rows, kept
 
 
-def _substituted(study: _Study) -> list[dict[str, Any]]:
+def _fitted(study: _Study, lam: float, seed: int) -> Anonymizer:
+    """Return the paper's anonymiser; of the lambda that Fig. 3 shows, keep the picture's epochs."""
+    shown = lam == study.settings["shown_lam"] and seed == study.run.seed
+
+    def keep(_: int, made: Anonymizer) -> None:
+        study.frames.append(made.autoencoder(study.watched).detach())
+
+    return methods.paper(
+        study.run, study.world, study.settings, lam=lam, seed=seed,
+        after_epoch=keep if shown else None,
+    )  # fmt: skip
+
+
+def _substituted(study: _Study, made: Mapping[float, Anonymizer]) -> list[dict[str, Any]]:
     """Return Table 1's method: each release is the template's nearest real picture."""
-    rows = []
-    for lam in study.settings["lams"]:
-        made = methods.paper(
-            study.run, study.world, study.settings, lam=lam, seed=study.run.seed, substitute=True
-        )
-        rows.append({"lam": lam, **study.point([study.assess(made, study.run.seed)])})
-    return rows
+    template = study.world.template
+    assert template is not None
+    return [
+        {
+            "lam": lam,
+            **study.point([study.assess(one.substituted(template.floats()), study.run.seed)]),
+        }
+        for lam, one in made.items()
+    ]
 
 
 def _attacks(study: _Study, protectors: Mapping[str, Protector]) -> dict[str, Any]:
@@ -160,23 +178,12 @@ def _attacks(study: _Study, protectors: Mapping[str, Protector]) -> dict[str, An
 
 
 def _draw(study: _Study, results: Results, chosen: Any, last: Anonymizer) -> list[str]:  # noqa: ANN401
-    run, world = study.run, study.world
-    frames: list[Float[Tensor, "n c h w"]] = []
-    watched = torch.cat([part.subset([0]).floats() for part in (world.train, world.validation)])
-    frames.append(watched)
-    methods.paper(
-        run,
-        world,
-        study.settings,
-        lam=study.settings["shown_lam"],
-        seed=run.seed,
-        after_epoch=lambda _, made: frames.append(made.autoencoder(watched).detach()),
-    )
+    run, world, frames = study.run, study.world, study.frames
     step = max(1, len(frames) // 12)
     paths = [
         figures.draw_sweep(run, results),
         figures.draw_frontier(run, results),
-        figures.draw_epochs(run, [*frames[:3], *frames[3::step]]),
+        figures.draw_epochs(run, [study.watched, *frames[:2], *frames[2::step]]),
         figures.draw_pairs(run, world, chosen, "pairs"),
         figures.draw_pairs(run, world, last, "pairs-paper"),
         figures.draw_prototypes(run, chosen.pictures),

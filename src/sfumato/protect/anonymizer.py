@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from jaxtyping import Float
@@ -50,6 +50,14 @@ class Anonymizer(Hiding):
         target = "" if self.target is None else f":{self.target}"
         substituted = "+substitution" if len(self.gallery) else ""
         return f"{self.kind}:{self.lam:g}{target}{substituted}"
+
+    def substituted(self, gallery: Images) -> Anonymizer:
+        """Return the same autoencoder, whose releases are the gallery's pictures nearest to it."""
+        settings = {**cast("Any", self)._hub_mixin_config, "gallery": len(gallery)}
+        made = Anonymizer(**settings)
+        made.autoencoder.load_state_dict(self.autoencoder.state_dict())
+        made.gallery.copy_(gallery)
+        return made.train(self.training)
 
     def forward(self, images: Images) -> Images:
         """Return what is released."""

@@ -86,7 +86,6 @@ def fit_anonymizer(
     labels = private_labels(images, private, target=config.target)
     channels, height, width = images.images.shape[1:]
     shown = images if config.target is None else images.where(private, config.target)
-    gallery = shown.floats() if config.substitute else shown.floats()[:0]
     torch.manual_seed(config.seed)
     made = Anonymizer(
         channels=channels,
@@ -98,7 +97,6 @@ def fit_anonymizer(
         code=2 * config.width,
         skips=config.skips,
         target=config.target,
-        gallery=len(gallery),
     )
     game = _Game(made, shown.floats(), labels, config)
     rows = images.floats()
@@ -107,8 +105,8 @@ def fit_anonymizer(
     if after_epoch is not None:
         after_epoch(0, made)
     game.play("anonymise", rows, labels, config.epochs, game.anonymise, after_epoch)
-    made.gallery.copy_(gallery)
-    return made.cpu().eval()
+    made = made.cpu().eval()
+    return made.substituted(shown.floats()) if config.substitute else made
 
 
 class _Game:
