@@ -13,13 +13,14 @@ from sfumato.protect.anonymizer_losses import mutual_information
 from sfumato.protect.deform import Deformation, random_view
 from sfumato.protect.pretrained import open_pretrained
 from sfumato.protect.prototypes import PrototypeAnonymizer
+from sfumato.protect.prototypes_division import balanced_division
 from sfumato.protect.prototypes_fit import (
     PrototypesConfig,
-    balanced_division,
     fit_prototypes,
     mean_pictures,
     swapped_prediction,
 )
+from sfumato.protect.prototypes_settle import settle
 
 
 def _config(**changes: object) -> PrototypesConfig:
@@ -50,6 +51,22 @@ def test_a_division_prefers_what_is_similar() -> None:
     agree = swapped_prediction(similar, similar, (shares, shares), 0.1)
     cross = swapped_prediction(similar, similar.flip(1), (shares, shares), 0.1)
     assert float(agree) < float(cross)
+
+
+def test_settled_prototypes_split_by_what_private_values_share() -> None:
+    """Each person has their own place along one axis; all have the same three kinds of picture."""
+    generator = torch.Generator().manual_seed(0)
+    kind, person = torch.arange(360) % 3, torch.arange(360) // 3 % 4
+    means = torch.eye(8)[kind] + 0.8 * torch.eye(8)[3 + person]
+    noisy = means + 0.1 * torch.randn(360, 8, generator=generator)
+    vectors = torch.nn.functional.normalize(noisy, dim=1)
+    found = settle(vectors, person, 3, sharpness=0.05, rounds=20, seed=0)
+    torch.testing.assert_close(found.norm(dim=1), torch.ones(3))
+    index = (vectors @ found.T).argmax(1)
+    for values, bits in ((kind, 1.0), (person, 0.02)):
+        joint = torch.zeros(4, 3).index_put_((values, index), torch.ones(360), accumulate=True)
+        told = float(mutual_information(joint))
+        assert told > bits if values is kind else told < bits
 
 
 def test_views_stay_pictures_and_no_deformation_is_the_picture() -> None:

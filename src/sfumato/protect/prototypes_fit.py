@@ -24,10 +24,12 @@ from sfumato.fit import FitConfig, Turn, fit, one_cycle
 from sfumato.protect.deform import Deformation, random_view
 from sfumato.protect.labels import private_labels
 from sfumato.protect.prototypes import PrototypeAnonymizer
+from sfumato.protect.prototypes_division import Shares, balanced_division
+from sfumato.protect.prototypes_settle import settle
 
 Images = Float[Tensor, "n c h w"]
-Shares = Float[Tensor, "n prototypes"]
 
+_SETTLED = 50_000  # images, at most, that prototypes are settled on
 _SMALLEST = 8  # pixels on a side that the encoder can work on
 
 
@@ -93,37 +95,34 @@ def fit_prototypes(images: ImageSet, private: str, config: PrototypesConfig) -> 
         target=config.target,
     )
     rows = images.floats()
-    _train(made, rows, labels.unique(return_inverse=True)[1], config)
+    values = labels.unique(return_inverse=True)[1]
+    _train(made, rows, values, config)
+    made = made.cpu().to(memory_format=torch.contiguous_format).eval()
+    _settle(made, rows, values, config)
     if config.target is None:
         made.pictures.copy_(mean_pictures(made, rows))
     else:
         shown = images.where(private, config.target)
         made.pictures.copy_(nearest_pictures(made, shown.floats()))
-    return made.cpu().eval()
+    return made
 
 
 @torch.no_grad()
-def balanced_division(
-    similarities: Float[Tensor, "n prototypes"],
-    labels: Int64[Tensor, "n"],
-    *,
-    sharpness: float,
-    rounds: int,
-) -> Shares:
-    """Divide images among prototypes by similarity, every private value using each equally.
-
-    Rows sum to 1; over the rows of one private value all columns have nearly the same sum, the
-    more nearly the more rounds.
-    """
-    values, count = int(labels.max()) + 1, similarities.shape[1]
-    top = similarities.amax(1, keepdim=True)
-    shares = ((similarities - top) / sharpness).exp()
-    wanted = torch.bincount(labels, minlength=values).to(shares) / count
-    for _ in range(rounds):
-        used = torch.zeros(values, count, device=shares.device).index_add_(0, labels, shares)
-        shares = shares * (wanted[:, None] / used.clamp(min=1e-9))[labels]
-        shares = shares / shares.sum(1, keepdim=True)
-    return shares
+def _settle(
+    made: PrototypeAnonymizer, rows: Images, values: Int64[Tensor, "n"], config: PrototypesConfig
+) -> None:
+    generator = torch.Generator().manual_seed(config.seed)
+    some = torch.randperm(len(rows), generator=generator)[:_SETTLED]
+    parts = rows[some].split(made.batch_size)
+    settled = settle(
+        torch.cat([made.matcher.encoder(part) for part in parts]),
+        values[some],
+        config.prototypes,
+        sharpness=config.sharpness,
+        rounds=config.rounds,
+        seed=config.seed,
+    )
+    made.matcher.prototypes.copy_(settled)
 
 
 def swapped_prediction(
