@@ -11,7 +11,7 @@ from sklearn.metrics import roc_curve
 from torch import Tensor
 
 from papers.recipe import Run
-from papers.san.measure import OUTPUTS, Witness
+from papers.san.measure import OUTPUTS
 from papers.san.worlds import World
 from sfumato.data.sheet import contact_sheet
 from sfumato.files import write_bytes
@@ -28,7 +28,8 @@ def draw_all(
     run: Run,
     world: World,
     made: SanFit,
-    readers: Mapping[str, Witness],
+    roles: Mapping[str, str],
+    scores: Mapping[str, Mapping[str, Tensor]],
     pictures: Mapping[str, Tensor],
     truth: Tensor,
     pair_scores: Mapping[str, Mapping[str, tuple[Tensor, Tensor]]],
@@ -40,7 +41,7 @@ def draw_all(
     sheet = contact_sheet(prototypes, [*names, "neutral"], columns=3, side=192)
     write_bytes(run.figure("prototypes"), sheet)
     write_bytes(run.figure("pictures"), _sheet(pictures, truth))
-    _attribute(run, readers, pictures, truth)
+    _attribute(run, roles, scores, truth)
     _matching(run, pair_scores)
     _losses(run, made)
 
@@ -57,18 +58,21 @@ def _sheet(pictures: Mapping[str, Tensor], truth: Tensor) -> bytes:
 
 
 def _attribute(
-    run: Run, readers: Mapping[str, Witness], pictures: Mapping[str, Tensor], truth: Tensor
+    run: Run,
+    roles: Mapping[str, str],
+    scores: Mapping[str, Mapping[str, Tensor]],
+    truth: Tensor,
 ) -> None:
     """Figures 13 and 14: each classifier before and under SM, NT and OP."""
-    figure = Figure(figsize=(3.1 * len(readers), 3.4), layout="constrained")
-    for axes, (name, witness) in zip(
-        figure.subplots(1, len(readers), squeeze=False)[0], readers.items(), strict=True
+    figure = Figure(figsize=(3.1 * len(roles), 3.4), layout="constrained")
+    for axes, (name, role) in zip(
+        figure.subplots(1, len(roles), squeeze=False)[0], roles.items(), strict=True
     ):
         for version, colour in _COLOURS.items():
-            far, tar, _ = roc_curve(truth.numpy(), witness.scores(pictures[version]).numpy())
+            far, tar, _ = roc_curve(truth.numpy(), scores[name][version].numpy())
             axes.plot(far, tar, color=colour, label=version)
         axes.plot([0, 1], [0, 1], color="#cbd2d9", lw=1)
-        axes.set_title(f"{name}\n({witness.role})", fontsize=9, loc="left")
+        axes.set_title(f"{name}\n({role})", fontsize=9, loc="left")
         axes.set(xlabel="false positive rate", ylabel="true positive rate")
     axes.legend(fontsize=8)
     figure.savefig(run.figure("roc-attribute"), dpi=110)

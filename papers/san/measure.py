@@ -59,15 +59,17 @@ def judged_rows(labels: Tensor, count: int, *, seed: int) -> Tensor:
 
 def attribute_auc(
     witnesses: Mapping[str, Witness], pictures: Mapping[str, Tensor], truth: Tensor
-) -> dict[str, Any]:
-    """Return each classifier's area under the ROC curve on each version."""
-    found: dict[str, Any] = {}
+) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
+    """Return each classifier's area under the ROC curve on each version, and its scores."""
+    areas: dict[str, Any] = {}
+    scores: dict[str, dict[str, Tensor]] = {}
     for name, witness in witnesses.items():
-        found[name] = {"role": witness.role}
-        for version, images in pictures.items():
-            scores = witness.scores(images)
-            found[name][version] = area(scores[truth == 1], scores[truth == 0])
-    return found
+        scores[name] = {version: witness.scores(images) for version, images in pictures.items()}
+        areas[name] = {"role": witness.role} | {
+            version: area(found[truth == 1], found[truth == 0])
+            for version, found in scores[name].items()
+        }
+    return areas, scores
 
 
 def match(
@@ -78,7 +80,7 @@ def match(
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Match versions of the left picture of each pair with the right one, an original.
 
-    Impostors are all left and right pictures of two people, the pairs' own among them. Returns
+    Impostors are all left and right pictures that show two people. Returns
     areas under the curve, true acceptance rates at a false one of 1 %, and the scores
     P = 1 / (1 + d^2) (equation 6) of genuine and impostor pairs, for the figure.
     """
@@ -91,7 +93,7 @@ def match(
         curves[name] = {}
         for version, images in probes.items():
             scores = 1 / (1 + torch.cdist(witness.scores(images), others).square())
-            genuine, impostor = scores.diagonal()[rows.same], scores[rows.strangers]
+            genuine, impostor = scores.diagonal().contiguous(), scores[rows.strangers]
             areas[name][version] = area(genuine, impostor)
             rates[name][version] = tar_at_far(genuine, impostor, 1e-2)
             curves[name][version] = (genuine, impostor)
@@ -110,50 +112,50 @@ def quality(pictures: Mapping[str, Tensor]) -> tuple[dict[str, float], dict[str,
 
 @dataclass(frozen=True, slots=True)
 class PairRows:
-    """Positions of the two pictures of each pair, and who is who."""
+    """Positions of two pictures of a person each, and who is who."""
 
     left: Tensor
     right: Tensor
-    same: Tensor
-    """Is a pair of one person?"""
     strangers: Tensor
     """`(pairs, pairs)`: do the left and the right picture show two people?"""
 
 
 def official(images: ImageSet, pairs: Pairs, count: int) -> PairRows:
-    """Return up to `count` official pairs of these images, spread evenly, half of one person."""
+    """Return up to `count` official pairs of one person among these images, spread evenly."""
     position = {file: i for i, file in enumerate(images.files)}
     found = [
-        (position[left], position[right], same)
+        (position[left], position[right])
         for left, right, same in zip(pairs.left, pairs.right, pairs.same, strict=True)
-        if left in position and right in position
+        if same and left in position and right in position
     ]
-    parts = [[pair for pair in found if pair[2] == same] for same in (True, False)]
-    chosen = [pair for part in parts for pair in _spread(part, count // 2)]
-    rows = torch.tensor(chosen)
-    return _pair_rows(images, rows[:, 0], rows[:, 1], rows[:, 2].bool())
+    picks = torch.linspace(0, len(found) - 1, min(count, len(found))).long()
+    return _pair_rows(images, torch.tensor(found)[picks])
 
 
-def _spread(pairs: list[tuple[int, int, bool]], count: int) -> list[tuple[int, int, bool]]:
-    picks = torch.linspace(0, len(pairs) - 1, min(count, len(pairs))).long()
-    return [pairs[i] for i in picks.tolist()]
-
-
-def _pair_rows(images: ImageSet, left: Tensor, right: Tensor, same: Tensor) -> PairRows:
+def _pair_rows(images: ImageSet, rows: Tensor) -> PairRows:
+    left, right = rows.unbind(1)
     people = images.label("identity")
-    return PairRows(left, right, same, people[left][:, None] != people[right])
+    return PairRows(left, right, people[left][:, None] != people[right])
 
 
-def first_two(images: ImageSet, private: str, count: int) -> PairRows:
-    """Return two pictures of each of `count` people, half of each private value."""
+def consecutive(images: ImageSet, private: str, count: int) -> PairRows:
+    """Return up to `count` pairs of pictures of one person, half of each private value.
+
+    A person's pictures go into pairs in their order; each is in one pair at most. The value is the
+    left picture's.
+    """
     people, values = images.label("identity"), images.label(private)
     by_person: dict[int, list[int]] = {}
     for i, person in enumerate(people.tolist()):
         if int(values[i]) != MISSING:
             by_person.setdefault(person, []).append(i)
-    twos = [rows[:2] for rows in by_person.values() if len(rows) > 1]
+    # The first pair of everybody, then the second: few pairs show many people.
+    numbered = [
+        (number, rows[2 * number : 2 * number + 2])
+        for rows in by_person.values()
+        for number in range(len(rows) // 2)
+    ]
+    twos = [two for _, two in sorted(numbered)]
     parts = [[two for two in twos if int(values[two[0]]) == v] for v in (0, 1)]
     half = min(count // 2, *(len(part) for part in parts))
-    chosen = torch.tensor(parts[0][:half] + parts[1][:half])
-    same = torch.ones(len(chosen), dtype=torch.bool)
-    return _pair_rows(images, chosen[:, 0], chosen[:, 1], same)
+    return _pair_rows(images, torch.tensor(parts[0][:half] + parts[1][:half]))

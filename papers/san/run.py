@@ -38,24 +38,45 @@ def _recipe(make: Callable[[Run, Mapping[str, Any]], World]) -> Recipe:
         world = make(run, settings)
         state = run.out / "state" / run.name
         config = SanConfig(seed=run.seed, device=run.device, checkpoints=state, **settings["san"])
-        own = _matcher(run, world, settings, config, seed=run.seed, name="matcher-0")
-        trained = own if world.models is None else published.Matcher(world.models / "face-api")
+        trained, other = _two_matchers(run, world, settings, config)
         known = _known(run, world, settings, config, trained)
         made = fit_san(world.train, (world.private,), matcher=trained, config=config, known=known)
         made.protector.save_pretrained(run.out / "artifacts" / run.name)
-        other = _matcher(run, world, settings, config, seed=run.seed + 1, name="matcher-1")
         return _measured(run, world, made, settings, config, trained, other)
 
     recipe.__doc__ = make.__doc__
     return recipe
 
 
+def _two_matchers(
+    run: Run, world: World, settings: Mapping[str, Any], config: SanConfig
+) -> tuple[nn.Module, nn.Module | None]:
+    """Return the matcher that training knows; where it is of our own, also one that it does not."""
+    if world.models is not None:
+        return published.Matcher(world.models / "face-api"), None
+    *known, stranger = (
+        _matcher(run, world, settings, config, seed=run.seed + i, name=f"matcher-{i}")
+        for i in range(settings["own_matchers"] + 1)
+    )
+    return _Together(known), stranger
+
+
+class _Together(nn.Module):
+    """Several matchers side by side: what keeps all their embeddings keeps a stranger's sooner."""
+
+    def __init__(self, matchers: list[nn.Module]) -> None:
+        super().__init__()
+        self.matchers = nn.ModuleList(matchers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return all embeddings, one after the other."""
+        return torch.cat([matcher(images) for matcher in self.matchers], 1)
+
+
 def _matcher(
     run: Run, world: World, settings: Mapping[str, Any], config: SanConfig, *, seed: int, name: str
 ) -> nn.Module:
     """Train a matcher of our own on the training people, grey or RGB as the protector is."""
-    if world.models is not None and seed == run.seed:
-        return nn.Identity()
     people = _as_taken(with_at_least(world.train, "identity", _NAMED_IMAGES), config.channels)
     stage = FitConfig(
         epochs=settings["own_matcher_epochs"],
@@ -91,7 +112,7 @@ def _measured(
     settings: Mapping[str, Any],
     config: SanConfig,
     trained: nn.Module,
-    other: nn.Module,
+    other: nn.Module | None,
 ) -> Results:
     net = made.protector.cpu()
     judged, unlabelled = labelled(world.judged, (world.private,))
@@ -101,9 +122,9 @@ def _measured(
     truth = truth[rows]
     pictures = of.versions(net, shown, truth[:, None])
     readers = _readers(run, world, net, settings, config)
-    areas = of.attribute_auc(readers, pictures, truth)
+    areas, scores = of.attribute_auc(readers, pictures, truth)
     pairs = (
-        of.first_two(judged, world.private, settings["pairs"])
+        of.consecutive(judged, world.private, settings["pairs"])
         if world.pairs is None
         else of.official(judged, world.pairs, settings["pairs"])
     )
@@ -114,7 +135,8 @@ def _measured(
     match_areas, rates, pair_scores = of.match(matchers, probes, gallery, pairs)
     ratio, similarity = of.quality(pictures)
     own_guess = (net.guess(shown)[:, 0] == truth).float().mean()
-    figures.draw_all(run, world, made, readers, pictures, truth, pair_scores)
+    roles = {name: witness.role for name, witness in readers.items()}
+    figures.draw_all(run, world, made, roles, scores, pictures, truth, pair_scores)
     return {
         "private": world.private,
         "attribute_auc": areas,
@@ -129,7 +151,6 @@ def _measured(
             "judged": len(rows),
             "judged_without_label": unlabelled,
             "pairs": len(pairs.left),
-            "genuine_pairs": int(pairs.same.sum()),
             "impostor_pairs": int(pairs.strangers.sum()),
         },
         "curves": {name: history.epochs for name, history in made.histories.items()},
@@ -187,16 +208,19 @@ def _taught(
     return reader.cpu()
 
 
-def _matchers(world: World, trained: nn.Module, other: nn.Module) -> dict[str, Witness]:
-    seen = "trained against" if world.models is None else "face-api copy of dlib's"
-    matchers = {seen: Witness(_embedded(trained), "seen")}
-    if world.models is not None and published.has_dlib():
+def _matchers(world: World, trained: nn.Module, other: nn.Module | None) -> dict[str, Witness]:
+    if other is not None:
+        return {
+            "trained against": Witness(_embedded(trained), "seen"),
+            "another": Witness(_embedded(other), "unseen"),
+        }
+    assert world.models is not None
+    matchers = {"face-api copy of dlib's": Witness(_embedded(trained), "seen")}
+    if published.has_dlib():
         matchers["dlib"] = Witness(published.dlib_matcher(), "unseen, but the seen one's source")
-    if world.models is not None and published.has_faceres(world.models):
+    if published.has_faceres(world.models):
         matchers["faceres"] = Witness(published.faceres_matcher(world.models / "human"), "unseen")
-    return matchers | {
-        "our own, on LFW" if world.models else "another": Witness(_embedded(other), "unseen")
-    }
+    return matchers
 
 
 def _as_taken(images: ImageSet, channels: int) -> ImageSet:

@@ -14,7 +14,15 @@ from papers.docl.facenet import MEAN, load_facenet
 from papers.recipe import Run
 from papers.san.expression import ExpressionNet, load_expression
 from papers.san.graph import load_graph
-from papers.san.measure import PairRows, Witness, attribute_auc, first_two, match, official, quality
+from papers.san.measure import (
+    PairRows,
+    Witness,
+    attribute_auc,
+    consecutive,
+    match,
+    official,
+    quality,
+)
 from papers.san.probes import shown, train_probe
 from papers.san.published import dlib_gender, face_api_gender
 from papers.san.run import RECIPES
@@ -54,6 +62,39 @@ def test_recipes_on_files_say_which(recipe: str, tmp_path: Path) -> None:
         RECIPES[recipe](_run(recipe, tmp_path), {})
 
 
+def test_a_small_run_gives_every_figure_that_the_recipes_promise(tmp_path: Path) -> None:
+    settings = {
+        "identities": 12,
+        "count": 120,
+        "size": 16,
+        "judged": 20,
+        "pairs": 8,
+        "retrain_images": 30,
+        "retrain_epochs": 1,
+        "own_matcher_epochs": 1,
+        "own_matchers": 2,
+        "san": {
+            "channels": 3,
+            "classifier_epochs": 1,
+            "epochs": 1,
+            "rounds": 1,
+            "readers": 2,
+            "readers_a_step": 1,
+            "reader_images": 40,
+            "match_share": 1.0,
+        },
+    }
+    results = RECIPES["characters"](_run("characters", tmp_path), settings)
+    versions = {"role", "original", "SM", "NT", "OP", "OP_guessed"}
+    roles = {name: found["role"] for name, found in results["attribute_auc"].items()}
+    assert set(roles.values()) == {"seen", "unseen", "retrained"}
+    for figure in ("attribute_auc", "match_auc", "tar_at_far_1e-2"):
+        assert all(set(found) == versions for found in results[figure].values())
+    assert set(results["match_auc"]) == {"trained against", "another"}
+    assert set(results["psnr"]) == set(results["ssim"]) == versions - {"role", "original"}
+    assert len(list((tmp_path / "figures").glob("*.png"))) == 5
+
+
 def _brightness(images: Tensor) -> Tensor:
     return images.mean((1, 2, 3))
 
@@ -62,8 +103,9 @@ def test_a_reader_of_brightness_is_fooled_by_the_negative() -> None:
     bright = torch.linspace(0, 1, 10)[:, None, None, None].expand(-1, 1, 4, 4)
     truth = (torch.arange(10) > 4).long()
     pictures = {"original": bright, "OP": 1 - bright, "NT": torch.full_like(bright, 0.5)}
-    (found,) = attribute_auc({"eye": Witness(_brightness, "unseen")}, pictures, truth).values()
-    assert found == {"role": "unseen", "original": 1.0, "OP": 0.0, "NT": 0.5}
+    areas, scores = attribute_auc({"eye": Witness(_brightness, "unseen")}, pictures, truth)
+    assert torch.equal(scores["eye"]["original"], _brightness(bright))
+    assert areas["eye"] == {"role": "unseen", "original": 1.0, "OP": 0.0, "NT": 0.5}
 
 
 def test_matching_compares_versions_with_another_original() -> None:
@@ -71,7 +113,7 @@ def test_matching_compares_versions_with_another_original() -> None:
     probes = {"original": people, "lost": torch.rand(12, 1, 6, 6)}
     witness = {"pixels": Witness(lambda images: images.flatten(1), "unseen")}
     eye = torch.eye(12, dtype=torch.bool)
-    rows = PairRows(torch.arange(12), torch.arange(12), eye.diagonal(), ~eye)
+    rows = PairRows(torch.arange(12), torch.arange(12), ~eye)
     areas, rates, scores = match(witness, probes, (people + 0.01).clamp(0, 1), rows)
     assert areas["pixels"]["original"] == 1.0
     assert rates["pixels"]["original"] == 1.0
@@ -96,15 +138,19 @@ def test_two_pictures_a_person_half_of_each_value(blobs: ImageSet) -> None:
         labels={"identity": torch.arange(200) // 4, "mood": torch.arange(200) // 4 % 2},
         classes={"identity": tuple(map(str, range(50))), "mood": ("low", "high")},
     )
-    rows = first_two(people, "mood", 20)
+    rows = consecutive(people, "mood", 20)
     assert torch.equal(people.label("identity")[rows.left], people.label("identity")[rows.right])
     assert not bool((rows.left == rows.right).any())
     assert people.label("mood")[rows.left].bincount().tolist() == [10, 10]
-    assert bool(rows.same.all())
     assert torch.equal(rows.strangers, ~torch.eye(20, dtype=torch.bool))
+    every = consecutive(people, "mood", 1_000)
+    assert len(every.left) == 100  # two pairs of each of 50 people
+    assert len(torch.cat([every.left, every.right]).unique()) == 200
+    assert not bool(every.strangers.diagonal().any())
+    assert int((~every.strangers).sum()) == 50 * 4
 
 
-def test_official_pairs_are_taken_in_equal_parts_and_only_of_the_judged() -> None:
+def test_official_pairs_are_of_one_person_and_only_of_the_judged() -> None:
     pairs = Pairs(
         left=("a1", "b1", "a1", "x1", "c1"),
         right=("a2", "b2", "b1", "a1", "a2"),
@@ -122,9 +168,9 @@ def test_official_pairs_are_taken_in_equal_parts_and_only_of_the_judged() -> Non
     )
     rows = official(people, pairs, 4)  # x1 is nobody judged
     named = [(files[i], files[j]) for i, j in zip(rows.left, rows.right, strict=True)]
-    assert named == [("a1", "a2"), ("b1", "b2"), ("a1", "b1"), ("c1", "a2")]
-    assert rows.same.tolist() == [True, True, False, False]
-    assert rows.strangers.tolist()[0] == [False, True, True, False]
+    assert named == [("a1", "a2"), ("b1", "b2")]
+    assert rows.strangers.tolist() == [[False, True], [True, False]]
+    assert len(official(people, pairs, 1).left) == 1
 
 
 def test_the_expression_network_is_the_published_one() -> None:
@@ -248,7 +294,7 @@ def test_published_networks_read_faces_and_so_do_probes(real_data: Path, real_mo
             "dlib": Witness(dlib_gender(real_models / "dlib"), "unseen"),
             "probe": Witness(lambda x: deep(x)[:, 0], "seen"),
         }
-        found = attribute_auc(witnesses, pictures, truth[200:])
+        found, _ = attribute_auc(witnesses, pictures, truth[200:])
     assert found["xception"]["original"] > 0.9
     assert found["dlib"]["original"] > 0.9
     assert found["probe"]["original"] > 0.8
