@@ -27,7 +27,7 @@ from sfumato.protect.san_matcher import IdentityMatcher, train_matcher
 STEPS = 4
 
 _PRIVATE = "glasses"
-_PEOPLE, _COUNT, _SIDE = 60, 1_200, 32
+_PEOPLE, _COUNT, _SIDE = 60, 900, 32
 _SHARES = (0.7, 0.3)  # trained on; judged: other people
 _SHOWN = 8
 _OUTPUTS: tuple[Output, ...] = ("SM", "NT", "OP")
@@ -69,7 +69,7 @@ def _config(seed: int) -> SanConfig:
         channels=3,
         bound=0.25,
         classifier_epochs=4,
-        epochs=8,
+        epochs=5,
         rounds=1,
         readers=4,
         readers_a_step=2,

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from sfumato.demo.san import STEPS, san_demo
+
+
+def test_a_strange_classifier_is_misled_and_a_retrained_one_is_not() -> None:
+    notes: list[str] = []
+    section = san_demo(seed=3, advance=notes.append)
+    assert len(notes) == STEPS
+    original, misled, retrained, matched, still = section.figures
+    assert original.value > 0.8
+    assert misled.value < 0.5
+    assert misled.value < original.value - 0.3
+    assert retrained.value > 0.8
+    assert matched.value > 0.85
+    assert still.value > 0.65
+    assert section.pictures[0].png.startswith(b"\x89PNG")
+    assert len(section.plots[0].figure.data) == 4
