@@ -1,6 +1,6 @@
 """The audit: protectors x attacks on the same data, measured, kept and reported.
 
-`from sfumato.audit import audit, sides` and two lines more run one.
+`sfumato.audit.sides` and `sfumato.audit.audit` run one in three lines (docs/api.md).
 """
 
 from sfumato.audit.cell import Cell
