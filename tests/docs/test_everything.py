@@ -1,0 +1,76 @@
+"""`docs/audit-everything.toml` is a matrix of every kind, and none of its cells fails."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from sfumato.audit.attacks import ATTACKS
+from sfumato.audit.protectors import PROTECTORS
+from sfumato.cli import app
+from sfumato.nets.vgg import PAPER_CUT
+from sfumato.protect.anonymizer import Anonymizer
+from sfumato.protect.obfuscator import Obfuscator
+from sfumato.protect.pretrained import KINDS, PretrainedProtector
+from sfumato.protect.prototypes import PrototypeAnonymizer
+from sfumato.protect.san import SemiAdversarial
+
+CONFIG = Path(__file__).parents[2] / "docs" / "audit-everything.toml"
+SIZE: dict[str, Any] = {"channels": 3, "height": 32, "width": 32}
+
+
+def kind(spec: str) -> str:
+    return spec.partition(":")[0]
+
+
+def untrained() -> dict[str, PretrainedProtector]:
+    """What the folders of the page hold, but for the training."""
+    return {
+        "prototypes": PrototypeAnonymizer(
+            **SIZE, hides="identity", prototypes=4, features=4, dim=8
+        ),
+        "anonymizer": Anonymizer(**SIZE, hides="identity", lam=2.0, features=4, code=4),
+        "san": SemiAdversarial(**SIZE, attributes=("glasses",)),
+        "obfuscator": Obfuscator(
+            **SIZE, utility="expression", classes=["a", "b"], scale=0.07, cut=PAPER_CUT
+        ),
+    }
+
+
+def test_no_kind_is_missing() -> None:
+    config = tomllib.loads(CONFIG.read_text())
+    named = {kind(spec) for spec in config["protector"]}
+    # k-same draws from pictures that the collection's owner would have to publish as well.
+    assert named == set(KINDS) | set(PROTECTORS) - {"ksame"}
+    # Linkage asks for pairs of original and release of the same people: none is on both sides.
+    assert {kind(spec) for spec in config["attack"]} == set(ATTACKS) - {"linkage"}
+
+
+@pytest.mark.slow
+def test_no_cell_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attackers of one epoch: what they find is not looked at, only that they can be asked."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sfumato.cli.audit._QUICK_EPOCHS", 1)
+    for name, made in untrained().items():
+        made.save_pretrained(tmp_path / name)
+    small = ["--quick", "--count", "96", "--seeds", "1", "--device", "cpu", "--json"]
+    done = CliRunner().invoke(app, ["audit", "--config", str(CONFIG), *small])
+    assert done.exit_code == 0, done.output
+    cells = json.loads(done.stdout)["cells"]
+    assert [cell["error"] for cell in cells if cell["error"]] == []
+    for cell in cells:
+        without = kind(cell["attack"].split(" ")[0]) in ("reidentify", "membership")
+        assert (cell["finding"] is None) >= without, cell
+    measured: dict[str, set[str]] = {cell["protector"]: set() for cell in cells}
+    for cell in cells:
+        if cell["finding"] is not None:
+            measured[cell["protector"]].add(kind(cell["attack"]))
+    assert len(measured) == 11
+    assert all({"attributes", "utility", "reconstruct", "verify"} <= m for m in measured.values())
+    keyed = [name for name in measured if kind(name) in ("shufflebits", "sealed")]
+    assert all("popcounts" in measured[name] for name in keyed)
