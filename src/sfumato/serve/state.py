@@ -2,7 +2,8 @@
 
 Changes come one at a time (`Follower` sees to that) and take the lock only for the moment in
 which they are made, so that a reader never sees half of one. Scoring holds the lock too: one
-matrix product already uses every core, and two at once would only share them.
+matrix product already uses every core, and two at once would only share them. Uploads that come
+meanwhile are scored together: a pass over the bank costs hardly more for 64 than for one.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from sfumato.errors import BankError, EnrollmentError
-from sfumato.filter.bank import Bank
+from sfumato.filter.bank import Bank, BankScores
 from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.guard import NOBODY, Decision, contest_rule
 from sfumato.filter.neardup import pdq
+from sfumato.filter.scoring import BATCH
 from sfumato.filter.screening import Likeness, Screening, pair_rows, screen
+from sfumato.serve.batches import Batches
 from sfumato.serve.copies import Copies, Copy
 from sfumato.serve.rules import Rules, read_rules
 from sfumato.serve.store import Store, Terms
@@ -56,6 +59,15 @@ class _Relations:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Upload:
+    """What one decision is asked about."""
+
+    features: Float[Tensor, "1 d"]
+    account_id: int
+    now: datetime
+
+
 class BankState:
     """All enrollments that count, ready to score; with a `reach` only those on a shortlist."""
 
@@ -68,6 +80,7 @@ class BankState:
         self._copies = Copies()
         self._relations: _Relations | None = None
         self._lock = threading.Lock()
+        self._batches = Batches(self._decide_all, most=BATCH)
 
     @classmethod
     def load(cls, store: Store, terms: Terms, *, reach: float | None = None) -> BankState:
@@ -122,8 +135,7 @@ class BankState:
         if hash_ is None:
             return None
         with self._lock:
-            alpha = dict(zip(self._bank.ids, self._related(now).alpha.tolist(), strict=True))
-            found = self._copies.first(hash_, lambda name: alpha[name] > -torch.inf)
+            found = self._copies.first(hash_, lambda name: self._edge(name, now) > -torch.inf)
             if found is None or self._accounts[found.enrollment] == account_id:
                 return None
             return found
@@ -142,24 +154,26 @@ class BankState:
         self, features: Float[Tensor, "1 d"], account_id: int, now: datetime
     ) -> tuple[Decision, str]:
         """Decide one upload by the default rule; return the deciding enrollment too, or ''."""
+        return self._batches(_Upload(features, account_id, now))
+
+    def _decide_all(self, uploads: Sequence[_Upload]) -> list[tuple[Decision, str]]:
         with self._lock:
-            related = self._related(now)
-            # The uploader's own are always scored: they may override a claim.
-            own = (related.accounts == account_id).nonzero()[:, 0]
+            related = self._related(max(upload.now for upload in uploads))
+            # The uploaders' own are always scored: they may override a claim.
+            asking = torch.tensor([upload.account_id for upload in uploads])
+            own = torch.isin(related.accounts, asking).nonzero()[:, 0]
+            features = torch.cat([upload.features for upload in uploads])
             scores = self._bank.score_near(features, alpha=related.alpha, always=own)
         if len(scores.rows) < len(related.accounts):
             related = related.at(scores.rows)
-        owned = (related.accounts == account_id)[None]
-        verdicts = contest_rule(
-            scores.errors,
-            scores.mu,
-            scores.sigma,
-            owned,
-            contested=related.contested,
-            alpha=related.alpha,
-        )
-        decision = next(iter(verdicts))
-        return decision, "" if decision.enrollment == NOBODY else scores.ids[decision.enrollment]
+        return [
+            _decided(_row(scores, row), related, upload.account_id)
+            for row, upload in enumerate(uploads)
+        ]
+
+    def _edge(self, name: str, now: datetime) -> float:
+        """Return how far an enrollment's claim reaches, in sigmas; a few are asked for, not all."""
+        return float(self._related(now).alpha[self._bank.ids.index(name)])
 
     def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
         """Compare a newcomer, which does not count yet, with everybody else's enrollments."""
@@ -181,6 +195,25 @@ class BankState:
             )
             self._relations = known
         return known
+
+
+def _row(scores: BankScores, row: int) -> BankScores:
+    return replace(scores, errors=scores.errors[row : row + 1])
+
+
+def _decided(scores: BankScores, related: _Relations, account_id: int) -> tuple[Decision, str]:
+    """Apply the default rule to one upload."""
+    owned = (related.accounts == account_id)[None]
+    verdicts = contest_rule(
+        scores.errors,
+        scores.mu,
+        scores.sigma,
+        owned,
+        contested=related.contested,
+        alpha=related.alpha,
+    )
+    decision = next(iter(verdicts))
+    return decision, "" if decision.enrollment == NOBODY else scores.ids[decision.enrollment]
 
 
 def damaged(enrollment_id: str, error: EnrollmentError) -> BankError:
