@@ -27,12 +27,22 @@ def serve(
     shortlist: Annotated[
         bool, typer.Option(help="Score only who may claim an upload; see `docs/scaling.md`.")
     ] = False,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="Certificate with its chain (PEM): serve HTTPS.")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="The certificate's key (PEM, no passphrase).")
+    ] = None,
 ) -> None:
     """Serve the filter over HTTP; /docs describes it. Several may share one database."""
     needs_serve()
+    from sfumato.errors import ConfigError
     from sfumato.serve.run import serve as run
     from sfumato.serve.settings import ServeSettings
+    from sfumato.serve.tls import Tls
 
+    if (tls_certificate is None) != (tls_key is None):
+        raise ConfigError("--tls-certificate and --tls-key go together: give both or neither")
     run(
         ServeSettings(
             backbone=backbone,
@@ -45,5 +55,6 @@ def serve(
             uploads_per_minute=uploads,
             enrollments_per_minute=enrollments,
             shortlist=shortlist,
+            tls=Tls(tls_certificate, tls_key) if tls_certificate and tls_key else None,
         )
     )

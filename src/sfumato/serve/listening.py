@@ -14,11 +14,14 @@ from uvicorn.config import LOGGING_CONFIG
 
 from sfumato.errors import ConfigError, ServiceError
 from sfumato.serve.patience import PatientProtocol
+from sfumato.serve.tls import Tls
 
 _CONCURRENCY = 32  # requests at once; more are answered 503 so that memory stays bounded
 
 
-def run_app(app: FastAPI, sock: socket.socket, *, concurrency: int = _CONCURRENCY) -> None:
+def run_app(
+    app: FastAPI, sock: socket.socket, *, concurrency: int = _CONCURRENCY, tls: Tls | None = None
+) -> None:
     """Serve `app` on a listening socket until told to stop by SIGINT or SIGTERM."""
     config = uvicorn.Config(
         app,
@@ -27,6 +30,8 @@ def run_app(app: FastAPI, sock: socket.socket, *, concurrency: int = _CONCURRENC
         http=PatientProtocol,
         timeout_graceful_shutdown=10,
         server_header=False,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
     )
     uvicorn.Server(config).run(sockets=[sock])
 

@@ -17,17 +17,21 @@ def serve(settings: ServeSettings) -> None:
     """Serve until told to stop by SIGINT or SIGTERM.
 
     Raises:
-        ConfigError: the host or the database's place is wrong.
+        ConfigError: the host, the database's place or the certificate is wrong.
         ServiceError: the port is in use, or the database does not answer.
         BankError: the database is of another version, or for another backbone.
     """
+    tls = settings.tls
+    if tls is not None:
+        tls.check()
     with listening(settings.host, settings.port) as sock:
         service = FilterService.open(settings)
         host, port = sock.getsockname()[:2]
-        print(f"serving {len(service.state)} enrollments on http://{host}:{port}", flush=True)
+        scheme = "https" if tls else "http"
+        print(f"serving {len(service.state)} enrollments on {scheme}://{host}:{port}", flush=True)
         try:
             # Uvicorn raises it again after a graceful end; for a service it is the way to stop.
             with suppress(KeyboardInterrupt):
-                run_app(create_app(service), sock, concurrency=settings.concurrency)
+                run_app(create_app(service), sock, concurrency=settings.concurrency, tls=tls)
         finally:
             service.close()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sfumato.errors import ConfigError
+from sfumato.serve.tls import Tls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +18,7 @@ class ServeSettings:
     database: str = "sqlite:///sfumato.db"
     """sqlite:///FILE or postgresql://USER@HOST/NAME: where everything is kept."""
     host: str = "127.0.0.1"
-    """Address to listen on; anything but loopback belongs behind a proxy that speaks TLS."""
+    """Address to listen on; anything but loopback needs TLS, here or by a proxy in front."""
     port: int = 8080
     """TCP port; 0 takes a free one and prints it."""
     hidden: int | None = None
@@ -32,6 +33,8 @@ class ServeSettings:
     """Enrollments that one account may send; a sixth of it at once."""
     shortlist: bool = False
     """Score only enrollments that may claim an upload (`filter.shortlist`), in a large bank."""
+    tls: Tls | None = None
+    """Certificate and key to serve HTTPS with; None serves HTTP."""
     body_seconds: float = 30.0
     """Time in which a request's body must have arrived."""
     concurrency: int = 64
