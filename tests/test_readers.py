@@ -1,0 +1,257 @@
+"""Every reader of bytes from outside is named here, and fuzzed here or in its own test.
+
+A module that parses bytes and is in neither table fails a test: add the new reader to `READERS`
+with a sound file of its kind, or to `ELSEWHERE` with the test that fuzzes it.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import struct
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import torch
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sfumato.cipher.envelope import seal
+from sfumato.cipher.featurefile import map_features
+from sfumato.cipher.header import read_header
+from sfumato.cipher.keys import EnvelopeKey
+from sfumato.data.folder import folder_rows
+from sfumato.data.mnist import read_idx
+from sfumato.data.pendigits import read_unipen
+from sfumato.errors import SfumatoError
+from sfumato.features.backbone import Backbone, open_backbone
+from sfumato.files import map_tensors, pack_tensors, read_json, read_tensors
+from sfumato.filter import bankfile
+from sfumato.filter.bank import Bank
+from sfumato.filter.enrollment import Enrollment, open_enrollment, seal_enrollment
+from sfumato.protect.maps import FILE, open_maps
+from sfumato.protect.pretrained import open_pretrained
+from sfumato.serve.device import owner_key
+
+PACKAGE = Path(__file__).parents[1] / "src" / "sfumato"
+
+Read = Callable[[Path], object]
+"""Reads the file at a path; a `SfumatoError` is the only way in which it may fail."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A reader: the module it is in, a sound file, and how it is called."""
+
+    module: str
+    sound: Callable[[], bytes]
+    read: Read
+    file: str = "file"
+
+
+def _enrollment(copies: bool = True) -> Enrollment:
+    return Enrollment(
+        encoder=torch.rand(2, 3),
+        encoder_bias=torch.rand(2),
+        decoder=torch.rand(3, 2),
+        decoder_bias=torch.rand(3),
+        code_mean=torch.rand(2),
+        code_covariance=torch.eye(2),
+        mu=0.5,
+        sigma=0.1,
+        calibration="held-out",
+        count=9,
+        backbone="ab" * 32,
+        copies=torch.arange(64, dtype=torch.uint8).view(2, 32) if copies else None,
+    )
+
+
+def _bank() -> bytes:
+    bank = Bank.empty(3, 2, backbone="ab" * 32)
+    bank.add("one", _enrollment())
+    with tempfile.TemporaryDirectory() as folder:
+        bank.save(Path(folder) / "bank")
+        return (Path(folder) / "bank").read_bytes()
+
+
+def _maps() -> bytes:
+    sink = pa.BufferOutputStream()
+    table = pa.table({"map": pa.array([[1, 2]], pa.list_(pa.int8(), 2))})
+    about = {"format": 1, "stored": "int8", "shape": [1, 1, 2], "name": "x", "obfuscator": "y"}
+    table = table.replace_schema_metadata({b"sfumato.maps": json.dumps(about).encode()})
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def _pem() -> bytes:
+    key = Ed25519PrivateKey.generate()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _header(path: Path) -> object:
+    with path.open("rb") as stream:
+        return read_header(stream.read)
+
+
+KEY = EnvelopeKey(bytes(range(32)))
+CONFIG_NAME = "pretrained config"
+CONFIG = b'{"kind": "obfuscator", "format": 1, "channels": 1, "height": 32, "width": 32}'
+UNIPEN = b'.SEGMENT DIGIT 0 ? "3"\n.COMMENT 3 1\n.PEN_DOWN\n 1 2\n 3 4\n.PEN_UP\n.DT 100\n'
+
+READERS: Mapping[str, Reader] = {
+    "enrollment with PDQ hashes": Reader(
+        "filter/enrollment.py",
+        lambda: seal_enrollment(_enrollment(), Ed25519PrivateKey.from_private_bytes(bytes(32))),
+        lambda path: open_enrollment(path.read_bytes()),
+    ),
+    "bank file": Reader("filter/bankfile.py", _bank, bankfile.read),
+    "backbone file": Reader(
+        "features/stored.py",
+        lambda: open_backbone("raw:1x2x2").to_bytes(),
+        lambda path: Backbone.from_bytes(path.read_bytes()),
+    ),
+    "tensors": Reader(
+        "files.py",
+        lambda: pack_tensors({"a": torch.rand(2)}, {"b": "c"}),
+        lambda path: (read_tensors(path, limit_bytes=1 << 16), map_tensors(path)),
+    ),
+    "JSON": Reader("files.py", lambda: CONFIG, lambda path: read_json(path, limit_bytes=1 << 16)),
+    "envelope's header": Reader("cipher/header.py", lambda: seal(torch.rand(3), KEY), _header),
+    "features file": Reader(
+        "cipher/featurefile.py",
+        lambda: pack_tensors({"features": torch.rand(2, 3)}, {}),
+        map_features,
+    ),
+    "maps": Reader("protect/maps.py", _maps, lambda path: open_maps(path.parent), FILE),
+    CONFIG_NAME: Reader(
+        "protect/pretrained.py",
+        lambda: CONFIG,
+        lambda path: open_pretrained(path.parent),
+        "config.json",
+    ),
+    "labels": Reader(
+        "data/folder.py",
+        lambda: b"file_name,mood,writer\na.png,happy,3\nb/c.png,,4\n",
+        lambda path: folder_rows(path.parent),
+        "metadata.csv",
+    ),
+    "IDX": Reader(
+        "data/mnist.py", lambda: struct.pack(">BBBBII", 0, 0, 8, 2, 2, 3) + b"abcdef", read_idx
+    ),
+    "pen recordings": Reader(
+        "data/pendigits.py", lambda: UNIPEN, lambda path: read_unipen(path, writers=44)
+    ),
+    "owner's key": Reader("serve/device.py", _pem, owner_key),
+}
+
+ELSEWHERE: Mapping[str, str] = {
+    "data/decode.py": "tests/data/test_decode.py",
+    "cipher/envelope.py": "tests/cipher/test_envelope.py",
+    "cipher/keyfile.py": "tests/cipher/test_keys.py",
+    "cipher/request.py": "tests/cipher/test_request.py",
+}
+"""Modules with a fuzz test of their own."""
+
+EXAMPLES: Mapping[str, str] = {
+    "nets/vggface.py": "a published file of a paper's evaluation, through `files.read_tensors`",
+    "protect/mapclassifier.py": "through `files.read_tensors`",
+    "features/onnx_net.py": "protobuf's own parser; every exception of it is caught",
+    "features/timm_net.py": "through `files.read_tensors`",
+    "audit/report.py": "through `files.read_json`",
+    "audit/desk.py": "through `files.read_json`",
+    "cli/configfile.py": "a person's own command line, in TOML",
+    "data/cifar.py": "one NumPy view of bytes whose number was checked; tarfile's own errors",
+    "data/yale.py": "an archive of pictures; each is decoded by `data/decode.py`",
+    "data/lfw.py": "an archive of pictures; each is decoded by `data/decode.py`",
+}
+"""Modules whose hostile files are lists of examples in their own tests, and why that is enough."""
+
+OWN: Mapping[str, str] = {
+    "fit/checkpoint.py": "a run's own state",
+    "protect/pictures.py": "a release's own progress",
+    "features/cache.py": "our cache",
+    "data/cache.py": "our cache",
+    "data/rasterise.py": "our own process at the other end of a pipe",
+    "protect/encrypted.py": "a ciphertext made a line before",
+    "attack/bitstatistics.py": "bytes made by the attack itself",
+}
+"""Modules that read back only what this machine wrote."""
+
+_PARSERS = re.compile(
+    r"^(unpack_tensors|read_tensors|map_tensors|read_json|json\.loads?|tomllib\.loads?"
+    r"|safetensors\.safe_open|pa\.ipc\.open_\w+|np\.(load|frombuffer)|torch\.frombuffer"
+    r"|struct\.unpack\w*|csv\.(reader|DictReader)|onnx\.load\w*|zipfile\.ZipFile|tarfile\.open"
+    r"|gzip\.\w+|Image\.open|load_pem_\w+|\w+\.unpack_from|pickle\.\w+|torch\.load|yaml\.\w+)$"
+)
+
+
+def parsing(path: Path) -> bool:
+    """Whether a module calls anything that takes bytes apart."""
+    calls = (
+        node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
+    )
+    return any(_PARSERS.match(ast.unparse(call)) for call in calls)
+
+
+def test_every_module_that_parses_bytes_is_named_here() -> None:
+    found = {str(p.relative_to(PACKAGE)) for p in PACKAGE.rglob("*.py") if parsing(p)}
+    fuzzed = {reader.module for reader in READERS.values()}
+    named = fuzzed | ELSEWHERE.keys() | EXAMPLES.keys() | OWN.keys()
+    assert sorted(found - named) == [], "fuzz these readers, see the head of this file"
+    assert sorted(path for path in named if not (PACKAGE / path).is_file()) == []
+
+
+@pytest.mark.parametrize("test", ELSEWHERE.values())
+def test_what_is_fuzzed_elsewhere_is(test: str) -> None:
+    assert "@given" in (PACKAGE.parents[1] / test).read_text()
+
+
+def attempt(reader: Reader, data: st.DataObject) -> None:
+    """Read a sound file that was edited, cut, lengthened or replaced."""
+    content = bytearray(reader.sound())
+    if data.draw(st.booleans(), "foreign"):
+        content = bytearray(data.draw(st.binary(max_size=200), "bytes"))
+    else:
+        for _ in range(data.draw(st.integers(0, 6), "edits")):
+            place = data.draw(st.integers(0, len(content) - 1))
+            content[place] = data.draw(st.integers(0, 255))
+        cut = data.draw(st.none() | st.integers(0, len(content)), "cut")
+        content = content[:cut] + data.draw(st.binary(max_size=20), "tail")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / reader.file
+        path.write_bytes(content)
+        with suppress(SfumatoError):
+            reader.read(path)
+
+
+@pytest.mark.parametrize("name", READERS)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_hostile_bytes_are_read_or_refused_by_name(name: str, data: st.DataObject) -> None:
+    attempt(READERS[name], data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", READERS)
+@settings(max_examples=5_000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_longer_run_of_hostile_bytes(name: str, data: st.DataObject) -> None:
+    attempt(READERS[name], data)
+
+
+@pytest.mark.parametrize("name", [name for name in READERS if name not in ("maps", CONFIG_NAME)])
+def test_the_sound_file_is_read(name: str, tmp_path: Path) -> None:
+    """Else only the first check would be fuzzed; maps and configs have vectors of their own."""
+    reader = READERS[name]
+    path = tmp_path / reader.file
+    path.write_bytes(reader.sound())
+    assert reader.read(path) is not None
