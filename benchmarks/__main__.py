@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 
 import torch
 
-from benchmarks import bank, cipher, release, shortlist
+from benchmarks import bank, cipher, load, release, shortlist, soak, upload
 
 BENCHMARKS = {
     "bank": bank.run,
     "cipher": cipher.run,
     "release": release.run,
     "shortlist": shortlist.run,
+    "upload": upload.run,
+    "load": load.run,
 }
+SOAK = "soak"
+"""Only where it is named: it runs for minutes, whatever the machine."""
 
 
 def main() -> None:
     """Parse the command line, run, and end with one line of JSON."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join((*BENCHMARKS, SOAK))}"
+    )
     parser.add_argument("--quick", action="store_true", help="smaller sizes, a few seconds each")
+    parser.add_argument("--minutes", type=float, default=10.0, help="how long the soak is")
     arguments = parser.parse_args()
-    unknown = sorted(set(arguments.names) - set(BENCHMARKS))
+    known = BENCHMARKS | {SOAK: partial(soak.run, minutes=arguments.minutes)}
+    unknown = sorted(set(arguments.names) - set(known))
     if unknown:
-        parser.error(f"no benchmark {unknown[0]!r}; there are: {', '.join(BENCHMARKS)}")
+        parser.error(f"no benchmark {unknown[0]!r}; there are: {', '.join(known)}")
     names = arguments.names or list(BENCHMARKS)
     with torch.no_grad():
-        figures = {name: BENCHMARKS[name](quick=arguments.quick) for name in names}
+        figures = {name: known[name](quick=arguments.quick) for name in names}
     print(json.dumps({"threads": torch.get_num_threads(), **figures}))
 
 

@@ -1,0 +1,146 @@
+"""A real server process with a bank of a given size, and pictures to upload to it.
+
+Enrollments are put into the bank of the running service directly: a hundred thousand signed files
+would take minutes to read, and the time of an upload does not depend on how they came. They are
+sound and untrained, and claim nothing; one more claims half of the pictures, so that half of the
+uploads also write a blocked decision to the database.
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from sfumato.data.decode import decode_image, encode_png
+from sfumato.data.sources import load as load_images
+from sfumato.features.backbone import Backbone, open_backbone
+from sfumato.filter.enrollment import Enrollment
+from sfumato.serve.app import create_app
+from sfumato.serve.auth import add_account
+from sfumato.serve.listening import listening, run_app
+from sfumato.serve.service import FilterService
+from sfumato.serve.settings import ServeSettings
+
+DIM, HIDDEN, SIDE = 128, 32, 256
+_PICTURES = 32
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers on `port` to `token`."""
+
+    port: int
+    token: str
+    pid: int
+
+
+def pictures(side: int = SIDE, count: int = _PICTURES) -> list[bytes]:
+    """Return drawn characters as JPEGs."""
+    return [_jpeg(image) for image in load_images("characters", count=count, size=side).images]
+
+
+def make_backbone(path: Path) -> Backbone:
+    """Write oriented gradients of 64x64, projected to `DIM` features, and return them."""
+    public = load_images("characters", count=300, size=64, seed=1)
+    backbone = open_backbone("gradients:1x64x64", public=public, dims=DIM)
+    backbone.save(path)
+    return backbone
+
+
+def enrollments(backbone: Backbone, uploads: list[bytes], count: int) -> Iterator[Enrollment]:
+    """Yield `count` enrollments; the first claims half of the uploads, the others none."""
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator) / DIM**0.5
+
+    base = Enrollment(
+        encoder=draw(HIDDEN, DIM),
+        encoder_bias=draw(HIDDEN),
+        decoder=draw(DIM, HIDDEN),
+        decoder_bias=draw(DIM),
+        code_mean=draw(HIDDEN),
+        code_covariance=torch.eye(HIDDEN),
+        mu=1e-3,
+        sigma=1e-4,
+        calibration="held-out",
+        count=100,
+        backbone=backbone.fingerprint,
+    )
+    x = features(backbone, uploads)
+    code = (x @ base.encoder.T + base.encoder_bias).relu()
+    made = (code @ base.decoder.T + base.decoder_bias).sigmoid()
+    yield replace(base, mu=float((x - made).square().sum(1).median()), sigma=1e-6)
+    for _ in range(count - 1):
+        yield base
+
+
+def features(backbone: Backbone, uploads: list[bytes]) -> Tensor:
+    """Return the features of pictures, one row each."""
+    with torch.inference_mode():
+        return torch.cat([backbone(decode_image(content)[None]) for content in uploads]).clone()
+
+
+@contextmanager
+def running(
+    folder: Path, count: int, *, batched: bool = True, places: int = 256
+) -> Iterator[Running]:
+    """Start a server with `count` enrollments, and stop it at the end."""
+    arguments = [str(folder), str(count), str(int(batched)), str(places)]
+    command = [sys.executable, "-m", "benchmarks.server", *arguments]
+    with (folder / "server.log").open("ab") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline().split()
+        if len(line) != 2:
+            raise RuntimeError((folder / "server.log").read_text()[-2000:])
+        yield Running(int(line[0]), line[1], process.pid)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def main(folder: Path, count: int, *, batched: bool, places: int) -> None:
+    """Serve from this process until terminated; print the port and a token first."""
+    backbone = Backbone.load(folder / "public.backbone")
+    settings = ServeSettings(
+        backbone=folder / "public.backbone",
+        database=f"sqlite:///{folder}/load-{count}-{time.time_ns()}.db",
+        hidden=HIDDEN,
+        concurrency=places,
+    )
+    with listening("127.0.0.1", 0) as sock:
+        service = FilterService.open(settings)
+        if not batched:
+            service.state._batches.most = 1
+        owner, _ = add_account(service.store.engine, "owner")
+        # A platform's gateway has no rate limit.
+        _, token = add_account(service.store.engine, "gateway", role="uploader")
+        for number, made in enumerate(enrollments(backbone, pictures(), count)):
+            service.state.add(f"{number:032x}", made, owner.id)
+        print(sock.getsockname()[1], token, flush=True)
+        try:
+            run_app(create_app(service), sock, concurrency=places)
+        finally:
+            service.close()
+
+
+def _jpeg(image: Tensor) -> bytes:
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(encode_png(image))).convert("RGB").save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), batched=sys.argv[3] == "1", places=int(sys.argv[4]))
