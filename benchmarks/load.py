@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,16 @@ import numpy as np
 import torch
 
 from benchmarks.clients import load
-from benchmarks.server import DIM, HIDDEN, enrollments, features, make_backbone, pictures, running
+from benchmarks.server import (
+    DIM,
+    HIDDEN,
+    Running,
+    enrollments,
+    features,
+    make_backbone,
+    pictures,
+    running,
+)
 from benchmarks.turns import best_seconds
 from sfumato.data.decode import decode_image
 from sfumato.features.backbone import Backbone
@@ -32,40 +42,36 @@ from sfumato.filter.bank import Bank
 from sfumato.filter.neardup import BYTES, MATCH, pdq
 
 _BATCH = 64
+_MODES = ("batched", "one_by_one")
 
 
 def run(*, quick: bool) -> dict[str, Any]:
     """Measure all parts and print a line for each measurement."""
-    counts = (1000,) if quick else (1000, 10_000, 100_000)
-    clients = (1, 8) if quick else (1, 8, 64)
-    seconds = 2.0 if quick else 10.0
-    uploads = pictures()
-    rows = []
+    if quick:
+        return measure(counts=(1000,), clients=(1, 8), seconds=2.0)
+    return measure(counts=(1000, 10_000, 100_000), clients=(1, 8, 64), seconds=10.0)
+
+
+def measure(*, counts: tuple[int, ...], clients: tuple[int, ...], seconds: float) -> dict[str, Any]:
+    """Measure banks of `counts`, from small to large, under loads of `clients`."""
+    uploads, rows = pictures(), []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         backbone = make_backbone(folder / "public.backbone")
-        for count in counts:
-            limits = alone(backbone, uploads, count)
-            peer = pdq_rate(uploads, count)
-            found = {
-                mode: _served(folder, uploads, count, clients, seconds, batched=mode == "batched")
-                for mode in ("batched", "one_by_one")
-            }
-            best = max(figures["uploads_per_s"] for figures in found["batched"].values())
-            share = best * limits["seconds_each"]
-            rows.append(
-                {"enrollments": count, **found, "pdq": peer, "limits": limits}
-                | {"share_of_limit": round(share, 3)}
-            )
-            _show(rows[-1])
-        refused = overload(folder, uploads, 8 if quick else 64, seconds)
+        with running(folder) as server:
+            for count in counts:
+                rows.append(_row(server, backbone, uploads, count, clients, seconds))
+                _show(rows[-1])
+        with running(folder, places=8) as server:
+            server.settle(1000)
+            refused = overload(server, uploads, 64, seconds)
     return {"rows": rows, "overload": refused}
 
 
 def alone(backbone: Backbone, uploads: list[bytes], count: int) -> dict[str, float]:
     """Return how fast this process decodes, computes features and scores, each alone."""
     bank = Bank.empty(DIM, HIDDEN, backbone=backbone.fingerprint)
-    for number, made in enumerate(enrollments(backbone, uploads, count)):
+    for number, made in enumerate(islice(enrollments(backbone, uploads), count)):
         bank.add(str(number), made)
     x = features(backbone, uploads)
     many = x.repeat(-(-_BATCH // len(x)), 1)[:_BATCH]
@@ -109,39 +115,43 @@ def pdq_rate(uploads: list[bytes], count: int) -> dict[str, float]:
     }
 
 
-def overload(folder: Path, uploads: list[bytes], clients: int, seconds: float) -> dict[str, Any]:
+def overload(server: Running, uploads: list[bytes], clients: int, seconds: float) -> dict[str, Any]:
     """Ask more of a server than it has places for."""
-    with running(folder, 1000, places=max(2, clients // 8)) as server:
-        asked = load(server.port, server.token, uploads, clients=clients, seconds=seconds)
-        tally = asyncio.run(asked)
-    figures = tally.figures() | {"clients": clients, "places": max(2, clients // 8)}
+    asked = load(server.port, server.token, uploads, clients=clients, seconds=seconds)
+    tally = asyncio.run(asked)
+    figures = tally.figures() | {"clients": clients}
     figures["longest_ms"] = round(1e3 * max(tally.seconds, default=0.0), 1)
     print(
-        f"overload, {clients} clients at {figures['places']} places: {figures['statuses']}, "
-        f"{figures['retry_after']} with Retry-After, slowest decision {figures['longest_ms']} ms"
+        f"overload by {clients} clients: {figures['statuses']}, {figures['retry_after']} with "
+        f"Retry-After, slowest decision {figures['longest_ms']} ms",
+        flush=True,
     )
     return figures
 
 
-def _served(
-    folder: Path,
+def _row(
+    server: Running,
+    backbone: Backbone,
     uploads: list[bytes],
     count: int,
     clients: tuple[int, ...],
     seconds: float,
-    *,
-    batched: bool,
 ) -> dict[str, Any]:
-    found = {}
-    with running(folder, count, batched=batched) as server:
+    """Measure one size of the bank, the peer and the limits beside it."""
+    limits = alone(backbone, uploads, count)
+    row: dict[str, Any] = {"enrollments": count, "limits": limits, "pdq": pdq_rate(uploads, count)}
+    for mode in _MODES:
+        server.settle(count, batched=mode == "batched")
+        row[mode] = {}
         for number in clients:
             asked = load(server.port, server.token, uploads, clients=number, seconds=seconds)
-            found[str(number)] = asyncio.run(asked).figures()
-    return found
+            row[mode][str(number)] = asyncio.run(asked).figures()
+    best = max(figures["uploads_per_s"] for figures in row["batched"].values())
+    return row | {"share_of_limit": round(best * limits["seconds_each"], 3)}
 
 
 def _show(row: dict[str, Any]) -> None:
-    for mode in ("batched", "one_by_one"):
+    for mode in _MODES:
         for clients, figures in row[mode].items():
             print(
                 f"N {row['enrollments']:6}, {clients:>2} clients, {mode:10}: "

@@ -11,10 +11,12 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 
 import torch
@@ -25,6 +27,7 @@ from sfumato.data.decode import decode_image, encode_png
 from sfumato.data.sources import load as load_images
 from sfumato.features.backbone import Backbone, open_backbone
 from sfumato.filter.enrollment import Enrollment
+from sfumato.filter.scoring import BATCH
 from sfumato.serve.app import create_app
 from sfumato.serve.auth import add_account
 from sfumato.serve.listening import listening, run_app
@@ -41,7 +44,15 @@ class Running:
 
     port: int
     token: str
-    pid: int
+    process: subprocess.Popen[str]
+
+    def settle(self, count: int, *, batched: bool = True) -> None:
+        """Let the bank grow to `count` enrollments, and say whether uploads are batched."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{count} {BATCH if batched else 1}\n")
+        self.process.stdin.flush()
+        if _line(self.process) != "ready\n":
+            raise RuntimeError("the server ended; its log says why")
 
 
 def pictures(side: int = SIDE, count: int = _PICTURES) -> list[bytes]:
@@ -57,8 +68,8 @@ def make_backbone(path: Path) -> Backbone:
     return backbone
 
 
-def enrollments(backbone: Backbone, uploads: list[bytes], count: int) -> Iterator[Enrollment]:
-    """Yield `count` enrollments; the first claims half of the uploads, the others none."""
+def enrollments(backbone: Backbone, uploads: list[bytes]) -> Iterator[Enrollment]:
+    """Yield enrollments without end; the first claims half of the uploads, the others none."""
     generator = torch.Generator().manual_seed(0)
 
     def draw(*shape: int) -> Tensor:
@@ -81,8 +92,7 @@ def enrollments(backbone: Backbone, uploads: list[bytes], count: int) -> Iterato
     code = (x @ base.encoder.T + base.encoder_bias).relu()
     made = (code @ base.decoder.T + base.decoder_bias).sigmoid()
     yield replace(base, mu=float((x - made).square().sum(1).median()), sigma=1e-6)
-    for _ in range(count - 1):
-        yield base
+    yield from repeat(base)
 
 
 def features(backbone: Backbone, uploads: list[bytes]) -> Tensor:
@@ -92,48 +102,57 @@ def features(backbone: Backbone, uploads: list[bytes]) -> Tensor:
 
 
 @contextmanager
-def running(
-    folder: Path, count: int, *, batched: bool = True, places: int = 256
-) -> Iterator[Running]:
-    """Start a server with `count` enrollments, and stop it at the end."""
-    arguments = [str(folder), str(count), str(int(batched)), str(places)]
-    command = [sys.executable, "-m", "benchmarks.server", *arguments]
+def running(folder: Path, *, places: int = 256) -> Iterator[Running]:
+    """Start a server with an empty bank and places for so many requests; stop it at the end."""
+    command = [sys.executable, "-m", "benchmarks.server", str(folder), str(places)]
     with (folder / "server.log").open("ab") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+        )
     try:
-        assert process.stdout is not None
-        line = process.stdout.readline().split()
+        line = _line(process).split()
         if len(line) != 2:
             raise RuntimeError((folder / "server.log").read_text()[-2000:])
-        yield Running(int(line[0]), line[1], process.pid)
+        yield Running(int(line[0]), line[1], process)
     finally:
         process.terminate()
         process.wait(30)
 
 
-def main(folder: Path, count: int, *, batched: bool, places: int) -> None:
-    """Serve from this process until terminated; print the port and a token first."""
+def main(folder: Path, places: int) -> None:
+    """Serve from this process until terminated; print the port and a token, then obey stdin."""
     backbone = Backbone.load(folder / "public.backbone")
     settings = ServeSettings(
         backbone=folder / "public.backbone",
-        database=f"sqlite:///{folder}/load-{count}-{time.time_ns()}.db",
+        database=f"sqlite:///{folder}/load-{time.time_ns()}.db",
         hidden=HIDDEN,
         concurrency=places,
     )
     with listening("127.0.0.1", 0) as sock:
         service = FilterService.open(settings)
-        if not batched:
-            service.state._batches.most = 1
-        owner, _ = add_account(service.store.engine, "owner")
         # A platform's gateway has no rate limit.
         _, token = add_account(service.store.engine, "gateway", role="uploader")
-        for number, made in enumerate(enrollments(backbone, pictures(), count)):
-            service.state.add(f"{number:032x}", made, owner.id)
         print(sock.getsockname()[1], token, flush=True)
+        threading.Thread(target=_obey, args=(service, backbone), daemon=True).start()
         try:
             run_app(create_app(service), sock, concurrency=places)
         finally:
             service.close()
+
+
+def _obey(service: FilterService, backbone: Backbone) -> None:
+    owner, _ = add_account(service.store.engine, "owner")
+    supply = enrollments(backbone, pictures())
+    for line in sys.stdin:
+        count, most = map(int, line.split())
+        for number in range(len(service.state), count):
+            service.state.add(f"{number:032x}", next(supply), owner.id)
+        service.state._batches.most = most
+        print("ready", flush=True)
+
+
+def _line(process: subprocess.Popen[str]) -> str:
+    return process.stdout.readline() if process.stdout else ""
 
 
 def _jpeg(image: Tensor) -> bytes:
@@ -143,4 +162,4 @@ def _jpeg(image: Tensor) -> bytes:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), batched=sys.argv[3] == "1", places=int(sys.argv[4]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

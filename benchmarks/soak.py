@@ -31,7 +31,8 @@ def run(*, quick: bool, minutes: float = 10.0) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_backbone(folder / "public.backbone")
-        with running(folder, _ENROLLMENTS) as server:
+        with running(folder) as server:
+            server.settle(_ENROLLMENTS)
             tally, samples = asyncio.run(_watched(server, pictures(), seconds))
     times, mib = np.array(samples).T
     half = times >= times[-1] / 2
@@ -76,7 +77,7 @@ async def _watched(
     async def watch() -> None:
         start = time.perf_counter()
         while True:
-            samples.append((time.perf_counter() - start, resident_mib(server.pid)))
+            samples.append((time.perf_counter() - start, resident_mib(server.process.pid)))
             await asyncio.sleep(min(_EVERY, seconds / 8))
 
     watching = asyncio.create_task(watch())

@@ -14,6 +14,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def run(*, quick: bool) -> dict[str, Any]:
             banks = {count: _bank(backbone, count) for count in counts}
             return {
                 "rows": [
-                    profile(folder, backbone, bank, side, 3 if quick else 7)
+                    profile(folder, backbone, bank, side, 30 if quick else 15)
                     for side in sides
                     for bank in banks.values()
                 ]
@@ -122,7 +123,7 @@ def _database(path: Path) -> dict[str, Callable[[], object]]:
 
 def _bank(backbone: Backbone, count: int) -> Bank:
     bank = Bank.empty(DIM, HIDDEN, backbone=backbone.fingerprint)
-    for number, made in enumerate(enrollments(backbone, pictures(count=2), count)):
+    for number, made in enumerate(islice(enrollments(backbone, pictures(count=2)), count)):
         bank.add(str(number), made)
     return bank
 
