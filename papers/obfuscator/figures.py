@@ -53,7 +53,8 @@ def pictures(
             axes.set(xticks=[], yticks=[])
             if name != "original":
                 axes.set_xlabel(f"{values[i]:.1f} dB", fontsize=7)
-        line[0].set_title(name, fontsize=8, loc="left")
+        title = line[0].set_title(name, fontsize=8, loc="left")
+        title.set_in_layout(False)  # or a long one would widen the first column
     figure.savefig(run.figure(title), dpi=130)
     plt.close(figure)
 
@@ -76,11 +77,11 @@ def frontier(run: Run, points: Sequence[Mapping[str, Any]], floors: Mapping[str,
                 [p["accuracy"] for p in some],
                 marker=mark, color=f"C{i}", label=labels[objective], zorder=3,
             )  # fmt: skip
-    for point in points:
-        if point["objective"] == "rate":
-            told = f"{point['certified_nats']:.1f} nats, map {'x'.join(map(str, point['map'][1:]))}"
-            where = (point["psnr"], point["accuracy"])
-            axes.annotate(told, where, (5, -9), textcoords="offset points", fontsize=7)
+    bottlenecks = [point for point in points if point["objective"] == "rate"]
+    for i, point in enumerate(sorted(bottlenecks, key=lambda point: -point["accuracy"])):
+        told = f"{point['certified_nats']:.1f} nats, map {'x'.join(map(str, point['map'][1:]))}"
+        where = (point["psnr"], point["accuracy"])
+        axes.annotate(told, where, (14, -5 - 10 * i), textcoords="offset points", fontsize=7)
     for style, (name, value) in zip(("-", "--", ":"), floors.items(), strict=False):
         axes.axvline(value, color="grey", linestyle=style, linewidth=1, label=f"floor: {name}")
     axes.set(xlabel="PSNR of the best attacker trained anew (dB)", ylabel="accuracy")
