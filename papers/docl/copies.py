@@ -36,7 +36,6 @@ from sfumato.progress import track
 
 _TRAIN = 0.75
 _BATCH = 64
-_ROUNDING = 1e-6
 _NO_PAIRS = torch.empty(0, 2, dtype=torch.int64)
 
 
@@ -171,8 +170,8 @@ def _alpha(enrolled: Enrolled, strangers: Uploads, allowed: float) -> float:
     """Return the largest alpha at which no more of the strangers are claimed than allowed."""
     scores = enrolled.bank.score(strangers.features[::2])
     nearest = ((scores.errors - scores.mu) / scores.sigma).min(1).values.sort().values
-    first_too_many = float(nearest[int(allowed * len(nearest))])
-    return first_too_many - _ROUNDING
+    first_too_many = nearest[int(allowed * len(nearest))]
+    return float(first_too_many.nextafter(torch.tensor(-torch.inf)))
 
 
 def _rates(enrolled: Enrolled, uploads: Uploads, alpha: float, seed: int) -> dict[str, Any]:

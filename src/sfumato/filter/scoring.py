@@ -23,6 +23,7 @@ _TILE_WEIGHTS = 1 << 20  # floats of one tile's encoders: 4 MiB
 _TILE_WIDENED = 1 << 19  # where they are widened: 2 MiB, which then is still in cache when read
 
 _kept = threading.local()
+_used = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +70,10 @@ class Weights:
         if len(places) == 1:
             return self.tile(int(places), int(places) + 1)
         return Weights(
-            _gathered("picked encoder", self.encoder, places),
-            _gathered("picked encoder bias", self.encoder_bias, places),
-            _gathered("picked decoder", self.decoder, places),
-            _gathered("picked decoder bias", self.decoder_bias, places),
+            _gathered("picked_encoder", self.encoder, places),
+            _gathered("picked_encoder_bias", self.encoder_bias, places),
+            _gathered("picked_decoder", self.decoder, places),
+            _gathered("picked_decoder_bias", self.decoder_bias, places),
         )
 
 
@@ -95,8 +96,9 @@ def tile_errors(x: Float[Tensor, "b d"], weights: Weights, out: Float[Tensor, "t
 
 def wipe_scratch() -> None:
     """Overwrite what scoring kept on this thread, so that no erased enrollment lingers there."""
-    for kept in vars(_kept).values():
-        kept.zero_()
+    for name, size in vars(_used).items():
+        getattr(_kept, name)[:size].zero_()
+    vars(_used).clear()
 
 
 def _scratch(name: str, size: int) -> Float[Tensor, "size"]:
@@ -107,6 +109,8 @@ def _scratch(name: str, size: int) -> Float[Tensor, "size"]:
             kept.zero_()
         kept = torch.empty(size)
         setattr(_kept, name, kept)
+    # Only what was used is wiped: a few rows must not pay for the largest tile there ever was.
+    setattr(_used, name, max(size, getattr(_used, name, 0)))
     return kept[:size]
 
 

@@ -116,11 +116,16 @@ class Shortlist:
             own = edges[start : start + block.count] if edges.ndim else edges
             edge = mu + own * sigma
             radius = edge.clamp(min=0).sqrt() + self.reach * spread
-            outside = square - radius.square()
-            distance = outside[:, None] - 2 * block.means[: block.count] @ x.T + squares
+            products = _products(block.means[: block.count], x)
+            distance = products.mul_(-2).add_((square - radius.square())[:, None]).add_(squares)
             listed = ~(distance > 0).all(1) & ~(edge < 0)
             found.append(listed.nonzero()[:, 0] + start)
         return torch.cat(found) if found else torch.empty(0, dtype=torch.int64)
+
+
+def _products(means: Float[Tensor, "n d"], x: Float[Tensor, "b d"]) -> Float[Tensor, "n b"]:
+    """One image as a matrix times a vector, which reads memory at its speed."""
+    return torch.mv(means, x[0])[:, None] if len(x) == 1 else means @ x.T
 
 
 def reconstructions(
