@@ -36,6 +36,7 @@ from sfumato.progress import track
 
 _TRAIN = 0.75
 _BATCH = 64
+_PUBLIC = 200  # people with one picture who fit the scaler
 _NO_PAIRS = torch.empty(0, 2, dtype=torch.int64)
 
 
@@ -204,11 +205,12 @@ def _lfw(run: Run, settings: Mapping[str, Any]) -> Scene:
     owner = images.label("identity")
     count = owner.bincount()
     one = (count[owner] == 1).nonzero()[:, 0]
-    public, strangers = one[:600], one[600 : 600 + settings["strangers"]]
+    public, strangers = one[:_PUBLIC], one[_PUBLIC:][: settings["strangers"]]
     tight = load("lfw", data_dir=run.data_dir, box=TIGHT, size=150)
     backbone = _backbone(run, "face").fit(tight.subset(public))
+    people = _by_person(images, (count >= settings["least"]).nonzero()[:, 0].tolist(), run.seed)
     return Scene(
-        _by_person(images, (count >= settings["least"]).nonzero()[:, 0].tolist(), run.seed),
+        [x[: settings["pictures"]] for x in people],
         images.images[strangers],
         backbone,
         TIGHT,

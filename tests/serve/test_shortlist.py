@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import torch
 
+from sfumato.errors import ConfigError
 from sfumato.filter import bank as bank_module
 from sfumato.filter.enrollment import open_enrollment
 from sfumato.filter.screening import Likeness
 from sfumato.serve.rules import Rules
+from sfumato.serve.service import FilterService
+from sfumato.serve.settings import ServeSettings
 from sfumato.serve.state import BankState
 from sfumato.serve.store import Terms
 from tests.serve.world import World
@@ -78,3 +82,20 @@ def test_far_fewer_are_scored_and_the_erased_are_gone(
     state.remove("digit0")
     assert "digit0" not in state._bank.score_near(x, alpha=2.0).ids
     assert torch.equal(state._bank.score_near(x, alpha=math.inf).rows, torch.arange(len(state)))
+
+
+def test_the_setting_reaches_the_bank(world: World, tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path / 'bank.db'}"
+    for reach in (None, 0.75):
+        service = FilterService.open(
+            ServeSettings(
+                backbone=world.backbone_file, database=database, hidden=8, shortlist=reach
+            )
+        )
+        try:
+            kept = service.state._bank._shortlist
+            assert (kept and kept.reach) == reach
+        finally:
+            service.close()
+    with pytest.raises(ConfigError, match="--shortlist"):
+        ServeSettings(backbone=world.backbone_file, shortlist=-0.1)

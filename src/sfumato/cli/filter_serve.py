@@ -25,8 +25,9 @@ def serve(
     uploads: Annotated[int, typer.Option(help="Uploads of one account in a minute.")] = 600,
     enrollments: Annotated[int, typer.Option(help="Enrollments of one account in a minute.")] = 60,
     shortlist: Annotated[
-        bool, typer.Option(help="Score only who may claim an upload; see `docs/scaling.md`.")
-    ] = False,
+        float | None,
+        typer.Option(help="Reach: score only who may claim an upload. Left out, all are scored."),
+    ] = None,
     tls_certificate: Annotated[
         Path | None, typer.Option(help="Certificate with its chain (PEM): serve HTTPS.")
     ] = None,

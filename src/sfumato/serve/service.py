@@ -17,7 +17,6 @@ from sfumato.errors import RequestError, SfumatoError
 from sfumato.features.backbone import Backbone
 from sfumato.filter.guard import BLOCKED, SHARED
 from sfumato.filter.neardup import MATCH, available
-from sfumato.filter.shortlist import REACH
 from sfumato.serve.admission import admit, readmit
 from sfumato.serve.auth import Caller, find_account
 from sfumato.serve.db import open_database, reading
@@ -99,7 +98,7 @@ class FilterService:
         seen = store.last_change()  # before the bank: a change that it has already does no harm
         return cls(
             store=store,
-            state=BankState.load(store, terms, reach=REACH if settings.shortlist else None),
+            state=BankState.load(store, terms, reach=settings.shortlist),
             backbone=backbone,
             backbone_file=backbone.to_bytes(),
             settings=settings,

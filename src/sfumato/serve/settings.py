@@ -31,8 +31,8 @@ class ServeSettings:
     """Uploads of one account; a sixth of it at once. A platform's uploader has no limit."""
     enrollments_per_minute: int = 60
     """Enrollments that one account may send; a sixth of it at once."""
-    shortlist: bool = False
-    """Score only enrollments that may claim an upload (`filter.shortlist`), in a large bank."""
+    shortlist: float | None = None
+    """Reach of a shortlist (`filter.shortlist`): score only who may claim an upload; None all."""
     tls: Tls | None = None
     """Certificate and key to serve HTTPS with; None serves HTTP."""
     body_seconds: float = 30.0
@@ -47,5 +47,7 @@ class ServeSettings:
             raise ConfigError("--hidden, --quota and --concurrency must be at least 1")
         if min(self.flood, self.uploads_per_minute, self.enrollments_per_minute) < 1:
             raise ConfigError("--flood and the numbers a minute must be at least 1")
+        if self.shortlist is not None and not self.shortlist >= 0:
+            raise ConfigError(f"--shortlist must be at least 0, got {self.shortlist}")
         if self.body_seconds <= 0:
             raise ConfigError(f"--body-seconds must be positive, got {self.body_seconds}")

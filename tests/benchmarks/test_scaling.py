@@ -1,0 +1,56 @@
+"""The arithmetic of `docs/scaling.md` counts what a bank and its list really hold."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import torch
+
+from benchmarks import scaling
+from benchmarks.bank import _bank
+from benchmarks.scaling import Costs, Machine
+from sfumato.filter.bank import Bank
+
+COSTS = Costs(whole=0.2, alone=1.0, listing=0.004, picked=5.0)
+
+
+@pytest.mark.parametrize(("dtype", "size"), [(torch.float32, 4), (torch.bfloat16, 2)])
+def test_bytes_are_those_of_a_bank(dtype: torch.dtype, size: int) -> None:
+    bank: Bank = _bank(16, 5, dtype)
+    stored = sum(t.nbytes for s in bank._segments for t in s.used().values())
+    assert scaling.bank_bytes(5, 16, size) == stored
+
+
+def test_a_list_of_all_costs_more_than_none_and_of_few_less() -> None:
+    whole = scaling.operations(1000, 128)
+    assert whole == 4 * 32 * 128 * 1000
+    assert scaling.operations(1000, 128, 1.0) == whole + 2 * 128 * 1000
+    assert scaling.operations(1000, 128, 0.0) == whole / 64
+    assert scaling.seconds(10**6, COSTS) == pytest.approx(0.2)
+    assert scaling.seconds(10**6, COSTS, 0.001) == pytest.approx(0.009)
+
+
+def test_machines_hold_the_bytes_and_the_work() -> None:
+    machine = Machine(cores=10, gib=10, used=0.5)
+    assert scaling.machines(1, 0.1, machine) == 1
+    assert scaling.machines(11 * 2**30, 0.1, machine) == 3
+    assert scaling.machines(1, 35, machine) == 4
+
+
+def test_costs_are_an_enrollment_and_an_image() -> None:
+    figures = {
+        "scoring": [
+            {"enrollments": 1000, "batch_ms": 64.0, "one_ms": 3.0, "picked_ms": {"1000": 7.0}}
+        ],
+        "listing": [{"enrollments": 10, "batch_ms": 9e9}, {"enrollments": 2000, "batch_ms": 64.0}],
+    }
+    costs = Costs.of(figures)
+    assert costs == Costs(whole=1.0, alone=3.0, listing=0.5, picked=7.0)
+
+
+def test_the_page_is_current() -> None:
+    figures = json.loads(scaling.MEASURED.read_text())
+    assert scaling.PAGE.read_text() == scaling.page(figures)
+    assert math.isfinite(Costs.of(figures).picked)
