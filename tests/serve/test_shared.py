@@ -172,7 +172,7 @@ def test_loading_while_others_change_ends_in_the_same_bank(world: World, databas
         store.insert(stored, status="active", reason="")
     store.erase(names[1], actor="ada")
     state = BankState.load(store, terms)
-    follower = Follower(store, state, seen=0)
+    follower = Follower(store, state, seen=0, also=lambda: None)
     follower.catch_up()
     assert sorted(state._accounts) == sorted([names[0], *names[2:]])
     store.erase(names[0], actor="ada")

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from sfumato.serve.auth import Role, Scope
 from sfumato.serve.decisions import MOST_NOTE, Ruling
 from sfumato.serve.rules import MOST_ALPHA, MOST_HOURS
 
@@ -75,10 +76,57 @@ class AppealAnswer(BaseModel):
     id: str
     account: str
     enrollment: str | None
+    claimant: str | None = Field(description="The account whose enrollment stands against it.")
     claim: Literal["class", "copy"]
     margin: float = Field(description="Sigmas inside the class's claim, or bits inside a copy's.")
+    score: float | None = Field(description="Sigmas from the class's mean; none for a near copy.")
     created: str
     note: str
+
+
+class DecisionAnswer(AppealAnswer):
+    """An upload that an enrollment stood against, as a moderator sees it."""
+
+    enforced: bool = Field(description="Whether it was blocked, rather than only observed.")
+    appeal: Literal["none", "open", "confirmed", "overturned"]
+
+
+class AccountAnswer(BaseModel):
+    """Whom a token acts for, and what it is good for."""
+
+    name: str
+    role: Role
+    scopes: list[Scope]
+
+
+class PointAnswer(BaseModel):
+    """What one threshold does with the uploads and rulings so far."""
+
+    alpha: float
+    blocked: int
+    acceptance: float | None = Field(description="Share of uploads that no class claims.")
+    accuracy: float | None = Field(description="Share of rulings that it agrees with.")
+
+
+class CurveAnswer(BaseModel):
+    """Acceptance and accuracy for every threshold; near copies are blocked at all of them."""
+
+    alpha: float = Field(description="The threshold that holds now.")
+    own: bool = Field(description="Whether the account has its own, rather than the bank's.")
+    uploads: int
+    rulings: int
+    points: list[PointAnswer]
+
+
+class ForecastAnswer(BaseModel):
+    """What a new threshold would have changed so far."""
+
+    alpha: float = Field(description="As it was asked for, rounded down to a tenth.")
+    uploads: int
+    blocked_before: int
+    blocked_after: int
+    confirmed_freed: int = Field(description="Confirmed blocks that would have been shared.")
+    overturned_freed: int = Field(description="Overturned blocks that would have been shared.")
 
 
 class CountsAnswer(BaseModel):

@@ -9,6 +9,7 @@ from sfumato.serve import moderation, routes
 from sfumato.serve.deps import problems
 from sfumato.serve.problems import install_problems
 from sfumato.serve.service import FilterService
+from sfumato.serve.web import pages
 
 
 def create_app(service: FilterService) -> FastAPI:
@@ -23,4 +24,5 @@ def create_app(service: FilterService) -> FastAPI:
     # Every route may find a request malformed; the framework would name a document of its own.
     app.include_router(routes.router, responses=problems(422))
     app.include_router(moderation.router, responses=problems(422))
+    app.include_router(pages.router)
     return app

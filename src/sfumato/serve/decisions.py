@@ -7,8 +7,8 @@ import uuid
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session, aliased
 
 from sfumato.errors import RequestError
 from sfumato.serve.db import reading, writing
@@ -31,6 +31,8 @@ class Against:
     enrollment: str
     margin: float
     """Sigmas inside the claim of a class, or bits inside that of a near copy."""
+    score: float | None
+    """Sigmas from the mean of that class; None for a near copy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +43,26 @@ class Block:
     account: str
     enrollment: str | None
     """What stood against it; None once that was erased."""
+    claimant: str | None
+    """The account whose enrollment that is."""
     enforced: bool
     claim: Claim
     margin: float
+    score: float | None
     created: str
     appeal: Appeal
     note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """A blocked upload on which a moderator ruled."""
+
+    account: int
+    """Whose claim it was."""
+    score: float
+    """Sigmas from the mean of that class."""
+    confirmed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +94,7 @@ def keep_block(
                 enforced=enforced,
                 claim=against.claim,
                 margin=against.margin,
+                score=against.score,
                 created=store.clock.text(),
                 appeal="none",
                 note="",
@@ -117,15 +134,39 @@ def rule(store: Store, id_: str, ruling: Ruling, *, actor: str) -> None:
 
 def appeals(store: Store, *, limit: int = 200) -> list[Block]:
     """Return the open appeals, oldest first."""
+    with reading(store.engine) as session:
+        return _blocks(session, DecisionRow.appeal == "open", limit=limit)
+
+
+def find(store: Store, id_: str) -> Block:
+    """Return what stood against an upload.
+
+    Raises:
+        RequestError: 404 nothing did, or there was no such upload.
+    """
+    missing = RequestError(404, f"nothing stood against an upload {id_[:40]!r}")
+    if not _ID.fullmatch(id_):
+        raise missing
+    with reading(store.engine) as session:
+        found = _blocks(session, DecisionRow.id == id_, limit=1)
+    if not found:
+        raise missing
+    return found[0]
+
+
+def rulings(store: Store) -> list[Ruled]:
+    """Return what moderators ruled on claims of a class; erased enrollments are left out."""
     query = (
-        select(DecisionRow, Account.name)
-        .join(Account, Account.id == DecisionRow.account_id)
-        .where(DecisionRow.appeal == "open")
-        .order_by(DecisionRow.created)
-        .limit(limit)
+        select(EnrollmentRow.account_id, DecisionRow.score, DecisionRow.appeal)
+        .join(EnrollmentRow, EnrollmentRow.id == DecisionRow.enrollment)
+        .where(DecisionRow.appeal.in_(("confirmed", "overturned")))
     )
     with reading(store.engine) as session:
-        return [_block(row, name) for row, name in session.execute(query)]
+        return [
+            Ruled(account, score, state == "confirmed")
+            for account, score, state in session.execute(query)
+            if score is not None
+        ]
 
 
 def counts(store: Store) -> dict[str, Counts]:
@@ -143,6 +184,20 @@ def counts(store: Store) -> dict[str, Counts]:
     return {name: Counts(**own) for name, own in totals.items()}
 
 
+def _blocks(session: Session, wanted: ColumnElement[bool], *, limit: int) -> list[Block]:
+    claimant = aliased(Account)
+    query = (
+        select(DecisionRow, Account.name, claimant.name)
+        .join(Account, Account.id == DecisionRow.account_id)
+        .outerjoin(EnrollmentRow, EnrollmentRow.id == DecisionRow.enrollment)
+        .outerjoin(claimant, claimant.id == EnrollmentRow.account_id)
+        .where(wanted)
+        .order_by(DecisionRow.created)
+        .limit(limit)
+    )
+    return [_block(row, name, whose) for row, name, whose in session.execute(query)]
+
+
 def _row(session: Session, id_: str) -> DecisionRow | None:
     return session.get(DecisionRow, id_) if _ID.fullmatch(id_) else None
 
@@ -151,14 +206,16 @@ def _still_there(session: Session, enrollment: str) -> str | None:
     return session.scalar(select(EnrollmentRow.id).where(EnrollmentRow.id == enrollment))
 
 
-def _block(row: DecisionRow, account: str) -> Block:
+def _block(row: DecisionRow, account: str, claimant: str | None) -> Block:
     return Block(
         id=row.id,
         account=account,
         enrollment=row.enrollment,
+        claimant=claimant,
         enforced=row.enforced,
         claim=row.claim,  # type: ignore[arg-type]  # only this module writes it
         margin=row.margin,
+        score=row.score,
         created=row.created,
         appeal=row.appeal,  # type: ignore[arg-type]  # only this module writes it
         note=row.note,

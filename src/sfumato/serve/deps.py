@@ -57,16 +57,23 @@ Service = Annotated[FilterService, Depends(service)]
 _BEARER: Final = HTTPBearer(auto_error=False, description="A token of `sfumato filter user add`.")
 
 
+def anybody(
+    request: Request,
+    filters: Service,
+    _: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+) -> Caller:
+    """Admit callers with any token: 401 nobody has it."""
+    header = request.headers.get("authorization")
+    return authenticate(filters.store.engine, filters.store.clock, header)
+
+
+Anybody = Annotated[Caller, Depends(anybody)]
+
+
 def needs(scope: Scope) -> Callable[..., Caller]:
     """Return what admits callers whose token is good for `scope`: 401 nobody, 403 not good."""
 
-    def caller(
-        request: Request,
-        filters: Service,
-        _: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
-    ) -> Caller:
-        header = request.headers.get("authorization")
-        found = authenticate(filters.store.engine, filters.store.clock, header)
+    def caller(found: Anybody) -> Caller:
         if scope not in found.scopes:
             raise RequestError(403, f"this token is not good for '{scope}'; ask for one that is")
         return found

@@ -27,8 +27,11 @@ _log = logging.getLogger("sfumato.serve")
 class Follower:
     """Applies to `state` what happened in the database after the change `seen`."""
 
-    def __init__(self, store: Store, state: BankState, *, seen: int) -> None:
-        self._store, self._state, self._seen = store, state, seen
+    def __init__(
+        self, store: Store, state: BankState, *, seen: int, also: Callable[[], None]
+    ) -> None:
+        """`also` is called in the thread after each time that it caught up."""
+        self._store, self._state, self._seen, self._also = store, state, seen, also
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._fresh = time.monotonic()
@@ -70,6 +73,7 @@ class Follower:
             try:
                 self.catch_up()
                 self._store.clock.keep()
+                self._also()
             except SfumatoError as error:
                 if str(error) != trouble:
                     _log.error("cannot follow the database: %s", error)

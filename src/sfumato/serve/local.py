@@ -132,7 +132,8 @@ def judge(image: Path, bank: str, backbone: Path, owner: str | None) -> Judged:
     picture = decode_image(content)
     with torch.inference_mode():
         features = opened_backbone(picture[None])
-    decision, enrollment = state.decide(features, account, now)
+    nearest = state.decide(features, account, now)
+    decision, enrollment = nearest.decision, nearest.enrollment
     copy = None if decision.blocked else state.find_copy(picture, account, now)
     if copy is not None:
         return Judged("block", BLOCKED, float(MATCH - copy.distance), copy.enrollment)

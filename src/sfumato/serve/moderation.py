@@ -7,22 +7,32 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from sfumato.serve import decisions, ledger, rules
+from sfumato.errors import RequestError
+from sfumato.serve import curve, decisions, ledger, rules
 from sfumato.serve.answers import (
     AccountRulesBody,
     AppealAnswer,
     CountsAnswer,
+    CurveAnswer,
+    DecisionAnswer,
     DisableBody,
     EventAnswer,
+    ForecastAnswer,
+    PointAnswer,
     QuarantineAnswer,
     RulesAnswer,
     RulesBody,
     RulingBody,
     VerdictBody,
 )
+from sfumato.serve.auth import find_account
 from sfumato.serve.deps import Id, Moderator, Service, problems
+from sfumato.serve.service import FilterService
 
 router = APIRouter()
+AccountQuery = Annotated[
+    str | None, Query(max_length=64, description="Whose claims; of all, where it is left out.")
+]
 
 
 @router.get("/v1/quarantine", responses=problems(401, 403))
@@ -59,6 +69,13 @@ def rule(decision_id: Id, body: RulingBody, who: Moderator, filters: Service) ->
     decisions.rule(filters.store, decision_id, body.ruling, actor=who.name)
 
 
+@router.get("/v1/decisions/{decision_id}", responses=problems(401, 403, 404, 422))
+def decision(decision_id: Id, _: Moderator, filters: Service) -> DecisionAnswer:
+    """What stood against an upload, blocked or only observed."""
+    found = decisions.find(filters.store, decision_id)
+    return DecisionAnswer.model_validate(found, from_attributes=True)
+
+
 @router.get("/v1/counts", responses=problems(401, 403))
 def counts(_: Moderator, filters: Service) -> list[CountsAnswer]:
     """How often each enrollment stood against uploads, and what came of appeals."""
@@ -70,6 +87,33 @@ def counts(_: Moderator, filters: Service) -> list[CountsAnswer]:
 def bank_rules(_: Moderator, filters: Service) -> RulesAnswer:
     """The bank's rules."""
     return RulesAnswer.model_validate(rules.read_rules(filters.store), from_attributes=True)
+
+
+@router.get("/v1/curve", responses=problems(401, 403, 404, 422, 507))
+def threshold_curve(_: Moderator, filters: Service, account: AccountQuery = None) -> CurveAnswer:
+    """What every threshold, of the bank or of an account, does with the uploads so far."""
+    knob = _knob(filters, account)
+    ruled, tally = decisions.rulings(filters.store), filters.tally.read()
+    return CurveAnswer(
+        alpha=knob.alpha,
+        own=knob.account in knob.rules.account_alpha,
+        uploads=sum(tally.values()),
+        rulings=sum(knob.moves(r.account) for r in ruled),
+        points=[PointAnswer(**asdict(p)) for p in curve.points(tally, ruled, knob)],
+    )
+
+
+@router.get("/v1/forecast", responses=problems(401, 403, 404, 422, 507))
+def forecast(
+    _: Moderator,
+    filters: Service,
+    alpha: Annotated[float, Query(ge=0, le=rules.MOST_ALPHA)],
+    account: AccountQuery = None,
+) -> ForecastAnswer:
+    """What a threshold, of the bank or of an account, would have changed so far."""
+    knob, ruled = _knob(filters, account), decisions.rulings(filters.store)
+    found = curve.forecast(filters.tally.read(), ruled, knob, alpha)
+    return ForecastAnswer(**asdict(found))
 
 
 @router.patch("/v1/rules", responses=problems(400, 401, 403, 422, 507))
@@ -115,3 +159,10 @@ def audit(
     """The audit log, from one sequence number on."""
     found = ledger.events(filters.store.engine, after=after, limit=limit)
     return [EventAnswer.model_validate(event, from_attributes=True) for event in found]
+
+
+def _knob(filters: FilterService, account: str | None) -> curve.Knob:
+    found = None if account is None else find_account(filters.store.engine, account)
+    if account is not None and found is None:
+        raise RequestError(404, f"there is no {account[:40]!r}")
+    return curve.Knob(rules.read_rules(filters.store), found.id if found else None)

@@ -10,11 +10,23 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 
 from sfumato.serve import decisions
-from sfumato.serve.answers import AppealBody, EnrollmentAnswer, PolicyAnswer, UploadAnswer
+from sfumato.serve.answers import (
+    AccountAnswer,
+    AppealBody,
+    EnrollmentAnswer,
+    PolicyAnswer,
+    UploadAnswer,
+)
 from sfumato.serve.bodies import read_body
-from sfumato.serve.deps import Enroller, Id, Service, Uploader, binary_body, problems
+from sfumato.serve.deps import Anybody, Enroller, Id, Service, Uploader, binary_body, problems
 
 router = APIRouter()
+
+
+@router.get("/v1/account", responses=problems(401))
+def account(who: Anybody) -> AccountAnswer:
+    """Whom the caller's token acts for."""
+    return AccountAnswer(name=who.name, role=who.role, scopes=sorted(who.scopes))
 
 
 @router.get("/v1/policy")

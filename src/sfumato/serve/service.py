@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -30,6 +31,7 @@ from sfumato.serve.metrics import Metrics
 from sfumato.serve.settings import ServeSettings
 from sfumato.serve.state import STRANGER, BankState
 from sfumato.serve.store import Entry, Store, Terms
+from sfumato.serve.tally import Tally
 
 _HIDDEN = 32  # the paper's M for ten classes
 _log = logging.getLogger("sfumato.serve")
@@ -66,7 +68,8 @@ class FilterService:
         self.metrics = Metrics()
         self.metrics.bank.set_function(lambda: len(state))
         self.image_limits = ImageLimits()
-        self.follower = Follower(store, state, seen=seen)
+        self.tally = Tally(store.engine)
+        self.follower = Follower(store, state, seen=seen, also=self.tally.keep)
         per_minute = settings.uploads_per_minute, settings.enrollments_per_minute
         self._upload_rate, self._enroll_rate = (RateLimit(n, max(1, n // 6)) for n in per_minute)
 
@@ -106,8 +109,10 @@ class FilterService:
         )
 
     def close(self) -> None:
-        """Stop following, and close the database."""
+        """Stop following, keep what was counted, and close the database."""
         self.follower.stop()
+        with suppress(SfumatoError):  # counts are worth no failure to stop
+            self.tally.keep(now=True)
         self.store.engine.dispose()
 
     @property
@@ -226,13 +231,14 @@ class FilterService:
         An own copy never overrides a claim of the class: whoever enrolled a stolen picture's hash
         before its owner enrolled would win by it.
         """
-        decision, enrollment = self.state.decide(features, account_id, now)
-        if decision.blocked:
-            return Against("class", enrollment, decision.margin)
+        found = self.state.decide(features, account_id, now)
+        self.tally.count(found.account, found.score)
+        if found.decision.blocked:
+            return Against("class", found.enrollment, found.decision.margin, found.score)
         copy = self.state.find_copy(picture, account_id, now)
         if copy is None:
             return None
-        return Against("copy", copy.enrollment, float(MATCH - copy.distance))
+        return Against("copy", copy.enrollment, float(MATCH - copy.distance), None)
 
     def _for_whom(self, caller: Caller, owner: str | None) -> tuple[int, str]:
         if owner is None:

@@ -8,6 +8,7 @@ meanwhile are scored together: a pass over the bank costs hardly more for 64 tha
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 from collections.abc import Iterable, Sequence
@@ -34,6 +35,19 @@ from sfumato.serve.store import Store, Terms
 
 STRANGER: Final = -1
 """In place of an account's number: no account has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """A decision, and the claim that was nearest to the upload among those that may block it."""
+
+    decision: Decision
+    enrollment: str
+    """Whose claim it was, or '' where there was none."""
+    account: int
+    """The account of that enrollment, or `STRANGER`."""
+    score: float
+    """Sigmas between the upload and the mean of that enrollment; infinite where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +164,7 @@ class BankState:
         with self._lock:
             self._rules, self._relations = rules, None
 
+<<<<<<< HEAD
     def decide(
         self, features: Float[Tensor, "1 d"], account_id: int, now: datetime
     ) -> tuple[Decision, str]:
@@ -157,6 +172,10 @@ class BankState:
         return self._batches(_Upload(features, account_id, now))
 
     def _decide_all(self, uploads: Sequence[_Upload]) -> list[tuple[Decision, str]]:
+=======
+    def decide(self, features: Float[Tensor, "1 d"], account_id: int, now: datetime) -> Nearest:
+        """Decide one upload by the default rule."""
+>>>>>>> 688eda8 (Pages of the filter service: upload, enrolling with the training in the browser, moderation with a forecast)
         with self._lock:
             related = self._related(max(upload.now for upload in uploads))
             # The uploaders' own are always scored: they may override a claim.
@@ -166,6 +185,7 @@ class BankState:
             scores = self._bank.score_near(features, alpha=related.alpha, always=own)
         if len(scores.rows) < len(related.accounts):
             related = related.at(scores.rows)
+<<<<<<< HEAD
         return [
             _decided(_row(scores, row), related, upload.account_id)
             for row, upload in enumerate(uploads)
@@ -174,6 +194,23 @@ class BankState:
     def _edge(self, name: str, now: datetime) -> float:
         """Return how far an enrollment's claim reaches, in sigmas; a few are asked for, not all."""
         return float(self._related(now).alpha[self._bank.ids.index(name)])
+=======
+        owned = (related.accounts == account_id)[None]
+        verdicts = contest_rule(
+            scores.errors,
+            scores.mu,
+            scores.sigma,
+            owned,
+            contested=related.contested,
+            alpha=related.alpha,
+        )
+        decision = next(iter(verdicts))
+        column = decision.enrollment
+        if column == NOBODY:
+            return Nearest(decision, "", STRANGER, math.inf)
+        score = float(related.alpha[column]) - decision.margin
+        return Nearest(decision, scores.ids[column], int(related.accounts[column]), score)
+>>>>>>> 688eda8 (Pages of the filter service: upload, enrolling with the training in the browser, moderation with a forecast)
 
     def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
         """Compare a newcomer, which does not count yet, with everybody else's enrollments."""

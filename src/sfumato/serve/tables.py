@@ -112,9 +112,20 @@ class DecisionRow(Base):
     enforced: Mapped[bool]
     claim: Mapped[str]
     margin: Mapped[float]
+    score: Mapped[float | None]
     created: Mapped[str]
     appeal: Mapped[str] = mapped_column(index=True)
     note: Mapped[str]
+
+
+class TallyRow(Base):
+    """How many uploads came this near to a claim of this account; see `tally`."""
+
+    __tablename__ = "tally"
+    # No foreign key: 0 stands for nobody, and counting must not wait for an account's row.
+    account_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    tenth: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    uploads: Mapped[int]
 
 
 class AuditRow(Base):

@@ -1,0 +1,67 @@
+// Two small charts as SVG: what a threshold lets through, and what that does to accuracy.
+
+import { percent } from "./dom.js";
+
+const BOX = { left: 54, right: 372, top: 12, bottom: 186 };
+const MOST = 8;  // sigmas; beyond it hardly anything changes
+
+function shape(tag, attributes, text = "") {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.textContent = text;
+  return made;
+}
+
+const across = (share) => BOX.left + share * (BOX.right - BOX.left);
+const up = (share) => BOX.bottom - share * (BOX.bottom - BOX.top);
+
+function axes(svg, xs, xTitle, yTitle) {
+  svg.replaceChildren();
+  for (const share of [0, 0.5, 1]) {
+    svg.append(shape("line", { class: "grid", x1: BOX.left, x2: BOX.right, y1: up(share), y2: up(share) }));
+    svg.append(shape("text", { x: BOX.left - 8, y: up(share) + 5, "text-anchor": "end" }, `${100 * share} %`));
+  }
+  for (const [share, words] of xs) {
+    svg.append(shape("text", { x: across(share), y: BOX.bottom + 20, "text-anchor": "middle" }, words));
+  }
+  svg.append(shape("text", { x: across(0.5), y: BOX.bottom + 42, "text-anchor": "middle" }, xTitle));
+  svg.setAttribute("aria-label", `${yTitle} against ${xTitle}`);
+}
+
+function path(svg, places) {
+  const steps = places.map(([x, y], i) => `${i ? "L" : "M"}${across(x).toFixed(1)} ${up(y).toFixed(1)}`);
+  svg.append(shape("path", { class: "line", d: steps.join("") }));
+}
+
+const at = (points, alpha) => points[Math.min(points.length - 1, Math.floor(alpha * 10 + 1e-6))];
+
+function mark(svg, kind, place, words) {
+  const dot = shape("circle", { class: kind, cx: across(place[0]), cy: up(place[1]), r: 6 });
+  dot.append(shape("title", {}, words));
+  svg.append(dot);
+}
+
+export function drawShares(svg, curve, alpha) {
+  const ticks = [0, 2, 4, 6, 8].map((value) => [value / MOST, String(value)]);
+  axes(svg, ticks, "alpha, sigmas", "Acceptance");
+  if (!curve.uploads) return;
+  const shown = curve.points.filter((point) => point.alpha <= MOST);
+  path(svg, shown.map((point) => [point.alpha / MOST, point.acceptance]));
+  for (const [kind, value, words] of [["now", curve.alpha, "now"], ["next", alpha, "chosen"]]) {
+    const point = at(curve.points, value);
+    const text = `${words}: alpha ${value}, ${percent(point.acceptance)} let through`;
+    mark(svg, kind, [Math.min(value / MOST, 1), point.acceptance], text);
+  }
+}
+
+export function drawTradeoff(svg, curve, alpha) {
+  const ticks = [0, 0.5, 1].map((share) => [share, `${100 * share} %`]);
+  axes(svg, ticks, "acceptance: uploads let through", "Accuracy on rulings");
+  if (!curve.rulings || !curve.uploads) return;
+  path(svg, curve.points.map((point) => [point.acceptance, point.accuracy]));
+  for (const [kind, value, words] of [["now", curve.alpha, "now"], ["next", alpha, "chosen"]]) {
+    const point = at(curve.points, value);
+    const text = `${words}: alpha ${value}, ${percent(point.accuracy)} of rulings agreed with`;
+    mark(svg, kind, [point.acceptance, point.accuracy], text);
+  }
+}

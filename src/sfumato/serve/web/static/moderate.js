@@ -1,0 +1,150 @@
+// The moderators' page: the threshold with its forecast, appeals and quarantine.
+
+import { drawShares, drawTradeoff } from "./charts.js";
+import { $, element, entry, facts, percent, plural, time } from "./dom.js";
+import { call, json, session } from "./session.js";
+
+let curve = null;
+let account = "";
+let asked = 0;
+
+session(async (found) => {
+  const good = found !== null && found.scopes.includes("moderate");
+  $("desk").hidden = !good;
+  $("state").textContent = found && !good ? "This token is not good for moderating." : "A moderator's token shows what waits here.";
+  $("state").hidden = good;
+  if (good) await Promise.all([showCurve(), showAppeals(), showQuarantine()].map(say));
+});
+
+async function say(work) {
+  try {
+    await work;
+  } catch (error) {
+    $("state").textContent = error.message;
+    $("state").hidden = false;
+  }
+}
+
+const query = (parts) => new URLSearchParams(account ? { ...parts, account } : parts);
+
+async function showCurve() {
+  curve = await json("GET", `/v1/curve?${query({})}`);
+  const whose = account ? (curve.own ? `${account}'s own` : `the bank's, for ${account}`) : "the bank's";
+  $("holds").textContent = `alpha ${curve.alpha} holds, ${whose}`;
+  $("alpha").value = curve.alpha;
+  $("slider").value = curve.alpha;
+  $("tradeoff-caption").textContent = curve.rulings
+    ? `Accuracy on ${plural(curve.rulings, "ruled appeal")} against acceptance, as alpha falls to the right.`
+    : "Accuracy against acceptance needs rulings on appeals; there is none on these claims yet.";
+  fillTable();
+  await foresee();
+}
+
+function fillTable() {
+  const rows = curve.points.filter((point, step) => step % 5 === 0 && point.alpha <= 8);
+  $("table").replaceChildren(...rows.map((point) => element("tr", {},
+    element("td", {}, point.alpha.toFixed(1)),
+    element("td", {}, String(point.blocked)),
+    element("td", {}, point.acceptance === null ? "" : percent(point.acceptance)),
+    element("td", {}, point.accuracy === null ? "" : percent(point.accuracy)))));
+}
+
+async function foresee() {
+  if (!$("alpha").reportValidity()) return;
+  const alpha = Number($("alpha").value);
+  const turn = ++asked;
+  $("saved").textContent = "";
+  drawShares($("shares"), curve, alpha);
+  drawTradeoff($("tradeoff"), curve, alpha);
+  const found = await json("GET", `/v1/forecast?${query({ alpha })}`);
+  if (turn !== asked) return;  // the slider moved on meanwhile
+  $("forecast").replaceChildren(...sentences(found));
+  $("save").disabled = alpha === curve.alpha;
+}
+
+function sentences(found) {
+  if (!found.uploads) return [element("p", {}, "No upload was counted yet, so nothing can be foreseen.")];
+  const more = found.blocked_after - found.blocked_before;
+  const change = more === 0 ? "no upload would have been decided otherwise"
+    : `${plural(Math.abs(more), "upload")} ${more > 0 ? "more would have been blocked" : "would have been shared instead"}`;
+  return [
+    element("p", {}, `At alpha ${found.alpha}, ${change}.`),
+    facts([
+      ["Class claims before", `${found.blocked_before} of ${plural(found.uploads, "upload")}`],
+      ["Class claims after", String(found.blocked_after)],
+      ["Confirmed blocks let go", String(found.confirmed_freed)],
+      ["Overturned blocks let go", String(found.overturned_freed)],
+    ]),
+  ];
+}
+
+$("whose").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const before = account;
+  account = $("account").value.trim();
+  try {
+    await showCurve();
+  } catch (error) {
+    account = before;
+    $("holds").textContent = error.message;
+  }
+});
+
+$("slider").addEventListener("input", () => {
+  $("alpha").value = $("slider").value;
+  say(foresee());
+});
+$("alpha").addEventListener("input", () => {
+  $("slider").value = $("alpha").value;
+  say(foresee());
+});
+
+$("change").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const alpha = Number($("alpha").value);
+  const path = account ? `/v1/accounts/${encodeURIComponent(account)}` : "/v1/rules";
+  try {
+    await call("PATCH", path, { alpha });
+    await showCurve();
+    $("saved").textContent = `Saved: alpha ${alpha} holds now.`;
+  } catch (error) {
+    $("saved").textContent = error.message;
+  }
+});
+
+// Show each of `items` in the list `name`, and say so where there is none (left).
+async function fill(name, items, shown) {
+  const list = $(name);
+  const empty = () => { $(`no-${name}`).hidden = list.children.length > 0; };
+  list.replaceChildren();
+  items.forEach((item) => shown(list, item));
+  new MutationObserver(empty).observe(list, { childList: true });
+  empty();
+}
+
+async function showAppeals() {
+  await fill("appeals", await json("GET", "/v1/appeals"), (list, appeal) => {
+    const rule = (ruling) => async () => {
+      await call("POST", `/v1/appeals/${appeal.id}`, { ruling });
+      await showCurve();
+    };
+    const inside = appeal.claim === "class"
+      ? `${appeal.margin.toFixed(2)} sigmas inside the claim` : `${appeal.margin} bits inside a near copy`;
+    entry(list, [
+      element("p", {}, element("b", {}, appeal.account), ` was blocked by a claim of `,
+        element("b", {}, appeal.claimant ?? "an erased enrollment"), `, ${inside}.`),
+      element("p", {}, appeal.note ? `“${appeal.note}”` : "No note."),
+      element("p", { class: "soft" }, `${time(appeal.created)}, decision `, element("code", {}, appeal.id)),
+    ], [["Confirm the block", rule("confirm")], ["Overturn it", rule("overturn")]]);
+  });
+}
+
+async function showQuarantine() {
+  await fill("quarantine", await json("GET", "/v1/quarantine"), (list, waiting) => {
+    const judge = (verdict) => () => call("POST", `/v1/quarantine/${waiting.id}`, { verdict });
+    entry(list, [
+      element("p", {}, element("b", {}, waiting.account), `: ${waiting.reason}.`),
+      element("p", { class: "soft" }, `${time(waiting.created)}, enrollment `, element("code", {}, waiting.id)),
+    ], [["Admit", judge("admit")], ["Reject and erase", judge("reject")]]);
+  });
+}

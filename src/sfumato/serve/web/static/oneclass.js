@@ -1,0 +1,212 @@
+// The one-class autoencoder of sfumato.filter.oneclass and the statistics of filter.enroll, for
+// one person: eqs (2) to (6) of the paper docl, ADADELTA, the same draws from the same seed.
+
+import { Generator } from "./random.js";
+
+export const DEFAULTS = { hidden: 32, epochs: 60, leastSteps: 300, batchSize: 128, rho: 0.95 };
+const EPSILON = 1e-6;  // ADADELTA's, as torch has it
+const HELD_OUT = 0.2;
+const FOLDS = 5;
+const FEW = 200;
+
+function steps(config, count) {
+  return Math.max(config.leastSteps, Math.ceil((config.epochs * count) / config.batchSize));
+}
+
+class Network {
+  constructor(dim, hidden, seed) {
+    const generator = new Generator(seed);
+    const bound = Math.sqrt(6 / (dim + hidden));
+    this.dim = dim;
+    this.hidden = hidden;
+    this.encoder = generator.uniform(hidden * dim, bound);
+    this.encoderBias = new Float64Array(hidden);
+    this.decoder = generator.uniform(dim * hidden, bound);
+    this.decoderBias = new Float64Array(dim);
+  }
+
+  get parameters() {
+    return [this.encoder, this.encoderBias, this.decoder, this.decoderBias];
+  }
+
+  // Eq. (2), into `code`.
+  encode(x, code) {
+    for (let m = 0; m < this.hidden; m += 1) {
+      const row = m * this.dim;
+      let sum = this.encoderBias[m];
+      for (let d = 0; d < this.dim; d += 1) sum += this.encoder[row + d] * x[d];
+      code[m] = sum > 0 ? sum : 0;
+    }
+    return code;
+  }
+
+  // Eq. (3), one dimension.
+  decoded(code, d) {
+    const row = d * this.hidden;
+    let sum = this.decoderBias[d];
+    for (let m = 0; m < this.hidden; m += 1) sum += this.decoder[row + m] * code[m];
+    return 1 / (1 + Math.exp(-sum));
+  }
+
+  // Eq. (6).
+  error(x) {
+    const code = this.encode(x, new Float64Array(this.hidden));
+    let sum = 0;
+    for (let d = 0; d < this.dim; d += 1) sum += (x[d] - this.decoded(code, d)) ** 2;
+    return sum;
+  }
+
+  // Add the gradient of eq. (4) for one row, times `scale`, to `gradients`.
+  backward(x, scale, gradients, scratch) {
+    const [encoder, encoderBias, decoder, decoderBias] = gradients;
+    const { code, back } = scratch;
+    this.encode(x, code);
+    back.fill(0);
+    for (let d = 0; d < this.dim; d += 1) {
+      const row = d * this.hidden;
+      const slope = scale * (this.decoded(code, d) - x[d]);
+      decoderBias[d] += slope;
+      for (let m = 0; m < this.hidden; m += 1) {
+        decoder[row + m] += slope * code[m];
+        back[m] += slope * this.decoder[row + m];
+      }
+    }
+    for (let m = 0; m < this.hidden; m += 1) {
+      if (code[m] === 0) continue;  // ReLU passes nothing back
+      const row = m * this.dim;
+      encoderBias[m] += back[m];
+      for (let d = 0; d < this.dim; d += 1) encoder[row + d] += back[m] * x[d];
+    }
+  }
+}
+
+class Adadelta {
+  constructor(parameters, rho) {
+    this.rho = rho;
+    this.parts = parameters.map((values) => ({
+      values,
+      squares: new Float64Array(values.length),
+      moved: new Float64Array(values.length),
+    }));
+  }
+
+  step(gradients) {
+    const { rho } = this;
+    this.parts.forEach(({ values, squares, moved }, part) => {
+      const gradient = gradients[part];
+      for (let i = 0; i < values.length; i += 1) {
+        const g = gradient[i];
+        squares[i] = rho * squares[i] + (1 - rho) * g * g;
+        const move = (Math.sqrt(moved[i] + EPSILON) / Math.sqrt(squares[i] + EPSILON)) * g;
+        moved[i] = rho * moved[i] + (1 - rho) * move * move;
+        values[i] -= move;
+      }
+    });
+  }
+}
+
+// Random passes over all rows, end to end, cut into batches.
+function* batches(count, size, seed) {
+  const generator = new Generator(seed);
+  let order = [];
+  for (;;) {
+    while (order.length < size) order = order.concat(generator.permutation(count));
+    yield order.slice(0, size);
+    order = order.slice(size);
+  }
+}
+
+// Train on rows of features in [0, 1]; `stepped` is called after each step.
+export function train(rows, config, seed, stepped = () => {}) {
+  const network = new Network(rows[0].length, config.hidden, seed);
+  const optimizer = new Adadelta(network.parameters, config.rho);
+  const gradients = network.parameters.map((values) => new Float64Array(values.length));
+  const scratch = { code: new Float64Array(config.hidden), back: new Float64Array(config.hidden) };
+  const draws = batches(rows.length, config.batchSize, seed);
+  for (let step = 0; step < steps(config, rows.length); step += 1) {
+    gradients.forEach((gradient) => gradient.fill(0));
+    for (const row of draws.next().value) {
+      network.backward(rows[row], 1 / config.batchSize, gradients, scratch);
+    }
+    optimizer.step(gradients);
+    stepped();
+  }
+  return network;
+}
+
+// Tensor.tensor_split: the first parts have one row more.
+function split(rows, count) {
+  const size = Math.floor(rows.length / count);
+  const more = rows.length % count;
+  const starts = Array.from({ length: count + 1 }, (_, i) => i * size + Math.min(i, more));
+  return starts.slice(1).map((end, i) => rows.slice(starts[i], end));
+}
+
+// Which rows each network trains on, and on which it is measured; the first one is the result.
+function plan(shuffled, seed) {
+  const held = Math.max(1, Math.round(HELD_OUT * shuffled.length));
+  if (shuffled.length >= FEW) {
+    const own = shuffled.slice(held);
+    return { calibration: "held-out", own, jobs: [{ rows: own, measured: shuffled.slice(0, held), seed }] };
+  }
+  const folds = split(shuffled, Math.min(FOLDS, shuffled.length));
+  const jobs = folds.map((fold, i) => ({
+    rows: folds.filter((other) => other !== fold).flat(), measured: fold, seed: seed + i + 1,
+  }));
+  return { calibration: "cross-fitted", own: shuffled, jobs: [{ rows: shuffled, measured: [], seed }, ...jobs] };
+}
+
+function mean(values) {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+// Mean and covariance of the codes of own rows.
+function codeStatistics(network, rows) {
+  const m = network.hidden;
+  const codes = rows.map((x) => network.encode(x, new Float64Array(m)));
+  const middle = Float64Array.from({ length: m }, (_, i) => mean(codes.map((code) => code[i])));
+  const covariance = new Float64Array(m * m);
+  for (const code of codes) {
+    for (let i = 0; i < m; i += 1) {
+      for (let j = 0; j < m; j += 1) {
+        covariance[i * m + j] += ((code[i] - middle[i]) * (code[j] - middle[j])) / (rows.length - 1);
+      }
+    }
+  }
+  return { middle, covariance };
+}
+
+// What sfumato.filter.enroll.enroll returns, without the backbone's name. `progress` gets the
+// share that is done.
+export function enroll(features, config, seed, progress = () => {}) {
+  if (features.length < 2) throw new Error(`expected at least 2 usable pictures, got ${features.length}`);
+  const shuffled = new Generator(seed).permutation(features.length).map((row) => features[row]);
+  const { calibration, own, jobs } = plan(shuffled, seed);
+  const total = jobs.reduce((sum, job) => sum + steps(config, job.rows.length), 0);
+  let done = 0;
+  const stepped = () => { done += 1; progress(done / total); };
+  const errors = [];
+  const [network] = jobs.map((job) => {
+    const trained = train(job.rows, config, job.seed, stepped);
+    errors.push(...job.measured.map((x) => trained.error(x)));
+    return trained;
+  });
+  const mu = mean(errors);
+  const spread = Math.sqrt(errors.reduce((sum, e) => sum + (e - mu) ** 2, 0) / (errors.length - 1));
+  const { middle, covariance } = codeStatistics(network, own);
+  return {
+    tensors: {
+      encoder: [[config.hidden, network.dim], network.encoder],
+      encoder_bias: [[config.hidden], network.encoderBias],
+      decoder: [[network.dim, config.hidden], network.decoder],
+      decoder_bias: [[network.dim], network.decoderBias],
+      code_mean: [[config.hidden], middle],
+      code_covariance: [[config.hidden, config.hidden], covariance],
+    },
+    mu,
+    // As in Python: an interval of no width would claim nothing.
+    sigma: Math.max(spread, 1e-6 * mu, 1e-12),
+    calibration,
+    count: features.length,
+  };
+}

@@ -1,0 +1,38 @@
+// A picture file to planes of floats in [0, 1], as sfumato.data.decode: upright, 8 bits,
+// transparency laid on white. The browser decodes; nothing leaves this thread.
+
+export async function decode(file) {
+  const bitmap = await createImageBitmap(file, { imageOrientation: "from-image", colorSpaceConversion: "none" });
+  const { width, height } = bitmap;
+  const context = canvas(width, height);
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return { width, height, planes: planes(context.getImageData(0, 0, width, height).data) };
+}
+
+// Some browsers alter what is read from a canvas, against tracking; features of such pictures
+// would not be those that the service computes.
+export function canvasIsExact() {
+  const context = canvas(16, 16);
+  const drawn = context.createImageData(16, 16);
+  drawn.data.forEach((_, i) => { drawn.data[i] = i % 4 === 3 ? 255 : (i * 37) % 256; });
+  context.putImageData(drawn, 0, 0);
+  const found = context.getImageData(0, 0, 16, 16).data;
+  return found.every((value, i) => value === drawn.data[i]);
+}
+
+function canvas(width, height) {
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  context.fillStyle = "white";
+  context.fillRect(0, 0, width, height);
+  return context;
+}
+
+// Grey where all colours are: the grey of an RGB file would be smaller by 1 in 10,000, because
+// torchvision's weights add up to 0.9999.
+function planes(pixels) {
+  const [red, green, blue] = [0, 1, 2].map((offset) =>
+    Float64Array.from({ length: pixels.length / 4 }, (_, i) => pixels[4 * i + offset] / 255));
+  const grey = red.every((value, i) => value === green[i] && value === blue[i]);
+  return grey ? [red] : [red, green, blue];
+}

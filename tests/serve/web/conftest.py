@@ -1,0 +1,110 @@
+"""The pages in headless Chromium, from a real server process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sfumato.serve.auth import Role, add_account
+from sfumato.serve.db import open_database
+from tests.serve.live import LiveServer
+from tests.serve.world import World
+
+SCREENS = {
+    "light": {"viewport": {"width": 1280, "height": 860}},
+    "dark": {"viewport": {"width": 1280, "height": 860}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True},
+}
+
+
+class Visit:
+    """One browser tab on the service, with all that it said and sent."""
+
+    def __init__(self, browser: Any, url: str, **settings: Any) -> None:
+        self.url = url
+        self.context = browser.new_context(**settings)
+        self.context.set_default_timeout(60_000)
+        self.tab = self.context.new_page()
+        self.said: list[str] = []
+        self.asked: list[Any] = []
+        self.tab.on("console", lambda m: self.said.append(f"{m.type}: {m.text}"))
+        self.tab.on("pageerror", lambda error: self.said.append(f"error: {error}"))
+        self.tab.on("dialog", lambda dialog: self.said.append("error: a dialog"))
+        self.context.on("request", lambda request: self.asked.append(request))
+
+    def open(self, path: str, token: str | None = None) -> Any:
+        self.tab.goto(self.url + path)
+        if token is not None:
+            self.tab.fill("#token", token)
+            self.tab.keyboard.press("Enter")
+            # By selectors alone: the page's policy forbids the strings that a function would need.
+            self.tab.wait_for_selector("#who >> text=/, (user|uploader|moderator)$/")
+        return self.tab
+
+    def close(self) -> None:
+        """End it; whatever it did, no page says an error or asks another host for anything."""
+        self.context.close()
+        own = (f"{self.url}/", f"blob:{self.url}/")
+        assert [r.url for r in self.asked if not r.url.startswith(own)] == []
+        assert self.said == []
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium here: the pages are not opened (apt-get install chromium)")
+    sync = pytest.importorskip("playwright.sync_api", reason="no playwright here (pip install)")
+    with sync.sync_playwright() as playwright:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        opened = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def server(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    folder = tmp_path_factory.mktemp("pages")
+    live = LiveServer(world, folder, f"sqlite:///{folder}/bank.db")
+    live.start()
+    yield live
+    live.kill()
+
+
+Visitor = Callable[..., Visit]
+
+
+@pytest.fixture
+def visit(browser: Any, server: LiveServer) -> Iterator[Visitor]:
+    """Open a tab; when the test is over, each one must have kept quiet and at home."""
+    opened: list[Visit] = []
+
+    def begin(**settings: Any) -> Visit:
+        opened.append(Visit(browser, server.url, **(settings or SCREENS["light"])))
+        return opened[-1]
+
+    yield begin
+    for one in opened:
+        one.close()
+
+
+def token(server: LiveServer, name: str, role: Role = "user") -> str:
+    """Create an account beside the running server, and return its token."""
+    engine = open_database(server.db_url)
+    made = add_account(engine, name, role=role)[1]
+    engine.dispose()
+    assert made is not None
+    return made
+
+
+def axe() -> str:
+    """Return the script that finds faults of access, or skip."""
+    path = Path(__file__).parents[3] / ".tools" / "node_modules" / "axe-core" / "axe.min.js"
+    if not path.is_file():
+        pytest.skip("no axe-core here: access is not checked (make axe)")
+    return path.read_text()

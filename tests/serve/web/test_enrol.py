@@ -1,0 +1,199 @@
+"""Enrolling in the page: the pictures stay in the browser, and the enrollment is as good."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import torch
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from sfumato.filter.enroll import enroll
+from sfumato.filter.enrollment import Enrollment, open_enrollment
+from sfumato.filter.oneclass import OneClassConfig, squared_error
+from sfumato.serve.device import owner_key
+from tests.serve.live import LiveServer
+from tests.serve.web.conftest import SCREENS, Visit, Visitor, axe, token
+from tests.serve.world import HIDDEN, World
+
+DIGIT, TRAINED = 3, 120
+
+
+def trained(page: Visit, world: World, name: str, count: int = TRAINED) -> Any:
+    """Enrol digits in the page up to the moment before anything is sent."""
+    tab = page.open("/enrol", name)
+    files = [
+        {"name": f"{i}.png", "mimeType": "image/png", "buffer": world.png(DIGIT, i)}
+        for i in range(count)
+    ]
+    files.append({"name": "broken.png", "mimeType": "image/png", "buffer": b"\x89PNG broken"})
+    tab.set_input_files("#pictures", files)
+    tab.click("#train")
+    tab.wait_for_selector("#trained:not([hidden])")
+    return tab
+
+
+def claimed(made: Enrollment, x: torch.Tensor) -> float:
+    code = (x @ made.encoder.T + made.encoder_bias).relu()
+    again = (code @ made.decoder.T + made.decoder_bias).sigmoid()
+    errors = squared_error(x[None], again[None])[0]
+    return float((errors <= made.mu + 2 * made.sigma).float().mean())
+
+
+def test_pictures_stay_and_the_enrollment_is_as_pythons(
+    visit: Visitor, server: LiveServer, world: World, tmp_path: Path
+) -> None:
+    page, mine = visit(), token(server, "dora")
+    tab = trained(page, world, mine)
+    assert "120 pictures" in tab.inner_text("#trained")
+    assert "broken.png" in tab.inner_text("#trained")
+    assert [r for r in page.asked if r.method != "GET"] == []
+    with tab.expect_download() as saved:
+        tab.click("text=Save the enrollment")
+    with tab.expect_download() as key:
+        tab.click("text=Save its key")
+    tab.click("#send-trained")
+    tab.wait_for_selector("#trained >> text=Enrolled: it counts from now on.")
+    _only_the_enrollment_left(page, world)
+
+    content = Path(saved.value.path()).read_bytes()
+    signed = open_enrollment(content)
+    key.value.save_as(tmp_path / "me.pem")
+    public = owner_key(tmp_path / "me.pem")[0].public_key()
+    assert public.public_bytes(Encoding.Raw, PublicFormat.Raw) == signed.owner
+    found = httpx.get(f"{server.url}/v1/enrollments", headers=_bearer(mine)).json()
+    assert [(f["id"], f["status"]) for f in found] == [(signed.id, "active")]
+    _as_good_as_pythons(signed.enrollment, world)
+    _claims_on_the_server(server, world, mine, signed.id)
+
+
+def _bearer(mine: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {mine}"}
+
+
+def _only_the_enrollment_left(page: Visit, world: World) -> None:
+    sent = [(r.method, r.url.removeprefix(page.url), r.post_data_buffer) for r in page.asked]
+    bodies = [body for _, _, body in sent if body]
+    assert [(m, path) for m, path, body in sent if body] == [("POST", "/v1/enrollments")]
+    assert open_enrollment(bodies[0]).enrollment.count == TRAINED
+    for index in range(TRAINED):
+        picture = world.png(DIGIT, index)
+        assert all(picture[16:80] not in body for body in bodies)
+        assert all(world.images[DIGIT][index].numpy().tobytes() not in body for body in bodies)
+    assert all("?" not in path for _, path, _ in sent)
+
+
+def _as_good_as_pythons(made: Enrollment, world: World) -> None:
+    own = world.backbone(world.images[DIGIT])
+    config = OneClassConfig(hidden=HIDDEN)
+    theirs = enroll(own[:TRAINED], config, backbone=world.backbone.fingerprint, seed=5)
+    others = world.backbone(torch.cat([world.images[d] for d in range(10) if d != DIGIT]))
+    assert made.calibration == theirs.calibration
+    assert made.mu == pytest.approx(theirs.mu, rel=0.1)
+    assert made.sigma == pytest.approx(theirs.sigma, rel=0.25)
+    rates = {
+        who: (claimed(e, own[TRAINED:]), claimed(e, others))
+        for who, e in (("page", made), ("python", theirs))
+    }
+    assert rates["page"][0] > 0.9
+    assert rates["page"][1] < 0.25
+    for one, other in zip(rates["page"], rates["python"], strict=True):
+        assert abs(one - other) < 0.06, rates
+
+
+def _claims_on_the_server(server: LiveServer, world: World, mine: str, id_: str) -> None:
+    eve = _bearer(token(server, "eve-of-dora"))
+    decisions = {
+        digit: [
+            httpx.post(
+                f"{server.url}/v1/uploads", content=world.png(digit, index), headers=eve
+            ).json()["decision"]
+            for index in range(130, 150)
+        ]
+        for digit in (DIGIT, 4)
+    }
+    assert decisions[DIGIT].count("block") >= 17
+    assert decisions[4].count("share") >= 17
+    httpx.delete(f"{server.url}/v1/enrollments/{id_}", headers=_bearer(mine))
+
+
+def test_a_training_can_be_stopped_and_nothing_was_sent(
+    visit: Visitor, server: LiveServer, world: World
+) -> None:
+    page = visit()
+    tab = page.open("/enrol", token(server, "stopper"))
+    files = [
+        {"name": f"{i}.png", "mimeType": "image/png", "buffer": world.png(0, i % 100)}
+        for i in range(1500)
+    ]
+    tab.set_input_files("#pictures", files)
+    tab.click("#train")
+    tab.click("#stop")
+    tab.wait_for_selector("#stage >> text=stopped; nothing was sent")
+    assert tab.is_enabled("#train")
+    assert tab.is_hidden("#trained")
+    assert [r for r in page.asked if r.method != "GET"] == []
+
+
+def test_the_worker_cannot_send_even_if_it_wanted_to(visit: Visitor) -> None:
+    """The browser enforces the policy of the worker's script on whatever runs in it."""
+    page = visit()
+    tab = page.open("/enrol")
+    with tab.expect_worker() as found:
+        tab.evaluate("void (window.kept = new Worker('/web/worker.js', { type: 'module' }))")
+    asked = "fetch('/livez').then(() => 'sent', (error) => error.name)"
+    assert found.value.evaluate(asked) == "TypeError"
+    assert all("livez" not in request.url or request.failure for request in page.asked)
+    page.said.clear()  # the browser's own lines about what it refused
+
+
+def test_an_enrollment_file_is_sent_listed_and_erased(
+    visit: Visitor, server: LiveServer, world: World
+) -> None:
+    tab = visit().open("/enrol", token(server, "filer"))
+    tab.wait_for_selector("#none >> text=None yet.")
+    tab.set_input_files(
+        "#file",
+        {
+            "name": "me.enrollment",
+            "mimeType": "application/octet-stream",
+            "buffer": world.enrollments[6],
+        },
+    )
+    tab.click("#sending button")
+    tab.wait_for_selector("#sent >> text=Enrolled")
+    assert open_enrollment(world.enrollments[6]).id in tab.inner_text("#own")
+    tab.evaluate(axe())
+    assert tab.evaluate("axe.run()")["violations"] == []
+    tab.click("#own >> text=Erase")
+    tab.wait_for_selector("#own li", state="detached")
+
+
+def test_a_browser_that_cannot_sign_is_told_so(visit: Visitor) -> None:
+    page = visit(**SCREENS["phone"])
+    page.context.add_init_script("crypto.subtle.generateKey = () => Promise.reject(new Error())")
+    tab = page.open("/enrol")
+    tab.wait_for_selector("#stage >> text=this browser cannot sign here")
+    assert tab.is_disabled("#pictures")
+
+
+def test_an_altered_canvas_is_refused(visit: Visitor, server: LiveServer) -> None:
+    tab = visit().open("/enrol")
+    found = tab.evaluate(
+        """async () => {
+          const { canvasIsExact } = await import("/web/picture.js");
+          const honest = canvasIsExact();
+          const own = OffscreenCanvasRenderingContext2D.prototype;
+          const read = own.getImageData;
+          own.getImageData = function (...place) {
+            const found = read.apply(this, place);
+            found.data[8] ^= 1;
+            return found;
+          };
+          return [honest, canvasIsExact()];
+        }"""
+    )
+    assert json.dumps(found) == "[true, false]"

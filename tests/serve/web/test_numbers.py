@@ -1,0 +1,147 @@
+"""The scripts compute what Python computes: features, training, statistics, and the file."""
+
+from __future__ import annotations
+
+import base64
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from sfumato.data.decode import decode_image
+from sfumato.data.imageset import ImageSet
+from sfumato.features.backbone import Backbone, open_backbone
+from sfumato.filter.enroll import enroll
+from sfumato.filter.enrollment import open_enrollment
+from sfumato.filter.oneclass import OneClassConfig, squared_error
+from tests.serve.web.conftest import Visitor
+from tests.serve.world import World
+
+_FEATURES = """async ([backbone, pictures]) => {
+  const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const { openBackbone } = await import("/web/backbone.js");
+  const { decode } = await import("/web/picture.js");
+  const extract = openBackbone(bytes(backbone).buffer);
+  const found = [];
+  for (const picture of pictures) {
+    found.push(Array.from(extract(await decode(new Blob([bytes(picture)])))));
+  }
+  return found;
+}"""
+_ENROLL = """async ([rows, config, seed, backbone]) => {
+  const { DEFAULTS, enroll } = await import("/web/oneclass.js");
+  const { newKey, seal } = await import("/web/enrollment.js");
+  const made = enroll(rows, { ...DEFAULTS, ...config }, seed);
+  return Array.from(await seal(made, backbone, await newKey()));
+}"""
+
+
+def picture(mode: str, size: tuple[int, int], kind: str, seed: int) -> bytes:
+    """A smooth random picture: noise would hide a wrong filter's blur behind its own."""
+    generator = np.random.default_rng(seed)
+    channels = {"L": 1, "RGB": 3, "RGBA": 4}[mode]
+    coarse = generator.integers(0, 256, (6, 7, channels), dtype=np.uint8)
+    image = Image.fromarray(coarse[:, :, 0] if channels == 1 else coarse, mode)
+    buffer = BytesIO()
+    image.resize(size, Image.Resampling.BICUBIC).save(buffer, kind, quality=90)
+    return buffer.getvalue()
+
+
+PICTURES = [
+    picture("L", (28, 28), "PNG", 0),
+    picture("RGB", (45, 31), "PNG", 1),
+    picture("RGB", (9, 13), "PNG", 2),
+    picture("L", (120, 64), "PNG", 3),
+    picture("RGB", (333, 201), "BMP", 4),
+]
+
+
+def features(backbone: Backbone, pictures: list[bytes]) -> Float[Tensor, "n d"]:
+    return torch.cat([backbone(decode_image(content)[None]) for content in pictures])
+
+
+def in_browser(tab: Any, backbone: Backbone, pictures: list[bytes]) -> Float[Tensor, "n d"]:
+    text = [base64.b64encode(content).decode() for content in pictures]
+    sent = base64.b64encode(backbone.to_bytes()).decode()
+    return torch.tensor(tab.evaluate(_FEATURES, [sent, text]))
+
+
+def fitted(spec: str, world: World, dims: int | None = None) -> Backbone:
+    images = torch.cat([world.images[digit][:20] for digit in range(10)])
+    return open_backbone(spec).fit(ImageSet(name="digits", images=images), dims=dims)
+
+
+@pytest.mark.parametrize(
+    "spec", ["raw:1x28x28", "raw:3x16x20", "gradients:1x28x28", "gradients:3x9x5", "raw:1x64x120"]
+)
+def test_features_are_pythons(visit: Visitor, spec: str) -> None:
+    backbone, tab = open_backbone(spec), visit().open("/enrol")
+    found, expected = in_browser(tab, backbone, PICTURES), features(backbone, PICTURES)
+    assert float((found - expected).abs().max()) < 1e-4
+    assert float(expected.std()) > 0.05
+
+
+@pytest.mark.parametrize("spec", ["raw:1x8x8", "gradients:1x8x8"])
+def test_projection_and_scaler_are_pythons(visit: Visitor, world: World, spec: str) -> None:
+    backbone, tab = fitted(spec, world, dims=12), visit().open("/enrol")
+    pictures = [world.png(digit, 30) for digit in range(10)]
+    found, expected = in_browser(tab, backbone, pictures), features(backbone, pictures)
+    assert found.shape == (10, 12)
+    assert float((found - expected).abs().max()) < 1e-4
+
+
+def test_lossy_and_transparent_pictures_are_nearly_pythons(visit: Visitor) -> None:
+    """Two decoders may differ by a level or two; the picture must be the same."""
+    pictures = [picture("RGB", (160, 120), "JPEG", 5), picture("RGBA", (40, 30), "PNG", 6)]
+    backbone, tab = open_backbone("raw:3x24x32"), visit().open("/enrol")
+    found, expected = in_browser(tab, backbone, pictures), features(backbone, pictures)
+    assert float((found - expected).abs().max()) < 3 / 255
+
+
+def test_a_turned_photograph_is_upright(visit: Visitor) -> None:
+    image = Image.open(BytesIO(picture("RGB", (60, 40), "PNG", 7)))
+    exif, buffer = Image.Exif(), BytesIO()
+    exif[0x0112] = 6
+    image.save(buffer, "JPEG", quality=95, exif=exif)
+    backbone, tab = open_backbone("raw:3x24x16"), visit().open("/enrol")
+    found = in_browser(tab, backbone, [buffer.getvalue()])
+    assert float((found - features(backbone, [buffer.getvalue()])).abs().max()) < 3 / 255
+
+
+@pytest.mark.parametrize(("count", "calibration"), [(37, "cross-fitted"), (200, "held-out")])
+def test_a_training_is_pythons(visit: Visitor, world: World, count: int, calibration: str) -> None:
+    """The same seed takes the same weights and batches, so only rounding sets them apart."""
+    rows = world.backbone(torch.cat([world.images[3], world.images[8]])[:count])
+    config = OneClassConfig(hidden=8, epochs=20)
+    expected = enroll(rows, config, backbone=world.backbone.fingerprint, seed=11)
+    settings = {"hidden": 8, "epochs": 20}
+    arguments = [rows.tolist(), settings, 11, world.backbone.fingerprint]
+    content = bytes(visit().open("/enrol").evaluate(_ENROLL, arguments))
+    found = open_enrollment(content).enrollment
+    assert found.calibration == expected.calibration == calibration
+    assert (found.count, found.backbone) == (count, expected.backbone)
+    assert found.mu == pytest.approx(expected.mu, rel=0.01)
+    assert found.sigma == pytest.approx(expected.sigma, rel=0.03)
+    for name in ("encoder", "decoder", "code_mean", "code_covariance"):
+        ours, theirs = getattr(found, name), getattr(expected, name)
+        assert float((ours - theirs).norm() / theirs.norm()) < 0.05, name
+
+
+def test_two_pictures_are_enough_and_one_is_not(visit: Visitor, world: World) -> None:
+    tab = visit().open("/enrol")
+    rows = world.backbone(world.images[0][:2])
+    settings = {"hidden": 4, "leastSteps": 5, "epochs": 1}
+    arguments = [rows.tolist(), settings, 1, world.backbone.fingerprint]
+    made = open_enrollment(bytes(tab.evaluate(_ENROLL, arguments))).enrollment
+    assert made.count == 2
+    x = rows[None]
+    codes = (x @ made.encoder.T + made.encoder_bias).relu()
+    again = (codes @ made.decoder.T + made.decoder_bias).sigmoid()
+    assert bool(squared_error(x, again).isfinite().all())
+    with pytest.raises(Exception, match="at least 2 usable pictures, got 1"):
+        tab.evaluate(_ENROLL, [rows[:1].tolist(), settings, 1, world.backbone.fingerprint])

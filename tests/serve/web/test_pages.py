@@ -1,0 +1,110 @@
+"""What every page is: one policy, one origin, usable by keyboard, on a phone and in the dark."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi.testclient import TestClient
+
+from sfumato.features.backbone import open_backbone
+from sfumato.features.preprocess import Preprocess
+from sfumato.serve.web.pages import runs_in_browser
+from tests.serve.conftest import Start
+from tests.serve.web.conftest import SCREENS, Visitor, axe
+from tests.serve.world import World
+
+PAGES = ("/", "/enrol", "/moderate")
+
+
+@pytest.fixture
+def client(start: Start) -> TestClient:
+    return start()[0]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_the_policy_allows_no_inline_script_and_no_other_host(
+    client: TestClient, path: str
+) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 200
+    policy = dict(p.split(" ", 1) for p in answer.headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert all("unsafe" not in value and "http" not in value for value in policy.values())
+    assert policy["script-src"] == policy["connect-src"] == "'self'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    for inline in ("<style", "style=", " onclick", "javascript:"):
+        assert inline not in answer.text
+    assert answer.text.count("<script") == answer.text.count('<script type="module" src="/web/')
+
+
+def test_the_worker_that_sees_pictures_may_send_nothing(client: TestClient) -> None:
+    policy = client.get("/web/worker.js").headers["content-security-policy"]
+    assert policy == "default-src 'none'; script-src 'self'"
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "..%2fpages.py", "%2e%2e/pages.py", "pages.py"])
+def test_nothing_but_the_static_files_is_served(client: TestClient, name: str) -> None:
+    answer = client.get(f"/web/{name}")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_an_unchanged_file_is_not_sent_again(client: TestClient) -> None:
+    first = client.get("/web/style.css")
+    again = client.get("/web/style.css", headers={"If-None-Match": first.headers["etag"]})
+    assert (first.status_code, again.status_code, again.content) == (200, 304, b"")
+
+
+def test_a_page_names_what_a_browser_can_compute(world: World) -> None:
+    assert runs_in_browser(world.backbone)
+    assert runs_in_browser(open_backbone("gradients:1x28x28"))
+    other = Preprocess(size=(8, 8), channels=1, interpolation="bicubic")
+    changed = open_backbone("raw:1x8x8")
+    changed.preprocess = other
+    assert not runs_in_browser(changed)
+    unfitted = open_backbone("raw:1x8x8")
+    unfitted.scaler = None
+    assert not runs_in_browser(unfitted)
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("path", PAGES)
+def test_it_fits_the_screen_and_axe_finds_nothing(visit: Visitor, screen: str, path: str) -> None:
+    tab = visit(**SCREENS[screen]).open(path)
+    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert tab.evaluate(wide) == 0
+    tab.evaluate(axe())
+    found = tab.evaluate("axe.run()")
+    assert len(found["passes"]) > 12
+    assert [(v["id"], v["nodes"][0]["html"]) for v in found["violations"]] == []
+
+
+def test_the_keyboard_reaches_the_content_the_token_and_the_picture(visit: Visitor) -> None:
+    tab = visit().open("/")
+    reached = []
+    for _ in range(6):
+        tab.keyboard.press("Tab")
+        reached.append(
+            tab.evaluate("document.activeElement.id || document.activeElement.className")
+        )
+    assert reached[0] == "skip"
+    assert {"token", "picture"} <= set(reached)
+    tab.focus(".skip")
+    tab.keyboard.press("Enter")
+    assert tab.evaluate("document.activeElement.id") == "content"
+
+
+def test_the_token_stays_in_this_tab(visit: Visitor) -> None:
+    page = visit()
+    tab = page.open("/")
+    tab.fill("#token", "not a token, and kept in the tab alone")
+    with page.tab.expect_response("**/v1/account") as answer:
+        tab.keyboard.press("Tab")
+    assert answer.value.status == 401
+    tab.wait_for_selector("#who >> text=nobody has this token")
+    assert tab.evaluate("localStorage.length + document.cookie.length") == 0
+    assert tab.evaluate("Object.values(sessionStorage)") == [
+        "not a token, and kept in the tab alone"
+    ]
+    assert all("kept" not in request.url for request in page.asked)
+    page.said.clear()  # the browser's own line about the 401
