@@ -109,12 +109,12 @@ def test_appeals_are_ruled_on_and_notes_are_text(visit: Visitor, desk: Desk) -> 
     assert tab.locator("#appeals li").count() == 2
     assert "<img src=x" in tab.inner_text("#appeals")
     assert tab.locator("#appeals img").count() == 0
-    before = desk.call("judge-m", "GET", "/v1/curve")["rulings"]
+    before = desk.call("judge-m", "GET", "/v1/curve?account=ada-m")["rulings"]
     tab.locator("#appeals li", has_text=first).get_by_text("Overturn it").click()
     tab.locator("#appeals li", has_text=first).wait_for(state="detached")
     tab.locator("#appeals li").get_by_text("Confirm the block").click()
     tab.wait_for_selector("#no-appeals")
-    assert desk.call("judge-m", "GET", "/v1/curve")["rulings"] == before + 2
+    assert desk.call("judge-m", "GET", "/v1/curve?account=ada-m")["rulings"] == before + 2
     assert desk.call("judge-m", "GET", f"/v1/decisions/{first}")["appeal"] == "overturned"
     assert desk.call("judge-m", "GET", f"/v1/decisions/{second}")["appeal"] == "confirmed"
 
