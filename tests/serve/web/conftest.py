@@ -28,7 +28,7 @@ class Visit:
     def __init__(self, browser: Any, url: str, **settings: Any) -> None:
         self.url = url
         self.context = browser.new_context(**settings)
-        self.context.set_default_timeout(60_000)
+        self.context.set_default_timeout(180_000)
         self.tab = self.context.new_page()
         self.said: list[str] = []
         self.asked: list[Any] = []
