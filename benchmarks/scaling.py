@@ -127,7 +127,7 @@ Not in it: the extractor's time an upload, which does not depend on the bank; th
 shards; the database, which keeps every enrollment's file. Times are for D = 128. With bfloat16
 memory halves and time does not (torch widens the weights first): the table's times are float32's.
 Nobody has run more than a million rows of the list, or more than 100,000 enrollments, here: what is
-beyond is arithmetic. The machine was busy: times are those that a core worked, and caches were shared.
+beyond is arithmetic. The machine was busy: times are those that a core worked, its caches shared.
 """
 
 
