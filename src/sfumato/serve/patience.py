@@ -1,17 +1,20 @@
-"""Connections that send no request are closed, so that they cannot take the places of others."""
+"""Connections that send no request are closed, and requests beyond the places told to come back."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any, Final
 
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from sfumato.serve.problems import problem
 
 HEADER_SECONDS: Final = 10.0
 
 
 class PatientProtocol(H11Protocol):
-    """Uvicorn's, which waits for ever for the end of a request's header.
+    """Uvicorn's, which waits for ever for a header's end and refuses without saying until when.
 
     What a connection does is looked at every `HEADER_SECONDS`; one that was between two requests
     both times, or before its first, is closed. Bodies have their own limit (`bodies`).
@@ -20,8 +23,18 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to look at the connection."""
         super().connection_made(transport)
+        # From here on we watch the limit: uvicorn's own refusal has no Retry-After.
+        self._places, self.limit_concurrency = self.limit_concurrency, None
+        self._served = self.app
         self._waited: Any = None
         self._look_again()
+
+    def handle_events(self) -> None:
+        """Hand requests to the app, or where every place is taken to `busy`."""
+        taken = max(len(self.connections), len(self.tasks))
+        full = self._places is not None and taken >= self._places
+        self.app = busy if full else self._served
+        super().handle_events()
 
     def _look_again(self) -> None:
         self.loop.call_later(HEADER_SECONDS, self._look)
@@ -37,3 +50,10 @@ class PatientProtocol(H11Protocol):
             return
         self._waited = (id(cycle),) if waits else None
         self._look_again()
+
+
+async def busy(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer any request with 503 and a time to come back, and give the connection's place up."""
+    answer = problem(503, "too many requests at once; come back in a moment")
+    answer.headers["Connection"] = "close"
+    await answer(scope, receive, send)
