@@ -164,18 +164,11 @@ class BankState:
         with self._lock:
             self._rules, self._relations = rules, None
 
-<<<<<<< HEAD
-    def decide(
-        self, features: Float[Tensor, "1 d"], account_id: int, now: datetime
-    ) -> tuple[Decision, str]:
-        """Decide one upload by the default rule; return the deciding enrollment too, or ''."""
-        return self._batches(_Upload(features, account_id, now))
-
-    def _decide_all(self, uploads: Sequence[_Upload]) -> list[tuple[Decision, str]]:
-=======
     def decide(self, features: Float[Tensor, "1 d"], account_id: int, now: datetime) -> Nearest:
         """Decide one upload by the default rule."""
->>>>>>> 688eda8 (Pages of the filter service: upload, enrolling with the training in the browser, moderation with a forecast)
+        return self._batches(_Upload(features, account_id, now))
+
+    def _decide_all(self, uploads: Sequence[_Upload]) -> list[Nearest]:
         with self._lock:
             related = self._related(max(upload.now for upload in uploads))
             # The uploaders' own are always scored: they may override a claim.
@@ -185,7 +178,6 @@ class BankState:
             scores = self._bank.score_near(features, alpha=related.alpha, always=own)
         if len(scores.rows) < len(related.accounts):
             related = related.at(scores.rows)
-<<<<<<< HEAD
         return [
             _decided(_row(scores, row), related, upload.account_id)
             for row, upload in enumerate(uploads)
@@ -194,23 +186,6 @@ class BankState:
     def _edge(self, name: str, now: datetime) -> float:
         """Return how far an enrollment's claim reaches, in sigmas; a few are asked for, not all."""
         return float(self._related(now).alpha[self._bank.ids.index(name)])
-=======
-        owned = (related.accounts == account_id)[None]
-        verdicts = contest_rule(
-            scores.errors,
-            scores.mu,
-            scores.sigma,
-            owned,
-            contested=related.contested,
-            alpha=related.alpha,
-        )
-        decision = next(iter(verdicts))
-        column = decision.enrollment
-        if column == NOBODY:
-            return Nearest(decision, "", STRANGER, math.inf)
-        score = float(related.alpha[column]) - decision.margin
-        return Nearest(decision, scores.ids[column], int(related.accounts[column]), score)
->>>>>>> 688eda8 (Pages of the filter service: upload, enrolling with the training in the browser, moderation with a forecast)
 
     def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
         """Compare a newcomer, which does not count yet, with everybody else's enrollments."""
@@ -238,7 +213,7 @@ def _row(scores: BankScores, row: int) -> BankScores:
     return replace(scores, errors=scores.errors[row : row + 1])
 
 
-def _decided(scores: BankScores, related: _Relations, account_id: int) -> tuple[Decision, str]:
+def _decided(scores: BankScores, related: _Relations, account_id: int) -> Nearest:
     """Apply the default rule to one upload."""
     owned = (related.accounts == account_id)[None]
     verdicts = contest_rule(
@@ -250,7 +225,11 @@ def _decided(scores: BankScores, related: _Relations, account_id: int) -> tuple[
         alpha=related.alpha,
     )
     decision = next(iter(verdicts))
-    return decision, "" if decision.enrollment == NOBODY else scores.ids[decision.enrollment]
+    column = decision.enrollment
+    if column == NOBODY:
+        return Nearest(decision, "", STRANGER, math.inf)
+    score = float(related.alpha[column]) - decision.margin
+    return Nearest(decision, scores.ids[column], int(related.accounts[column]), score)
 
 
 def damaged(enrollment_id: str, error: EnrollmentError) -> BankError:
