@@ -13,7 +13,7 @@ from sfumato.data.lazy import LoadedImages, open_lazily
 from sfumato.data.options import SourceOptions
 from sfumato.data.sources import load
 from sfumato.errors import DataError, InputError
-from sfumato.protect.baselines import Unprotected
+from sfumato.protect.baselines import Noise, Unprotected
 from sfumato.protect.pictures import write_pictures
 
 
@@ -55,6 +55,17 @@ def test_names_and_order_tell_nothing(tmp_path: Path, blobs: ImageSet) -> None:
     assert [row[0] for row in rows[1:]] == [f"{i:08d}.png" for i in range(200)]
     read = load(f"folder:{tmp_path / 'out'}")
     assert not torch.equal(read.images, blobs.images)
+
+
+def test_noise_cannot_be_drawn_again(tmp_path: Path, blobs: ImageSet) -> None:
+    still = ImageSet(
+        name="still", images=torch.full_like(blobs.images[:9], 128), labels={}, classes={}
+    )
+    for out in ("first", "second"):
+        torch.manual_seed(0)
+        write_pictures(Noise(0.2), LoadedImages(still), tmp_path / out)
+    first, second = (load(f"folder:{tmp_path / out}").images for out in ("first", "second"))
+    assert float((first == second).float().mean()) < 0.2
 
 
 class _Stopping:

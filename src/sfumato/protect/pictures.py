@@ -121,7 +121,12 @@ def _write_batch(
     progress: _Progress,
 ) -> None:
     some = images.read(positions)
-    pictures = as_pictures(protector.release(some.floats()), protector.name)
+    with torch.random.fork_rng():
+        # A fresh process draws the same numbers each time: noise that anybody could draw again
+        # and subtract.
+        torch.manual_seed(secrets.randbits(63))
+        release = protector.release(some.floats())
+    pictures = as_pictures(release, protector.name)
     rows = []
     for i, picture in enumerate(pictures):
         file = f"{progress.written + i:08d}.png"
