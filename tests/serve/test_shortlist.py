@@ -62,10 +62,12 @@ def test_decisions_are_those_of_full_scoring(
                 for account in (0, 1, 10, 11, 999):
                     mine = short.decide(x, account, NOW)
                     theirs = whole.decide(x, account, NOW)
-                    assert mine[0].blocked == theirs[0].blocked
-                    if mine[0].blocked:
-                        assert mine[1] == theirs[1]
-                        assert mine[0].margin == pytest.approx(theirs[0].margin, abs=1e-4)
+                    assert mine.decision.blocked == theirs.decision.blocked
+                    if mine.decision.blocked:
+                        assert mine.enrollment == theirs.enrollment
+                        assert mine.decision.margin == pytest.approx(
+                            theirs.decision.margin, abs=1e-4
+                        )
                         blocked += 1
     assert blocked > 50
 
