@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from sfumato.cli.main import app
 from sfumato.data.sources import load
 from sfumato.errors import ConfigError, InputError
+from sfumato.nets.vgg import PAPER_CUT
 from sfumato.protect.obfuscator import Obfuscator
 
 
@@ -54,7 +55,7 @@ def test_an_existing_folder_is_never_overwritten(tmp_path: Path) -> None:
 def test_an_obfuscators_maps_train_a_classifier_without_pictures(tmp_path: Path) -> None:
     made = Obfuscator(
         channels=1, height=32, width=32, utility="digit", classes=list("0123456789"), scale=0.07,
-        map_channels=4, noise=0.0,
+        cut=PAPER_CUT, map_channels=4, noise=0.0,
     ).eval()  # fmt: skip
     pictures = load("digits", size=32, count=100).floats()
     with torch.no_grad():
