@@ -33,7 +33,7 @@ _READER = LearnerConfig(learners=("conv",), restarts=1, epochs=10, patience=4, d
 _FIT = PrototypesConfig(
     prototypes=16,
     epochs=60,
-    batch_size=420,
+    batch_size=210,
     width=8,
     deformation=Deformation(light=0.2, shear=0.0, turn=3.0, move=0.05, zoom=0.03),
     device="cpu",
