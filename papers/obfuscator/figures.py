@@ -53,8 +53,8 @@ def pictures(
             axes.set(xticks=[], yticks=[])
             if name != "original":
                 axes.set_xlabel(f"{values[i]:.1f} dB", fontsize=7)
-        title = line[0].set_title(name, fontsize=8, loc="left")
-        title.set_in_layout(False)  # or a long one would widen the first column
+        label = line[0].set_title(name, fontsize=8, loc="left")
+        label.set_in_layout(False)  # or a long one would widen the first column
     figure.savefig(run.figure(title), dpi=130)
     plt.close(figure)
 

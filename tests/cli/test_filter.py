@@ -327,10 +327,10 @@ def test_a_full_disk_is_one_clear_line_and_leaves_nothing(world: World, tmp_path
 
 
 def test_a_real_full_disk_loses_nothing(world: World, tmp_path: Path) -> None:
-    """The same on a file system of 192 KiB, where this may be mounted."""
+    """The same on a file system of 320 KiB, where this may be mounted."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    if os.system(f"mount -t tmpfs -o size=192k tmpfs {disk} 2>/dev/null") != 0:
+    if os.system(f"mount -t tmpfs -o size=320k tmpfs {disk} 2>/dev/null") != 0:
         pytest.skip("needs the right to mount a small tmpfs")
     try:
         bank = disk / "my.bank"

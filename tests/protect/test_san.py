@@ -203,7 +203,7 @@ def test_training_turns_what_strangers_see(faces: ImageSet, network: str) -> Non
 def test_the_same_seed_gives_the_same_network_also_after_a_stop(
     faces: ImageSet, tmp_path: Path
 ) -> None:
-    config = replace(_QUICK, epochs=2, classifier_epochs=1, readers=2)
+    config = replace(_QUICK, epochs=2, classifier_epochs=1, readers=2, rounds=1)
     whole = fit_san(faces, ("smile",), matcher=Eyes(), config=config)
     stopped = replace(config, epochs=1, checkpoints=tmp_path)
     fit_san(faces, ("smile",), matcher=Eyes(), config=stopped)
