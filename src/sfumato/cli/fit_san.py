@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from sfumato.cli.options import AsJson, DataDir, Device, Seed, finish
+from sfumato.cli.resume import resumable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -115,7 +117,6 @@ def san(
     # Before the matcher trains for minutes: what cannot be hidden is said at once.
     binary_labels(images, tuple(private))
     check_settings(size, size, 1 if grey else 3, private, network, bound, output)
-    state = out.with_name(f".{out.name}.state")
     config = SanConfig(
         network=network, output=output, channels=1 if grey else 3, bound=bound, epochs=epochs,
         rounds=rounds, readers=readers, readers_a_step=readers_a_step, refreshed=refreshed,
@@ -124,15 +125,13 @@ def san(
         pretrain_epochs=pretrain_epochs, attribute_weight=attribute_weight,
         match_weight=match_weight, match_free=match_free, match_share=match_share,
         pixel_weight=pixel_weight, learning_rate=learning_rate, batch_size=batch_size,
-        seed=seed, device=device, checkpoints=state,
+        seed=seed, device=device,
     )  # fmt: skip
-    made = fit_san(
-        images, tuple(private), matcher=_matcher(images, keep, matcher, config), config=config
-    )
-    made.protector.save_pretrained(out)
-    for left in state.glob("*.ckpt"):
-        left.unlink()
-    state.rmdir()
+    with resumable(out, [config, private, keep, matcher, images.fingerprint()]) as state:
+        config = replace(config, checkpoints=state)
+        eyes = _matcher(images, keep, matcher, config)
+        made = fit_san(images, tuple(private), matcher=eyes, config=config)
+        made.protector.save_pretrained(out)
     left_out = f"; {made.left_out:,} without the label were left out" if made.left_out else ""
     finish(
         {
@@ -150,8 +149,6 @@ def san(
 
 
 def _matcher(images: ImageSet, keep: str, weights: Path | None, config: SanConfig) -> nn.Module:
-    from dataclasses import replace
-
     from sfumato.data.assemble import conform
     from sfumato.data.options import SourceOptions
     from sfumato.nets.vggface import load_vggface
