@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -64,3 +68,17 @@ def blobs() -> ImageSet:
         classes={"person": tuple("abcde"), "mood": ("low", "high")},
         files=tuple(f"blob{i}.png" for i in range(200)),
     )
+
+
+@pytest.fixture(scope="module")  # its event loop would stop others that need one in the thread
+def browser() -> Iterator[Any]:
+    """Headless Chromium."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium here: pages are not opened (apt-get install chromium)")
+    sync = pytest.importorskip("playwright.sync_api", reason="no playwright here (pip install)")
+    with sync.sync_playwright() as playwright:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        opened = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        yield opened
+        opened.close()

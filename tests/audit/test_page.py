@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -54,19 +52,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = {**made.settings, "quick": True, "command": "sfumato audit --protector blur:2"}
     replace(made, settings=settings, pictures=(sheet,)).write(folder)
     return folder / "report.html"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium here: the page is not opened (apt-get install chromium)")
-    sync = pytest.importorskip("playwright.sync_api", reason="no playwright here (pip install)")
-    with sync.sync_playwright() as playwright:
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        opened = playwright.chromium.launch(executable_path=chromium, args=arguments)
-        yield opened
-        opened.close()
 
 
 class _Visit:

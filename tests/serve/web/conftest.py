@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,19 +50,6 @@ class Visit:
         own = (f"{self.url}/", f"blob:{self.url}/")
         assert [r.url for r in self.asked if not r.url.startswith(own)] == []
         assert self.said == []
-
-
-@pytest.fixture(scope="module")  # its event loop would stop others that need one in the thread
-def browser() -> Iterator[Any]:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium here: the pages are not opened (apt-get install chromium)")
-    sync = pytest.importorskip("playwright.sync_api", reason="no playwright here (pip install)")
-    with sync.sync_playwright() as playwright:
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        opened = playwright.chromium.launch(executable_path=chromium, args=arguments)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
