@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from papers.obfuscator import attacks, figures
 from papers.obfuscator.parties import Parties, parties
 from papers.recipe import Results, Run, frozen
 from papers.stages import Stage, Stages
+from papers.workers import Job, do_ahead
 from sfumato.nets.reconstructors import RECONSTRUCTORS
 from sfumato.protect.obfuscator import Obfuscator
 from sfumato.protect.obfuscator_config import ObfuscatorConfig
@@ -49,30 +50,62 @@ class Study:
         self.run, self.settings = run, settings
         self.stages = Stages.of(run, settings)
         self.parties = parties(run, settings)
+        self._fitted: dict[str, Fitted] = {}
 
     @cached_property
-    def fitted(self) -> dict[str, Fitted]:
-        """Every obfuscator: none, the paper's four, the bounded one, and the bottlenecks."""
-        settings, some = self.settings, self.parties.part(self.settings["paper_images"])
-        plain = self._fit(_PLAIN, self.parties, settings["warm"] | {"objective": "none"})
-        made = {_PLAIN: plain}
+    def duels(self) -> dict[str, dict[str, Any]]:
+        """Settings of those that share one warm-up: the paper's four, and the bounded one."""
+        settings = self.settings
         shared = settings["warm"] | settings["rounds"]
-        for name in RECONSTRUCTORS:
-            paper = {"objective": "psnr", "reconstructors": (name,), **settings["paper"]}
-            made[name] = self._fit(name, some, shared | paper, plain)
+        paper = shared | {"objective": "psnr"} | settings["paper"]
+        found = {name: paper | {"reconstructors": (name,)} for name in RECONSTRUCTORS}
         if "bounded" in settings:
-            bounded = {"objective": "bounded", **settings["bounded"]}
-            made[_BOUNDED] = self._fit(_BOUNDED, some, shared | bounded, plain)
-        for cut, lam in [settings["default"], *settings["others"]]:
-            changed = {"objective": "rate", "cut": cut, "lam": float(lam), **settings["rate"]}
-            made[_rate_name(self.settings, cut, lam)] = self._fit(
-                f"rate-{cut}-{lam:g}", self.parties, changed
-            )
-        return made
+            found[_BOUNDED] = shared | {"objective": "bounded"} | settings["bounded"]
+        return found
 
-    def attacked(self, name: str, networks: Iterable[str]) -> Attacked:
+    @cached_property
+    def alone(self) -> dict[str, dict[str, Any]]:
+        """Settings of those that need nobody else: without protection, and the bottlenecks."""
+        settings = self.settings
+        found = {_PLAIN: settings["warm"] | {"objective": "none"}}
+        for cut, lam in [settings["default"], *settings["others"]]:
+            changed = {"objective": "rate", "cut": cut, "lam": float(lam)}
+            found[_rate_name(settings, cut, lam)] = changed | settings["rate"]
+        return found
+
+    @property
+    def names(self) -> list[str]:
+        """Every obfuscator of the recipe, in the order of its tables."""
+        bottlenecks = [name for name in self.alone if name != _PLAIN]
+        return [_PLAIN, *self.duels, *bottlenecks]
+
+    def jobs(self) -> list[list[Job]]:
+        """Return all parts in phases: those of one phase need only what the phases before made."""
+        attacks_ = [("attacked", name, by) for name in self.names for by in self.networks(name)]
+        others = [("others", name) for name in (_PLAIN, _DEFAULT)]
+        return [
+            [("fitted", name) for name in self.alone],
+            [("fitted", name) for name in self.duels],
+            [("retrained", _DEFAULT), *others, *attacks_],
+        ]
+
+    def networks(self, name: str) -> Sequence[str]:
+        """Return who attacks an obfuscator: everybody, but for most points of the frontier."""
+        every = name in (_PLAIN, _DEFAULT, *self.duels)
+        return _EVERY if every else cast("Sequence[str]", self.settings["frontier_networks"])
+
+    def fitted(self, name: str) -> Fitted:
+        """Return one obfuscator, trained where it is not yet."""
+        if name not in self._fitted:
+            duel = name in self.duels
+            party = self.parties.part(self.settings["paper_images"]) if duel else self.parties
+            warm = self.fitted(_PLAIN) if duel else None
+            self._fitted[name] = self._fit(name, party, (self.duels | self.alone)[name], warm)
+        return self._fitted[name]
+
+    def attacked(self, name: str, *networks: str) -> Attacked:
         """Attack one of them with networks trained anew."""
-        made = self.fitted[name].obfuscator
+        made = self.fitted(name).obfuscator
         by, drawn = {}, {}
         for network in networks:
             document, tensors = self.stages.keep(
@@ -88,7 +121,7 @@ class Study:
 
     def others(self, name: str) -> dict[str, Any]:
         """Return what other attacks make of its maps."""
-        made = self.fitted[name].obfuscator
+        made = self.fitted(name).obfuscator
         return self.stages.keep(
             f"others-{name}",
             lambda _: (attacks.others(self.run, self.parties, made, self.settings), {}),
@@ -96,7 +129,7 @@ class Study:
 
     def retrained(self, name: str) -> float:
         """Return the accuracy of a classifier trained on its released maps alone."""
-        made = self.fitted[name].obfuscator
+        made = self.fitted(name).obfuscator
         document, _ = self.stages.keep(
             f"retrained-{name}",
             lambda _: ({"accuracy": attacks.retrain(self.run, self.parties, made)}, {}),
@@ -127,14 +160,10 @@ class Study:
 def study(run: Run, settings: Mapping[str, Any]) -> Results:
     """Train every obfuscator of a recipe, attack it anew, and draw the figures."""
     work = Study(run, settings)
-    made = work.fitted
-    duels = [*RECONSTRUCTORS, *([_BOUNDED] if _BOUNDED in made else [])]
-    attacked = {name: work.attacked(name, _EVERY) for name in (_PLAIN, _DEFAULT, *duels)}
-    attacked |= {
-        name: work.attacked(name, settings["frontier_networks"])
-        for name in made
-        if name not in attacked
-    }
+    do_ahead(partial(Study, run, settings), work.jobs())
+    made = {name: work.fitted(name) for name in work.names}
+    attacked = {name: work.attacked(name, *work.networks(name)) for name in work.names}
+    duels = list(work.duels)
     victims, default = work.parties.victims, made[_DEFAULT]
     floors = attacked[_DEFAULT].by[attacked[_DEFAULT].best]["floors"]
     results: Results = {

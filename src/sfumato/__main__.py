@@ -2,4 +2,5 @@
 
 from sfumato.cli import main
 
-main()
+if __name__ == "__main__":  # a process that a recipe starts imports this file too
+    main()

@@ -31,8 +31,7 @@ class Transcribed:
 
     def __call__(self, x: Tensor) -> Tensor:
         weights = iter(self.layers)
-        last = max(i for i, word in enumerate(self.words) if "conv" in word)
-        for i, word in enumerate(self.words):
+        for word in self.words:
             if word == "up":
                 x = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
             elif word == "sigmoid":
@@ -44,7 +43,7 @@ class Transcribed:
             else:
                 kind, channels = word.split("-")
                 x = self._conv(weights, x, int(channels), int(kind[-1]))
-                if i != last:
+                if int(channels) != 3:
                     x = F.relu(self._norm(weights, x))
         assert next(weights, None) is None, "every weight was used"
         return x

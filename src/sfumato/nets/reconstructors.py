@@ -2,8 +2,8 @@
 
 The table is for a map of 8x8x128 and a picture of 32x32x3. Here the number of doublings follows
 from the sizes, and a width scales all channels. The table names convolutions and upsampling only;
-each convolution but the last is followed by batch normalisation and ReLU, as in the VGG16 that it
-reverses.
+each is followed by batch normalisation and ReLU, as in the VGG16 that it reverses, but for those
+that have a picture's channels: a ReLU there throws half of a grey picture away.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class _URec(nn.Sequential):
                 last = size
             if level < doublings:
                 layers.append(nn.Upsample(scale_factor=2))
-        ends = [*_conv(last, channels), nn.Conv2d(channels, channels, 1), nn.Sigmoid()]
-        super().__init__(*layers, *ends)
+        ends = [nn.Conv2d(last, channels, 3, padding=1), nn.Conv2d(channels, channels, 1)]
+        super().__init__(*layers, *ends, nn.Sigmoid())
 
 
 class URec1(_URec):
