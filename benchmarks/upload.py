@@ -30,7 +30,7 @@ from sfumato.filter.bank import Bank, BankScores
 from sfumato.filter.guard import contest_rule
 from sfumato.serve.auth import add_account, authenticate
 from sfumato.serve.db import open_database
-from sfumato.serve.decisions import Against, keep_block, new_id
+from sfumato.serve.decisions import Against, Stopped, keep_blocks, new_id
 from sfumato.serve.store import Store
 
 _SIDES = (256, 1024, 3464)  # 3464 squared is the 12 megapixels of a phone
@@ -113,7 +113,8 @@ def _database(path: Path) -> dict[str, Callable[[], object]]:
     against = Against("class", "0" * 32, 1.0)
 
     def write() -> None:
-        keep_block(store, new_id(), against, account_id=caller.id, enforced=True)
+        blocked = Stopped(id=new_id(), account_id=caller.id, against=against, enforced=True)
+        keep_blocks(store, [blocked])
 
     return {
         "token": partial(authenticate, store.engine, store.clock, f"Bearer {token}"),

@@ -20,11 +20,19 @@ class Batches(Generic[Question, Answer]):
     """Calls `run` on up to `most` questions at once, one batch at a time, in order of arrival.
 
     Nobody waits for more than the batches of those before them. A question that `run` fails on
-    fails alone: the others of its batch are asked again without it.
+    fails alone: the others of its batch are asked again without it. Where the questions have no
+    part in a failure (a full disk), `together` lets it fail all of a batch at once.
     """
 
-    def __init__(self, run: Callable[[Sequence[Question]], Sequence[Answer]], *, most: int) -> None:
+    def __init__(
+        self,
+        run: Callable[[Sequence[Question]], Sequence[Answer]],
+        *,
+        most: int,
+        together: bool = False,
+    ) -> None:
         self.most = most
+        self._together = together
         self._run = run
         self._waiting: deque[_Asked[Question, Answer]] = deque()
         self._busy = False
@@ -60,8 +68,9 @@ class Batches(Generic[Question, Answer]):
         try:
             answers = self._run([asked.question for asked in batch])
         except BaseException as error:
-            if len(batch) == 1:
-                batch[0].answer.set_exception(error)
+            if self._together or len(batch) == 1:
+                for asked in batch:
+                    asked.answer.set_exception(error)
                 return
             for asked in batch:
                 self._answer([asked])

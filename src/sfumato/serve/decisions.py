@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -33,6 +34,16 @@ class Against:
     """Sigmas inside the claim of a class, or bits inside that of a near copy."""
     score: float | None
     """Sigmas from the mean of that class; None for a near copy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """An upload that something stands against, before it is on record."""
+
+    id: str
+    account_id: int
+    against: Against
+    enforced: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,25 +92,19 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
-def keep_block(
-    store: Store, id_: str, against: Against, *, account_id: int, enforced: bool
-) -> None:
-    """Record that an enrollment stood against an upload."""
+def keep_blocks(store: Store, uploads: Sequence[Stopped]) -> list[None]:
+    """Record that enrollments stood against uploads: all on disk when it returns, or none.
+
+    One sync to disk pays for all of them.
+    """
     with writing(store.engine) as session:
-        session.add(
-            DecisionRow(
-                id=id_,
-                account_id=account_id,
-                enrollment=_still_there(session, against.enrollment),
-                enforced=enforced,
-                claim=against.claim,
-                margin=against.margin,
-                score=against.score,
-                created=store.clock.text(),
-                appeal="none",
-                note="",
-            )
+        claimants = {upload.against.enrollment for upload in uploads}
+        there = set(
+            session.scalars(select(EnrollmentRow.id).where(EnrollmentRow.id.in_(claimants)))
         )
+        created = store.clock.text()
+        session.add_all(_decision(upload, there, created) for upload in uploads)
+    return [None] * len(uploads)
 
 
 def appeal(store: Store, id_: str, *, account_id: int, actor: str, note: str) -> None:
@@ -202,8 +207,21 @@ def _row(session: Session, id_: str) -> DecisionRow | None:
     return session.get(DecisionRow, id_) if _ID.fullmatch(id_) else None
 
 
-def _still_there(session: Session, enrollment: str) -> str | None:
-    return session.scalar(select(EnrollmentRow.id).where(EnrollmentRow.id == enrollment))
+def _decision(upload: Stopped, there: Container[str], created: str) -> DecisionRow:
+    against = upload.against
+    return DecisionRow(
+        id=upload.id,
+        account_id=upload.account_id,
+        # One that was erased while the upload was scored is no longer named.
+        enrollment=against.enrollment if against.enrollment in there else None,
+        enforced=upload.enforced,
+        claim=against.claim,
+        margin=against.margin,
+        score=against.score,
+        created=created,
+        appeal="none",
+        note="",
+    )
 
 
 def _block(row: DecisionRow, account: str, claimant: str | None) -> Block:

@@ -6,6 +6,7 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -20,8 +21,9 @@ from sfumato.filter.guard import BLOCKED, SHARED
 from sfumato.filter.neardup import MATCH, available
 from sfumato.serve.admission import admit, readmit
 from sfumato.serve.auth import Caller, find_account
+from sfumato.serve.batches import Batches
 from sfumato.serve.db import open_database, reading
-from sfumato.serve.decisions import Against, keep_block, new_id
+from sfumato.serve.decisions import Against, Stopped, keep_blocks, new_id
 from sfumato.serve.erasing import forget
 from sfumato.serve.faults import check_pages
 from sfumato.serve.follow import Follower
@@ -34,6 +36,7 @@ from sfumato.serve.store import Entry, Store, Terms
 from sfumato.serve.tally import Tally
 
 _HIDDEN = 32  # the paper's M for ten classes
+_WRITTEN = 64  # blocks in one transaction
 _log = logging.getLogger("sfumato.serve")
 
 
@@ -71,6 +74,8 @@ class FilterService:
         self.tally = Tally(store.engine)
         self.follower = Follower(store, state, seen=seen, also=self.tally.keep)
         per_minute = settings.uploads_per_minute, settings.enrollments_per_minute
+        # Blocks that come together are written together: each commit waits for the disk.
+        self._blocks = Batches(partial(keep_blocks, store), most=_WRITTEN, together=True)
         self._upload_rate, self._enroll_rate = (RateLimit(n, max(1, n // 6)) for n in per_minute)
 
     @classmethod
@@ -202,7 +207,7 @@ class FilterService:
             against = self._against(picture, features, account_id, now)
         id_, enforced = new_id(), self.state.rules.enforces(name, now)
         if against is not None:
-            keep_block(self.store, id_, against, account_id=caller.id, enforced=enforced)
+            self._blocks(Stopped(id=id_, account_id=caller.id, against=against, enforced=enforced))
         blocked = against is not None and enforced
         verdict = Verdict(id_, "block", BLOCKED) if blocked else Verdict(id_, "share", SHARED)
         self.metrics.count_upload(blocked=against is not None, enforced=enforced)
