@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Path, Request, Security
@@ -44,7 +44,8 @@ _PROBLEMS: Final = {
 }
 
 
-def service(request: Request) -> FilterService:
+# A function that is not async costs a thread's turn, so those that ask no database are.
+async def service(request: Request) -> FilterService:
     """Return the service of this app."""
     found: FilterService = request.app.state.service
     return found
@@ -70,10 +71,10 @@ def anybody(
 Anybody = Annotated[Caller, Depends(anybody)]
 
 
-def needs(scope: Scope) -> Callable[..., Caller]:
+def needs(scope: Scope) -> Callable[..., Awaitable[Caller]]:
     """Return what admits callers whose token is good for `scope`: 401 nobody, 403 not good."""
 
-    def caller(found: Anybody) -> Caller:
+    async def caller(found: Anybody) -> Caller:
         if scope not in found.scopes:
             raise RequestError(403, f"this token is not good for '{scope}'; ask for one that is")
         return found
