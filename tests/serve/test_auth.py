@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 from sfumato.errors import InputError, RequestError
 from sfumato.serve.auth import (
@@ -112,3 +115,39 @@ def test_names_are_unique_and_plain(engine: Engine) -> None:
             add_account(engine, name)
     with pytest.raises(InputError, match="there are: ada"):
         account_named(engine, "eve")
+
+
+def test_what_a_check_does_depends_on_the_digest_of_a_token_alone(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One look-up by a hash, and one comparison of hashes in constant time.
+
+    So its time can tell only how a digest of 256 bits compares, and nobody can choose those.
+    """
+    _, token = add_account(engine, "ada")
+    assert token is not None
+    wrong = "A" if token[-1] != "A" else "B"
+    tokens = [token, token[:-1] + wrong, wrong + token[1:], token[:20], token * 50, "x"]
+    asked: list[tuple[str, str]] = []
+    compared: list[tuple[bytes, bytes]] = []
+
+    def execute(_c: object, _u: object, sql: str, parameters: object, *_: object) -> None:
+        asked.append((sql, str(parameters)))
+
+    def compare(a: bytes, b: bytes) -> bool:
+        compared.append((a, b))
+        return real(a, b)
+
+    real, clock = hmac.compare_digest, Clock(engine)
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    event.listen(engine, "before_cursor_execute", execute)
+    statements = []
+    for sent in tokens:
+        asked.clear()
+        with suppress(RequestError):
+            authenticate(engine, clock, f"Bearer {sent}")
+        assert not any(sent in parameters for _, parameters in asked if len(sent) > 1)
+        assert "tokens.hash = " in asked[-1][0]
+        statements.append([sql for sql, _ in asked])
+    assert statements == [statements[0]] * len(tokens)
+    assert compared == [(hashlib.sha256(token.encode()).digest(),) * 2]
