@@ -18,7 +18,8 @@ import torch
 def run_all(tasks: Iterable[Callable[[], None]], finish: Callable[[], None]) -> None:
     """Run all tasks on as many threads as torch would use, then `finish` once on each of them.
 
-    The first error is raised.
+    The first error is raised. They are always the same threads: whatever torch keeps for one that
+    multiplies matrices, it does not come to keep for each that ever called this.
     """
     threads = torch.get_num_threads()
     pending = iter(tasks)
@@ -37,9 +38,6 @@ def run_all(tasks: Iterable[Callable[[], None]], finish: Callable[[], None]) -> 
         finally:
             finish()
 
-    if threads == 1:
-        work()
-        return
     # The process id, because a forked child has the pool but none of its threads.
     pool = _pool(threads, os.getpid())
     futures = [pool.submit(work) for _ in range(threads)]

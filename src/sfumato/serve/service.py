@@ -9,12 +9,11 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Literal
 
-import torch
 from jaxtyping import Float, UInt8
 from sqlalchemy import text
 from torch import Tensor
 
-from sfumato.data.decode import ImageLimits, decode_image
+from sfumato.data.decode import ImageLimits
 from sfumato.errors import RequestError, SfumatoError
 from sfumato.features.backbone import Backbone
 from sfumato.filter.guard import BLOCKED, SHARED
@@ -30,6 +29,7 @@ from sfumato.serve.follow import Follower
 from sfumato.serve.limits import RateLimit
 from sfumato.serve.locks import change_lock
 from sfumato.serve.metrics import Metrics
+from sfumato.serve.pictures import Pictures
 from sfumato.serve.settings import ServeSettings
 from sfumato.serve.state import STRANGER, BankState
 from sfumato.serve.store import Entry, Store, Terms
@@ -71,6 +71,7 @@ class FilterService:
         self.metrics = Metrics()
         self.metrics.bank.set_function(lambda: len(state))
         self.image_limits = ImageLimits()
+        self._pictures = Pictures(backbone, self.image_limits)
         self.tally = Tally(store.engine)
         self.follower = Follower(store, state, seen=seen, also=self.tally.keep)
         per_minute = settings.uploads_per_minute, settings.enrollments_per_minute
@@ -116,6 +117,7 @@ class FilterService:
     def close(self) -> None:
         """Stop following, keep what was counted, and close the database."""
         self.follower.stop()
+        self._pictures.close()
         with suppress(SfumatoError):  # counts are worth no failure to stop
             self.tally.keep(now=True)
         self.store.engine.dispose()
@@ -200,9 +202,7 @@ class FilterService:
         if caller.role != "uploader":
             self._upload_rate.check(caller.id)
         with self.metrics.seconds.time():
-            picture = decode_image(content, limits=self.image_limits)
-            with torch.inference_mode():
-                features = self.backbone(picture[None])
+            picture, features = self._pictures(content)
             now = self.store.clock.now()
             against = self._against(picture, features, account_id, now)
         id_, enforced = new_id(), self.state.rules.enforces(name, now)
