@@ -60,9 +60,10 @@ def trend(minutes: np.ndarray, mib: np.ndarray) -> tuple[float, tuple[float, flo
     blocks = np.array_split(mib - line, min(_BLOCKS, len(mib)))
     draw = np.random.default_rng(0)
     slopes = []
+    # Twice as many blocks as there are: they differ in length by one.
     for _ in range(_DRAWS):
         drawn = np.concatenate(
-            [blocks[i] for i in draw.integers(len(blocks), size=len(blocks) + 1)]
+            [blocks[i] for i in draw.integers(len(blocks), size=2 * len(blocks))]
         )
         slopes.append(np.polyfit(minutes, line + drawn[: len(line)], 1)[0])
     low, high = np.percentile(slopes, [2.5, 97.5])

@@ -60,9 +60,10 @@ def test_percentiles_are_those_of_the_nearest_rank() -> None:
     assert (tally.figures()["p50_ms"], tally.figures()["p99_ms"]) == (50.0, 99.0)
 
 
-def test_a_leak_is_told_from_flat_memory() -> None:
-    minutes = np.linspace(0, 5, 150)
-    noise = np.random.default_rng(1).normal(0, 0.5, 150)
+@pytest.mark.parametrize("samples", [150, 145])
+def test_a_leak_is_told_from_flat_memory(samples: int) -> None:
+    minutes = np.linspace(0, 5, samples)
+    noise = np.random.default_rng(1).normal(0, 0.5, samples)
     slope, (low, high) = trend(minutes, 300 + 2 * minutes + noise)
     assert low < slope < high
     assert 1.8 < low < high < 2.2
