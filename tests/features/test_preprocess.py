@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from timm.data import create_transform
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as vision
 
 from sfumato.errors import ArtifactError, ConfigError, DataError
+from sfumato.features import preprocess
 from sfumato.features.preprocess import Preprocess
 
 SMOOTH = np.add.outer(np.arange(90) * 2, np.arange(70))[..., None] * np.array([1.0, 0.7, 0.4])
@@ -50,6 +55,40 @@ def test_any_picture_becomes_the_asked_size(
     assert out.shape == (2, wanted, 9, 13)
     assert 0 <= float(out.min()) <= float(out.max()) <= 1
     torch.testing.assert_close(out, rule(images.float() / 255))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    height=st.integers(1, 60),
+    width=st.integers(1, 60),
+    channels=st.sampled_from([1, 3]),
+    wanted=st.sampled_from([1, 3]),
+    fit=st.sampled_from(["squash", "center", "border"]),
+    interpolation=st.sampled_from(["nearest", "bilinear", "bicubic"]),
+    band=st.integers(1, 4000),
+)
+def test_bands_equal_the_whole_picture(
+    height: int,
+    width: int,
+    channels: int,
+    wanted: int,
+    fit: str,
+    interpolation: str,
+    band: int,
+) -> None:
+    images = torch.randint(0, 256, (2, channels, height, width), dtype=torch.uint8)
+    rule = Preprocess(size=(9, 13), channels=wanted, fit=fit, interpolation=interpolation)
+    with mock.patch.object(preprocess, "_BAND", band):
+        banded = rule(images)
+    with mock.patch.object(preprocess, "_BAND", height * width):
+        torch.testing.assert_close(banded, rule(images), rtol=0, atol=1e-6)
+    whole = rule._values(images)
+    target = list(rule._target(height, width))
+    if target != [height, width]:
+        mode = InterpolationMode(interpolation)
+        whole = vision.resize(whole, target, mode, antialias=True).clamp(0, 1)
+    whole = vision.center_crop(whole, [9, 13])
+    torch.testing.assert_close(banded, whole, rtol=0, atol=1e-6)
 
 
 def test_pictures_of_the_right_size_keep_their_values() -> None:

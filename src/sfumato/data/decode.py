@@ -187,7 +187,9 @@ def _flat(picture: Image.Image, channels: Literal[1, 3] | None) -> Image.Image:
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, _WHITE), picture)
     if picture.mode not in ("L", "RGB"):
         picture = picture.convert("RGB")
-    return picture.convert("L" if grey else "RGB")
+    wanted = "L" if grey else "RGB"
+    # Pillow copies a picture that is asked to become what it is.
+    return picture if picture.mode == wanted else picture.convert(wanted)
 
 
 def _fitted(picture: Image.Image, size: tuple[int, int] | None, box: Box | None) -> Image.Image:
@@ -205,9 +207,10 @@ def _fitted(picture: Image.Image, size: tuple[int, int] | None, box: Box | None)
 
 
 def _tensor(picture: Image.Image) -> UInt8[Tensor, "c h w"]:
-    array = np.array(picture)
-    planes = array[:, :, None] if array.ndim == 2 else array
-    return torch.from_numpy(planes).permute(2, 0, 1).contiguous()
+    array = np.asarray(picture)
+    rows = array[:, :, None] if array.ndim == 2 else array
+    # The only copy that is made of the pixels here; torch takes longer for bytes in this order.
+    return torch.from_numpy(rows.transpose(2, 0, 1).copy())
 
 
 def _guess(content: bytes) -> str:
