@@ -1,9 +1,10 @@
 """Bytes, operations and machines for banks that no machine at hand holds.
 
-`python -m benchmarks.scaling RESULTS` takes the last line of `python -m benchmarks shortlist` (a
-file with it) and writes `docs/scaling.md` with what it measured in `benchmarks/measured.json`;
-without a file it computes the page again from there. Times are one core's, and linear in the
-number of enrollments, as `benchmarks bank` measures up to 10^5.
+`python -m benchmarks.scaling RESULTS` takes the last line of `python -m benchmarks shortlist load`
+(or of one of the two; a file with it), keeps what they measured in `benchmarks/measured.json` and
+writes `docs/scaling.md`; without a file it computes the page again from there. The times of the
+arithmetic are of one core, and linear in the number of enrollments, as `benchmarks bank` measures
+up to 10^5.
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ def page(figures: Mapping[str, Any], *, rate: float = 100.0, machine: Machine | 
     costs = Costs.of(figures)
     parts = [_HEAD, *_measured(figures, costs), _BYTES, *_bytes_table()]
     parts += [_time_head(rate, machine), *_time_table(costs, rate, machine), _LIMITS]
+    parts += _load(figures["load"]) if "load" in figures else []
     return "\n".join(parts) + "\n"
 
 
@@ -128,6 +130,17 @@ shards; the database, which keeps every enrollment's file. Times are for D = 128
 memory halves and time does not (torch widens the weights first): the table's times are float32's.
 Nobody has run more than a million rows of the list, or more than 100,000 enrollments, here: what is
 beyond is arithmetic. The machine was busy: times are those that a core worked, its caches shared.
+"""
+
+
+_LOAD_HEAD = """
+## A service under load
+
+Uploads a second of `python -m benchmarks load` (median and 99th percentile of the wait): one server
+on two cores, D = 128, M = 32, pictures of 256x256, half of them blocked and written, no shortlist;
+the clients are on the same cores. The limit is decoding, features and scoring of 64 at a time by
+themselves, on the same cores without clients. Beside it PDQ and faiss's flat index of as many
+hashes on the same pictures, without a server, one by one and in a batch.
 """
 
 
@@ -193,18 +206,57 @@ def _time_table(costs: Costs, rate: float, machine: Machine) -> Iterator[str]:
             )
 
 
+def _load(figures: Mapping[str, Any]) -> Iterator[str]:
+    yield _LOAD_HEAD
+    numbers = list(figures["rows"][0]["batched"])
+    columns = [f"{n} client" + "s" * (n != "1") for n in numbers]
+    yield "| " + " | ".join(["enrollments", *columns, "of the limit", "PDQ with faiss"]) + " |"
+    yield "| --- |" + " --- |" * (len(columns) + 2)
+    for row in figures["rows"]:
+        cells = [_cell(row["batched"][n]) for n in numbers]
+        peer = f"{row['pdq']['one_per_s']:.0f} and {row['pdq']['batch_per_s']:.0f}"
+        cells += [f"{row['share_of_limit']:.2f}", peer]
+        yield f"| {row['enrollments']:,} | " + " | ".join(cells) + " |"
+        alone = [_cell(row["one_by_one"][n]) for n in numbers]
+        yield "| the same one by one | " + " | ".join(alone) + " | | |"
+    refused = figures["overload"]
+    clients, busy = refused["clients"], refused["statuses"].get("503", 0)
+    yield (
+        f"\n{clients} clients at a server with 8 places: {refused['uploads']} decisions, "
+        f"the slowest in {refused['longest_ms'] / 1e3:.2f} s; {busy:,} times 503, "
+        f"{refused['retry_after']:,} of them with Retry-After."
+    )
+
+
+def _cell(figures: Mapping[str, Any]) -> str:
+    waits = ", ".join(f"{figures[key] / 1e3:.2f}" for key in ("p50_ms", "p99_ms"))
+    return f"{figures['uploads_per_s']:.1f} ({waits} s)"
+
+
 def _gib(count: float) -> str:
     return f"{count / 2**30:,.1f} GiB"
+
+
+def merged(kept: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the kept figures with those of a run in place of older ones of the same benchmarks."""
+    new = dict(kept)
+    if "shortlist" in run:
+        new |= {"threads": run["threads"], **run["shortlist"]}
+    if "load" in run:
+        new["load"] = {"threads": run["threads"], **run["load"]}
+    return new
 
 
 def main() -> None:
     """Write the page, from new figures where a file of them is given."""
     parser = argparse.ArgumentParser(prog="benchmarks.scaling", description=__doc__)
-    parser.add_argument("results", nargs="?", type=Path, help="output of `benchmarks shortlist`")
+    parser.add_argument(
+        "results", nargs="?", type=Path, help="output of `benchmarks shortlist load`"
+    )
     given = parser.parse_args().results
     if given is not None:
         last = json.loads(given.read_text().strip().splitlines()[-1])
-        kept = {"threads": last["threads"], **last["shortlist"]}
+        kept = merged(json.loads(MEASURED.read_text()), last)
         write_bytes(MEASURED, (json.dumps(kept, indent=1) + "\n").encode())
     write_bytes(PAGE, page(json.loads(MEASURED.read_text())).encode())
 

@@ -50,6 +50,42 @@ def test_costs_are_an_enrollment_and_an_image() -> None:
     assert costs == Costs(whole=1.0, alone=3.0, listing=0.5, picked=7.0)
 
 
+def test_a_run_replaces_what_it_measured_and_nothing_else() -> None:
+    kept = {"threads": 1, "scoring": [1], "load": {"rows": []}}
+    run = {"threads": 2, "load": {"rows": [3]}, "cipher": {}}
+    found = scaling.merged(kept, run)
+    assert found == {"threads": 1, "scoring": [1], "load": {"threads": 2, "rows": [3]}}
+    assert scaling.merged(kept, {"threads": 2, "shortlist": {"scoring": [4]}}) == {
+        "threads": 2,
+        "scoring": [4],
+        "load": {"rows": []},
+    }
+
+
+def test_each_load_is_a_row() -> None:
+    cell = {"uploads_per_s": 12.34, "p50_ms": 70.0, "p99_ms": 1250.0}
+    row = {
+        "enrollments": 1000,
+        "batched": {"1": cell, "8": cell},
+        "one_by_one": {"1": cell, "8": cell},
+        "share_of_limit": 0.5,
+        "pdq": {"one_per_s": 40.4, "batch_per_s": 41.6},
+    }
+    overload = {
+        "clients": 64,
+        "uploads": 5,
+        "longest_ms": 900.0,
+        "statuses": {"503": 7},
+        "retry_after": 7,
+    }
+    lines = list(scaling._load({"rows": [row], "overload": overload}))
+    assert "12.3 (0.07, 1.25 s)" in lines[3]
+    assert "0.50 | 40 and 42 |" in lines[3]
+    widths = {line.count("|") for line in lines if line.startswith("|")}
+    assert widths == {6}
+    assert "7 times 503, 7 of them" in lines[-1]
+
+
 def test_the_page_is_current() -> None:
     figures = json.loads(scaling.MEASURED.read_text())
     assert scaling.PAGE.read_text() == scaling.page(figures)
