@@ -8,12 +8,13 @@ from functools import partial
 
 import torch
 
-from benchmarks import bank, cipher, load, release, shortlist, soak, upload
+from benchmarks import bank, cipher, load, release, shards, shortlist, soak, upload
 
 BENCHMARKS = {
     "bank": bank.run,
     "cipher": cipher.run,
     "release": release.run,
+    "shards": shards.run,
     "shortlist": shortlist.run,
     "upload": upload.run,
     "load": load.run,

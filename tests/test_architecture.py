@@ -23,6 +23,7 @@ STAGES = [
     {"attack"},
     {"audit"},
     {"serve", "demo"},
+    {"scale"},
     {"cli"},
     {"__main__"},
 ]

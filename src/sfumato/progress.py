@@ -1,9 +1,9 @@
-"""Progress on stderr with rate and time left, silent where nobody watches."""
+"""Work on many items, and its progress on stderr, silent where nobody watches."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sized
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from typing import Protocol, TypeVar, runtime_checkable
 
 from rich.console import Console
 from rich.progress import (
@@ -18,6 +18,22 @@ from rich.progress import (
 )
 
 T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+@runtime_checkable
+class Over(Protocol):
+    """How a function is applied to many items: in this process, or on many machines."""
+
+    def __call__(self, function: Callable[[A], B], items: Sequence[A]) -> Iterator[B]:
+        """Yield the results in the order of the items, as they are there."""
+        ...
+
+
+def in_turn(function: Callable[[A], B], items: Sequence[A]) -> Iterator[B]:
+    """Apply a function to one item after the other, each when its result is asked for."""
+    yield from map(function, items)
 
 
 def progress_bar() -> Progress:

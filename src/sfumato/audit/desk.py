@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,9 +24,11 @@ from sfumato.audit.metrics import with_ceiling
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import FormatError
 from sfumato.files import read_json, write_bytes
+from sfumato.progress import Over, in_turn, track
 from sfumato.protect.baselines import Unprotected
 from sfumato.types import Attack, Finding, Knowledge, Protector, Releases
 
+Job = tuple[Protector, Role, Attack]
 _CELL_VERSION = 2  # raise it when an attack changes, so that no old figure is taken for a new one
 _CELL_LIMIT = 16 << 20  # bytes; a cell with its curves has some 10,000
 PLAIN = " (trained on plain)"
@@ -70,14 +73,22 @@ class Desk:
             for role, images in parts.items()
         }
 
+    def measure(self, work: Sequence[Job], over: Over = in_turn) -> None:
+        """Measure, once each, what is not done yet of the cells of `work`, and their ceilings."""
+        ways = [[(job[0], job[1], way) for way, _ in _ways(*job)] for job in work]
+        self._fill([way for some in ways for way in some], over, "audit")
+        # Only where there is a finding: what has no meaning for a release needs no ceiling.
+        tops = [
+            self._unprotected(*job)
+            for job, some in zip(work, ways, strict=True)
+            if any(self._cell(*way).finding is not None for way in some)
+        ]
+        self._fill(tops, over, "audit: ceilings")
+
     def cells(self, protector: Protector, role: Role, attack: Attack) -> list[Cell]:
-        """Return the cell of each way to run the attack, with its measured ceiling."""
-        ways = [(attack, attack.name)]
-        if is_keyed(protector) and role == "privacy" and hasattr(attack, "source"):
-            plain: Attack = replace(attack, source="plain")  # type: ignore[type-var]
-            ways.append((plain, attack.name + PLAIN))
+        """Return the cell of each way to run the attack, measured before, with its ceiling."""
         found = []
-        for way, name in ways:
+        for way, name in _ways(protector, role, attack):
             cell = self._cell(protector, role, way)
             if cell.finding is not None:
                 top = self._cell(*self._unprotected(protector, role, attack))
@@ -96,18 +107,30 @@ class Desk:
         return Unprotected(), role, attack
 
     def _cell(self, protector: Protector, role: Role, attack: Attack) -> Cell:
-        key = fingerprint(_CELL_VERSION, __version__, protector, attack, self.prints)
-        blank = Cell(protector=protector.name, attack=attack.name, role=role, key=key)
-        kept = self.done.get(key) or self._kept(key, _sheet(protector, attack))
-        if kept is None:
-            kept = self._measure(blank, protector, attack)
-            if self.out is not None and kept.error is None:
-                content = json.dumps(kept.document(), allow_nan=False)
-                write_bytes(self._path(key), content.encode())
-        self.done[key] = kept
-        return replace(kept, role=role)
+        return replace(self.done[self._key(protector, attack)], role=role)
 
-    def _measure(self, blank: Cell, protector: Protector, attack: Attack) -> Cell:
+    def _key(self, protector: Protector, attack: Attack) -> str:
+        return fingerprint(_CELL_VERSION, __version__, protector, attack, self.prints)
+
+    def _fill(self, jobs: Sequence[Job], over: Over, title: str) -> None:
+        wanted: dict[str, tuple[Cell, Protector, Attack]] = {}
+        for protector, role, attack in jobs:
+            key = self._key(protector, attack)
+            kept = self.done.get(key) or self._kept(key, _sheet(protector, attack))
+            if kept is None:
+                blank = Cell(protector=protector.name, attack=attack.name, role=role, key=key)
+                wanted.setdefault(key, (blank, protector, attack))
+            else:
+                self.done[key] = kept
+        missing = list(wanted.values())
+        for cell in track(over(self._measure, missing), title, total=len(missing)):
+            self.done[cell.key] = cell
+            if self.out is not None and cell.error is None:
+                content = json.dumps(cell.document(), allow_nan=False)
+                write_bytes(self._path(cell.key), content.encode())
+
+    def _measure(self, job: tuple[Cell, Protector, Attack]) -> Cell:
+        blank, protector, attack = job
         start = time.monotonic()
         try:
             with torch.random.fork_rng():
@@ -163,6 +186,15 @@ class Desk:
 def is_keyed(protector: Protector) -> bool:
     """Say whether a protector has a key: then it shows what it releases without one."""
     return callable(getattr(protector, "plain", None))
+
+
+def _ways(protector: Protector, role: Role, attack: Attack) -> list[tuple[Attack, str]]:
+    """Return the ways to run an attack, each with its name in the report."""
+    ways = [(attack, attack.name)]
+    if is_keyed(protector) and role == "privacy" and hasattr(attack, "source"):
+        plain: Attack = replace(attack, source="plain")  # type: ignore[type-var]
+        ways.append((plain, attack.name + PLAIN))
+    return ways
 
 
 def _sheet(protector: Protector, attack: Attack) -> Path | None:

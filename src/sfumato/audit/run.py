@@ -23,7 +23,7 @@ from sfumato.audit.quality import PictureQuality
 from sfumato.audit.report import Report
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import ConfigError
-from sfumato.progress import track
+from sfumato.progress import Over, in_turn
 from sfumato.protect.labels import refuse_same
 from sfumato.types import Attack, Protector
 
@@ -42,6 +42,7 @@ def audit(
     config: LearnerConfig | None = None,
     out: Path | None = None,
     pictures: bool = False,
+    over: Over = in_turn,
 ) -> Report:
     """Attack every protector in every way and return the report.
 
@@ -53,7 +54,8 @@ def audit(
     twice: trained on its releases, and trained on plain ones and applied to ciphertext; its
     ceiling is what plain releases give. With `out`, cells are kept there, so that a second run
     takes up where the first one was stopped; with `pictures` as well, some victims' pictures are
-    drawn there beside their releases. A failed cell is a named cell of the report.
+    drawn there beside their releases. A failed cell is a named cell of the report. Cells are
+    measured `over` one process or many machines; figures are the same.
 
     Raises:
         DataError: the adversary's images are not disjoint from the victims'.
@@ -79,7 +81,8 @@ def audit(
         trials.append(("utility", reading.matching()))
     desk = Desk(victims, adversary, out)
     work = [(protector, *trial) for protector in protectors for trial in trials]
-    cells = [cell for job in track(work, "audit") for cell in desk.cells(*job)]
+    desk.measure(work, over)
+    cells = [cell for job in work for cell in desk.cells(*job)]
     drawn: tuple[Sheet, ...] = ()
     if pictures and out is not None:
         drawn = draw_pictures(victims, protectors, [attack for _, attack in trials], out)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from sfumato.cli.configfile import Config, command_line
-from sfumato.cli.options import AsJson, DataDir, Device, Seed, finish
+from sfumato.cli.options import AsJson, DataDir, Device, Ray, Seed, finish
 
 if TYPE_CHECKING:
     from sfumato.audit.report import Report
@@ -72,12 +72,13 @@ def audit(
     config: Config = None,
     data_dir: DataDir = None,
     device: Device = "auto",
+    ray: Ray = None,
     as_json: AsJson = False,
 ) -> None:
     """Attack every protector, measure what stays useful, and write a report.
 
     Interrupted, the same command goes on where it was: finished measurements are kept in the
-    folder by their content.
+    folder by their content. With --ray, they are made on a cluster, one a processor.
     """
     given = dict(locals())
 
@@ -89,7 +90,11 @@ def audit(
     from sfumato.audit.protectors import open_protector
     from sfumato.audit.run import audit as run
     from sfumato.data.sources import load
+    from sfumato.errors import ConfigError
+    from sfumato.scale.ray import spread
 
+    if pictures and ray is not None:
+        raise ConfigError("--pictures are drawn by one process; leave out --ray, or the pictures")
     runs = tuple(range(seed, seed + seeds))
     effort = LearnerConfig(device=device)
     if quick:
@@ -100,21 +105,23 @@ def audit(
     images = load(data, split=split, data_dir=data_dir, size=size, count=count, seed=seed)
     victims, adversary = sides(images, identity, seed=seed)
     protectors = [open_protector(spec, adversary) for spec in protector]
-    report = run(
-        protectors,
-        victims=victims,
-        adversary=adversary,
-        private=private or (),
-        utility=utility or (),
-        identity=identity,
-        matching=matching,
-        attacks=attacks,
-        seeds=runs,
-        config=effort,
-        out=out,
-        pictures=pictures,
-    )
-    made_by = command_line("audit", audit, given, without=("config", "device", "as_json"))
+    with spread(ray) as over:
+        report = run(
+            protectors,
+            victims=victims,
+            adversary=adversary,
+            private=private or (),
+            utility=utility or (),
+            identity=identity,
+            matching=matching,
+            attacks=attacks,
+            seeds=runs,
+            config=effort,
+            out=out,
+            pictures=pictures,
+            over=over,
+        )
+    made_by = command_line("audit", audit, given, without=("config", "device", "ray", "as_json"))
     report = replace(report, settings={**report.settings, "quick": quick, "command": made_by})
     report.write(out)
     write_cards(dict(zip(protector, protectors, strict=True)), report)

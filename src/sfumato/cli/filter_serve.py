@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sfumato.cli.filter_options import DATABASE, Database, needs_serve
+from sfumato.cli.options import Ray
 
 
 def serve(
@@ -34,6 +35,10 @@ def serve(
     tls_key: Annotated[
         Path | None, typer.Option(help="The certificate's key (PEM, no passphrase).")
     ] = None,
+    ray: Ray = None,
+    shards: Annotated[
+        int, typer.Option(min=1, help="With --ray: parts of the bank, a process each.")
+    ] = 2,
 ) -> None:
     """Serve the filter over HTTP; /docs describes it. Several may share one database."""
     needs_serve()
@@ -44,18 +49,22 @@ def serve(
 
     if (tls_certificate is None) != (tls_key is None):
         raise ConfigError("--tls-certificate and --tls-key go together: give both or neither")
-    run(
-        ServeSettings(
-            backbone=backbone,
-            database=db,
-            host=host,
-            port=port,
-            hidden=hidden,
-            quota=quota,
-            flood=flood,
-            uploads_per_minute=uploads,
-            enrollments_per_minute=enrollments,
-            shortlist=shortlist,
-            tls=Tls(tls_certificate, tls_key) if tls_certificate and tls_key else None,
-        )
+    settings = ServeSettings(
+        backbone=backbone,
+        database=db,
+        host=host,
+        port=port,
+        hidden=hidden,
+        quota=quota,
+        flood=flood,
+        uploads_per_minute=uploads,
+        enrollments_per_minute=enrollments,
+        shortlist=shortlist,
+        tls=Tls(tls_certificate, tls_key) if tls_certificate and tls_key else None,
     )
+    if ray is None:
+        run(settings)
+        return
+    from sfumato.scale.serving import serve_sharded
+
+    serve_sharded(settings, address=ray, shards=shards)

@@ -18,6 +18,14 @@ DataDir = Annotated[
         help="Folder with data sets in their published file formats, one folder a set.",
     ),
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Use a Ray cluster: HOST:PORT, auto (this machine's), or local (start one).",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON on stdout.")]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 
 import typer
 
-from sfumato.cli.options import AsJson, DataDir, Seed, finish
+from sfumato.cli.options import AsJson, DataDir, Ray, Seed, finish
 
 if TYPE_CHECKING:
     from sfumato.data.lazy import FolderImages, LoadedImages
@@ -34,12 +34,14 @@ def release(
     batch: Annotated[int, typer.Option(help="Images in memory at once.", min=1)] = 256,
     seed: Seed = 0,
     data_dir: DataDir = None,
+    ray: Ray = None,
     as_json: AsJson = False,
 ) -> None:
     """Apply a protector to a collection of any size, a batch at a time.
 
     Released pictures are numbered in a random order and carry no label, unless you ask for it by
     --keep: names and order often tell what was hidden. Interrupted, the same command goes on.
+    With --ray, batches are made on a cluster whose machines all see the pictures at the same place.
     An obfuscator's maps become one Arrow file, which `fit classifier` learns from.
     """
     from sfumato.audit.protectors import open_protector
@@ -47,6 +49,7 @@ def release(
     from sfumato.protect.obfuscator import Obfuscator
     from sfumato.protect.pictures import write_pictures
     from sfumato.protect.pretrained import is_artifact, open_pretrained
+    from sfumato.scale.ray import spread
 
     chosen = open_pretrained(protector) if is_artifact(protector) else None
     options = _options(None if chosen is None else chosen.shape, split, size, count, seed, data_dir)
@@ -55,11 +58,14 @@ def release(
     if chosen is not None:
         _refuse_private(chosen, labels)
     if isinstance(chosen, Obfuscator):
-        _release_maps(chosen, images, out, labels, batch, as_json)
+        _release_maps(chosen, images, out, labels, batch, ray, as_json)
         return
     made_of = f"{protector} {data} {split} {size} {count} {seed} {labels}"
     applied = chosen or open_protector(protector, images.read(range(1)))
-    written = write_pictures(applied, images, out, labels=labels, batch_size=batch, made_of=made_of)
+    with spread(ray) as over:
+        written = write_pictures(
+            applied, images, out, labels=labels, batch_size=batch, made_of=made_of, over=over
+        )
     finish(
         {
             "protector": applied.name,
@@ -81,11 +87,14 @@ def _release_maps(
     out: Path,
     labels: tuple[str, ...],
     batch: int,
+    ray: str | None,
     as_json: bool,
 ) -> None:
     from sfumato.protect.maps import write_maps
+    from sfumato.scale.ray import spread
 
-    written = write_maps(obfuscator, images, out, labels=labels, batch_size=batch)
+    with spread(ray) as over:
+        written = write_maps(obfuscator, images, out, labels=labels, batch_size=batch, over=over)
     finish(
         {
             "protector": obfuscator.name,

@@ -86,7 +86,7 @@ def open_lazily(name: str, options: SourceOptions) -> LoadedImages | FolderImage
     kind, _, rest = name.partition(":")
     if kind != "folder" or not rest or options.count is not None:
         return LoadedImages(load_with(name, options))
-    path = Path(rest)
+    path = Path(rest).absolute()  # also another process on this machine finds it
     rows = folder_rows(path)
     if not rows:
         raise DataError(f"expected at least 1 picture in {path}: it is empty")

@@ -17,6 +17,7 @@ autoencoder, and S samples of the newcomer through all N.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
@@ -132,6 +133,15 @@ def draw_codes(
     return codes.relu().to(mean.dtype)
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What screening finds in a bank, or in one part of it; of many parts it is the sum."""
+
+    contested: tuple[Likeness, ...]
+    claimed: tuple[float, ...]
+    """The share of each other enrollment's samples that the newcomer claims."""
+
+
 def screen(
     newcomer: str,
     bank: Enrolled,
@@ -145,6 +155,20 @@ def screen(
 
     `own` names enrollments of the newcomer's owner: two classes of one person may be alike.
     """
+    found = compare(newcomer, bank, seed=seed, count=count, contested=contested, own=own)
+    return concluded([found])
+
+
+def compare(
+    newcomer: str,
+    bank: Enrolled,
+    *,
+    seed: int,
+    count: int = SAMPLES,
+    contested: float = CONTESTED,
+    own: Iterable[str] = (),
+) -> Comparison:
+    """Compare as `screen` does, without a conclusion: `bank` may be a part of a larger one."""
     others = [name for name in bank.ids if name not in {newcomer, *own}]
     mu = dict(zip(bank.ids, bank.mu.tolist(), strict=True))
     sigma = dict(zip(bank.ids, bank.sigma.tolist(), strict=True))
@@ -158,9 +182,17 @@ def screen(
         mine = bank.errors(bank.samples(newcomer, count, seed=seed), others)
         for name, value in zip(others, likeness(mine, mu[newcomer]).tolist(), strict=True):
             pairs.append(Likeness(overrider=name, claimant=newcomer, value=value))
-    found = (pair for pair in pairs if pair.value < contested)
-    share = sum(claimed) / len(claimed) if len(claimed) >= FEW else 0.0
-    return Screening(tuple(sorted(found, key=lambda pair: pair.value)), share)
+    return Comparison(tuple(pair for pair in pairs if pair.value < contested), tuple(claimed))
+
+
+def concluded(parts: Iterable[Comparison]) -> Screening:
+    """Return what the comparisons with all parts of a bank amount to, in whatever order."""
+    every = list(parts)
+    pairs = [pair for part in every for pair in part.contested]
+    claimed = [share for part in every for share in part.claimed]
+    share = math.fsum(claimed) / len(claimed) if len(claimed) >= FEW else 0.0
+    pairs.sort(key=lambda pair: (pair.value, pair.overrider, pair.claimant))
+    return Screening(tuple(pairs), share)
 
 
 def pair_rows(pairs: Iterable[Likeness], ids: Sequence[str]) -> Int64[Tensor, "pairs 2"]:

@@ -13,6 +13,7 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,11 @@ import torch
 from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
-from sfumato.data.imageset import MISSING, ImageSet
+from sfumato.data.imageset import MISSING
 from sfumato.data.lazy import FolderImages, LoadedImages
 from sfumato.errors import ArtifactError, DataError, InputError
 from sfumato.files import replacing_folder
-from sfumato.progress import track
+from sfumato.progress import Over, in_turn, track
 from sfumato.protect.obfuscator import Obfuscator
 
 FILE = "maps.arrow"
@@ -88,16 +89,26 @@ class Written:
     picture_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Maps of some pictures, with the labels that are carried over."""
+
+    maps: Tensor
+    labels: Mapping[str, Tensor]
+    skipped: int
+    picture_bytes: int
+
+
 @dataclass(slots=True)
 class _Tally:
     count: int = 0
     skipped: int = 0
     picture_bytes: int = 0
 
-    def add(self, images: ImageSet) -> None:
-        self.count += len(images)
-        self.skipped += len(images.skipped)
-        self.picture_bytes += images.images.numel()
+    def add(self, batch: _Batch) -> None:
+        self.count += len(batch.maps)
+        self.skipped += batch.skipped
+        self.picture_bytes += batch.picture_bytes
 
 
 def fingerprint(obfuscator: Obfuscator) -> str:
@@ -131,10 +142,12 @@ def write_maps(
     *,
     labels: Sequence[str] = (),
     batch_size: int = 256,
+    over: Over = in_turn,
 ) -> Written:
-    """Release a collection of any size into `out`, in memory for one batch at a time.
+    """Release a collection of any size into `out`, in memory for a few batches at a time.
 
-    The noise comes from the operating system's random numbers, so that nobody can draw it again.
+    Batches are made `over` one process or many machines, and written here in order. The noise
+    comes from the operating system's random numbers, so that nobody can draw it again.
 
     Raises:
         DataError: a label does not exist, or no file is a usable picture.
@@ -149,15 +162,14 @@ def write_maps(
     described = about(obfuscator, {name: images.classes[name] for name in labels})
     order = torch.randperm(len(images), generator=_unguessable()).tolist()
     tally = _Tally()
-    with replacing_folder(out) as part, torch.random.fork_rng():
-        torch.manual_seed(secrets.randbits(63))
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    made = over(partial(_released, obfuscator, images, tuple(labels)), batches)
+    with replacing_folder(out) as part:
         schema = _schema(described)
         with pa.OSFile(str(part / FILE), "wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
-            for start in track(range(0, len(order), batch_size), f"release {obfuscator.name}"):
-                some = images.read(order[start : start + batch_size])
-                maps = obfuscator.release(some.floats())
-                stream.write_batch(_batch(maps, some.labels, described))
-                tally.add(some)
+            for batch in track(made, f"release {obfuscator.name}", total=len(batches)):
+                stream.write_batch(_batch(batch.maps, batch.labels, described))
+                tally.add(batch)
         if not tally.count:
             raise DataError(f"{images.name}: none of its {len(images):,} files is a picture")
     return Written(
@@ -209,6 +221,20 @@ def check_maker(maps: About, obfuscator: str) -> None:
             f"expected maps of the obfuscator {obfuscator[:12]}, got those of "
             f"{maps.obfuscator[:12]} ({maps.name}); release the pictures with the former"
         )
+
+
+def _released(
+    obfuscator: Obfuscator,
+    images: FolderImages | LoadedImages,
+    labels: Sequence[str],
+    positions: Sequence[int],
+) -> _Batch:
+    some = images.read(positions)
+    with torch.random.fork_rng():
+        torch.manual_seed(secrets.randbits(63))
+        maps = obfuscator.release(some.floats())
+    kept = {name: some.labels[name] for name in labels}
+    return _Batch(maps, kept, len(some.skipped), some.images.numel())
 
 
 def _unguessable() -> torch.Generator:

@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,7 +26,7 @@ from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.lazy import FolderImages, LoadedImages
 from sfumato.errors import DataError, InputError
 from sfumato.files import swap_folder, write_bytes
-from sfumato.progress import track
+from sfumato.progress import Over, in_turn, track
 from sfumato.types import Protector
 
 _STATE = ".progress.json"
@@ -41,6 +42,16 @@ class _Progress:
     written: int = 0
     table_bytes: int = 0
     skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Released pictures as files, and each one's labels."""
+
+    files: list[bytes]
+    values: list[list[str]]
+    read: int
+    skipped: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +72,14 @@ def write_pictures(
     labels: Sequence[str] = (),
     batch_size: int = 256,
     made_of: str = "",
+    over: Over = in_turn,
 ) -> Released:
-    """Release a collection of any size into a folder, in memory for one batch at a time.
+    """Release a collection of any size into a folder, in memory for a few batches at a time.
 
-    `labels` are carried over into its metadata.csv. Interrupted, it leaves a folder `.NAME.part`
-    and goes on from there when it is started again with the same `made_of` (any string that
-    names protector, data and settings). `out` appears when it is whole.
+    `labels` are carried over into its metadata.csv. Batches are made `over` one process or many
+    machines, all of which must see the pictures, and written here in order. Interrupted, it
+    leaves a folder `.NAME.part` and goes on from there when it is started again with the same
+    `made_of` (any string that names protector, data and settings). `out` appears when it is whole.
 
     Raises:
         DataError: a label does not exist, or the protector does not give pictures.
@@ -83,8 +96,10 @@ def write_pictures(
     generator = torch.Generator().manual_seed(progress.seed)
     order = torch.randperm(len(images), generator=generator).tolist()
     starts = range(progress.read, len(images), batch_size)
-    for start in track(starts, f"release {protector.name}"):
-        _write_batch(protector, images, order[start : start + batch_size], part, labels, progress)
+    batches = [order[start : start + batch_size] for start in starts]
+    release = partial(_released, protector, images, tuple(labels))
+    for batch in track(over(release, batches), f"release {protector.name}", total=len(batches)):
+        _keep(batch, part, labels, progress)
     if not progress.written:
         raise DataError(f"{images.name}: none of its {len(images):,} files is a usable picture")
     (part / _STATE).unlink(missing_ok=True)
@@ -112,14 +127,12 @@ def _begin(part: Path, made_of: str) -> _Progress:
     return _Progress(made_of=made_of, seed=secrets.randbits(63))
 
 
-def _write_batch(
+def _released(
     protector: Protector,
     images: FolderImages | LoadedImages,
-    positions: Sequence[int],
-    part: Path,
     labels: Sequence[str],
-    progress: _Progress,
-) -> None:
+    positions: Sequence[int],
+) -> _Batch:
     some = images.read(positions)
     with torch.random.fork_rng():
         # A fresh process draws the same numbers each time: noise that anybody could draw again
@@ -127,20 +140,29 @@ def _write_batch(
         torch.manual_seed(secrets.randbits(63))
         release = protector.release(some.floats())
     pictures = as_pictures(release, protector.name)
+    return _Batch(
+        files=[encode_png(picture) for picture in pictures],
+        values=[[_value(some, label, i) for label in labels] for i in range(len(pictures))],
+        read=len(positions),
+        skipped=len(some.skipped),
+    )
+
+
+def _keep(batch: _Batch, part: Path, labels: Sequence[str], progress: _Progress) -> None:
     rows = []
-    for i, picture in enumerate(pictures):
+    for i, (content, values) in enumerate(zip(batch.files, batch.values, strict=True)):
         file = f"{progress.written + i:08d}.png"
-        (part / file).write_bytes(encode_png(picture))
-        rows.append([file, *(_value(some, label, i) for label in labels)])
+        (part / file).write_bytes(content)
+        rows.append([file, *values])
     head = [[FILE_COLUMN, *labels]] if not progress.table_bytes else []
     table = _csv(head + rows)
     with (part / METADATA).open("ab") as stream:
         stream.truncate(progress.table_bytes)
         stream.write(table)
-    progress.read += len(positions)
+    progress.read += batch.read
     progress.written += len(rows)
     progress.table_bytes += len(table)
-    progress.skipped += len(some.skipped)
+    progress.skipped += batch.skipped
     write_bytes(part / _STATE, json.dumps(asdict(progress)).encode())
 
 

@@ -8,7 +8,7 @@ from sfumato.errors import EnrollmentError, RequestError
 from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.neardup import available
 from sfumato.serve.auth import Caller
-from sfumato.serve.state import BankState
+from sfumato.serve.deciding import Deciding
 from sfumato.serve.store import Entry, Store, Stored, Terms
 
 # Whose it resembles is not said, and neither is how much: both would guide a thief.
@@ -18,7 +18,7 @@ _FLOOD: Final = "many enrollments came within the hour; a moderator will decide"
 
 
 def admit(
-    store: Store, state: BankState, caller: Caller, content: bytes, *, quota: int, flood: int
+    store: Store, state: Deciding, caller: Caller, content: bytes, *, quota: int, flood: int
 ) -> Entry:
     """Check an enrollment file, screen it and store it; call this under the change lock.
 
@@ -50,7 +50,7 @@ def admit(
     return store.insert(stored, status="active", reason="")
 
 
-def readmit(store: Store, state: BankState, stored: Stored, *, actor: str) -> None:
+def readmit(store: Store, state: Deciding, stored: Stored, *, actor: str) -> None:
     """Let a quarantined enrollment count, as a moderator decided.
 
     It is screened anew, because others came and went while it waited. Its contested pairs stay

@@ -10,13 +10,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from sfumato.errors import EnrollmentError, ServiceError, SfumatoError
 from sfumato.filter.enrollment import open_enrollment
+from sfumato.serve.deciding import Deciding
 from sfumato.serve.rules import read_rules
-from sfumato.serve.state import BankState, damaged
+from sfumato.serve.state import damaged
 from sfumato.serve.store import Change, Store
 
 PAUSE_SECONDS: Final = 0.2
@@ -28,7 +30,12 @@ class Follower:
     """Applies to `state` what happened in the database after the change `seen`."""
 
     def __init__(
-        self, store: Store, state: BankState, *, seen: int, also: Callable[[], None]
+        self,
+        store: Store,
+        state: Deciding,
+        *,
+        seen: int,
+        also: Callable[[], None] = lambda: None,
     ) -> None:
         """`also` is called in the thread after each time that it caught up."""
         self._store, self._state, self._seen, self._also = store, state, seen, also
@@ -49,6 +56,12 @@ class Follower:
                 self._apply(change)
                 self._seen = change.sequence
             self._fresh = time.monotonic()
+
+    @contextmanager
+    def still(self) -> Iterator[int]:
+        """Hold off changes for the time of a `with` block; yield the number of the last one."""
+        with self._lock:
+            yield self._seen
 
     def start(self) -> None:
         """Catch up several times a second, in a thread, until `stop`."""

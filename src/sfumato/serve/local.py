@@ -22,10 +22,11 @@ from sfumato.filter.neardup import MATCH
 from sfumato.serve.admission import admit, check_terms
 from sfumato.serve.auth import Caller, account_named, add_account
 from sfumato.serve.db import open_database
+from sfumato.serve.deciding import STRANGER
 from sfumato.serve.ledger import COMMAND_LINE
 from sfumato.serve.locks import change_lock
 from sfumato.serve.places import database_url, is_sqlite
-from sfumato.serve.state import STRANGER, BankState
+from sfumato.serve.state import BankState
 from sfumato.serve.store import Entry, Store, Terms
 
 _NO_LIMIT = 1 << 31

@@ -9,12 +9,12 @@ from contextlib import suppress
 
 from sfumato.serve.app import create_app
 from sfumato.serve.listening import listening, run_app
-from sfumato.serve.service import FilterService
+from sfumato.serve.service import FilterService, Load, in_memory
 from sfumato.serve.settings import ServeSettings
 
 
-def serve(settings: ServeSettings) -> None:
-    """Serve until told to stop by SIGINT or SIGTERM.
+def serve(settings: ServeSettings, load: Load = in_memory) -> None:
+    """Serve until told to stop by SIGINT or SIGTERM, with the bank that `load` makes ready.
 
     Raises:
         ConfigError: the host, the database's place or the certificate is wrong.
@@ -25,7 +25,7 @@ def serve(settings: ServeSettings) -> None:
     if tls is not None:
         tls.check()
     with listening(settings.host, settings.port) as sock:
-        service = FilterService.open(settings)
+        service = FilterService.open(settings, load)
         host, port = sock.getsockname()[:2]
         scheme = "https" if tls else "http"
         print(f"serving {len(service.state)} enrollments on {scheme}://{host}:{port}", flush=True)

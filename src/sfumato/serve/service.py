@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +16,7 @@ from sqlalchemy import text
 from torch import Tensor
 
 from sfumato.data.decode import ImageLimits
-from sfumato.errors import RequestError, SfumatoError
+from sfumato.errors import RequestError, ServiceError, SfumatoError
 from sfumato.features.backbone import Backbone
 from sfumato.filter.guard import BLOCKED, SHARED
 from sfumato.filter.neardup import MATCH, available
@@ -22,6 +24,7 @@ from sfumato.serve.admission import admit, readmit
 from sfumato.serve.auth import Caller, find_account
 from sfumato.serve.batches import Batches
 from sfumato.serve.db import open_database, reading
+from sfumato.serve.deciding import STRANGER, Deciding
 from sfumato.serve.decisions import Against, Stopped, keep_blocks, new_id
 from sfumato.serve.erasing import forget
 from sfumato.serve.faults import check_pages
@@ -31,13 +34,21 @@ from sfumato.serve.locks import change_lock
 from sfumato.serve.metrics import Metrics
 from sfumato.serve.pictures import Pictures
 from sfumato.serve.settings import ServeSettings
-from sfumato.serve.state import STRANGER, BankState
+from sfumato.serve.state import BankState
 from sfumato.serve.store import Entry, Store, Terms
 from sfumato.serve.tally import Tally
 
 _HIDDEN = 32  # the paper's M for ten classes
 _WRITTEN = 64  # blocks in one transaction
 _log = logging.getLogger("sfumato.serve")
+
+Load = Callable[[Store, Terms, ServeSettings], Deciding]
+"""How the bank of a database is made ready to decide."""
+
+
+def in_memory(store: Store, terms: Terms, settings: ServeSettings) -> Deciding:
+    """Return the bank in this process."""
+    return BankState.load(store, terms, reach=settings.shortlist)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +71,7 @@ class FilterService:
         self,
         *,
         store: Store,
-        state: BankState,
+        state: Deciding,
         backbone: Backbone,
         backbone_file: bytes,
         settings: ServeSettings,
@@ -69,7 +80,7 @@ class FilterService:
         self.store, self.state, self.settings = store, state, settings
         self.backbone, self.backbone_file = backbone, backbone_file
         self.metrics = Metrics()
-        self.metrics.bank.set_function(lambda: len(state))
+        self.metrics.bank.set_function(self._size)
         self.image_limits = ImageLimits()
         self._pictures = Pictures(backbone, self.image_limits)
         self.tally = Tally(store.engine)
@@ -80,8 +91,10 @@ class FilterService:
         self._upload_rate, self._enroll_rate = (RateLimit(n, max(1, n // 6)) for n in per_minute)
 
     @classmethod
-    def open(cls, settings: ServeSettings) -> FilterService:
+    def open(cls, settings: ServeSettings, load: Load = in_memory) -> FilterService:
         """Open the database, load every enrollment that counts, and follow what changes.
+
+        `load` says where they are scored: in this process, if nothing else is given.
 
         Raises:
             ConfigError, BankError, ArtifactError, StorageError: a part is missing or damaged.
@@ -89,7 +102,7 @@ class FilterService:
         backbone = Backbone.load(settings.backbone)
         store = Store(open_database(settings.database))
         try:
-            service = cls._loaded(store, backbone, settings)
+            service = cls._loaded(store, backbone, settings, load)
         except BaseException:
             store.engine.dispose()
             raise
@@ -97,7 +110,9 @@ class FilterService:
         return service
 
     @classmethod
-    def _loaded(cls, store: Store, backbone: Backbone, settings: ServeSettings) -> FilterService:
+    def _loaded(
+        cls, store: Store, backbone: Backbone, settings: ServeSettings, load: Load
+    ) -> FilterService:
         check_pages(store.engine)
         known = store.terms()
         hidden = settings.hidden or (known.hidden if known else _HIDDEN)
@@ -107,7 +122,7 @@ class FilterService:
         seen = store.last_change()  # before the bank: a change that it has already does no harm
         return cls(
             store=store,
-            state=BankState.load(store, terms, reach=settings.shortlist),
+            state=load(store, terms, settings),
             backbone=backbone,
             backbone_file=backbone.to_bytes(),
             settings=settings,
@@ -219,6 +234,7 @@ class FilterService:
         with reading(self.store.engine) as session:
             session.execute(text("SELECT id FROM bank"))
         self.follower.check_fresh()
+        len(self.state)  # a bank on several machines can tell only where all of them answer
 
     def apply_rules(self) -> None:
         """Take over rules that were just changed, before that is acknowledged."""
@@ -252,6 +268,12 @@ class FilterService:
             raise RequestError(403, "only an uploader may name an owner; leave it out")
         found = find_account(self.store.engine, owner)
         return (found.id if found else STRANGER), owner
+
+    def _size(self) -> float:
+        try:
+            return len(self.state)
+        except ServiceError:
+            return math.nan
 
     def _apply(self) -> None:
         # What is committed is kept whatever happens here: the follower tries again.

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -24,31 +23,24 @@ from torch import Tensor
 from sfumato.errors import BankError, EnrollmentError
 from sfumato.filter.bank import Bank, BankScores
 from sfumato.filter.enrollment import Enrollment, open_enrollment
-from sfumato.filter.guard import NOBODY, Decision, contest_rule
+from sfumato.filter.front import Front, front
+from sfumato.filter.guard import NOBODY, contest_rule
 from sfumato.filter.neardup import pdq
 from sfumato.filter.scoring import BATCH
-from sfumato.filter.screening import Likeness, Screening, pair_rows, screen
+from sfumato.filter.screening import (
+    Comparison,
+    Likeness,
+    Screening,
+    compare,
+    concluded,
+    pair_rows,
+)
 from sfumato.serve.batches import Batches
 from sfumato.serve.copies import Copies, Copy
+from sfumato.serve.deciding import STRANGER, Nearest
+from sfumato.serve.part import WHOLE, Part
 from sfumato.serve.rules import Rules, read_rules
 from sfumato.serve.store import Store, Terms
-
-STRANGER: Final = -1
-"""In place of an account's number: no account has it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Nearest:
-    """A decision, and the claim that was nearest to the upload among those that may block it."""
-
-    decision: Decision
-    enrollment: str
-    """Whose claim it was, or '' where there was none."""
-    account: int
-    """The account of that enrollment, or `STRANGER`."""
-    score: float
-    """Sigmas between the upload and the mean of that enrollment; infinite where there is none."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Relations:
@@ -83,10 +75,10 @@ class _Upload:
 
 
 class BankState:
-    """All enrollments that count, ready to score; with a `reach` only those on a shortlist."""
+    """All enrollments that count, or a part of them; with a `reach` a shortlist is scored."""
 
-    def __init__(self, terms: Terms, *, reach: float | None = None) -> None:
-        self.terms = terms
+    def __init__(self, terms: Terms, part: Part = WHOLE, *, reach: float | None = None) -> None:
+        self.terms, self.part = terms, part
         self._bank = _empty(terms, reach=reach)
         self._accounts: dict[str, int] = {}
         self._contests: dict[tuple[str, str], Likeness] = {}
@@ -97,14 +89,16 @@ class BankState:
         self._batches = Batches(self._decide_all, most=BATCH)
 
     @classmethod
-    def load(cls, store: Store, terms: Terms, *, reach: float | None = None) -> BankState:
-        """Return the state that the database holds.
+    def load(
+        cls, store: Store, terms: Terms, part: Part = WHOLE, *, reach: float | None = None
+    ) -> BankState:
+        """Return the state that the database holds, or the part of it.
 
         Raises:
             BankError: a stored enrollment is damaged.
         """
-        state = cls(terms, reach=reach)
-        with closing(store.active()) as rows:
+        state = cls(terms, part, reach=reach)
+        with closing(store.active(part)) as rows:
             for stored in rows:
                 try:
                     enrollment = open_enrollment(stored.content).enrollment
@@ -121,9 +115,12 @@ class BankState:
     def add(
         self, name: str, enrollment: Enrollment, account_id: int, contests: Iterable[Likeness] = ()
     ) -> None:
-        """Let an enrollment count, with the contested pairs that it is in; once is enough."""
+        """Let an enrollment count, with the contested pairs that it is in; once is enough.
+
+        Of an enrollment of another part only the pairs are kept: it may not override claims here.
+        """
         with self._lock:
-            if name not in self._accounts:
+            if self.part.holds(name) and name not in self._accounts:
                 self._bank.add(name, enrollment)
                 self._accounts[name] = account_id
                 if enrollment.copies is not None:
@@ -134,25 +131,26 @@ class BankState:
     def remove(self, name: str) -> None:
         """Forget an enrollment; one that does not count is forgotten already."""
         with self._lock:
+            self._contests = {k: p for k, p in self._contests.items() if name not in k}
+            self._relations = None
             if self._accounts.pop(name, None) is None:
                 return
             self._bank.remove(name)
             self._copies.remove(name)
-            self._contests = {k: p for k, p in self._contests.items() if name not in k}
-            self._relations = None
 
     def find_copy(
         self, picture: UInt8[Tensor, "c h w"], account_id: int, now: datetime
     ) -> Copy | None:
         """Return the enrolled picture that an upload is a copy of, unless it is the uploader's."""
         hash_ = pdq(picture) if len(self._copies) else None
-        if hash_ is None:
-            return None
+        found = None if hash_ is None else self.first_copy(hash_, now)
+        return None if found is None or found[1] == account_id else found[0]
+
+    def first_copy(self, hash_: UInt8[Tensor, "32"], now: datetime) -> tuple[Copy, int] | None:
+        """Return the first enrolled picture that this hash is near to, and whose account's."""
         with self._lock:
             found = self._copies.first(hash_, lambda name: self._edge(name, now) > -torch.inf)
-            if found is None or self._accounts[found.enrollment] == account_id:
-                return None
-            return found
+            return None if found is None else (found, self._accounts[found.enrollment])
 
     @property
     def rules(self) -> Rules:
@@ -169,15 +167,7 @@ class BankState:
         return self._batches(_Upload(features, account_id, now))
 
     def _decide_all(self, uploads: Sequence[_Upload]) -> list[Nearest]:
-        with self._lock:
-            related = self._related(max(upload.now for upload in uploads))
-            # The uploaders' own are always scored: they may override a claim.
-            asking = torch.tensor([upload.account_id for upload in uploads])
-            own = torch.isin(related.accounts, asking).nonzero()[:, 0]
-            features = torch.cat([upload.features for upload in uploads])
-            scores = self._bank.score_near(features, alpha=related.alpha, always=own)
-        if len(scores.rows) < len(related.accounts):
-            related = related.at(scores.rows)
+        scores, related = self._scored(uploads)
         return [
             _decided(_row(scores, row), related, upload.account_id)
             for row, upload in enumerate(uploads)
@@ -187,12 +177,43 @@ class BankState:
         """Return how far an enrollment's claim reaches, in sigmas; a few are asked for, not all."""
         return float(self._related(now).alpha[self._bank.ids.index(name)])
 
+    def front(self, features: Float[Tensor, "1 d"], account_id: int, now: datetime) -> Front:
+        """Return what this part has to say of an upload."""
+        scores, related = self._scored([_Upload(features, account_id, now)])
+        return front(
+            scores.ids,
+            scores.errors[0],
+            scores.mu,
+            scores.sigma,
+            alpha=related.alpha,
+            accounts=related.accounts,
+            account=account_id,
+            pairs=tuple(self._contests),
+        )
+
     def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
         """Compare a newcomer, which does not count yet, with everybody else's enrollments."""
+        # A newcomer who could foresee the samples could be trained to fail on them.
+        seed = secrets.randbits(32)
+        return concluded([self.compare(name, enrollment, account_id, seed)])
+
+    def compare(self, name: str, enrollment: Enrollment, account_id: int, seed: int) -> Comparison:
+        """Return what screening a newcomer finds in this part; samples are drawn from `seed`."""
         own = [known for known, account in self._accounts.items() if account == account_id]
         candidates = _Candidates(self._bank, self.terms, name, enrollment)
-        # A newcomer who could foresee the samples could be trained to fail on them.
-        return screen(name, candidates, seed=secrets.randbits(32), own=own)
+        return compare(name, candidates, seed=seed, own=own)
+
+    def _scored(self, uploads: Sequence[_Upload]) -> tuple[BankScores, _Relations]:
+        with self._lock:
+            related = self._related(max(upload.now for upload in uploads))
+            # The uploaders' own are always scored: they may override a claim.
+            asking = torch.tensor([upload.account_id for upload in uploads])
+            own = torch.isin(related.accounts, asking).nonzero()[:, 0]
+            features = torch.cat([upload.features for upload in uploads])
+            scores = self._bank.score_near(features, alpha=related.alpha, always=own)
+        if len(scores.rows) < len(related.accounts):
+            related = related.at(scores.rows)
+        return scores, related
 
     def _related(self, now: datetime) -> _Relations:
         known = self._relations

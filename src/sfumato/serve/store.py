@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Generator, Iterable
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal, cast
@@ -27,6 +26,7 @@ from sfumato.serve.clock import Clock, as_text
 from sfumato.serve.db import reading, writing
 from sfumato.serve.erasing import forget
 from sfumato.serve.ledger import record
+from sfumato.serve.part import WHOLE, Part
 from sfumato.serve.tables import Account, BankRow, ChangeRow, ContestRow, EnrollmentRow
 
 Status = Literal["active", "quarantined"]
@@ -144,19 +144,24 @@ class Store:
         since = as_text(self.clock.now() - timedelta(hours=hours))
         return self._count(select(func.count()).where(EnrollmentRow.created >= since))
 
-    def active(self) -> Generator[Stored]:
-        """Yield the enrollments that count, in the order of arrival, a few in memory at a time."""
-        query = (
-            select(EnrollmentRow)
-            .where(EnrollmentRow.status == "active")
-            .order_by(EnrollmentRow.sequence)
-            .options(undefer(EnrollmentRow.content))
-            .execution_options(yield_per=_CHUNK)
-        )
-        with reading(self.engine) as session, closing(session.scalars(query)) as rows:
-            for row in rows:
-                yield _stored(row)
-                session.expunge(row)
+    def active(self, part: Part = WHOLE) -> Generator[Stored]:
+        """Yield the enrollments of a part that count, in the order of arrival, a few at a time."""
+        every = select(EnrollmentRow.id).where(EnrollmentRow.status == "active")
+        some = select(EnrollmentRow).options(undefer(EnrollmentRow.content))
+        with reading(self.engine) as session:
+            ids = session.scalars(every.order_by(EnrollmentRow.sequence)).all()
+            wanted = [id_ for id_ in ids if part.holds(id_)]
+            for start in range(0, len(wanted), _CHUNK):
+                chunk = some.where(EnrollmentRow.id.in_(wanted[start : start + _CHUNK]))
+                for row in session.scalars(chunk.order_by(EnrollmentRow.sequence)).all():
+                    yield _stored(row)
+                    session.expunge(row)
+
+    def earliest(self, ids: Iterable[str]) -> str | None:
+        """Return which of these enrollments came first, or None where none is left."""
+        query = select(EnrollmentRow.id).where(EnrollmentRow.id.in_(list(ids)))
+        with reading(self.engine) as session:
+            return session.scalars(query.order_by(EnrollmentRow.sequence).limit(1)).first()
 
     def contests(self, enrollment_id: str | None = None) -> list[Likeness]:
         """Return the contested pairs: all, or those that an enrollment is in."""

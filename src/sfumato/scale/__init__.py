@@ -1,0 +1,1 @@
+"""The same work over several machines, by Ray: the bank in shards, releases, an audit's cells."""

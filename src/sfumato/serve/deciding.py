@@ -1,0 +1,70 @@
+"""A bank as the service asks it: in this process, or in parts on several machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol, runtime_checkable
+
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from sfumato.filter.enrollment import Enrollment
+from sfumato.filter.guard import Decision
+from sfumato.filter.screening import Likeness, Screening
+from sfumato.serve.copies import Copy
+from sfumato.serve.rules import Rules
+from sfumato.serve.store import Terms
+
+STRANGER: Final = -1
+"""In place of an account's number: no account has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """A decision, and the claim that was nearest to the upload among those that may block it."""
+
+    decision: Decision
+    enrollment: str
+    """Whose claim it was, or '' where there was none."""
+    account: int
+    """The account of that enrollment, or `STRANGER`."""
+    score: float
+    """Sigmas between the upload and the mean of that enrollment; infinite where there is none."""
+
+
+@runtime_checkable
+class Deciding(Protocol):
+    """What the service, admission and the follower need; `BankState` says what each does."""
+
+    terms: Terms
+    rules: Rules
+
+    def __len__(self) -> int:
+        """Return how many enrollments count, or raise a ServiceError where nobody can tell."""
+        ...
+
+    def add(
+        self, name: str, enrollment: Enrollment, account_id: int, contests: Iterable[Likeness] = ()
+    ) -> None:
+        """Let an enrollment count that is in the database."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Forget an enrollment that is gone from the database."""
+        ...
+
+    def decide(self, features: Float[Tensor, "1 d"], account_id: int, now: datetime) -> Nearest:
+        """Decide one upload."""
+        ...
+
+    def find_copy(
+        self, picture: UInt8[Tensor, "c h w"], account_id: int, now: datetime
+    ) -> Copy | None:
+        """Return the enrolled picture of somebody else that an upload is a copy of."""
+        ...
+
+    def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
+        """Compare a newcomer with everybody else's enrollments."""
+        ...
