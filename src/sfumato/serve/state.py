@@ -42,6 +42,7 @@ from sfumato.serve.part import WHOLE, Part
 from sfumato.serve.rules import Rules, read_rules
 from sfumato.serve.store import Store, Terms
 
+
 @dataclass(frozen=True, slots=True)
 class _Relations:
     """What the rule needs of the bank's columns, in their order."""
