@@ -57,8 +57,8 @@ class Book:
         self.acknowledged, self.undecided = listed, set()
         return listed
 
-    def work(self, client: FilterClient) -> None:
-        """Enrol and erase in turn until the service is gone."""
+    def work(self, client: FilterClient, answered: Callable[[], object]) -> None:
+        """Enrol and erase in turn until the service is gone; say whenever an answer came."""
         try:
             while True:
                 name = self.queue[0]
@@ -71,6 +71,7 @@ class Book:
                     assert client.send_enrollment(self.files[name]).id == name
                     self.acknowledged.add(name)
                 self.undecided.discard(name)
+                answered()
         except ServiceError:
             return
 
@@ -81,11 +82,10 @@ def _bank_size(url: str) -> int:
 
 
 def killed_while_working(book: Book, client: FilterClient, kill: Callable[[], object]) -> None:
-    # Dated from the seed alone: the same moments each time.
+    # Dated from the seed and the first answer alone: a slow machine has work under way as well.
     delay = random.Random(len(book.queue) + len(book.acknowledged)).uniform(0.02, 0.4)
     killer = threading.Timer(delay, kill)
-    killer.start()
-    book.work(client)
+    book.work(client, lambda: killer.ident or killer.start())
     killer.join()
 
 

@@ -271,7 +271,7 @@ class FilterService:
 
     def _size(self) -> float:
         try:
-            return len(self.state)
+            return float(len(self.state))
         except ServiceError:
             return math.nan
 
