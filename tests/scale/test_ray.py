@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from subprocess import PIPE
 
 import psutil
 import pytest
@@ -31,6 +34,14 @@ from sfumato.serve.state import BankState
 from tests.scale.conftest import TERMS, Crowd
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
+LOCAL_CLUSTER = """
+import sys
+from sfumato.scale.ray import connected
+with connected("local"):
+    import ray
+    print(ray.get_runtime_context().gcs_address, flush=True)
+    sys.stdin.read()
+"""
 
 
 def squared(flag: Path, number: int) -> int:
@@ -47,6 +58,28 @@ def test_no_cluster_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     with pytest.raises(ServiceError, match="no cluster answers"), connected("auto"):
         raise AssertionError
+
+
+@pytest.mark.slow
+def test_a_local_cluster_lets_nobody_else_in() -> None:
+    """In processes of their own: Ray reads its secret once."""
+    pytest.importorskip("ray")
+    with subprocess.Popen(
+        [sys.executable, "-c", LOCAL_CLUSTER], stdin=PIPE, stdout=PIPE, text=True
+    ) as cluster:
+        assert cluster.stdin is not None
+        assert cluster.stdout is not None
+        address = cluster.stdout.readline().strip()
+        for secret in ({}, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}):
+            join = f"import ray; ray.init(address='{address}'); print('joined')"
+            found = subprocess.run(
+                [sys.executable, "-c", join],
+                env=os.environ | secret, capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            assert "joined" not in found.stdout
+            assert "token" in found.stderr
+        cluster.stdin.close()
+    assert cluster.returncode == 0
 
 
 def test_results_come_in_order_and_a_killed_worker_is_replaced(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,9 @@ def connected(address: str) -> Iterator[None]:
     if find_spec("ray") is None:
         raise UnavailableError("several machines need Ray; pip install 'sfumato[scale]'")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # it would tell its makers about the cluster
+    if address == LOCAL:
+        # Its ports are open on every interface: without a secret, any neighbour could run code.
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     import ray
 
     own: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
