@@ -84,6 +84,9 @@ def test_an_attribute_that_cannot_be_hidden_is_named(faces: ImageSet) -> None:
         binary_labels(faces, ("person",))
     with pytest.raises(DataError, match="one and the same"):
         binary_labels(faces.where("smile", "yes"), ("smile",))
+    only = replace(faces, labels={"smile": torch.zeros(240).long()}, classes={"smile": ("no",)})
+    with pytest.raises(DataError, match="one and the same"):
+        binary_labels(only, ("smile",))
     with pytest.raises(DataError, match="no label 'age'"):
         binary_labels(faces, ("age",))
 

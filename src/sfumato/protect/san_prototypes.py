@@ -82,15 +82,15 @@ def binary_labels(images: ImageSet, attributes: tuple[str, ...]) -> Int64[Tensor
         raise DataError("expected at least one attribute to hide, got none")
     for name in attributes:
         values = images.label(name)
-        if len(images.classes[name]) != _VALUES:
-            raise DataError(
-                f"{name!r} has {len(images.classes[name])} values; a semi-adversarial network "
-                "hides attributes of two values: join or leave out the others"
-            )
         found = values[values != MISSING].unique().tolist()
         if len(found) < _VALUES:
             raise DataError(
                 f"all pictures with a {name!r} have one and the same; it takes both to hide it"
+            )
+        if len(images.classes[name]) != _VALUES:
+            raise DataError(
+                f"{name!r} has {len(images.classes[name])} values; a semi-adversarial network "
+                "hides attributes of two values: join or leave out the others"
             )
     return torch.stack([images.label(name) for name in attributes], 1)
 
