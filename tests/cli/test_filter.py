@@ -352,3 +352,9 @@ def test_a_real_full_disk_loses_nothing(world: World, tmp_path: Path) -> None:
         line("bank", "remove", listed[0]["id"], "--bank", bank)
     finally:
         os.system(f"umount {disk}")
+
+
+def test_a_backbone_without_a_network_has_no_onnx_copy(tmp_path: Path) -> None:
+    found = run("backbone", "--spec", "raw:1x8x8", "--onnx", "-o", tmp_path / "b")
+    assert found.exit_code != 0
+    assert not (tmp_path / "b").exists()

@@ -39,6 +39,9 @@ def backbone(
     size: Annotated[int | None, typer.Option(help="Side of the public images.")] = None,
     count: Annotated[int | None, typer.Option(help="Number of public images.")] = None,
     dims: Annotated[int | None, typer.Option(help="Project to this many dimensions.")] = None,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Keep a timm model as an ONNX graph: twice as fast.")
+    ] = False,
     data_dir: DataDir = None,
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -46,9 +49,11 @@ def backbone(
     """Write the provider's public backbone file, which devices and the service share."""
     from sfumato.data import load
     from sfumato.features.backbone import open_backbone
+    from sfumato.features.onnx_copy import onnx_copy
 
     images = public and load(public, data_dir=data_dir, size=size, count=count, seed=seed)
     made = open_backbone(spec, weights=weights, public=images or None, dims=dims, seed=seed)
+    made = onnx_copy(made) if onnx else made
     made.save(out)
     result = {"file": str(out), "fingerprint": made.fingerprint, "dim": made.dim}
     text = f"{out}: {made.name}, {made.dim} features, fingerprint {made.fingerprint}"

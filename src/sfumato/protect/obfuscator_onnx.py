@@ -13,8 +13,8 @@ from jaxtyping import Float, Int8
 from torch import Tensor, nn
 
 from sfumato.errors import ConfigError
+from sfumato.nets.onnxfile import write_onnx
 from sfumato.protect.obfuscator import Obfuscator
-from sfumato.protect.onnxfile import write_onnx
 
 
 class Camera(nn.Module):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from sfumato.protect.onnxfile import write_onnx
+from sfumato.nets.onnxfile import write_onnx
 from sfumato.protect.san import SemiAdversarial
 
 
