@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from functools import partial
 from itertools import islice
@@ -54,6 +55,7 @@ def run(*, quick: bool) -> dict[str, Any]:
 
 def measure(*, counts: tuple[int, ...], clients: tuple[int, ...], seconds: float) -> dict[str, Any]:
     """Measure banks of `counts`, from small to large, under loads of `clients`."""
+    busy = os.getloadavg()[0]
     uploads, rows = pictures(), []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -65,7 +67,7 @@ def measure(*, counts: tuple[int, ...], clients: tuple[int, ...], seconds: float
         with running(folder, places=8) as server:
             server.settle(1000)
             refused = overload(server, uploads, 64, seconds)
-    return {"rows": rows, "overload": refused}
+    return {"load_average": round(busy, 1), "rows": rows, "overload": refused}
 
 
 def alone(backbone: Backbone, uploads: list[bytes], count: int) -> dict[str, float]:

@@ -137,10 +137,11 @@ _LOAD_HEAD = """
 ## A service under load
 
 Uploads a second of `python -m benchmarks load` (median and 99th percentile of the wait): one server
-on two cores, D = 128, M = 32, pictures of 256x256, half of them blocked and written, no shortlist;
-the clients are on the same cores. The limit is decoding, features and scoring of 64 at a time by
-themselves, on the same cores without clients. Beside it PDQ and faiss's flat index of as many
-hashes on the same pictures, without a server, one by one and in a batch.
+with D = 128, M = 32, pictures of 256x256, half of them blocked and written, no shortlist; torch on
+{threads}, the clients on the same two cores, and a load average of {load_average:.1f} from other
+work when it began: take the ratios of a row, not its rates. The limit is decoding, features and
+scoring of 64 at a time one after the other on one core. Beside it PDQ and faiss's flat index of as
+many hashes on the same pictures, without a server, one by one and in a batch.
 """
 
 
@@ -207,7 +208,8 @@ def _time_table(costs: Costs, rate: float, machine: Machine) -> Iterator[str]:
 
 
 def _load(figures: Mapping[str, Any]) -> Iterator[str]:
-    yield _LOAD_HEAD
+    threads = f"{figures['threads']} thread" + "s" * (figures["threads"] != 1)
+    yield _LOAD_HEAD.format(threads=threads, load_average=figures["load_average"]).lstrip()
     numbers = list(figures["rows"][0]["batched"])
     columns = [f"{n} client" + "s" * (n != "1") for n in numbers]
     yield "| " + " | ".join(["enrollments", *columns, "of the limit", "PDQ with faiss"]) + " |"

@@ -78,7 +78,9 @@ def test_each_load_is_a_row() -> None:
         "statuses": {"503": 7},
         "retry_after": 7,
     }
-    lines = list(scaling._load({"rows": [row], "overload": overload}))
+    lines = list(
+        scaling._load({"threads": 1, "load_average": 2.0, "rows": [row], "overload": overload})
+    )
     assert "12.3 (0.07, 1.25 s)" in lines[3]
     assert "0.50 | 40 and 42 |" in lines[3]
     widths = {line.count("|") for line in lines if line.startswith("|")}
