@@ -40,7 +40,9 @@ def test_phases_follow_each_other_in_processes_of_one_thread(
     assert not (tmp_path / "e").exists()
 
 
-def test_one_thread_leaves_the_parts_to_who_needs_them(tmp_path: Path) -> None:
-    assert torch.get_num_threads() == 1
+def test_one_thread_leaves_the_parts_to_who_needs_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     do_ahead(partial(Parts, tmp_path), [[("part", "a")]])
     assert not list(tmp_path.iterdir())
