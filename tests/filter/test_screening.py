@@ -9,7 +9,14 @@ from sfumato.data.sources import load
 from sfumato.filter.bank import Bank
 from sfumato.filter.enroll import enroll
 from sfumato.filter.oneclass import OneClassConfig
-from sfumato.filter.screening import Screening, draw_codes, likeness, pair_rows, screen
+from sfumato.filter.screening import (
+    Screening,
+    compare,
+    concluded,
+    draw_codes,
+    likeness,
+    pair_rows,
+)
 
 CONFIG = OneClassConfig(hidden=12, epochs=100, batch_size=32)
 
@@ -34,6 +41,10 @@ def bank() -> Bank:
     for name, enrollment in zip(sets, made, strict=True):
         bank.add(name, enrollment)
     return bank
+
+
+def screen(newcomer: str, bank: Bank, *, seed: int, own: tuple[str, ...] = ()) -> Screening:
+    return concluded([compare(newcomer, bank, seed=seed, own=own)])
 
 
 def found(screening: Screening) -> set[tuple[str, str]]:

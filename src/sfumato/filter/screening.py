@@ -142,23 +142,6 @@ class Comparison:
     """The share of each other enrollment's samples that the newcomer claims."""
 
 
-def screen(
-    newcomer: str,
-    bank: Enrolled,
-    *,
-    seed: int,
-    count: int = SAMPLES,
-    contested: float = CONTESTED,
-    own: Iterable[str] = (),
-) -> Screening:
-    """Compare the enrollment `newcomer` of `bank` with every other one, both ways.
-
-    `own` names enrollments of the newcomer's owner: two classes of one person may be alike.
-    """
-    found = compare(newcomer, bank, seed=seed, count=count, contested=contested, own=own)
-    return concluded([found])
-
-
 def compare(
     newcomer: str,
     bank: Enrolled,
@@ -168,7 +151,11 @@ def compare(
     contested: float = CONTESTED,
     own: Iterable[str] = (),
 ) -> Comparison:
-    """Compare as `screen` does, without a conclusion: `bank` may be a part of a larger one."""
+    """Compare the enrollment `newcomer` with every other one of `bank`, both ways.
+
+    `bank` may be a part of a larger one: see `concluded`. `own` names enrollments of the
+    newcomer's owner: two classes of one person may be alike.
+    """
     others = [name for name in bank.ids if name not in {newcomer, *own}]
     mu = dict(zip(bank.ids, bank.mu.tolist(), strict=True))
     sigma = dict(zip(bank.ids, bank.sigma.tolist(), strict=True))

@@ -29,6 +29,7 @@ from sfumato.errors import ArtifactError, DataError, InputError
 from sfumato.files import replacing_folder
 from sfumato.progress import Over, in_turn, track
 from sfumato.protect.obfuscator import Obfuscator
+from sfumato.protect.unguessable import unguessable
 
 FILE = "maps.arrow"
 _MAP = "map"
@@ -230,8 +231,7 @@ def _released(
     positions: Sequence[int],
 ) -> _Batch:
     some = images.read(positions)
-    with torch.random.fork_rng():
-        torch.manual_seed(secrets.randbits(63))
+    with unguessable():
         maps = obfuscator.release(some.floats())
     kept = {name: some.labels[name] for name in labels}
     return _Batch(maps, kept, len(some.skipped), some.images.numel())

@@ -27,6 +27,7 @@ from sfumato.data.lazy import FolderImages, LoadedImages
 from sfumato.errors import DataError, InputError
 from sfumato.files import swap_folder, write_bytes
 from sfumato.progress import Over, in_turn, track
+from sfumato.protect.unguessable import unguessable
 from sfumato.types import Protector
 
 _STATE = ".progress.json"
@@ -134,10 +135,7 @@ def _released(
     positions: Sequence[int],
 ) -> _Batch:
     some = images.read(positions)
-    with torch.random.fork_rng():
-        # A fresh process draws the same numbers each time: noise that anybody could draw again
-        # and subtract.
-        torch.manual_seed(secrets.randbits(63))
+    with unguessable():
         release = protector.release(some.floats())
     pictures = as_pictures(release, protector.name)
     return _Batch(
