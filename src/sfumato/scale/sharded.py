@@ -31,7 +31,6 @@ from sfumato.serve.store import Store, Terms
 
 _START_SECONDS: Final = 3600.0  # in which all shards must have loaded: hours of enrollments
 _SIZE_SECONDS: Final = 2.0
-_ROUNDS: Final = 5
 _log = logging.getLogger("sfumato.scale")
 
 
@@ -113,16 +112,19 @@ class ShardedBank:
         """Return the front of the whole bank.
 
         No shard may be behind the one that tells an owned score: it might not know yet that
-        this score must not override a claim of its own.
+        this score must not override a claim of its own. Claims are asked for again then; the
+        owned scores stay, or a bank that changes all the time would never be caught up with.
         """
-        after, x = self._store.last_change(), features.float().numpy()
-        for _ in range(_ROUNDS):
-            answers = self._asked("front", after, x, account_id, now)
-            newest = max((seen for seen, part in answers if part.owns(account_id)), default=after)
-            if all(seen >= newest for seen, _ in answers):
-                return joined(part for _, part in answers)
-            after = newest
-        raise ServiceError("the bank changes faster than it can be asked; try again")
+        x = features.float().numpy()
+        first = self._asked("front", self._store.last_change(), x, account_id, now)
+        newest = max((seen for seen, part in first if part.owns(account_id)), default=0)
+        if all(seen >= newest for seen, _ in first):
+            return joined(part for _, part in first)
+        again = self._asked("front", newest, x, account_id, now)
+        owned = [row for _, part in first for row in part.rows if row.account == account_id]
+        claims = joined(part for _, part in again)
+        others = [row for row in claims.rows if row.account != account_id]
+        return Front((*owned, *others), claims.pairs)
 
     def _asked(self, method: str, *arguments: Any, seconds: float | None = None) -> list[Any]:  # noqa: ANN401
         try:
