@@ -121,10 +121,13 @@ class ShardedBank:
         if all(seen >= newest for seen, _ in first):
             return joined(part for _, part in first)
         again = self._asked("front", newest, x, account_id, now)
-        owned = [row for _, part in first for row in part.rows if row.account == account_id]
+        owned = {r.enrollment: r for _, part in first for r in part.rows if r.account == account_id}
         claims = joined(part for _, part in again)
-        others = [row for row in claims.rows if row.account != account_id]
-        return Front((*owned, *others), claims.pairs)
+        # In the order of the claims' answer, so that nothing changes where nothing changed.
+        rows = [
+            owned.pop(r.enrollment, None) if r.account == account_id else r for r in claims.rows
+        ]
+        return Front((*filter(None, rows), *owned.values()), claims.pairs)
 
     def _asked(self, method: str, *arguments: Any, seconds: float | None = None) -> list[Any]:  # noqa: ANN401
         try:
