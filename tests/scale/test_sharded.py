@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +15,7 @@ from sqlalchemy import text
 
 from sfumato.errors import BankError, ServiceError
 from sfumato.filter.enrollment import Enrollment, open_enrollment
+from sfumato.filter.front import Front
 from sfumato.filter.neardup import available
 from sfumato.scale.serving import orders
 from sfumato.scale.shard import Shard
@@ -20,7 +23,7 @@ from sfumato.scale.sharded import ShardedBank
 from sfumato.serve.deciding import STRANGER, Deciding, Nearest
 from sfumato.serve.part import Part
 from sfumato.serve.rules import change_account, change_bank, disable_enrollment
-from sfumato.serve.state import BankState
+from sfumato.serve.state import BankState, Upload
 from tests.scale.conftest import TERMS, Crowd
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -74,6 +77,13 @@ def same(crowd: Crowd, bank: ShardedBank, uploads: int) -> list[bool]:
 
 def decided(nearest: Nearest) -> tuple[bool, float, float]:
     return nearest.decision.blocked, nearest.decision.margin, nearest.score
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30.0
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 def enrolled(crowd: Crowd, name: str) -> Enrollment:
@@ -161,6 +171,39 @@ def test_an_owned_score_never_comes_from_ahead_of_the_others(crowd: Crowd, two: 
     expected = ShardedBank(crowd.store, TERMS, two).decide(x, account, NOW)
     assert ShardedBank(crowd.store, TERMS, lagging).decide(x, account, NOW) == expected
     assert asked == [asked[0], asked[0] + 1]
+
+
+def test_uploads_that_wait_are_scored_together(
+    crowd: Crowd, two: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard = two.shards[0]
+    shard.size(0)
+    state, sizes, first = shard._state, [], threading.Event()
+    assert state is not None
+    fronts = state.fronts
+
+    def slow(uploads: Sequence[Upload]) -> list[Front]:
+        sizes.append(len(uploads))
+        assert first.wait(30.0)
+        return fronts(uploads)
+
+    monkeypatch.setattr(state, "fronts", slow)
+    asked = [Upload(crowd.upload(), crowd.accounts[i % 4], NOW) for i in range(9)]
+    with ThreadPoolExecutor(len(asked)) as threads:
+        answers = []
+        for one in asked:
+            question = (0, one.features.numpy(), one.account_id, NOW)
+            answers.append(threads.submit(shard.front, *question))
+            wait_until(lambda: len(sizes) + len(shard._fronts._waiting) == len(answers))
+        first.set()
+        found = [answer.result()[1] for answer in answers]
+    assert sizes == [1, len(asked) - 1]
+    for one, front in zip(asked, found, strict=True):
+        (alone,) = fronts([one])
+        assert [row.enrollment for row in front.rows] == [row.enrollment for row in alone.rows]
+        assert front.pairs == alone.pairs
+        for row, expected in zip(front.rows, alone.rows, strict=True):
+            assert row.score == pytest.approx(expected.score, rel=1e-5)
 
 
 def test_a_part_that_cannot_be_read_stops_the_start_and_later_costs_requests(crowd: Crowd) -> None:

@@ -18,13 +18,13 @@ from typing import Any, Final
 
 from sfumato import __version__
 from sfumato.errors import ServiceError
+from sfumato.filter.scoring import BATCH
 from sfumato.scale.shard import Shard, ShardOrder
 
 WAIT_SECONDS: Final = 10.0
 """For a shard that is down, before a request is refused."""
 _PAUSE_SECONDS: Final = 0.1
 _BEAT_SECONDS: Final = 5.0
-_THREADS: Final = 8
 _log = logging.getLogger("sfumato.scale")
 
 
@@ -123,7 +123,7 @@ def _handle(order: ShardOrder) -> Any:  # noqa: ANN401 - Ray makes the class as 
             get_if_exists=True,
             max_restarts=-1,
             max_task_retries=0,  # asked again here, and only until the deadline
-            max_concurrency=_THREADS,
+            max_concurrency=BATCH,  # so many uploads are scored together
             num_cpus=1,
             scheduling_strategy="SPREAD",
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -21,11 +22,13 @@ from jaxtyping import Float
 from sfumato.errors import ServiceError, SfumatoError, StorageError
 from sfumato.filter.enrollment import open_enrollment
 from sfumato.filter.front import Front
+from sfumato.filter.scoring import BATCH
 from sfumato.filter.screening import Comparison
+from sfumato.serve.batches import Batches
 from sfumato.serve.db import open_database
 from sfumato.serve.follow import Follower
 from sfumato.serve.part import Part
-from sfumato.serve.state import BankState
+from sfumato.serve.state import BankState, Upload
 from sfumato.serve.store import Store, Terms
 
 _LOADING_SECONDS: Final = 1.0  # for which a question waits; it is then asked again
@@ -49,6 +52,8 @@ class ShardOrder:
 class Shard:
     """The part of a bank that `order` names. Safe to ask from many threads.
 
+    Uploads that come while others are scored are scored together, as in one process.
+
     Every method takes `after`, the number of the last change that the answer must know.
 
     Raises, from every method:
@@ -65,27 +70,26 @@ class Shard:
         self._refusal: SfumatoError | None = None
         self._ended = threading.Event()
         self._ready = threading.Event()
+        self._fronts = Batches(self._answer, most=BATCH)
         threading.Thread(target=self._load, name="load", daemon=True).start()
 
     def size(self, after: int) -> int:
         """Return how many enrollments of this part count."""
-        state, _ = self._reached(after)
-        return len(state)
+        return len(self._reached(after))
 
     def front(
         self, after: int, features: Float[np.ndarray, "1 d"], account_id: int, now: datetime
     ) -> tuple[int, Front]:
         """Return what this part has to say of an upload, and the last change it knew of."""
-        state, follower = self._reached(after)
-        with follower.still() as seen:
-            return seen, state.front(torch.from_numpy(features.copy()), account_id, now)
+        self._reached(after)
+        return self._fronts(Upload(torch.from_numpy(features.copy()), account_id, now))
 
     def first_copy(self, after: int, hash_: bytes, now: datetime) -> tuple[str, int, int] | None:
         """Return the first enrollment with a copy of this hash: its id, the distance, its account.
 
         An enrollment that is disabled claims nothing.
         """
-        state, _ = self._reached(after)
+        state = self._reached(after)
         bits = torch.frombuffer(bytearray(hash_), dtype=torch.uint8)
         found = state.first_copy(bits, now)
         return None if found is None else (found[0].enrollment, found[0].distance, found[1])
@@ -94,7 +98,7 @@ class Shard:
         self, after: int, name: str, content: bytes, account_id: int, seed: int
     ) -> Comparison:
         """Compare a newcomer's enrollment file with everybody else's enrollments here."""
-        state, _ = self._reached(after)
+        state = self._reached(after)
         return state.compare(name, open_enrollment(content).enrollment, account_id, seed)
 
     def close(self) -> None:
@@ -106,19 +110,27 @@ class Shard:
         if self._store is not None:
             self._store.engine.dispose()
 
-    def _reached(self, after: int) -> tuple[BankState, Follower]:
+    def _reached(self, after: int) -> BankState:
         self.asked = time.monotonic()
         if not self._ready.wait(_LOADING_SECONDS):
             raise ServiceError("a part of the bank is still loading; try again")
         if self._refusal is not None:
             raise self._refusal
+        state, follower = self._loaded()
+        if follower.seen < after:
+            follower.catch_up()
+        return state
+
+    def _loaded(self) -> tuple[BankState, Follower]:
         assert self._state is not None  # noqa: S101 - ready, and not refused
         assert self._follower is not None  # noqa: S101
-        with self._follower.still() as seen:
-            behind = seen < after
-        if behind:
-            self._follower.catch_up()
         return self._state, self._follower
+
+    def _answer(self, uploads: Sequence[Upload]) -> list[tuple[int, Front]]:
+        state, follower = self._loaded()
+        # No change between the scores and the number that says which changes they know.
+        with follower.still() as seen:
+            return [(seen, found) for found in state.fronts(uploads)]
 
     def _load(self) -> None:
         while not self._ended.is_set():

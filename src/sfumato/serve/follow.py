@@ -57,6 +57,11 @@ class Follower:
                 self._seen = change.sequence
             self._fresh = time.monotonic()
 
+    @property
+    def seen(self) -> int:
+        """The number of the last change that is applied; it only grows."""
+        return self._seen
+
     @contextmanager
     def still(self) -> Iterator[int]:
         """Hold off changes for the time of a `with` block; yield the number of the last one."""

@@ -67,7 +67,7 @@ class _Relations:
 
 
 @dataclass(frozen=True, slots=True)
-class _Upload:
+class Upload:
     """What one decision is asked about."""
 
     features: Float[Tensor, "1 d"]
@@ -165,9 +165,9 @@ class BankState:
 
     def decide(self, features: Float[Tensor, "1 d"], account_id: int, now: datetime) -> Nearest:
         """Decide one upload by the default rule."""
-        return self._batches(_Upload(features, account_id, now))
+        return self._batches(Upload(features, account_id, now))
 
-    def _decide_all(self, uploads: Sequence[_Upload]) -> list[Nearest]:
+    def _decide_all(self, uploads: Sequence[Upload]) -> list[Nearest]:
         scores, related = self._scored(uploads)
         return [
             _decided(_row(scores, row), related, upload.account_id)
@@ -178,19 +178,23 @@ class BankState:
         """Return how far an enrollment's claim reaches, in sigmas; a few are asked for, not all."""
         return float(self._related(now).alpha[self._bank.ids.index(name)])
 
-    def front(self, features: Float[Tensor, "1 d"], account_id: int, now: datetime) -> Front:
-        """Return what this part has to say of an upload."""
-        scores, related = self._scored([_Upload(features, account_id, now)])
-        return front(
-            scores.ids,
-            scores.errors[0],
-            scores.mu,
-            scores.sigma,
-            alpha=related.alpha,
-            accounts=related.accounts,
-            account=account_id,
-            pairs=tuple(self._contests),
-        )
+    def fronts(self, uploads: Sequence[Upload]) -> list[Front]:
+        """Return what this part has to say of each upload."""
+        scores, related = self._scored(uploads)
+        pairs = tuple(self._contests)
+        return [
+            front(
+                scores.ids,
+                errors,
+                scores.mu,
+                scores.sigma,
+                alpha=related.alpha,
+                accounts=related.accounts,
+                account=upload.account_id,
+                pairs=pairs,
+            )
+            for errors, upload in zip(scores.errors, uploads, strict=True)
+        ]
 
     def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
         """Compare a newcomer, which does not count yet, with everybody else's enrollments."""
@@ -204,7 +208,7 @@ class BankState:
         candidates = _Candidates(self._bank, self.terms, name, enrollment)
         return compare(name, candidates, seed=seed, own=own)
 
-    def _scored(self, uploads: Sequence[_Upload]) -> tuple[BankScores, _Relations]:
+    def _scored(self, uploads: Sequence[Upload]) -> tuple[BankScores, _Relations]:
         with self._lock:
             related = self._related(max(upload.now for upload in uploads))
             # The uploaders' own are always scored: they may override a claim.
