@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import logging
@@ -200,6 +201,26 @@ def test_a_port_in_use_is_a_clear_error() -> None:
             pass
     with pytest.raises(ConfigError, match="--host"), listening("no such host", 80):
         pass
+
+
+def test_answers_leave_at_once() -> None:
+    """An answer's last part does not wait until what came before it is acknowledged: 40 ms."""
+
+    async def accepted(sock: socket.socket) -> int:
+        found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            option = (socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            found.set_result(writer.get_extra_info("socket").getsockopt(*option))
+            writer.close()
+
+        async with await asyncio.start_server(connected, sock=sock):
+            _, writer = await asyncio.open_connection(*sock.getsockname())
+            writer.close()
+            return await asyncio.wait_for(found, 10)
+
+    with listening("127.0.0.1", 0) as sock:
+        assert asyncio.run(accepted(sock))
 
 
 @pytest.mark.parametrize("setting", [{"image_limit_bytes": 0}, {"body_seconds": 0.0}])

@@ -45,10 +45,13 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         ServiceError: the port is in use, or not allowed.
     """
     try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, OverflowError) as error:
         raise ConfigError(f"--host, --port: cannot listen on {host!r}, {port}: {error}") from error
-    with socket.socket(family, socket.SOCK_STREAM) as sock:
+    family, kind, protocol, _, address = found[0]
+    # With the protocol named, asyncio sends small answers at once (TCP_NODELAY) and not after the
+    # 40 ms in which the other side puts off its acknowledgement.
+    with socket.socket(family, kind, protocol) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind(address)
