@@ -129,7 +129,7 @@ Not in it: the extractor's time an upload, which does not depend on the bank; th
 shards; the database, which keeps every enrollment's file. Times are for D = 128. With bfloat16
 memory halves and time does not (torch widens the weights first): the table's times are float32's.
 Nobody has run more than a million rows of the list, or more than 100,000 enrollments, here: what is
-beyond is arithmetic. The machine was busy: times are those that a core worked, its caches shared.
+beyond is arithmetic. Times are those that a core worked.
 """
 
 
@@ -138,10 +138,10 @@ _LOAD_HEAD = """
 
 Uploads a second of `python -m benchmarks load` (median and 99th percentile of the wait): one server
 with D = 128, M = 32, pictures of 256x256, half of them blocked and written, no shortlist; torch on
-{threads}, the clients on the same two cores, and a load average of {load_average:.1f} from other
-work when it began: take the ratios of a row, not its rates. The limit is decoding, features and
-scoring of 64 at a time one after the other on one core. Beside it PDQ and faiss's flat index of as
-many hashes on the same pictures, without a server, one by one and in a batch.
+{threads}, the clients on the same two cores, and a load average of {load_average:.1f} when it
+began. The limit is decoding, features and scoring of 64 at a time one after the other. Beside it
+PDQ and faiss's flat index of as many hashes on the same pictures, without a server, one by one and
+in a batch.
 """
 
 
@@ -231,8 +231,8 @@ def _load(figures: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _cell(figures: Mapping[str, Any]) -> str:
-    waits = ", ".join(f"{figures[key] / 1e3:.2f}" for key in ("p50_ms", "p99_ms"))
-    return f"{figures['uploads_per_s']:.1f} ({waits} s)"
+    waits = ", ".join(f"{figures[key]:,.0f}" for key in ("p50_ms", "p99_ms"))
+    return f"{figures['uploads_per_s']:.1f} ({waits} ms)"
 
 
 def _gib(count: float) -> str:
