@@ -178,6 +178,20 @@ class Eyes(nn.Module):
         return nn.functional.adaptive_avg_pool2d(images, 2).flatten(1)
 
 
+class Closing(Eyes):
+    """Those that stop a training when they were asked too often."""
+
+    def __init__(self, most: int | None = None) -> None:
+        super().__init__()
+        self.most, self.calls = most, 0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if self.calls == self.most:
+            raise KeyboardInterrupt
+        self.calls += 1
+        return super().forward(images)
+
+
 @pytest.mark.parametrize("network", ["paper", "residual"])
 def test_training_turns_what_strangers_see(faces: ImageSet, network: str) -> None:
     config = replace(_QUICK, network=network)
@@ -207,12 +221,31 @@ def test_the_same_seed_gives_the_same_network_also_after_a_stop(
     faces: ImageSet, tmp_path: Path
 ) -> None:
     config = replace(_QUICK, epochs=2, classifier_epochs=1, readers=2, rounds=1)
-    whole = fit_san(faces, ("smile",), matcher=Eyes(), config=config)
-    stopped = replace(config, epochs=1, checkpoints=tmp_path)
-    fit_san(faces, ("smile",), matcher=Eyes(), config=stopped)
-    resumed = fit_san(faces, ("smile",), matcher=Eyes(), config=replace(stopped, epochs=2))
+    eyes = Closing()
+    whole = fit_san(faces, ("smile",), matcher=eyes, config=config)
+    kept = replace(config, checkpoints=tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        fit_san(faces, ("smile",), matcher=Closing(eyes.calls // 2 + 1), config=kept)
+    resumed = fit_san(faces, ("smile",), matcher=Eyes(), config=kept)
     for name, value in whole.protector.state_dict().items():
         assert torch.allclose(value, resumed.protector.state_dict()[name], atol=1e-6), name
+
+
+def test_a_reader_is_as_wide_as_was_asked() -> None:
+    pictures, labels = torch.zeros(8, 1, 16, 16, dtype=torch.uint8), torch.arange(8)[:, None] % 2
+
+    def stage(_: str, epochs: int) -> FitConfig:
+        return FitConfig(epochs=epochs, device="cpu")
+
+    def channels(width: int) -> list[int]:
+        crowd = Crowd(pictures, labels, 8, stage, width=width)
+        crowd.grow(4, 1)  # one of each family
+        return [next(iter(reader.parameters())).shape[0] for reader in crowd.readers]
+
+    assert channels(16) == [16, 12, 20, 16]
+    assert channels(24) == [24, 16, 32, 24]
+    with pytest.raises(ConfigError, match="--reader-width must be at least 8, got 4"):
+        SanConfig(reader_width=4)
 
 
 def test_a_crowd_is_diverse_and_refreshed(faces: ImageSet) -> None:

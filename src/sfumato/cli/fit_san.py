@@ -53,6 +53,9 @@ def san(
     refreshed: Annotated[
         int, typer.Option(help="residual: classifiers replaced between rounds.", min=0)
     ] = 2,
+    reader_width: Annotated[
+        int, typer.Option(help="residual: channels of each classifier's first layer.", min=8)
+    ] = 16,
     reader_images: Annotated[
         int, typer.Option(help="residual: pictures from which each classifier learns.", min=2)
     ] = 3_000,
@@ -120,12 +123,12 @@ def san(
     config = SanConfig(
         network=network, output=output, channels=1 if grey else 3, bound=bound, epochs=epochs,
         rounds=rounds, readers=readers, readers_a_step=readers_a_step, refreshed=refreshed,
-        reader_images=reader_images, reader_epochs=reader_epochs, joint_images=joint_images,
-        classifier_epochs=classifier_epochs, matcher_epochs=matcher_epochs,
-        pretrain_epochs=pretrain_epochs, attribute_weight=attribute_weight,
-        match_weight=match_weight, match_free=match_free, match_share=match_share,
-        pixel_weight=pixel_weight, learning_rate=learning_rate, batch_size=batch_size,
-        seed=seed, device=device,
+        reader_width=reader_width, reader_images=reader_images, reader_epochs=reader_epochs,
+        joint_images=joint_images, classifier_epochs=classifier_epochs,
+        matcher_epochs=matcher_epochs, pretrain_epochs=pretrain_epochs,
+        attribute_weight=attribute_weight, match_weight=match_weight, match_free=match_free,
+        match_share=match_share, pixel_weight=pixel_weight, learning_rate=learning_rate,
+        batch_size=batch_size, seed=seed, device=device,
     )  # fmt: skip
     with resumable(out, [config, private, keep, matcher, images.fingerprint()]) as state:
         config = replace(config, checkpoints=state)

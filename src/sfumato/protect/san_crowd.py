@@ -20,7 +20,8 @@ from sfumato.nets.readers import Family, Reader
 from sfumato.protect.deform import LOOKS, random_view
 
 _SIDES = (32, 48, 40, 28, 36, 56, 44)  # seven sides and four families meet in 28 different pairs
-_WIDTHS = (16, 12, 20)
+_WIDTHS = (1.0, 0.75, 1.25)  # of the width that is asked for
+_GROUPS = 4  # into which one of the families divides its channels
 _LEARNING_RATE = 2e-3
 _ROBUST = 0.02  # largest change of a pixel that a robust reader learns to withstand
 _NAIVE_EPOCHS = 2  # a reader that withstands before it can read never learns to read
@@ -39,9 +40,11 @@ class Crowd:
         images_each: int,
         stage: Callable[[str, int], FitConfig],
         known: Sequence[nn.Module] = (),
+        *,
+        width: int = 16,
     ) -> None:
         self.pictures, self.labels, self.known = pictures, labels, tuple(known)
-        self.images_each, self.stage = images_each, stage
+        self.images_each, self.stage, self.width = images_each, stage, width
         self.readers: list[nn.Module] = []
         self.made = 0
 
@@ -76,7 +79,7 @@ class Crowd:
                 self.labels.shape[1],
                 family=families[number % len(families)],
                 side=_SIDES[number % len(_SIDES)],
-                width=_WIDTHS[number % len(_WIDTHS)],
+                width=_GROUPS * round(_WIDTHS[number % len(_WIDTHS)] * self.width / _GROUPS),
             )
         rows = balanced_rows(self.labels, self.images_each, seed=number)
         train_reader(

@@ -33,6 +33,8 @@ from sfumato.protect.san_losses import (
 )
 from sfumato.protect.san_prototypes import binary_labels, labelled, prototypes_of
 
+_LEAST_WIDTH = 8
+_LEAST_RATE = 0.05  # share of the learning rate that is left in the end
 _MIX = {"OP": 0.5, "NT": 0.25, "SM": 0.25}  # the output that must work gets half of the pictures
 
 
@@ -68,6 +70,8 @@ class SanConfig:
     """Classifiers that one step asks."""
     refreshed: int = 2
     """Classifiers replaced by new ones between rounds."""
+    reader_width: int = 16
+    """Channels of a reader's first layer, or a quarter less or more; at least 8."""
     reader_images: int = 3_000
     """Pictures from which each classifier of the crowd learns, drawn anew."""
     attribute_weight: float = 1.0
@@ -81,7 +85,7 @@ class SanConfig:
     pixel_weight: float = 0.5
     """Weight of the mean squared change of a pixel over `bound` squared."""
     learning_rate: float = 1e-3
-    """Of the autoencoder, with Adam."""
+    """Of the autoencoder, with Adam; `residual` lowers it along a cosine."""
     batch_size: int = 32
     """Pictures a step."""
     seed: int = 0
@@ -96,6 +100,10 @@ class SanConfig:
             raise ConfigError("--rounds, --readers and readers a step must be at least 1")
         if self.reader_epochs is not None and self.reader_epochs < 1:
             raise ConfigError(f"--reader-epochs must be at least 1, got {self.reader_epochs}")
+        if self.reader_width < _LEAST_WIDTH:
+            raise ConfigError(
+                f"--reader-width must be at least {_LEAST_WIDTH}, got {self.reader_width}"
+            )
         if not 0 < self.match_share <= 1:
             raise ConfigError(f"--match-share is above 0 and at most 1, got {self.match_share:g}")
         if not self.learning_rate > 0:
@@ -222,10 +230,15 @@ def _train_for_transfer(
     known: Sequence[nn.Module],
 ) -> None:
     net = made.protector
-    crowd = Crowd(pictures, labels, config.reader_images, config.stage, known)
+    crowd = Crowd(
+        pictures, labels, config.reader_images, config.stage, known, width=config.reader_width
+    )
     reader_epochs = config.reader_epochs or config.classifier_epochs
     crowd.grow(config.readers, reader_epochs)
     optimizer = torch.optim.Adam(net.autoencoder.parameters(), lr=config.learning_rate)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(
+        optimizer, config.rounds * config.epochs, eta_min=_LEAST_RATE * config.learning_rate
+    )
 
     def step(batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
         x, y = batch[0].float() / 255, batch[1]
@@ -258,6 +271,7 @@ def _train_for_transfer(
         made.histories[f"joint-{number}"] = fit(
             networks={"autoencoder": net.autoencoder},
             optimizers={"autoencoder": optimizer},
+            schedulers={"autoencoder": scheduler},
             data=rows,
             step=step,
             config=stage,
