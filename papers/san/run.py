@@ -98,10 +98,12 @@ def _known(
     labels = train.label(world.private)
     rows = of.judged_rows(labels, settings["probe_images"], seed=run.seed)
     pictures, labels = _as_taken(train.subset(rows), config.channels).images, labels[rows]
-    probe = train_probe(trained.net, pictures.float() / 255, labels, seed=run.seed)
+    looks = config.looks
+    probe = train_probe(trained.net, pictures.float() / 255, labels, seed=run.seed, looks=looks)
     expression = load_expression(world.models / "face-api")
     stage = config.stage("expression", settings["expression_epochs"])
-    train_reader(expression, pictures, labels[:, None], stage, title="expression network")
+    title = "expression network"
+    train_reader(expression, pictures, labels[:, None], stage, title=title, looks=looks)
     return [probe, expression]
 
 

@@ -39,7 +39,37 @@ def test_noise_is_as_strong_as_asked() -> None:
     assert 0.045 < float((seen - x).std()) < 0.055
 
 
-@pytest.mark.parametrize("wrong", [{"mirror": 1.5}, {"blur": -0.1}, {"noise": -1.0}, {"zoom": 1.0}])
+def test_nearer_shows_the_middle_larger() -> None:
+    torch.manual_seed(0)
+    x = torch.zeros(200, 1, 32, 32)
+    x[:, :, 12:20, 12:20] = 1.0  # a sixteenth of the picture
+    seen = random_view(x, Deformation(**_STILL, near=0.5)).mean((1, 2, 3))
+    assert float(seen.min()) > 0.9 / 16
+    assert 3 / 16 < float(seen.max()) < 4.5 / 16
+
+
+def test_a_cover_is_one_grey_rectangle_of_up_to_half_a_side() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(200, 3, 32, 24) * 0.4
+    covered = random_view(x, Deformation(**_STILL, cover=0.5))[:, 0] == 0.5
+    rows, columns = covered.any(2), covered.any(1)
+    torch.testing.assert_close(covered, rows[:, :, None] & columns[:, None])
+    assert int(rows.sum(1).max()) in (15, 16)
+    assert int(columns.sum(1).max()) in (11, 12)
+    assert 70 < int(rows.any(1).sum()) < 130
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"mirror": 1.5},
+        {"blur": -0.1},
+        {"noise": -1.0},
+        {"zoom": 1.0},
+        {"near": 1.0},
+        {"cover": 2.0},
+    ],
+)
 def test_impossible_strengths_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="deformations"):
         Deformation(**wrong)

@@ -75,6 +75,13 @@ def san(
     joint_images: Annotated[
         int | None, typer.Option(help="Pictures of joint training; all without it.", min=1)
     ] = None,
+    near: Annotated[
+        float, typer.Option(help="residual: how much nearer classifiers look, below 1.", min=0)
+    ] = 0.0,
+    cover: Annotated[
+        float,
+        typer.Option(help="residual: share of pictures partly covered for them.", min=0, max=1),
+    ] = 0.0,
     attribute_weight: Annotated[
         float, typer.Option(help="residual: weight of fooling the classifiers.", min=0)
     ] = 1.0,
@@ -126,9 +133,9 @@ def san(
         reader_width=reader_width, reader_images=reader_images, reader_epochs=reader_epochs,
         joint_images=joint_images, classifier_epochs=classifier_epochs,
         matcher_epochs=matcher_epochs, pretrain_epochs=pretrain_epochs,
-        attribute_weight=attribute_weight, match_weight=match_weight, match_free=match_free,
-        match_share=match_share, pixel_weight=pixel_weight, learning_rate=learning_rate,
-        batch_size=batch_size, seed=seed, device=device,
+        near=near, cover=cover, attribute_weight=attribute_weight, match_weight=match_weight,
+        match_free=match_free, match_share=match_share, pixel_weight=pixel_weight,
+        learning_rate=learning_rate, batch_size=batch_size, seed=seed, device=device,
     )  # fmt: skip
     with resumable(out, [config, private, keep, matcher, images.fingerprint()]) as state:
         config = replace(config, checkpoints=state)

@@ -18,6 +18,7 @@ from sfumato.errors import ConfigError
 Images = Float[Tensor, "n c h w"]
 _LEAST_SHARE, _MOST_SHARE = 0.35, 0.85  # of the side, to which a blurred batch shrinks
 _LEAST_SIDE = 4
+_GREY = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +41,19 @@ class Deformation:
     """Share of the batches that are shrunk and enlarged again, as a pipeline that resizes does."""
     noise: float = 0.0
     """Standard deviation of noise added to every pixel."""
+    near: float = 0.0
+    """How much nearer a picture may be looked at, beyond `zoom`: 0.35 shows 0.65 of its side."""
+    cover: float = 0.0
+    """Share of the pictures of which a grey rectangle, up to half a side long, covers a part."""
 
     def __post_init__(self) -> None:
         strengths = (self.turn, self.zoom, self.shear, self.move, self.light, self.noise)
-        shares = (self.mirror, self.blur)
-        if min(*strengths, *shares) < 0 or self.zoom >= 1 or max(shares) > 1:
+        shares = (self.mirror, self.blur, self.cover)
+        zooms = (self.zoom, self.near)
+        if min(*strengths, *shares, *zooms) < 0 or max(zooms) >= 1 or max(shares) > 1:
             raise ConfigError(
-                f"deformations must not be negative, zoom below 1, shares at most 1; got {self}"
+                "deformations must not be negative, zoom and near below 1, shares at most 1; "
+                f"got {self}"
             )
 
 
@@ -61,6 +68,9 @@ def random_view(images: Images, deformation: Deformation) -> Images:
     count = len(images)
     angle = _draw(count, math.radians(deformation.turn), images)
     tall, wide = (1 + _draw(count, deformation.zoom, images) for _ in range(2))
+    if deformation.near:
+        nearer = 1 - deformation.near * torch.rand(count, device=images.device)
+        tall, wide = tall * nearer, wide * nearer
     shear = _draw(count, deformation.shear, images)
     maps = torch.zeros(count, 2, 3, device=images.device)
     maps[:, 0, 0], maps[:, 0, 1] = angle.cos() * wide, shear - angle.sin() * wide
@@ -76,6 +86,8 @@ def random_view(images: Images, deformation: Deformation) -> Images:
         seen = _blurred(seen)
     if deformation.light:
         seen = _lit(seen, deformation.light)
+    if deformation.cover:
+        seen = _covered(seen, deformation.cover)
     if deformation.noise:
         seen = (seen + deformation.noise * torch.randn_like(seen)).clamp(0, 1)
     return seen
@@ -99,6 +111,22 @@ def _lit(images: Images, light: float) -> Images:
         return (a + b * down + c * across)[:, None]
 
     return (images * (1 + ramp()) + ramp()).clamp(0, 1)
+
+
+def _covered(images: Images, share: float) -> Images:
+    count, _, height, width = images.shape
+    device = images.device
+    centre, half = (
+        torch.rand(2, count, 1, device=device),
+        torch.rand(2, count, 1, device=device) / 4,
+    )
+    within = [
+        ((torch.arange(side, device=device) + 0.5) / side - centre[i]).abs() < half[i]
+        for i, side in enumerate((height, width))
+    ]
+    covered = within[0][:, None, :, None] & within[1][:, None, None, :]
+    chosen = (torch.rand(count, device=device) < share)[:, None, None, None]
+    return torch.where(covered & chosen, _GREY, images)
 
 
 def _draw(count: int, most: float, like: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from sfumato.fit.config import FitConfig
 from sfumato.fit.loop import History, Turn, fit
 from sfumato.nets.readers import Family, Reader
-from sfumato.protect.deform import LOOKS, random_view
+from sfumato.protect.deform import LOOKS, Deformation, random_view
 
 _SIDES = (32, 48, 40, 28, 36, 56, 44)  # seven sides and four families meet in 28 different pairs
 _WIDTHS = (1.0, 0.75, 1.25)  # of the width that is asked for
@@ -42,9 +42,11 @@ class Crowd:
         known: Sequence[nn.Module] = (),
         *,
         width: int = 16,
+        looks: Deformation = LOOKS,
     ) -> None:
         self.pictures, self.labels, self.known = pictures, labels, tuple(known)
         self.images_each, self.stage, self.width = images_each, stage, width
+        self.looks = looks
         self.readers: list[nn.Module] = []
         self.made = 0
 
@@ -89,6 +91,7 @@ class Crowd:
             self.stage(f"reader-{number}", epochs),
             title=f"reader {number + 1}",
             robust=number % 2 == 1,
+            looks=self.looks,
         )
         return reader
 
@@ -116,6 +119,7 @@ def train_reader(
     *,
     title: str,
     robust: bool = False,
+    looks: Deformation = LOOKS,
 ) -> History:
     """Train a classifier of attributes on random views, with both values weighing the same."""
     optimizer = torch.optim.Adam(reader.parameters(), lr=_LEARNING_RATE)
@@ -128,7 +132,7 @@ def train_reader(
         return F.binary_cross_entropy_with_logits(reader(x), y, weight=weights)
 
     def step(batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
-        x, y = random_view(batch[0].float() / 255, LOOKS), batch[1].float()
+        x, y = random_view(batch[0].float() / 255, looks), batch[1].float()
         if robust and turn.epoch >= _NAIVE_EPOCHS:
             half = len(x) // 2
             x = torch.cat([_worsened(x[:half], y[:half], cost), x[half:]])

@@ -21,7 +21,7 @@ from sfumato.data.options import SourceOptions
 from sfumato.errors import ConfigError
 from sfumato.fit.config import FitConfig
 from sfumato.fit.loop import History, Turn, fit
-from sfumato.protect.deform import LOOKS, random_view
+from sfumato.protect.deform import LOOKS, Deformation, random_view
 from sfumato.protect.san import STEER, Network, Output, SemiAdversarial
 from sfumato.protect.san_crowd import Crowd, train_reader
 from sfumato.protect.san_losses import (
@@ -74,6 +74,10 @@ class SanConfig:
     """Channels of a reader's first layer, or a quarter less or more; at least 8."""
     reader_images: int = 3_000
     """Pictures from which each classifier of the crowd learns, drawn anew."""
+    near: float = 0.0
+    """How much nearer than they are classifiers look at pictures: 0.35 shows 0.65 of the side."""
+    cover: float = 0.0
+    """Share of the pictures of which classifiers do not see a part."""
     attribute_weight: float = 1.0
     """Weight of the attribute term."""
     match_weight: float = 8.0
@@ -108,6 +112,11 @@ class SanConfig:
             raise ConfigError(f"--match-share is above 0 and at most 1, got {self.match_share:g}")
         if not self.learning_rate > 0:
             raise ConfigError(f"--learning-rate is above 0, got {self.learning_rate:g}")
+
+    @property
+    def looks(self) -> Deformation:
+        """How classifiers of the crowd look at a picture."""
+        return replace(LOOKS, near=self.near, cover=self.cover)
 
     def stage(self, name: str, epochs: int) -> FitConfig:
         """Return the settings of one training stage."""
@@ -230,8 +239,15 @@ def _train_for_transfer(
     known: Sequence[nn.Module],
 ) -> None:
     net = made.protector
+    looks = config.looks
     crowd = Crowd(
-        pictures, labels, config.reader_images, config.stage, known, width=config.reader_width
+        pictures,
+        labels,
+        config.reader_images,
+        config.stage,
+        known,
+        width=config.reader_width,
+        looks=looks,
     )
     reader_epochs = config.reader_epochs or config.classifier_epochs
     crowd.grow(config.readers, reader_epochs)
@@ -247,7 +263,7 @@ def _train_for_transfer(
         drawn = net.steered(x, y, steer)
         asked = crowd.ask(config.readers_a_step)
         fooled = torch.stack(
-            [steered_loss(y.float(), steer, reader(random_view(drawn, LOOKS))) for reader in asked]
+            [steered_loss(y.float(), steer, reader(random_view(drawn, looks))) for reader in asked]
         ).mean()
         few = max(1, round(config.match_share * len(x)))
         with torch.no_grad():
