@@ -81,7 +81,7 @@ def test_each_load_is_a_row() -> None:
     lines = list(
         scaling._load({"threads": 1, "load_average": 2.0, "rows": [row], "overload": overload})
     )
-    assert "12.3 (0.07, 1.25 s)" in lines[3]
+    assert "12.3 (70, 1,250 ms)" in lines[3]
     assert "0.50 | 40 and 42 |" in lines[3]
     widths = {line.count("|") for line in lines if line.startswith("|")}
     assert widths == {6}

@@ -62,7 +62,7 @@ def test_what_a_known_classifier_reads_is_turned_round() -> None:
         name="lamps", images=pictures, labels={"lamp": lit}, classes={"lamp": ("off", "on")}
     )
     config = SanConfig(
-        classifier_epochs=1, epochs=12, rounds=1, readers=1, readers_a_step=2, match_weight=0.0,
+        classifier_epochs=1, epochs=48, rounds=1, readers=1, readers_a_step=2, match_weight=0.0,
         pixel_weight=0.0, learning_rate=5e-3, device="cpu",
     )  # fmt: skip
     matcher = nn.Flatten()
