@@ -20,6 +20,8 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#
 _MARKS = ("circle", "square", "diamond", "triangle-up", "x", "star", "pentagon", "cross")
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 _ROW = 34  # pixels a protector in a chart with one row each
+_ENTRY = 22  # pixels of a name in the legend
+_EDGES = (-4.0, 106.0)  # per cent; what is beyond is drawn there
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +52,28 @@ def frontier(found: Sequence[Verdict], style: Mapping[str, Look]) -> go.Figure |
     for v in found:
         if v.learned is None or v.kept is None:
             continue
-        hidden, look, name = 100 * (1 - v.learned), style[v.protector], html.escape(v.protector)
-        ends = v.learned_interval or (v.learned, v.learned)
+        useful, hidden = 100 * v.kept, 100 * (1 - v.learned)
+        look, name = style[v.protector], html.escape(v.protector)
+        ends = [_on_scale(100 * (1 - e)) for e in v.learned_interval or (v.learned, v.learned)]
         figure.add_scatter(
-            x=[100 * v.kept],
-            y=[hidden],
+            x=[_on_scale(useful)],
+            y=[_on_scale(hidden)],
             error_y={
-                "array": [100 * (v.learned - ends[0])],
-                "arrayminus": [100 * (ends[1] - v.learned)],
+                "array": [ends[0] - _on_scale(hidden)],
+                "arrayminus": [_on_scale(hidden) - ends[1]],
                 "symmetric": False,
                 "thickness": 1.5,
             },
             mode="markers",
             name=name,
             marker={"size": 13, "symbol": look.mark, "color": look.colour},
-            hovertemplate=f"{name}<br>useful %{{x:.0f}} %<br>hidden %{{y:.0f}} %<extra></extra>",
+            hovertemplate=f"{name}<br>useful {useful:.0f} %<br>hidden {hidden:.0f} %"
+            "<extra></extra>",
         )
     if not figure.data:
         return None
     best = sorted(
-        (100 * v.kept, 100 * (1 - v.learned))
+        (_on_scale(100 * v.kept), _on_scale(100 * (1 - v.learned)))
         for v in found
         if v.best and v.kept is not None and v.learned is not None
     )
@@ -82,10 +86,15 @@ def frontier(found: Sequence[Verdict], style: Mapping[str, Look]) -> go.Figure |
         showlegend=False,
     )
     figure.data = (figure.data[-1], *figure.data[:-1])
-    figure.update_xaxes(title="stays useful, %", range=[-8, 112])
-    figure.update_yaxes(title="hidden, %", range=[-12, 114])
+    figure.update_xaxes(title="stays useful, %", range=[_EDGES[0] - 6, _EDGES[1] + 6])
+    figure.update_yaxes(title="hidden, %", range=[_EDGES[0] - 10, _EDGES[1] + 8])
     # Names beside the marks would lie over each other where releases are alike.
-    return _laid_out(figure, height=270 + 10 * len(figure.data))
+    return _laid_out(figure, height=270 + _ENTRY * len(figure.data))
+
+
+def _on_scale(percent: float) -> float:
+    """Return where a share is drawn: one far below a guess or above the originals at the edge."""
+    return min(max(percent, _EDGES[0]), _EDGES[1])
 
 
 def forest(cells: Sequence[Cell], style: Mapping[str, Look]) -> go.Figure | None:
