@@ -55,6 +55,7 @@ class _Corner(nn.Module):
 
 
 def test_what_a_known_classifier_reads_is_turned_round() -> None:
+    torch.manual_seed(0)
     lit = torch.arange(96) % 2
     pictures = torch.randint(100, 156, (96, 1, 16, 16), dtype=torch.uint8)
     pictures[:, :, :4, :4] += (lit * 40).to(torch.uint8)[:, None, None, None]
@@ -63,7 +64,7 @@ def test_what_a_known_classifier_reads_is_turned_round() -> None:
     )
     config = SanConfig(
         classifier_epochs=1, epochs=48, rounds=1, readers=1, readers_a_step=2, match_weight=0.0,
-        pixel_weight=0.0, learning_rate=5e-3, device="cpu",
+        pixel_weight=0.0, learning_rate=2e-3, device="cpu",
     )  # fmt: skip
     matcher = nn.Flatten()
     made = fit_san(images, ("lamp",), matcher=matcher, config=config, known=[_Corner()])
