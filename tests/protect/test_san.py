@@ -248,6 +248,12 @@ def test_a_reader_is_as_wide_as_was_asked() -> None:
         SanConfig(reader_width=4)
 
 
+@pytest.mark.parametrize("wrong", [{"near": 1.0}, {"near": -0.1}, {"cover": 1.5}])
+def test_views_that_cannot_be_are_refused_before_anything_trains(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=f"--{next(iter(wrong))}"):
+        SanConfig(**wrong)
+
+
 def test_a_crowd_is_diverse_and_refreshed(faces: ImageSet) -> None:
     def stage(name: str, epochs: int) -> FitConfig:
         return FitConfig(epochs=epochs, device="cpu")

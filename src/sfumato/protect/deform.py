@@ -116,10 +116,9 @@ def _lit(images: Images, light: float) -> Images:
 def _covered(images: Images, share: float) -> Images:
     count, _, height, width = images.shape
     device = images.device
-    centre, half = (
-        torch.rand(2, count, 1, device=device),
-        torch.rand(2, count, 1, device=device) / 4,
-    )
+    # Each picture has a place of its own; torchvision's RandomErasing has one for a whole batch.
+    centre = torch.rand(2, count, 1, device=device)
+    half = torch.rand(2, count, 1, device=device) / 4
     within = [
         ((torch.arange(side, device=device) + 0.5) / side - centre[i]).abs() < half[i]
         for i, side in enumerate((height, width))

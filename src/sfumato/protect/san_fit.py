@@ -108,6 +108,10 @@ class SanConfig:
             raise ConfigError(
                 f"--reader-width must be at least {_LEAST_WIDTH}, got {self.reader_width}"
             )
+        if not 0 <= self.near < 1:
+            raise ConfigError(f"--near is at least 0 and below 1, got {self.near:g}")
+        if not 0 <= self.cover <= 1:
+            raise ConfigError(f"--cover is a share from 0 to 1, got {self.cover:g}")
         if not 0 < self.match_share <= 1:
             raise ConfigError(f"--match-share is above 0 and at most 1, got {self.match_share:g}")
         if not self.learning_rate > 0:
