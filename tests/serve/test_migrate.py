@@ -11,9 +11,10 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, Inspector, inspect, text
 
 from sfumato.errors import BankError
+from sfumato.serve import migrate
 from sfumato.serve.auth import authenticate
 from sfumato.serve.clock import Clock
 from sfumato.serve.db import _open_postgres, _open_sqlite, open_database
@@ -114,3 +115,25 @@ def test_of_many_processes_one_upgrades(database: str) -> None:
     for thread in threads:
         thread.join()
     assert found == [3, 3, 3, 3]
+
+
+def test_nobody_reads_the_old_tables_while_another_rebuilds_them(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_release(database)
+    others: list[threading.Thread] = []
+
+    def overtaken(connection: Connection) -> Inspector:
+        found = inspect(connection)
+        found.get_table_names()  # kept by the inspector
+        if not others:
+            others.append(threading.Thread(target=lambda: open_database(database).dispose()))
+            others[0].start()
+            others[0].join(0.5)
+        return found
+
+    monkeypatch.setattr(migrate, "inspect", overtaken)
+    engine = open_database(database)
+    others[0].join()
+    assert len(Store(engine).entries()) == 3
+    engine.dispose()

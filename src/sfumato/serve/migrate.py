@@ -25,10 +25,11 @@ def upgrade(engine: Engine) -> None:
     Raises:
         BankError: it holds other tables, or was written by a newer program; it is unchanged.
     """
-    _refuse_unknown(engine)
-    if _revision(engine) == _newest():
+    if _is_newest(engine):
         return
+    # Only the lock's holder looks closer: another process may be rebuilding the tables meanwhile.
     with change_lock(engine), engine.connect() as connection:
+        _refuse_unknown(connection)
         lenient = connection.dialect.name == "sqlite"
         if lenient:
             # Rebuilding a table drops the old one, and with foreign keys on, what refers to it.
@@ -52,13 +53,15 @@ def _run(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-def _revision(engine: Engine) -> str | None:
+def _is_newest(engine: Engine) -> bool:
     with engine.connect() as connection:
-        return _found(connection)
+        found = MigrationContext.configure(connection).get_current_revision()
+    return found == _newest()
 
 
-def _refuse_unknown(engine: Engine) -> None:
-    found, where = _revision(engine), place(engine)
+def _refuse_unknown(connection: Connection) -> None:
+    with connection.begin():
+        found, where = _found(connection), place(connection.engine)
     known = {step.revision for step in ScriptDirectory(str(_scripts())).walk_revisions()}
     if found == _FOREIGN:
         raise BankError(f"{where}: expected a bank's database, got one with other tables")
