@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -216,9 +217,15 @@ def test_what_is_fuzzed_elsewhere_is(test: str) -> None:
     assert "@given" in (PACKAGE.parents[1] / test).read_text()
 
 
-def attempt(reader: Reader, data: st.DataObject) -> None:
+@cache
+def sound(name: str) -> bytes:
+    """Make the file once, else an example that fails could not be run again as it was."""
+    return READERS[name].sound()
+
+
+def attempt(name: str, data: st.DataObject) -> None:
     """Read a sound file that was edited, cut, lengthened or replaced."""
-    content = bytearray(reader.sound())
+    reader, content = READERS[name], bytearray(sound(name))
     if data.draw(st.booleans(), "foreign"):
         content = bytearray(data.draw(st.binary(max_size=200), "bytes"))
     else:
@@ -238,7 +245,7 @@ def attempt(reader: Reader, data: st.DataObject) -> None:
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_hostile_bytes_are_read_or_refused_by_name(name: str, data: st.DataObject) -> None:
-    attempt(READERS[name], data)
+    attempt(name, data)
 
 
 @pytest.mark.slow
@@ -246,7 +253,7 @@ def test_hostile_bytes_are_read_or_refused_by_name(name: str, data: st.DataObjec
 @settings(max_examples=5_000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_longer_run_of_hostile_bytes(name: str, data: st.DataObject) -> None:
-    attempt(READERS[name], data)
+    attempt(name, data)
 
 
 @pytest.mark.parametrize("name", [name for name in READERS if name not in ("maps", CONFIG_NAME)])
@@ -254,5 +261,5 @@ def test_the_sound_file_is_read(name: str, tmp_path: Path) -> None:
     """Else only the first check would be fuzzed; maps and configs have vectors of their own."""
     reader = READERS[name]
     path = tmp_path / reader.file
-    path.write_bytes(reader.sound())
+    path.write_bytes(sound(name))
     assert reader.read(path) is not None

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import safetensors
 import safetensors.torch
@@ -19,6 +19,16 @@ from sfumato.errors import FormatError, InputError
 
 _HEADER_LENGTH_BYTES = 8  # little-endian, before the JSON header of a safetensors file
 _METADATA_KEY = "sfumato"
+
+MALFORMED: Final = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What parsing JSON, and taking it apart, raise where it is not what we write."""
 
 
 @contextmanager
@@ -143,7 +153,7 @@ def unpack_tensors(
     try:
         tensors = safetensors.torch.load(content)
         header = json.loads(content[_HEADER_LENGTH_BYTES : _header_end(content)])
-    except (safetensors.SafetensorError, ValueError, KeyError, RecursionError) as cause:
+    except (safetensors.SafetensorError, *MALFORMED) as cause:
         raise error(f"expected a whole safetensors file: {cause}") from cause
     return tensors, _metadata(header, error)
 
@@ -174,7 +184,7 @@ def read_json(
     content = _read_limited(path, limit_bytes, error)
     try:
         document = json.loads(content)
-    except (ValueError, RecursionError) as cause:
+    except MALFORMED as cause:
         raise error(f"{path} is no JSON: {cause}") from cause
     if not isinstance(document, dict):
         raise error(f"{path}: expected a JSON object, got {type(document).__name__}")
@@ -221,7 +231,7 @@ def _header_end(content: bytes) -> int:
 def _metadata(header: dict[str, dict[str, str]], error: type[FormatError]) -> dict[str, str]:
     try:
         metadata = json.loads(header.get("__metadata__", {}).get(_METADATA_KEY, "{}"))
-    except (ValueError, RecursionError) as cause:
+    except MALFORMED as cause:
         raise error(f"expected metadata in JSON: {cause}") from cause
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise error("expected metadata that maps names to strings")

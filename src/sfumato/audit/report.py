@@ -15,7 +15,7 @@ from sfumato.audit.cell import Cell, read_cell, typed
 from sfumato.audit.page import draw_page
 from sfumato.audit.pictures import FOLDER, Sheet, read_sheet
 from sfumato.errors import FormatError
-from sfumato.files import read_json, write_bytes
+from sfumato.files import MALFORMED, read_json, write_bytes
 
 SCHEMA = 2
 _LIMIT_BYTES = 64 << 20
@@ -91,7 +91,7 @@ def read_report(path: Path) -> Report:
             cells=tuple(read_cell(cell) for cell in typed(document["cells"], list)),
             pictures=tuple(read_sheet(sheet) for sheet in typed(document["pictures"], list)),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except MALFORMED as error:
         raise FormatError(f"{path} is no report of schema {SCHEMA}: {error!r}") from error
 
 

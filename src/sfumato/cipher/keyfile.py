@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from sfumato.cipher.keys import EnvelopeKey, KeyRing, KeyState, RingEntry
 from sfumato.errors import KeyRingError
-from sfumato.files import write_bytes
+from sfumato.files import MALFORMED, write_bytes
 
 _MAGIC = b"SFKR"
 _VERSION = 1
@@ -108,7 +108,7 @@ def _stretched(passphrase: str, salt: bytes, log2_n: int, r: int, p: int) -> byt
 def _parsed(text: bytes) -> KeyRing:
     try:
         return KeyRing(tuple(_entry(entry) for entry in json.loads(text)))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except MALFORMED as error:
         raise KeyRingError("the key ring was unlocked, but what it holds is malformed") from error
 
 

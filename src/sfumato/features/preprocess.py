@@ -14,6 +14,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as vision
 
 from sfumato.errors import ArtifactError, ConfigError, DataError
+from sfumato.files import MALFORMED
 
 Images = UInt8[Tensor, "n c h w"] | Float[Tensor, "n c h w"]
 """A batch of pictures: 0 to 255 in uint8, or [0, 1] in a floating-point type."""
@@ -135,5 +136,5 @@ class Preprocess:
                 values[name] = tuple(float(v) for v in values[name])
             values["crop"] = float(values["crop"])
             return cls(**values)
-        except (ConfigError, KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
+        except (ConfigError, *MALFORMED) as error:
             raise ArtifactError(f"expected preprocessing settings: {error!r}") from error

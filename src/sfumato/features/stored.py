@@ -21,7 +21,7 @@ from sfumato.errors import ArtifactError, ConfigError
 from sfumato.features.preprocess import Preprocess
 from sfumato.features.projection import Projection
 from sfumato.features.scaler import Scaler
-from sfumato.files import pack_tensors, read_tensors, unpack_tensors, write_bytes
+from sfumato.files import MALFORMED, pack_tensors, read_tensors, unpack_tensors, write_bytes
 from sfumato.nets.gradients import OrientedGradients
 
 Kind = Literal["raw", "gradients", "timm", "onnx", "module"]
@@ -145,7 +145,7 @@ def _checked(tensors: dict[str, Tensor], header: dict[str, str]) -> Stored:
         config = json.loads(header["config"])
         name, kind, architecture = (config[key] for key in ("name", "kind", "architecture"))
         preprocess = Preprocess.from_document(config["preprocess"])
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except MALFORMED as error:
         raise ArtifactError(f"expected a backbone's config: {error!r}") from error
     texts = all(isinstance(t, str) and len(t) <= _NAME_LIMIT for t in (name, architecture))
     if not texts or kind not in get_args(Kind):

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from sfumato.errors import BankError, InputError
-from sfumato.files import map_tensors, write_tensors
+from sfumato.files import MALFORMED, map_tensors, write_tensors
 from sfumato.filter.segment import STORED, Segment, dtypes, shapes
 
 _VERSION = 1
@@ -81,7 +81,7 @@ def _checked(tensors: dict[str, Tensor], header: dict[str, str]) -> StoredBank:
         dim, hidden = int(config["dim"]), int(config["hidden"])
         backbone, ids = str(config["backbone"]), tuple(map(str, config["ids"]))
         dtype = _NAMES[config["dtype"]]
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+    except MALFORMED as error:
         raise BankError(f"expected a bank's config: {error!r}") from error
     if dim < 1 or hidden < 1 or len(set(ids)) != len(ids) or dtype not in STORED:
         raise BankError("expected positive sizes and ids that differ")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sfumato.data.imageset import MISSING
 from sfumato.errors import ArtifactError, ConfigError, DataError
-from sfumato.files import read_tensors, write_tensors
+from sfumato.files import MALFORMED, read_tensors, write_tensors
 from sfumato.fit import FitConfig, Turn, fit, one_cycle
 from sfumato.nets.vgg import Back, plan_of
 from sfumato.protect.maps import About, StoredMaps, check_maker
@@ -122,7 +122,7 @@ def open_map_classifier(path: Path) -> MapClassifier:
         maker = _maker(settings)
         made = MapClassifier(maker, str(settings["label"]), tuple(settings["classes"]))
         made.load_state_dict(tensors)
-    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+    except (RuntimeError, *MALFORMED) as error:
         reason = " ".join(str(error).split())[:200]
         raise ArtifactError(f"{path} is no map classifier: {reason}") from error
     return made.eval()

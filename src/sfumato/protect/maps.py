@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import torch
 from jaxtyping import Float, Int64, Shaped
@@ -26,7 +26,7 @@ from torch import Tensor
 from sfumato.data.imageset import MISSING
 from sfumato.data.lazy import FolderImages, LoadedImages
 from sfumato.errors import ArtifactError, DataError, InputError
-from sfumato.files import replacing_folder
+from sfumato.files import MALFORMED, replacing_folder
 from sfumato.progress import Over, in_turn, track
 from sfumato.protect.obfuscator import Obfuscator
 from sfumato.protect.unguessable import unguessable
@@ -195,10 +195,12 @@ def open_maps(folder: Path) -> StoredMaps:
         with pa.OSFile(str(path), "rb") as source, pa.ipc.open_stream(source) as stream:
             table = stream.read_all()
         table.validate(full=True)
-    except (OSError, pa.ArrowException) as error:
+        # Not every name of a column is text, and pyarrow finds out when it is asked.
+        nulls = any(column.null_count for column in table.columns)
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise ArtifactError(f"{path}: expected maps in an Arrow stream: {error}") from error
-    described = _described(table.schema, path)
-    if table.schema != _schema(described) or any(column.null_count for column in table.columns):
+    described, promised = _described(table.schema, path)
+    if table.schema != promised or nulls:
         raise ArtifactError(f"{path}: its columns are not those that its metadata promise")
     flat = table.column(_MAP).combine_chunks()
     flat = pa.concat_arrays(flat.chunks) if isinstance(flat, pa.ChunkedArray) else flat
@@ -242,7 +244,7 @@ def _unguessable() -> torch.Generator:
 
 
 def _schema(described: About) -> pa.Schema:
-    numbers = pa.list_(_TYPES[described.stored][0], int(np.prod(described.shape)))
+    numbers = pa.list_(_TYPES[described.stored][0], math.prod(described.shape))
     fields = [pa.field(_MAP, numbers)]
     fields += [pa.field(name, pa.int64()) for name in described.classes]
     document = {
@@ -263,13 +265,13 @@ def _batch(maps: Tensor, labels: Mapping[str, Tensor], described: About) -> pa.R
     kind, wanted = _TYPES[described.stored]
     bits = maps.contiguous() if wanted == torch.int8 else maps.contiguous().view(torch.int16)
     numbers = pa.array(bits.flatten().numpy(), type=kind)
-    columns = [pa.FixedSizeListArray.from_arrays(numbers, int(np.prod(described.shape)))]
+    columns = [pa.FixedSizeListArray.from_arrays(numbers, math.prod(described.shape))]
     columns += [pa.array(labels[name].numpy(), type=pa.int64()) for name in described.classes]
     return pa.record_batch(columns, schema=_schema(described))
 
 
-def _described(schema: pa.Schema, path: Path) -> About:
-    """Read the metadata with suspicion: they are bytes from outside."""
+def _described(schema: pa.Schema, path: Path) -> tuple[About, pa.Schema]:
+    """Read the metadata with suspicion, and say what columns they promise."""
     try:
         document: dict[str, Any] = json.loads((schema.metadata or {})[_KEY])
         if document["format"] != _FORMAT or document["stored"] not in _TYPES:
@@ -281,7 +283,7 @@ def _described(schema: pa.Schema, path: Path) -> About:
         step = tuple(float(value) for value in document["step"])
         if min(channels, height, width) < 1 or len(step) != channels:
             raise ValueError("a shape or its steps")
-        return About(
+        described = About(
             obfuscator=str(document["obfuscator"]),
             name=str(document["name"]),
             stored=document["stored"],
@@ -294,5 +296,6 @@ def _described(schema: pa.Schema, path: Path) -> About:
                 for name, values in document["classes"].items()
             },
         )
-    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        return described, _schema(described)
+    except MALFORMED as error:
         raise ArtifactError(f"{path}: these are no maps that sfumato wrote ({error})") from error

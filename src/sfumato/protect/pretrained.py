@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,7 +20,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sfumato.errors import ArtifactError, DataError, UnavailableError
-from sfumato.files import read_json, read_tensors, replacing_folder, write_bytes, write_tensors
+from sfumato.files import (
+    MALFORMED,
+    read_json,
+    read_tensors,
+    replacing_folder,
+    write_bytes,
+    write_tensors,
+)
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 KINDS: Mapping[str, str] = {
@@ -159,9 +167,10 @@ class PretrainedProtector(nn.Module, PyTorchModelHubMixin, ABC):
         path = local / WEIGHTS if local.is_dir() else Path(_downloaded(model_id, WEIGHTS, hub))
         tensors, _ = read_tensors(path, limit_bytes=_WEIGHTS_LIMIT, error=ArtifactError)
         try:
+            _check_shapes(cls, kwargs, tensors)
             model = cls(**kwargs)
             model.load_state_dict(tensors, strict=strict)
-        except (TypeError, ValueError, RuntimeError) as error:
+        except (RuntimeError, *MALFORMED) as error:
             reason = " ".join(str(error).split())[:300]
             raise ArtifactError(f"{model_id} is no {cls.kind}: {reason}") from error
         if not local.is_dir():
@@ -195,6 +204,20 @@ def open_pretrained(source: str | Path) -> PretrainedProtector:
 def is_artifact(source: str | Path) -> bool:
     """Say whether a path is a folder with a config.json in it."""
     return (Path(source) / CONFIG).is_file()
+
+
+def _check_shapes(
+    cls: type[PretrainedProtector], settings: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> None:
+    """Compare shapes before there is memory: a small file must not make us allocate a giant."""
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of networks without a weight; they do not fit the file
+        expected = cls(**settings).state_dict()
+    for name, value in expected.items():
+        found = tensors[name].shape if name in tensors else None
+        if found != value.shape:
+            got = "none" if found is None else tuple(found)
+            raise ValueError(f"its config wants {name} of {tuple(value.shape)}, got {got}")
 
 
 def _digest(path: Path) -> str:
