@@ -10,6 +10,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 from jaxtyping import Float
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
 from papers.recipe import Run
@@ -39,7 +40,7 @@ def pictures(
         len(named),
         len(originals),
         figsize=(len(originals), 1.35 * len(named)),
-        layout="constrained",
+        layout=ConstrainedLayoutEngine(h_pad=0.1),  # inches, for the lines of text
     )
     for line, (name, shown) in zip(grid, named.items(), strict=True):
         values = psnr(originals, shown)
@@ -53,7 +54,7 @@ def pictures(
             axes.set(xticks=[], yticks=[])
             if name != "original":
                 axes.set_xlabel(f"{values[i]:.1f} dB", fontsize=7)
-        label = line[0].set_title(name, fontsize=8, loc="left")
+        label = line[0].text(0, 1.07, name, fontsize=8, transform=line[0].transAxes)
         label.set_in_layout(False)  # or a long one would widen the first column
     figure.savefig(run.figure(title), dpi=130)
     plt.close(figure)
