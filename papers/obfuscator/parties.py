@@ -1,10 +1,16 @@
-"""Who has which pictures: the keeper of the maps, an adversary with other files, the victims."""
+"""Who has which pictures: the keeper of the maps, an adversary with other files, the victims.
+
+Each party's are in random order. Collections come sorted, by class or by person, and then the first
+so many of them are of a few classes only, and members differ from strangers in what they show.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+
+import torch
 
 from papers.recipe import Run
 from sfumato.data.imageset import ImageSet
@@ -42,11 +48,16 @@ def parties(run: Run, settings: Mapping[str, Any]) -> Parties:
     )
     victims = rest[0] if rest else _load(run, settings, settings["test_split"], settings["victims"])
     return Parties(
-        keeper=run.uses(keeper),
-        adversary=run.uses(adversary),
-        victims=run.uses(victims),
+        keeper=run.uses(_shuffled(keeper, run.seed)),
+        adversary=run.uses(_shuffled(adversary, run.seed)),
+        victims=run.uses(_shuffled(victims, run.seed)),
         utility=settings["utility"],
     )
+
+
+def _shuffled(images: ImageSet, seed: int) -> ImageSet:
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    return images.subset(order)
 
 
 def _load(run: Run, settings: Mapping[str, Any], split: str, count: int) -> ImageSet:

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from papers.obfuscator import attacks
+from papers.obfuscator import attacks, parties
 from papers.obfuscator.run import RECIPES, characters
 from papers.recipe import Run, frozen
 from sfumato.attack.decoder import ReconstructionConfig
 from sfumato.attack.learners import LearnerConfig
+from sfumato.data.imageset import ImageSet
 from sfumato.protect.obfuscator_config import ObfuscatorConfig
 
 _FOLDER = Path(__file__).parents[2] / "papers" / "obfuscator"
@@ -87,3 +89,29 @@ def _run(folder: Path) -> Run:
         slug="obfuscator", recipe="characters", quick=True, seed=0, device="cpu", data_dir=None,
         out=folder,
     )  # fmt: skip
+
+
+def test_the_first_of_a_sorted_collection_are_of_every_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trained on the first thousand of a sorted set, the paper's objective saw two classes."""
+
+    def sorted_by_class(*_: object, count: int, **__: object) -> ImageSet:
+        labels = torch.arange(count) * 10 // count
+        images = torch.arange(count)[:, None, None, None].expand(count, 1, 32, 32)
+        classes = {"class": tuple("abcdefghij")}
+        return ImageSet(
+            name="made", images=(images % 256).to(torch.uint8),
+            labels={"class": labels}, classes=classes,
+        )  # fmt: skip
+
+    monkeypatch.setattr(parties, "load", sorted_by_class)
+    settings = {
+        "data": "made", "train_split": "train", "test_split": "test", "utility": "class",
+        "images": 800, "adversary": 200, "victims": 100,
+    }  # fmt: skip
+    made = parties.parties(_run(tmp_path), settings)
+    for party in (made.part(100).keeper, made.adversary.subset(range(50)), made.victims):
+        assert party.label("class")[:50].unique().numel() == 10
+    again = parties.parties(_run(tmp_path), settings)
+    assert torch.equal(again.keeper.images, made.keeper.images)
