@@ -14,7 +14,7 @@ from sfumato.data.sources import load
 from sfumato.data.splits import split_images
 from sfumato.errors import ConfigError, DataError
 from sfumato.nets.vgg import DEEP_CUT, PAPER_CUT
-from sfumato.protect import obfuscator_rounds
+from sfumato.protect import obfuscator_fit, obfuscator_rounds
 from sfumato.protect.obfuscator_config import ObfuscatorConfig
 from sfumato.protect.obfuscator_fit import Fitted, certified_rate, fit_obfuscator
 
@@ -169,6 +169,22 @@ def test_algorithm_1_runs_with_several_attackers_renewed(
     assert first.accuracies == again.accuracies, "same seed, same result"
     images = victims.floats()[:5]
     assert torch.equal(first.obfuscator.release(images), again.obfuscator.release(images))
+
+
+def test_the_step_fits_every_class_of_a_sorted_collection(
+    parts: tuple[ImageSet, ImageSet, ImageSet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first pictures are of one class; numbers of the others must not run out of the 8 bits."""
+    monkeypatch.setattr(obfuscator_fit, "_CALIBRATED", 64)
+    train = parts[0]
+    by_class = train.subset(train.label("digit").argsort(stable=True))
+    # The first class is nearly black, so that its maps are small.
+    dim = torch.where(by_class.label("digit") == 0, 0, 1).to(torch.uint8)
+    images = replace(by_class, images=by_class.images * dim[:, None, None, None])
+    config = replace(_SMALL, objective="none", noise=0.0, epochs=3)
+    made = fit_obfuscator(images, "digit", config, check=images)
+    stored = made.obfuscator.release(images.floats()).float()
+    assert (stored.abs() == 127).float().mean() < 0.01
 
 
 def test_what_cannot_be_trained_is_refused(parts: tuple[ImageSet, ImageSet, ImageSet]) -> None:

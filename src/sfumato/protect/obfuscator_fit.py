@@ -82,7 +82,10 @@ def fit_obfuscator(
         accuracies += rounds(job)
     made = made.cpu().to(memory_format=torch.contiguous_format).eval()
     with torch.no_grad():
-        made.set_step(made.noisy(made.means(job.images[:_CALIBRATED])))
+        # Drawn: collections come sorted, and other classes than the first may need longer steps.
+        generator = torch.Generator().manual_seed(config.seed)
+        some = torch.randperm(len(job.images), generator=generator)[:_CALIBRATED]
+        made.set_step(made.noisy(made.means(job.images[some])))
     return Fitted(
         obfuscator=made,
         priors=priors.maps.detach().cpu(),
