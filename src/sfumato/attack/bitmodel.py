@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from sfumato.attack.views import drawn_rows
 from sfumato.cipher.shufflebits import WORDS
 from sfumato.errors import DataError
 
@@ -72,7 +73,8 @@ def fit_bit_model(public: Float[Tensor, "n d"]) -> BitModel:
     share = torch.stack([bit(words, i).mean(0) for i in range(width)], 1)
     average = share.mean(0).clamp(1e-3, 1 - 1e-3)
     ones = (share * len(public) + 2 * _DOUBT * average) / (len(public) + 2 * _DOUBT)
-    axes, variances = _sign_axes(bit(words[:_SIGN_ROWS], width - 1), ones[:, -1])
+    some = drawn_rows(torch.arange(len(words)), _SIGN_ROWS, seed=0)
+    axes, variances = _sign_axes(bit(words[some], width - 1), ones[:, -1])
     values = public.double()
     zeros, centre, scale = _value_model(values)
     return BitModel(

@@ -32,7 +32,16 @@ from sfumato.attack.scores import (
     weighted_mean,
 )
 from sfumato.attack.sheet import write_sheet
-from sfumato.attack.views import Source, Standard, View, ask, holdout, read, training_rows
+from sfumato.attack.views import (
+    Source,
+    Standard,
+    View,
+    ask,
+    drawn_rows,
+    holdout,
+    read,
+    training_rows,
+)
 from sfumato.data.imageset import MISSING
 from sfumato.errors import ConfigError
 from sfumato.types import Finding, Knowledge, Releases
@@ -179,7 +188,7 @@ class ReconstructionAttack:
         seed: int,
     ) -> Decoder:
         train, check = holdout(len(rows), self.config.validation, groups=None, seed=seed)
-        check = check[: self.config.most_validated]
+        check = drawn_rows(check, self.config.most_validated, seed=seed)
         sign = -1 if metric == "cosine_distance" else 1
 
         def validated(pictures: Images) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
 from sfumato.data.imageset import MISSING
@@ -116,3 +116,11 @@ def holdout(count: int, share: float, *, groups: Tensor | None, seed: int) -> tu
     held[order[: max(1, round(share * total))]] = True
     chosen = held[members]
     return (~chosen).nonzero().squeeze(1), chosen.nonzero().squeeze(1)
+
+
+def drawn_rows(rows: Int64[Tensor, "n"], most: int, *, seed: int) -> Int64[Tensor, "m"]:
+    """Return so many rows at most, drawn: collections come sorted, by class or by person."""
+    if len(rows) <= most:
+        return rows
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
+    return rows[order[:most].sort().values]
