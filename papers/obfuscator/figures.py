@@ -10,6 +10,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
@@ -78,14 +79,20 @@ def frontier(run: Run, points: Sequence[Mapping[str, Any]], floors: Mapping[str,
                 [p["accuracy"] for p in some],
                 marker=mark, color=f"C{i}", label=labels[objective], zorder=3,
             )  # fmt: skip
-    bottlenecks = [point for point in points if point["objective"] == "rate"]
-    for i, point in enumerate(sorted(bottlenecks, key=lambda point: -point["accuracy"])):
-        told = f"{point['certified_nats']:.1f} nats, map {'x'.join(map(str, point['map'][1:]))}"
-        where = (point["psnr"], point["accuracy"])
-        axes.annotate(told, where, (14, -5 - 10 * i), textcoords="offset points", fontsize=7)
+    _tell_rates(axes, [point for point in points if point["objective"] == "rate"])
     for style, (name, value) in zip(("-", "--", ":"), floors.items(), strict=False):
         axes.axvline(value, color="grey", linestyle=style, linewidth=1, label=f"floor: {name}")
     axes.set(xlabel="PSNR of the best attacker trained anew (dB)", ylabel="accuracy")
     axes.legend(frameon=False, fontsize=7)
     figure.savefig(run.figure("frontier"), dpi=130)
     plt.close(figure)
+
+
+def _tell_rates(axes: Axes, bottlenecks: Sequence[Mapping[str, Any]]) -> None:
+    """Write beside each point what it gives away, lower where a name is in the way."""
+    low, high = axes.get_ylim()
+    place = high
+    for point in sorted(bottlenecks, key=lambda point: -point["accuracy"]):
+        place = min(point["accuracy"], place - 0.04 * (high - low))
+        told = f"{point['certified_nats']:.1f} nats, map {'x'.join(map(str, point['map'][1:]))}"
+        axes.text(point["psnr"] + 0.3, place, told, va="center", fontsize=7)
