@@ -60,6 +60,7 @@ def report(*cells: Cell, fingerprint: str = "ab", seeds: tuple[int, ...] = (0,))
         "learners": ["probe"],
         "restarts": 1,
         "epochs": 2,
+        "precision": "no",
     }
     return Report(
         created="2026-01-02T03:04:05+00:00",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 
 from sfumato.attack.learners import LearnerConfig
@@ -36,3 +38,11 @@ def test_a_wrong_attack_says_what_there_is(spec: str, match: str) -> None:
 def test_matching_needs_people() -> None:
     with pytest.raises(ConfigError, match="--identity"):
         open_attack("verify", Setting(seeds=(0,), config=LearnerConfig()))
+
+
+def test_what_an_audit_asks_of_training_reaches_every_network() -> None:
+    config = LearnerConfig(epochs=7, precision="bf16", device="cpu")
+    setting = Setting(seeds=(0,), config=config, identity="person")
+    for spec in ("reconstruct", "verify", "reidentify:person", "popcounts:age", "linkage:age"):
+        made = cast("Any", open_attack(spec, setting)).config
+        assert (made.epochs, made.precision, made.device) == (7, "bf16", "cpu"), spec

@@ -34,7 +34,11 @@ class Setting:
 def _reconstruct(_: str, setting: Setting) -> Attack:
     # SSIM has a meaning for any release and does not flatter: a recognisable picture is far from
     # the 59 dB of an unprotected one.
-    config = ReconstructionConfig(epochs=setting.config.epochs, device=setting.config.device)
+    config = ReconstructionConfig(
+        epochs=setting.config.epochs,
+        device=setting.config.device,
+        precision=setting.config.precision,
+    )
     return ReconstructionAttack(
         seeds=setting.seeds, config=config, metric="ssim", sheets=setting.sheets
     )

@@ -87,7 +87,7 @@ def _notes(before: Report, after: Report) -> list[str]:
     ]
     notes += [
         f"{name}: {before.settings[name]} before, {after.settings[name]} after"
-        for name in ("seeds", "learners", "restarts", "epochs")
+        for name in ("seeds", "learners", "restarts", "epochs", "precision")
         if before.settings[name] != after.settings[name]
     ]
     if before.sfumato != after.sfumato:

@@ -17,7 +17,7 @@ from sfumato.audit.pictures import FOLDER, Sheet, read_sheet
 from sfumato.errors import FormatError
 from sfumato.files import MALFORMED, read_json, write_bytes
 
-SCHEMA = 2
+SCHEMA = 3
 _LIMIT_BYTES = 64 << 20
 
 
@@ -112,6 +112,7 @@ def _settings(document: Mapping[str, Any]) -> Mapping[str, Any]:
     if not all(isinstance(seed, int) for seed in typed(document["seeds"], list)):
         raise TypeError(f"seeds {document['seeds']!r}")
     typed(document["restarts"], int), typed(document["epochs"], int)
+    typed(document["precision"], str)
     typed(document["identity"], (str, type(None)))
     typed(document.get("command", ""), str)
     return document

@@ -100,6 +100,7 @@ def audit(
             "learners": list(config.learners),
             "restarts": config.restarts,
             "epochs": config.epochs,
+            "precision": config.precision,
         },
         environment=_environment(),
         cells=_completed(cells),

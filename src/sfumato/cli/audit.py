@@ -59,6 +59,10 @@ def audit(
     quick: Annotated[
         bool, typer.Option("--quick", help="Weaker attackers: a look, not evidence.")
     ] = False,
+    precision: Annotated[
+        Literal["no", "bf16"],
+        typer.Option(help="bf16: attackers train twice as fast on hardware that has it."),
+    ] = "no",
     pictures: Annotated[
         bool, typer.Option("--pictures", help="Show some victims' pictures in the report.")
     ] = False,
@@ -96,9 +100,9 @@ def audit(
     if pictures and ray is not None:
         raise ConfigError("--pictures are drawn by one process; leave out --ray, or the pictures")
     runs = tuple(range(seed, seed + seeds))
-    effort = LearnerConfig(device=device)
+    effort = LearnerConfig(device=device, precision=precision)
     if quick:
-        effort = LearnerConfig(device=device, epochs=_QUICK_EPOCHS, restarts=1)
+        effort = replace(effort, epochs=_QUICK_EPOCHS, restarts=1)
     sheets = out / FOLDER if pictures else None
     setting = Setting(seeds=runs, config=effort, identity=identity, sheets=sheets)
     attacks = [open_attack(spec, setting) for spec in attack or ()]
