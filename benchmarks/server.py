@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 
@@ -132,10 +133,15 @@ def main(folder: Path, places: int) -> None:
         service = FilterService.open(settings)
         # A platform's gateway has no rate limit.
         _, token = add_account(service.store.engine, "gateway", role="uploader")
-        print(sock.getsockname()[1], token, flush=True)
+        port = sock.getsockname()[1]
         threading.Thread(target=_obey, args=(service, backbone), daemon=True).start()
         try:
-            run_app(create_app(service), sock, concurrency=places)
+            run_app(
+                create_app(service),
+                sock,
+                ready=partial(print, port, token, flush=True),
+                concurrency=places,
+            )
         finally:
             service.close()
 

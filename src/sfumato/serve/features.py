@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -102,8 +103,8 @@ def serve_features(backbone: Backbone, settings: FeatureSettings, *, host: str, 
     app = create_feature_app(backbone, settings)
     with listening(host, port) as sock:
         host, port = sock.getsockname()[:2]
-        print(f"serving {backbone.dim} features on http://{host}:{port}", flush=True)
-        run_app(app, sock)
+        words = f"serving {backbone.dim} features on http://{host}:{port}"
+        run_app(app, sock, ready=partial(print, words, flush=True))
 
 
 def _public_key(encoded: str | None) -> bytes:

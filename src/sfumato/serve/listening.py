@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,9 +20,17 @@ _CONCURRENCY = 32  # requests at once; more are answered 503 so that memory stay
 
 
 def run_app(
-    app: FastAPI, sock: socket.socket, *, concurrency: int = _CONCURRENCY, tls: Tls | None = None
+    app: FastAPI,
+    sock: socket.socket,
+    *,
+    ready: Callable[[], None],
+    concurrency: int = _CONCURRENCY,
+    tls: Tls | None = None,
 ) -> None:
-    """Serve `app` on a listening socket until told to stop by SIGINT or SIGTERM."""
+    """Serve `app` on a listening socket until told to stop by SIGINT or SIGTERM.
+
+    `ready` is called once requests are answered and signals heeded.
+    """
     config = uvicorn.Config(
         app,
         log_config=log_config(),
@@ -33,7 +41,21 @@ def run_app(
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
     )
-    uvicorn.Server(config).run(sockets=[sock])
+    _Announcing(config, ready).run(sockets=[sock])
+
+
+class _Announcing(uvicorn.Server):
+    """Says that it is ready when it is: a signal that is sent to it before may be lost."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Any number of them may share a database, on one machine (SQLite) or several (Pos
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 
 from sfumato.serve.app import create_app
 from sfumato.serve.listening import listening, run_app
@@ -28,10 +29,16 @@ def serve(settings: ServeSettings, load: Load = in_memory) -> None:
         service = FilterService.open(settings, load)
         host, port = sock.getsockname()[:2]
         scheme = "https" if tls else "http"
-        print(f"serving {len(service.state)} enrollments on {scheme}://{host}:{port}", flush=True)
+        words = f"serving {len(service.state)} enrollments on {scheme}://{host}:{port}"
         try:
             # Uvicorn raises it again after a graceful end; for a service it is the way to stop.
             with suppress(KeyboardInterrupt):
-                run_app(create_app(service), sock, concurrency=settings.concurrency, tls=tls)
+                run_app(
+                    create_app(service),
+                    sock,
+                    ready=partial(print, words, flush=True),
+                    concurrency=settings.concurrency,
+                    tls=tls,
+                )
         finally:
             service.close()
