@@ -23,8 +23,9 @@ from sfumato.data.splits import with_at_least
 from sfumato.fit.config import FitConfig
 from sfumato.nets.classifiers import ConvClassifier
 from sfumato.protect.san import SemiAdversarial
+from sfumato.protect.san_config import SanConfig
 from sfumato.protect.san_crowd import train_reader
-from sfumato.protect.san_fit import SanConfig, SanFit, fit_san
+from sfumato.protect.san_fit import SanFit, fit_san
 from sfumato.protect.san_matcher import train_matcher
 from sfumato.protect.san_prototypes import binary_labels, labelled
 

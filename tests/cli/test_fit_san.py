@@ -12,7 +12,7 @@ from sfumato.cli.fit_san import san
 from sfumato.cli.main import app
 from sfumato.errors import ConfigError, DataError
 from sfumato.protect.pretrained import open_pretrained
-from sfumato.protect.san_fit import SanConfig
+from sfumato.protect.san_config import SanConfig
 
 _DATA = ("--data", "characters:8", "--count", "96", "--device", "cpu")
 

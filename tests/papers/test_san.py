@@ -31,7 +31,7 @@ from sfumato.data.imageset import ImageSet
 from sfumato.data.lfw import TIGHT, Pairs
 from sfumato.data.sources import load
 from sfumato.errors import ArtifactError, DataError
-from sfumato.protect.san_fit import SanConfig
+from sfumato.protect.san_config import SanConfig
 
 _FOLDER = Path(__file__).parents[2] / "papers" / "san"
 

@@ -12,8 +12,9 @@ from sfumato.errors import ConfigError, DataError
 from sfumato.fit.config import FitConfig
 from sfumato.protect.pretrained import open_pretrained
 from sfumato.protect.san import STEER, SemiAdversarial
+from sfumato.protect.san_config import SanConfig
 from sfumato.protect.san_crowd import Crowd, balanced_rows, train_reader
-from sfumato.protect.san_fit import SanConfig, fit_san
+from sfumato.protect.san_fit import fit_san
 from sfumato.protect.san_matcher import train_matcher
 from sfumato.protect.san_onnx import export_san
 from sfumato.protect.san_prototypes import MeanPictures, binary_labels, labelled, prototypes_of

@@ -5,8 +5,9 @@ from torch import Tensor, nn
 
 from sfumato.data.imageset import ImageSet
 from sfumato.fit.config import FitConfig
+from sfumato.protect.san_config import SanConfig
 from sfumato.protect.san_crowd import Crowd, balanced_rows
-from sfumato.protect.san_fit import SanConfig, fit_san
+from sfumato.protect.san_fit import fit_san
 
 
 class _Known(nn.Module):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from sfumato.data.imageset import ImageSet
-    from sfumato.protect.san_fit import SanConfig
+    from sfumato.protect.san_config import SanConfig
 
 
 def san(
@@ -118,7 +118,8 @@ def san(
     """
     from sfumato.data.sources import load
     from sfumato.protect.san import check_settings
-    from sfumato.protect.san_fit import SanConfig, fit_san
+    from sfumato.protect.san_config import SanConfig
+    from sfumato.protect.san_fit import fit_san
     from sfumato.protect.san_prototypes import binary_labels
 
     images = load(

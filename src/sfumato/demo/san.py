@@ -20,8 +20,9 @@ from sfumato.demo.section import Advance, Figure, Picture, Plot, Section
 from sfumato.fit.config import FitConfig
 from sfumato.nets.classifiers import ConvClassifier
 from sfumato.protect.san import Output, SemiAdversarial
+from sfumato.protect.san_config import SanConfig
 from sfumato.protect.san_crowd import train_reader
-from sfumato.protect.san_fit import SanConfig, fit_san
+from sfumato.protect.san_fit import fit_san
 from sfumato.protect.san_matcher import IdentityMatcher, train_matcher
 
 STEPS = 4
