@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import ConfigError, DataError
@@ -230,6 +230,19 @@ def test_the_same_seed_gives_the_same_network_also_after_a_stop(
     resumed = fit_san(faces, ("smile",), matcher=Eyes(), config=kept)
     for name, value in whole.protector.state_dict().items():
         assert torch.allclose(value, resumed.protector.state_dict()[name], atol=1e-6), name
+
+
+@pytest.mark.parametrize("network", ["paper", "residual"])
+def test_the_seed_alone_decides_what_is_made(faces: ImageSet, network: str) -> None:
+    config = replace(_QUICK, network=network, epochs=1, classifier_epochs=1, readers=1, rounds=1)
+
+    def made(drawn_before: int, seed: int) -> Tensor:
+        torch.manual_seed(drawn_before)
+        net = fit_san(faces, ("smile",), matcher=Eyes(), config=replace(config, seed=seed))
+        return torch.cat([p.detach().flatten() for p in net.protector.parameters()])
+
+    assert torch.equal(made(1, seed=5), made(2, seed=5))
+    assert not torch.equal(made(1, seed=5), made(1, seed=6))
 
 
 def test_a_reader_is_as_wide_as_was_asked() -> None:

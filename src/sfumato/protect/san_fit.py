@@ -50,6 +50,7 @@ def fit_san(
     """
     taken, left_out = labelled(images, private)
     height, width = taken.images.shape[2:]
+    torch.manual_seed(config.seed)
     protector = SemiAdversarial(
         height=height,
         width=width,
@@ -64,7 +65,6 @@ def fit_san(
     chosen = SourceOptions(channels=1 if config.channels == 1 else 3)
     pictures, labels = conform(taken.images, chosen), binary_labels(taken, private)
     made = SanFit(protector=protector, left_out=left_out)
-    torch.manual_seed(config.seed)
     stage = config.stage("classifier", config.classifier_epochs)
     made.histories["classifier"] = train_reader(
         protector.classifier, pictures, labels, stage, title="classifier"
