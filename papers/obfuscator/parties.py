@@ -10,12 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-
 from papers.recipe import Run
 from sfumato.data.imageset import ImageSet
 from sfumato.data.sources import load
-from sfumato.data.splits import split_images
+from sfumato.data.splits import shuffled, split_images
 
 _SIDE = 32  # pixels, as in the paper
 
@@ -48,16 +46,11 @@ def parties(run: Run, settings: Mapping[str, Any]) -> Parties:
     )
     victims = rest[0] if rest else _load(run, settings, settings["test_split"], settings["victims"])
     return Parties(
-        keeper=run.uses(_shuffled(keeper, run.seed)),
-        adversary=run.uses(_shuffled(adversary, run.seed)),
-        victims=run.uses(_shuffled(victims, run.seed)),
+        keeper=run.uses(shuffled(keeper, seed=run.seed)),
+        adversary=run.uses(shuffled(adversary, seed=run.seed)),
+        victims=run.uses(shuffled(victims, seed=run.seed)),
         utility=settings["utility"],
     )
-
-
-def _shuffled(images: ImageSet, seed: int) -> ImageSet:
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
-    return images.subset(order)
 
 
 def _load(run: Run, settings: Mapping[str, Any], split: str, count: int) -> ImageSet:

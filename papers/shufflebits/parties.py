@@ -14,10 +14,10 @@ from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.lfw import TIGHT
 from sfumato.data.options import SourceOptions
 from sfumato.data.sources import load
-from sfumato.data.splits import split_groups, split_images
+from sfumato.data.splits import shuffled, split_groups, split_images
 from sfumato.errors import ConfigError
 
-_ADVERSARY, _VICTIMS = 0.45, 0.25  # the rest trains the provider's own network
+_SHARES = (0.3, 0.45, 0.25)  # the first trains the provider's own network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,27 +85,30 @@ def market1501(run: Run, settings: Mapping[str, Any]) -> Parties:
 
 
 def _by_image(run: Run, images: ImageSet, attributes: tuple[str, ...], taught: str) -> Parties:
-    run.uses(images)
-    shares = [1 - _ADVERSARY - _VICTIMS, _ADVERSARY, _VICTIMS]
-    provider, adversary, victims = split_images(images, shares, seed=run.seed)
+    parts = split_images(run.uses(images), _SHARES, seed=run.seed)
+    return _parties(run, parts, attributes=attributes, taught=taught)
+
+
+def _by_person(run: Run, images: ImageSet, attributes: tuple[str, ...]) -> Parties:
+    parts = split_groups(run.uses(images), "identity", _SHARES, seed=run.seed)
+    return _parties(run, parts, attributes=attributes, taught="identity", identity="identity")
+
+
+def _parties(
+    run: Run,
+    parts: list[ImageSet],
+    *,
+    attributes: tuple[str, ...],
+    taught: str,
+    identity: str | None = None,
+) -> Parties:
+    # Some studies take the first so many, which must not be those of a few people.
+    provider, adversary, victims = (shuffled(part, seed=run.seed) for part in parts)
     return Parties(
         provider=provider,
         adversary=adversary,
         victims=victims,
         attributes=attributes,
         taught=taught,
-    )
-
-
-def _by_person(run: Run, images: ImageSet, attributes: tuple[str, ...]) -> Parties:
-    run.uses(images)
-    shares = [1 - _ADVERSARY - _VICTIMS, _ADVERSARY, _VICTIMS]
-    provider, adversary, victims = split_groups(images, "identity", shares, seed=run.seed)
-    return Parties(
-        provider=provider,
-        adversary=adversary,
-        victims=victims,
-        attributes=attributes,
-        taught="identity",
-        identity="identity",
+        identity=identity,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sfumato.data import ImageSet, split_groups, split_images, with_at_least
+from sfumato.data import ImageSet, shuffled, split_groups, split_images, with_at_least
 from sfumato.errors import ConfigError, DataError
 
 
@@ -16,6 +16,15 @@ def test_parts_share_no_image_and_no_group(blobs: ImageSet) -> None:
     left, right = split_groups(blobs, "person", [0.6, 0.4], seed=1)
     assert not set(left.label("person").tolist()) & set(right.label("person").tolist())
     assert len(left) + len(right) == len(blobs)
+
+
+def test_shuffled_has_the_same_images_in_an_order_that_the_seed_decides(blobs: ImageSet) -> None:
+    first, again, other = (shuffled(blobs, seed=seed) for seed in (1, 1, 2))
+    assert set(first.files) == set(blobs.files)
+    assert first.files == again.files != other.files != blobs.files
+    rows = [blobs.files.index(file) for file in first.files]
+    assert torch.equal(first.images, blobs.images[rows])
+    assert torch.equal(first.label("person"), blobs.label("person")[rows])
 
 
 def test_fractions_must_be_possible(blobs: ImageSet) -> None:

@@ -3,7 +3,7 @@
 from sfumato.data.decode import ImageLimits, decode_image, encode_png
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.sources import SOURCES, load
-from sfumato.data.splits import split_groups, split_images, with_at_least
+from sfumato.data.splits import shuffled, split_groups, split_images, with_at_least
 
 __all__ = [
     "MISSING",
@@ -13,6 +13,7 @@ __all__ = [
     "decode_image",
     "encode_png",
     "load",
+    "shuffled",
     "split_groups",
     "split_images",
     "with_at_least",

@@ -20,6 +20,16 @@ def split_images(images: ImageSet, fractions: Sequence[float], *, seed: int) -> 
     return [images.subset(part) for part in _cut(order, fractions)]
 
 
+def shuffled(images: ImageSet, *, seed: int) -> ImageSet:
+    """Return the same images in random order.
+
+    Collections, and the parts of a split, come sorted, by class or by person: the first so many of
+    them are of a few classes only.
+    """
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    return images.subset(order)
+
+
 def split_groups(
     images: ImageSet, attribute: str, fractions: Sequence[float], *, seed: int
 ) -> list[ImageSet]:
