@@ -105,13 +105,15 @@ class Study:
 
     def attacked(self, name: str, *networks: str) -> Attacked:
         """Attack one of them with networks trained anew."""
-        made = self.fitted(name).obfuscator
+        made, settings = self.fitted(name).obfuscator, self.settings["attack"]
+        if name == _DEFAULT:
+            settings = settings | self.settings.get("default_attack", {})
         by, drawn = {}, {}
         for network in networks:
             document, tensors = self.stages.keep(
                 f"attack-{name}-{network}",
                 lambda _, network=network: attacks.draw(
-                    self.run, self.parties, made, self.settings["attack"], network
+                    self.run, self.parties, made, settings, network
                 ),
             )
             by[network], drawn[network] = document, tensors["drawn"]
