@@ -1,7 +1,7 @@
 """One table of every headline figure, read from results and never typed.
 
 `papers/<slug>/headlines.toml` names them: what a figure is, what the paper has, in which result
-it is and where (`at`). `python -m papers.headlines` writes docs/results.md.
+it is and where (`at`). `python -m papers.headlines` writes docs/results.md, and the README's table.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from papers.summary import README, readme
 from sfumato.files import write_bytes
 
 ROOT = Path(__file__).parents[1]
@@ -66,3 +67,4 @@ def _number(value: float, unit: str) -> str:
 
 if __name__ == "__main__":
     write_bytes(PAGE, page().encode())
+    write_bytes(README, readme().encode())
