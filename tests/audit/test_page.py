@@ -37,7 +37,11 @@ def _cells() -> Iterator[Cell]:
         share = 1 - i / 3
         yield _detailed(cell(name, "attributes:mood", share), learners=[_LEARNER])
         yield _detailed(cell(name, "verify", share / 2), roc=roc, matchers=[{"matcher": "cosine"}])
-        yield cell(name, "bitstatistics", reason="there are no moved bits")
+        if name == "sealed:raw":
+            yield cell(name, "bitstatistics", share)
+        else:
+            yield cell(name, "bitstatistics", reason="there are no moved bits")
+        yield cell(name, "reidentify:person", reason="nobody is known by name")
         yield cell(name, "membership", error=f"RuntimeError: {_HOSTILE}")
         yield cell(name, _HOSTILE)
         yield cell(name, "utility:person", 0.9 - i / 5, role="utility")
@@ -152,9 +156,29 @@ def test_what_colours_say_is_also_written(page: Path) -> None:
     text = page.read_text()
     for share in ("100 %", "67 %", "33 %", "0 %", "at the floor", "n/a", "failed", "undefined"):
         assert share in text
-    assert text.count('class="bar"') == 4 * 3  # every cell with a leakage: two attacks, one use
+    # Every cell with a leakage: two attacks and one use of all, one attack of one.
+    assert text.count('class="bar"') == 4 * 3 + 1
     assert "A quick look, not evidence" in text
-    assert "4 of 24 measurements failed" in text
+    assert "4 of 28 measurements failed" in text
+
+
+def test_an_attack_without_meaning_for_any_release_is_said_once_and_has_no_column(
+    browser: Any, page: Path
+) -> None:
+    with _Visit(browser, page, **_SCREENS["light"]) as visit:
+        heads = visit.tab.locator(".matrix thead th").all_text_contents()
+        assert "putting the bits back" in heads
+        assert "naming the person" not in heads
+        text = visit.tab.locator("main").inner_text()
+        assert text.count("naming the person") == text.count("nobody is known by name") == 1
+        assert "reidentify" not in text
+
+
+def test_six_columns_are_seen_without_scrolling(browser: Any, page: Path) -> None:
+    with _Visit(browser, page, **_SCREENS["light"]) as visit:
+        width = "e => [e.scrollWidth, e.clientWidth]"
+        wide, seen = visit.tab.locator("#matrix .scroll").evaluate(width)
+        assert wide <= seen
 
 
 def test_names_from_elsewhere_are_text(browser: Any, page: Path) -> None:

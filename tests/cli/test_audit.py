@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from sfumato.audit.desk import NO_KEY, PLAIN
 from sfumato.cli import app
+from sfumato.cli.audit import table
 from sfumato.errors import ConfigError, GateError
+from tests.audit.findings import cell, report
 
 _RUNNER = CliRunner()
 
@@ -20,8 +23,8 @@ def test_audit_of_handwritten_digits_ends_in_one_line_of_json(tmp_path: Path) ->
     command += ["--private", "digit", "--count", "600", "--seeds", "1", "--quick", "--json"]
     result = _RUNNER.invoke(app, [*command, "--device", "cpu", "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
-    report = json.loads(result.stdout)
-    cells = {c["protector"]: c for c in report["cells"] if c["role"] == "privacy"}
+    document = json.loads(result.stdout)
+    cells = {c["protector"]: c for c in document["cells"] if c["role"] == "privacy"}
     assert cells["none"]["finding"]["value"] > 0.85
     assert cells["pixelate:8"]["leakage"] < 0.4
     page = tmp_path / "page.html"
@@ -36,7 +39,7 @@ def test_audit_of_handwritten_digits_ends_in_one_line_of_json(tmp_path: Path) ->
     assert without_ids[0] == without_ids[1]
     same = _RUNNER.invoke(app, ["report", "compare", *[str(tmp_path / "report.json")] * 2])
     assert same.exit_code == 0
-    assert same.output.count("no clear change") == len(report["cells"])
+    assert same.output.count("no clear change") == len(document["cells"])
 
 
 def test_a_file_says_what_flags_say_and_the_report_names_the_command(tmp_path: Path) -> None:
@@ -49,9 +52,9 @@ def test_a_file_says_what_flags_say_and_the_report_names_the_command(tmp_path: P
         app, ["audit", "--config", str(config), "--seeds", "1", "--device", "cpu", "--json"]
     )
     assert first.exit_code == 0, first.output
-    report = json.loads(first.stdout)
-    assert report["settings"]["seeds"] == [0]
-    words = shlex.split(report["settings"]["command"])
+    document = json.loads(first.stdout)
+    assert document["settings"]["seeds"] == [0]
+    words = shlex.split(document["settings"]["command"])
     assert words[:1] != []
     flags = words[words.index("--protector") :]
     flags[flags.index(str(tmp_path / "a"))] = str(tmp_path / "b")
@@ -96,14 +99,33 @@ def test_a_leak_above_the_limit_fails_after_the_report_is_written(tmp_path: Path
     assert ET.parse(tmp_path / "junit.xml").getroot().get("failures") == "1"
 
 
+def test_what_has_no_meaning_is_said_once_a_reason() -> None:
+    shown = table(
+        report(
+            cell("none", "attributes:mood", 1.0),
+            cell("none", "bitstatistics", reason="no moved bits"),
+            cell("none", "reidentify:person", reason="nobody is known by name"),
+            cell("none", f"attributes:mood{PLAIN}", reason=NO_KEY),
+            cell("sealed", "attributes:mood", error="RuntimeError: out of luck"),
+            cell("sealed", "bitstatistics", 0.0),
+            cell("sealed", "reidentify:person", reason="nobody is known by name"),
+        )
+    )
+    assert "  bitstatistics (none): no moved bits\n" in shown
+    assert "  reidentify:person: nobody is known by name\n" in shown
+    assert NO_KEY not in shown
+    assert re.search(r"^sealed +attributes:mood +failed: RuntimeError: out of luck$", shown, re.M)
+    assert re.search(r"^sealed +bitstatistics( +-?\d\.\d+){4}$", shown, re.M)
+
+
 def test_people_are_kept_apart_and_verified(tmp_path: Path) -> None:
     command = ["audit", "--protector", "pixelate:8", "--data", "digits", "--identity", "digit"]
     command += ["--attack", "verify", "--count", "300", "--seeds", "1", "--quick", "--json"]
     result = _RUNNER.invoke(app, [*command, "--device", "cpu", "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
-    report = json.loads(result.stdout)
-    assert report["data"]["disjoint"] == "no digit is on both sides"
-    (cell,) = (cell for cell in report["cells"] if cell["role"] == "privacy")
+    document = json.loads(result.stdout)
+    assert document["data"]["disjoint"] == "no digit is on both sides"
+    (cell,) = (cell for cell in document["cells"] if cell["role"] == "privacy")
     assert cell["finding"]["ceiling"] > cell["finding"]["value"] + 0.1
     assert cell["finding"]["metric"] == "auc"
 

@@ -46,6 +46,7 @@ def draw_page(
     )
     environment.filters |= {"percent": percent, "size": _size, "data_url": png_url}
     found = verdicts(cells)
+    cells, absent = _parted(cells)
     style = plots.looks([verdict.protector for verdict in found])
     edge = plots.frontier(found, style)
     return environment.get_template("report.html.j2").render(
@@ -54,6 +55,7 @@ def draw_page(
         columns=_columns(cells),
         shown=_shown(cells),
         notes=_notes(cells),
+        absent=absent,
         frontier=None if edge is None else plots.drawn(edge),
         sections=[_section(column, cells, style) for column in _columns(cells)],
         costs=_costs(cells),
@@ -63,9 +65,25 @@ def draw_page(
     )
 
 
+def _parted(cells: Sequence[Cell]) -> tuple[list[Cell], dict[str, str]]:
+    """Return the cells of attacks that mean something for some release; of others, why they do not.
+
+    Ways that only exist for keyed releases are left out: nobody else asks for them.
+    """
+    asked = [cell for cell in cells if cell.reason != NO_KEY]
+    meant = {_attack(cell) for cell in asked if cell.reason is None}
+    absent = {_attack(cell): cell.reason or "" for cell in asked if _attack(cell) not in meant}
+    kept = [cell for cell in asked if _attack(cell) in meant]
+    return kept, {wording(attack).title: why for attack, why in absent.items()}
+
+
+def _attack(cell: Cell) -> str:
+    return cell.attack.removesuffix(PLAIN)
+
+
 def _columns(cells: Sequence[Cell]) -> list[dict[str, str]]:
     """Return the attacks and uses in order: what an adversary learns first."""
-    pairs = dict.fromkeys((cell.role, cell.attack.removesuffix(PLAIN)) for cell in cells)
+    pairs = dict.fromkeys((cell.role, _attack(cell)) for cell in cells)
     ordered = sorted(pairs, key=lambda pair: pair[0] == "utility")
     return [
         {"role": role, "attack": attack, "title": wording(attack).title, "slug": f"part-{i}"}
@@ -73,14 +91,9 @@ def _columns(cells: Sequence[Cell]) -> list[dict[str, str]]:
     ]
 
 
-def _told(cells: Sequence[Cell]) -> list[Cell]:
-    """Leave out ways that only exist for keyed releases: nobody else asks for them."""
-    return [cell for cell in cells if cell.reason != NO_KEY]
-
-
 def _notes(cells: Sequence[Cell]) -> list[str]:
     """Return every reason for a cell without a figure, once, in the order of the matrix."""
-    return list(dict.fromkeys(note for cell in _told(cells) if (note := _note(cell))))
+    return list(dict.fromkeys(note for cell in cells if (note := _note(cell))))
 
 
 def _note(cell: Cell) -> str | None:
@@ -93,8 +106,8 @@ def _shown(cells: Sequence[Cell]) -> dict[tuple[str, str], dict[str, Any]]:
     """Return what each place of the matrix says: of several ways, the one that learned most."""
     notes = _notes(cells)
     found: dict[tuple[str, str], dict[str, Any]] = defaultdict(lambda: dict(_UNMEASURED))
-    for cell in sorted(_told(cells), key=_rank):
-        found[cell.protector, cell.attack.removesuffix(PLAIN)] = _place(cell, notes)
+    for cell in sorted(cells, key=_rank):
+        found[cell.protector, _attack(cell)] = _place(cell, notes)
     return found
 
 
@@ -125,9 +138,7 @@ def _section(
 ) -> dict[str, Any]:
     notes = _notes(cells)
     chosen = [
-        cell
-        for cell in _told(cells)
-        if cell.attack.removesuffix(PLAIN) == column["attack"] and cell.role == column["role"]
+        cell for cell in cells if _attack(cell) == column["attack"] and cell.role == column["role"]
     ]
     charts = {
         "figures": plots.forest(chosen, style),

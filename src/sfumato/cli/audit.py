@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,6 +13,7 @@ from sfumato.cli.configfile import Config, command_line
 from sfumato.cli.options import AsJson, DataDir, Device, Ray, Seed, finish
 
 if TYPE_CHECKING:
+    from sfumato.audit.cell import Cell
     from sfumato.audit.report import Report
 
 _QUICK_EPOCHS = 15
@@ -144,22 +146,36 @@ def _gate(report: Report, limit: float, out: Path) -> None:
 
 
 def table(report: Report) -> str:
-    """Return a report's figures as text, and a verdict a protector."""
+    """Return a report's figures as text, what has none and why, and a verdict a protector."""
     from sfumato.audit.verdict import verdicts
 
     lines = [
         f"{'protector':24} {'attack':36} {'value':>8} {'floor':>8} {'ceiling':>8} {'leakage':>8}"
     ]
     for cell in report.cells:
-        start = f"{cell.protector:24} {cell.attack:36}"
-        found = cell.finding
-        if found is None:
-            why = f"failed: {cell.error}" if cell.error else f"no meaning: {cell.reason}"
-            lines.append(f"{start} {why}")
-            continue
-        lines.append(
-            f"{start} {found.value:8.3f} {found.floor:8.3f} {found.ceiling:8.3f} "
-            f"{found.leakage:8.2f}"
-        )
+        start, found = f"{cell.protector:24} {cell.attack:36}", cell.finding
+        if cell.error is not None:
+            lines.append(f"{start} failed: {cell.error}")
+        elif found is not None:
+            lines.append(
+                f"{start} {found.value:8.3f} {found.floor:8.3f} {found.ceiling:8.3f} "
+                f"{found.leakage:8.2f}"
+            )
     said = [f"{verdict.protector}: {verdict.sentence}" for verdict in verdicts(report.cells)]
-    return "\n".join([*lines, "", *said])
+    return "\n".join([*lines, *_without_meaning(report.cells), "", *said])
+
+
+def _without_meaning(cells: Sequence[Cell]) -> Iterator[str]:
+    """One line an attack and reason; ways that only exist for keyed releases go without saying."""
+    from sfumato.audit.desk import NO_KEY
+
+    every = {cell.protector for cell in cells}
+    of: dict[tuple[str, str], list[str]] = {}
+    for cell in cells:
+        if cell.reason is not None and cell.reason != NO_KEY:
+            of.setdefault((cell.attack, cell.reason), []).append(cell.protector)
+    if of:
+        yield "\nno meaning:"
+    for (attack, reason), names in of.items():
+        who = "" if set(names) == every else f" ({', '.join(names)})"
+        yield f"  {attack}{who}: {reason}"
