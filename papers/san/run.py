@@ -167,14 +167,16 @@ def _readers(
     settings: Mapping[str, Any],
     config: SanConfig,
 ) -> dict[str, Witness]:
-    """Return the classifier that training knew, strangers, and one retrained on the outputs."""
+    """Return the protector's own classifier, strangers, and some retrained on the outputs."""
     train, _ = labelled(world.train, (world.private,))
     few = train.subset(
         of.judged_rows(train.label(world.private), settings["retrain_images"], seed=run.seed + 1)
     )
     labels = binary_labels(few, (world.private,))
     x = of.grey(few, config.channels)
-    readers = {"own classifier": Witness(_logits(net.classifier), "seen")}
+    # Only the paper trains against it; ours asks a crowd, and this one guesses what to hide.
+    role = "seen" if config.network == "paper" else "unseen"
+    readers = {"own classifier": Witness(_logits(net.classifier), role)}
     if world.models is not None:
         readers["face-api Xception"] = Witness(
             published.face_api_gender(world.models / "face-api"), "unseen"
