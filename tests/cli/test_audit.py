@@ -109,10 +109,13 @@ def test_what_has_no_meaning_is_said_once_a_reason() -> None:
             cell("sealed", "attributes:mood", error="RuntimeError: out of luck"),
             cell("sealed", "bitstatistics", 0.0),
             cell("sealed", "reidentify:person", reason="nobody is known by name"),
+            cell("sealed", f"reidentify:person{PLAIN}", reason="nobody is known by name"),
+            cell("blur:2", "bitstatistics", reason="no moved bits"),
         )
     )
-    assert "  bitstatistics (none): no moved bits\n" in shown
-    assert "  reidentify:person: nobody is known by name\n" in shown
+    assert "  bitstatistics (all but sealed): no moved bits\n" in shown
+    assert "  reidentify:person (all but blur:2): nobody is known by name\n" in shown
+    assert shown.count("nobody is known by name") == 1
     assert NO_KEY not in shown
     assert re.search(r"^sealed +attributes:mood +failed: RuntimeError: out of luck$", shown, re.M)
     assert re.search(r"^sealed +bitstatistics( +-?\d\.\d+){4}$", shown, re.M)

@@ -167,15 +167,23 @@ def table(report: Report) -> str:
 
 def _without_meaning(cells: Sequence[Cell]) -> Iterator[str]:
     """One line an attack and reason; ways that only exist for keyed releases go without saying."""
-    from sfumato.audit.desk import NO_KEY
+    from sfumato.audit.desk import NO_KEY, PLAIN
 
-    every = {cell.protector for cell in cells}
-    of: dict[tuple[str, str], list[str]] = {}
+    every = dict.fromkeys(cell.protector for cell in cells)
+    of: dict[tuple[str, str], dict[str, None]] = {}
     for cell in cells:
         if cell.reason is not None and cell.reason != NO_KEY:
-            of.setdefault((cell.attack, cell.reason), []).append(cell.protector)
+            of.setdefault((cell.attack.removesuffix(PLAIN), cell.reason), {})[cell.protector] = None
     if of:
         yield "\nno meaning:"
     for (attack, reason), names in of.items():
-        who = "" if set(names) == every else f" ({', '.join(names)})"
-        yield f"  {attack}{who}: {reason}"
+        yield f"  {attack}{_among(list(names), list(every))}: {reason}"
+
+
+def _among(names: Sequence[str], every: Sequence[str]) -> str:
+    """Say which of all in the fewest names."""
+    others = [name for name in every if name not in names]
+    if not others:
+        return ""
+    few = len(names) <= len(others)
+    return f" ({', '.join(names)})" if few else f" (all but {', '.join(others)})"
