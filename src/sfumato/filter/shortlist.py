@@ -49,7 +49,7 @@ class _Block:
 class Shortlist:
     """One row an enrollment, in the order of a bank's rows. Not thread-safe: a bank's lock is.
 
-    What `reach` finds every claim depends on the extractor: 0.5 on faces, 1.25 to 2 on digits; see
+    What `reach` finds every claim depends on the extractor: 0.5 on faces, 1.5 on digits; see
     the recipe `shortlist` of the paper.
     """
 
