@@ -30,7 +30,7 @@ def table() -> str:
     """Return the rows in Markdown."""
     rows = tomllib.loads((ROOT / "papers" / "summary.toml").read_text())["row"]
     lines = (f"| {row['what']} | {row['paper']} | {row['here']} |\n" for row in rows)
-    return _HEAD + "".join(filled(line.replace("|  |", "| |")) for line in lines)
+    return _HEAD + "".join(filled(line) for line in lines)
 
 
 def filled(text: str) -> str:

@@ -46,21 +46,22 @@ def draw_page(
     )
     environment.filters |= {"percent": percent, "size": _size, "data_url": png_url}
     found = verdicts(cells)
-    cells, absent = _parted(cells)
+    meant, absent = _parted(cells)
+    columns = _columns(meant)
     style = plots.looks([verdict.protector for verdict in found])
     edge = plots.frontier(found, style)
     return environment.get_template("report.html.j2").render(
         report=document,
         verdicts=found,
-        columns=_columns(cells),
-        shown=_shown(cells),
-        notes=_notes(cells),
+        columns=columns,
+        shown=_shown(meant),
+        notes=_notes(meant),
         absent=absent,
         frontier=None if edge is None else plots.drawn(edge),
-        sections=[_section(column, cells, style) for column in _columns(cells)],
+        sections=[_section(column, meant, style) for column in columns],
         costs=_costs(cells),
         sheets=_by_protector(sheets),
-        example=_example(cells),
+        example=_example(meant),
         plotly_js=get_plotlyjs(),
     )
 
