@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from sfumato.attack.known import Known
 from sfumato.attack.learners import Candidate, LearnerConfig, train_all
 from sfumato.attack.scores import (
     balanced_accuracy,
@@ -30,7 +31,22 @@ class Readers:
     standard: Standard
     like: torch.dtype | None
     shape: tuple[int, ...]
+    known: Known
     runs: tuple[list[Candidate], ...]
+
+    def rows(self, victim: Releases, view: View) -> Float[Tensor, "n *shape"]:
+        """Return the victims' releases, and their known labels, as the readers take them.
+
+        Raises:
+            DataError: the releases have another shape than those that the readers learned on.
+        """
+        hidden = read(victim.tensor, view, like=self.like)
+        if hidden.shape[1:] != self.shape:
+            raise DataError(
+                f"the adversary trained on rows of shape {self.shape} but intercepts "
+                f"{tuple(hidden.shape[1:])}; train on releases (source='release')"
+            )
+        return self.known.joined(self.standard(hidden), victim.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +92,15 @@ class AttributeAttack:
     group: str | None = None
     """Label (identity) that keeps one person's images on one side of the adversary's own split,
     and by which victims are resampled for the interval."""
+    known: tuple[str, ...] = ()
+    """Labels that are released along with the pictures, which the adversary reads as well."""
     name: str = "attributes"
 
     def __post_init__(self) -> None:
         if not self.attributes or not self.seeds:
             raise ConfigError("an attribute attack needs an attribute and a seed at least")
+        if set(self.known) & set(self.attributes):
+            raise ConfigError(f"known labels need no attack, got {', '.join(self.known)}")
 
     def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:
         """Say why the attack has no meaning here, or None."""
@@ -89,6 +109,9 @@ class AttributeAttack:
                 "this release is not encrypted: its numbers are read as they are, and counting "
                 "their bits adds nothing"
             )
+        for name in self.known:
+            if not (name in victim.labels and name in knowledge.labels):
+                return f"no label {name} is released along with the pictures"
         for name in self.attributes:
             sides = [
                 set(side.labels[name].tolist()) - {MISSING}
@@ -127,14 +150,15 @@ class AttributeAttack:
         own, like = training_rows(knowledge, self.source)
         raw = read(own, self.view)
         standard = Standard.of(raw)
-        rows = standard(raw)
+        known = Known.of(self.known, knowledge.labels)
+        rows = known.joined(standard(raw), knowledge.labels)
         groups = knowledge.labels.get(self.group) if self.group else None
         targets = {name: knowledge.labels[name] for name in self.attributes}
         runs = []
         for seed in self.seeds:
             held = holdout(len(rows), self.config.validation, groups=groups, seed=seed)
             runs.append(train_all(rows, targets, held, self.config, seed=seed))
-        return Readers(standard, like, tuple(rows.shape[1:]), tuple(runs))
+        return Readers(standard, like, tuple(raw.shape[1:]), known, tuple(runs))
 
     def apply(self, readers: Readers, victim: Releases) -> dict[str, Finding]:
         """Read the victims' attributes and score them; one finding each.
@@ -145,13 +169,7 @@ class AttributeAttack:
         """
         for name in self.attributes:
             _check(name, victim.labels, "the victims")
-        hidden = read(victim.tensor, self.view, like=readers.like)
-        if hidden.shape[1:] != readers.shape:
-            raise DataError(
-                f"the adversary trained on rows of shape {readers.shape} but intercepts "
-                f"{tuple(hidden.shape[1:])}; train on releases (source='release')"
-            )
-        rows = readers.standard(hidden)
+        rows = readers.rows(victim, self.view)
         return {
             name: self._finding(
                 name,

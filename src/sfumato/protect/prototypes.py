@@ -1,27 +1,37 @@
-"""An anonymiser whose releases are a few fixed pictures, each used by everyone equally often.
+"""An anonymiser whose releases are a few fixed pictures, each a mean over many people.
 
 A release that takes P values carries at most log P nats, whoever looks at it, and of the private
 label the mutual information of eq. (5), which is then counted and not estimated
-(`anonymizer_losses.mutual_information`). Training spends those log P on what is common to all
-private values: within each of them every prototype is to be used equally often.
+(`anonymizer_losses.mutual_information`). Two rules hold by construction. Each picture is a mean of
+k different pictures of p private values at least (`prototypes_anonymity`). And a collection is
+released as a whole, so that everybody uses the pictures in the same proportions
+(`prototypes_plan`).
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from sfumato.nets.autoencoders import PrototypeMatcher
 from sfumato.protect.hiding import Hiding
+from sfumato.protect.prototypes_anonymity import Anonymity, Seen, digests
+from sfumato.protect.prototypes_release import Plan, PlannedRelease, plan_collection
+from sfumato.types import Labels
 
 Images = Float[Tensor, "n c h w"]
 
 
 class PrototypeAnonymizer(Hiding):
     """Releases, for each image, the picture of the prototype that it is most similar to.
+
+    `release` and `forward` look at one picture at a time: use them to look at pictures, and
+    `for_collection` for what leaves its owner. `guarantee` is what the pictures were counted to
+    stand for when they were made (`prototypes_pictures.settle_pictures`), as JSON values.
 
     Shapes: images `(n, channels, height, width)` in [0, 1], to the same.
     """
@@ -40,8 +50,10 @@ class PrototypeAnonymizer(Hiding):
         features: int = 32,
         dim: int = 128,
         target: str | None = None,
+        guarantee: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(channels=channels, height=height, width=width, hides=hides, target=target)
+        self.guarantee = guarantee
         self.matcher = PrototypeMatcher(channels, prototypes, width=features, dim=dim)
         self.register_buffer("pictures", torch.zeros(prototypes, channels, height, width))
 
@@ -64,6 +76,67 @@ class PrototypeAnonymizer(Hiding):
     def assign(self, images: Images) -> Int64[Tensor, "n"]:
         """Return which prototype stands for each image."""
         return self.similarities(images).argmax(1)
+
+    @property
+    def rule(self) -> Anonymity:
+        """What each released picture must stand for in every collection."""
+        asked = (self.guarantee or {}).get("rule", {})
+        return Anonymity(**asked)
+
+    def plan(
+        self,
+        similar: Float[Tensor, "n prototypes"],
+        counted: Bool[Tensor, "n"],
+        labels: Labels,
+        classes: Mapping[str, Sequence[str]],
+        *,
+        kept: Sequence[str] = (),
+        seed: int = 0,
+    ) -> Plan:
+        """Plan the release of a collection whose `similarities` are known: `plan_collection`."""
+        return plan_collection(
+            similar, counted, labels, classes, hides=self.hides, kept=kept, rule=self.rule,
+            seed=seed,
+        )  # fmt: skip
+
+    def for_collection(
+        self,
+        images: Images,
+        labels: Labels,
+        classes: Mapping[str, Sequence[str]],
+        *,
+        kept: Sequence[str] = (),
+        seed: int = 0,
+    ) -> PlannedRelease:
+        """Return the protector that releases this collection as `sfumato release` would.
+
+        Raises:
+            DataError: the collection cannot keep the rule, or lacks the private label.
+        """
+        found = self.plan(
+            self.similarities(images), Seen().first(images), labels, classes, kept=kept, seed=seed
+        )
+        shown = {
+            digest: self.pictures[i]
+            for digest, i in zip(digests(images), found.index.tolist(), strict=True)
+        }
+        return PlannedRelease(self.name, shown, self)
+
+    def with_pictures(
+        self, kept: Int64[Tensor, "m"], pictures: Float[Tensor, "m c h w"], about: dict[str, Any]
+    ) -> PrototypeAnonymizer:
+        """Return an anonymiser with only the `kept` prototypes, their pictures and `about` them."""
+        channels, height, width = self.shape
+        encoder = self.matcher.encoder
+        made = PrototypeAnonymizer(
+            channels=channels, height=height, width=width, hides=self.hides, target=self.target,
+            prototypes=len(kept), features=encoder.width, dim=encoder.dim, guarantee=about,
+        )  # fmt: skip
+        made.matcher.encoder.load_state_dict(encoder.state_dict())
+        with torch.no_grad():
+            made.matcher.prototypes.copy_(self.matcher.prototypes[kept])
+        made.pictures.copy_(pictures)
+        return made.eval()
 
     def forward(self, images: Images) -> Images:
         """Return what is released."""
