@@ -27,6 +27,27 @@ class Protector(Protocol):
         ...
 
 
+@runtime_checkable
+class CollectionProtector(Protector, Protocol):
+    """A protector whose release of a picture depends on the collection that it belongs to.
+
+    Whoever releases, audits or judges one uses `for_collection`: what one picture alone would give
+    is not what leaves its owner.
+    """
+
+    def for_collection(
+        self,
+        images: Float[Tensor, "n c h w"],
+        labels: Labels,
+        classes: Mapping[str, Sequence[str]],
+        *,
+        kept: Sequence[str] = (),
+        seed: int = 0,
+    ) -> Protector:
+        """Return the protector of these pictures, released as one collection with `kept` labels."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Releases:
     """What the adversary intercepts, with the hidden truth that only scoring may read."""
