@@ -88,7 +88,7 @@ def test_a_release_is_one_of_the_prototypes_pictures_and_survives_the_disk(
     made.save_pretrained(tmp_path / "artifact")
     read = open_pretrained(tmp_path / "artifact")
     assert isinstance(read, PrototypeAnonymizer)
-    assert read.guarantee == made.guarantee
+    assert read.standing == made.standing
     assert read.rule == Anonymity()
     released = read.release(blobs.floats())
     torch.testing.assert_close(released, made.pictures[made.assign(blobs.floats())])

@@ -57,14 +57,14 @@ def _keeps_the_rule(made: PrototypeAnonymizer, photos: ImageSet) -> None:
     shown = (made.pictures * 255).round().to(torch.uint8).flatten(1)
     assert not any(bool((originals == picture).all(1).any()) for picture in shown)
     nearest = nearest_original(made.pictures, photos.floats())
-    guarantee = made.guarantee
-    assert guarantee is not None
-    assert float(nearest.min()) >= guarantee["closest_allowed"]
-    assert guarantee["nearest_original"] == pytest.approx(float(nearest.min()))
-    assert guarantee["fewest_pictures"] >= guarantee["k"] == 10
-    assert guarantee["fewest_values"] >= guarantee["values"]
-    assert guarantee["largest_share"] <= guarantee["share"] + 1e-6
-    assert not guarantee["real_pictures"]
+    standing = made.standing
+    assert standing is not None
+    assert float(nearest.min()) >= standing["closest_allowed"]
+    assert standing["nearest_original"] == pytest.approx(float(nearest.min()))
+    assert standing["fewest_pictures"] >= standing["k"] == 10
+    assert standing["fewest_values"] >= standing["values"]
+    assert standing["largest_share"] <= standing["share"] + 1e-6
+    assert not standing["real_pictures"]
 
 
 def test_forty_photographs_of_two_people_are_means_of_ten_and_more() -> None:
@@ -117,9 +117,9 @@ def test_a_target_shows_real_pictures_and_the_guarantee_says_so() -> None:
     made = fit_prototypes(photos, "person", _config(target="p1"))
     own = photos.where("person", "p1").floats()
     assert all(bool((own == picture).flatten(1).all(1).any()) for picture in made.pictures)
-    assert made.guarantee is not None
-    assert made.guarantee["real_pictures"] is True
-    assert made.guarantee["nearest_original"] == 0.0
+    assert made.standing is not None
+    assert made.standing["real_pictures"] is True
+    assert made.standing["nearest_original"] == 0.0
 
 
 @given(st.integers(0, 1000))

@@ -11,15 +11,16 @@ released as a whole, so that everybody uses the pictures in the same proportions
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from sfumato.errors import ArtifactError
 from sfumato.nets.autoencoders import PrototypeMatcher
 from sfumato.protect.hiding import Hiding
-from sfumato.protect.prototypes_anonymity import Anonymity, Seen, digests
+from sfumato.protect.prototypes_anonymity import Anonymity, Seen, check_standing, digests
 from sfumato.protect.prototypes_release import Plan, PlannedRelease, plan_collection
 from sfumato.types import Labels
 
@@ -30,8 +31,9 @@ class PrototypeAnonymizer(Hiding):
     """Releases, for each image, the picture of the prototype that it is most similar to.
 
     `release` and `forward` look at one picture at a time: use them to look at pictures, and
-    `for_collection` for what leaves its owner. `guarantee` is what the pictures were counted to
-    stand for when they were made (`prototypes_pictures.settle_pictures`), as JSON values.
+    `for_collection` for what leaves its owner. `standing` is what the pictures were counted to
+    stand for when they were made (`prototypes_pictures.settle_pictures`), as JSON values, and
+    `rule` what each record of every release has to.
 
     Shapes: images `(n, channels, height, width)` in [0, 1], to the same.
     """
@@ -50,10 +52,11 @@ class PrototypeAnonymizer(Hiding):
         features: int = 32,
         dim: int = 128,
         target: str | None = None,
-        guarantee: dict[str, Any] | None = None,
+        standing: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(channels=channels, height=height, width=width, hides=hides, target=target)
-        self.guarantee = guarantee
+        self.standing = standing
+        self.rule = Anonymity() if standing is None else check_standing(standing)
         self.matcher = PrototypeMatcher(channels, prototypes, width=features, dim=dim)
         self.register_buffer("pictures", torch.zeros(prototypes, channels, height, width))
 
@@ -62,6 +65,46 @@ class PrototypeAnonymizer(Hiding):
         """Kind, number of prototypes, and the identity that releases look like."""
         target = "" if self.target is None else f":{self.target}"
         return f"{self.kind}:{len(self.pictures)}{target}"
+
+    @classmethod
+    def _from_pretrained(
+        cls,
+        *,
+        model_id: str,
+        map_location: str = "cpu",
+        strict: bool = True,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> PrototypeAnonymizer:
+        """Read an artifact; one whose pictures nobody counted is refused.
+
+        Raises:
+            ArtifactError: it is no artifact, or was fitted by version 0.1.
+        """
+        if kwargs.get("standing") is None:
+            raise ArtifactError(
+                f"{model_id} was fitted by version 0.1, whose pictures may be originals; fit it "
+                "anew, and replace what was released by it"
+            )
+        made = super()._from_pretrained(
+            model_id=model_id, map_location=map_location, strict=strict, **kwargs
+        )
+        return cast("PrototypeAnonymizer", made)
+
+    @property
+    def stands_for(self) -> str:
+        """Say what each released picture stands for; empty where nobody counted."""
+        if self.standing is None:
+            return ""
+        found = self.standing
+        return (
+            f"{found['released']} pictures can be released; each stands for at least "
+            f"{found['fewest_pictures']} originals (asked: {found['k']}) of at least "
+            f"{found['fewest_values']} values of {self.hides!r} (asked: {found['values']}), none "
+            f"with more than {found['largest_share']:.0%} (allowed: {found['share']:.0%}); the "
+            f"nearest original is {found['nearest_original']:.3f} away (root mean square of 0 to 1"
+            + ("" if found["real_pictures"] else f"; at least {found['closest_allowed']:.3f}")
+            + ")"
+        )
 
     @torch.no_grad()
     def similarities(self, images: Images) -> Float[Tensor, "n prototypes"]:
@@ -76,12 +119,6 @@ class PrototypeAnonymizer(Hiding):
     def assign(self, images: Images) -> Int64[Tensor, "n"]:
         """Return which prototype stands for each image."""
         return self.similarities(images).argmax(1)
-
-    @property
-    def rule(self) -> Anonymity:
-        """What each released picture must stand for in every collection."""
-        asked = (self.guarantee or {}).get("rule", {})
-        return Anonymity(**asked)
 
     def plan(
         self,
@@ -130,7 +167,7 @@ class PrototypeAnonymizer(Hiding):
         encoder = self.matcher.encoder
         made = PrototypeAnonymizer(
             channels=channels, height=height, width=width, hides=self.hides, target=self.target,
-            prototypes=len(kept), features=encoder.width, dim=encoder.dim, guarantee=about,
+            prototypes=len(kept), features=encoder.width, dim=encoder.dim, standing=about,
         )  # fmt: skip
         made.matcher.encoder.load_state_dict(encoder.state_dict())
         with torch.no_grad():

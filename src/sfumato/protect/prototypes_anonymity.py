@@ -7,6 +7,8 @@ private values, and which share of them the most frequent value has. Equal pictu
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,10 @@ from torch import Tensor
 
 from sfumato.errors import ConfigError, DataError
 
+_FIGURES = (
+    *("k", "values", "share", "released", "fewest_pictures", "fewest_values", "largest_share"),
+    *("nearest_original", "closest_allowed"),
+)
 _VALUES = 5  # private values behind a picture, where the collection has as many
 _SHARE = 0.5  # of one private value among the pictures that a prototype stands for
 _ROOM = 1.5  # times an equal share: of two people, one may have three quarters
@@ -118,6 +124,24 @@ def count_standing(
         values=(table > 0).sum(1),
         shares=table.amax(1) / pictures.clamp(min=1),
     )
+
+
+def check_standing(standing: Mapping[str, Any]) -> Anonymity:
+    """Check what an artifact's config says that its pictures stand for; return the rule.
+
+    Raises:
+        ValueError: a figure is missing or no finite number.
+    """
+    for name in _FIGURES:
+        value = standing[name]
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"standing: {name} must be a number, got {value!r}")
+        if not math.isfinite(value):
+            raise ValueError(f"standing: {name} must be finite, got {value!r}")
+    if not isinstance(standing["real_pictures"], bool):
+        raise ValueError("standing: real_pictures must be true or false")
+    rule = standing["rule"]
+    return Anonymity(k=rule["k"], values=rule["values"], share=rule["share"])
 
 
 class Seen:
