@@ -69,6 +69,26 @@ def test_a_label_that_leaves_along_is_read_along() -> None:
     assert knowing.run(victim, knowledge).value > blind.run(victim, knowledge).value + 0.1
 
 
+def test_what_known_labels_say_alone_is_the_floor_and_no_leak() -> None:
+    """Releases say nothing; who a person is shows in how often each kind is theirs."""
+    victim, knowledge = _party(4, 0.0)
+    kinds = {}
+    for side in (victim, knowledge):
+        person = side.labels["person"]
+        often = torch.rand(600) < (person.float() + 0.5) / _PEOPLE
+        kinds[id(side)] = {"person": person, "kind": often.long()}
+    victim = replace(victim, labels=kinds[id(victim)])
+    knowledge = replace(knowledge, labels=kinds[id(knowledge)])
+    single = AttributeAttack(attributes=("person",), known=("kind",), config=_CONFIG)
+    finding = single.run(victim, knowledge)
+    assert finding.floor > 1 / _PEOPLE + 0.02
+    assert finding.value < finding.floor + 0.1
+    groups = GroupAttack(label="person", size=20, known=("kind",), config=_CONFIG)
+    found = groups.run(victim, knowledge)
+    assert found.floor > 0.4
+    assert found.value < found.floor + 0.15
+
+
 @given(st.integers(0, 1000), st.integers(1, 3))
 def test_known_labels_are_planes_of_pictures_and_columns_of_vectors(
     seed: int, classes: int

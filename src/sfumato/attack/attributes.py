@@ -32,6 +32,8 @@ class Readers:
     like: torch.dtype | None
     shape: tuple[int, ...]
     known: Known
+    own: Labels
+    """The adversary's own labels, by which known labels alone are read."""
     runs: tuple[list[Candidate], ...]
 
     def rows(self, victim: Releases, view: View) -> Float[Tensor, "n *shape"]:
@@ -47,6 +49,15 @@ class Readers:
                 f"{tuple(hidden.shape[1:])}; train on releases (source='release')"
             )
         return self.known.joined(self.standard(hidden), victim.labels)
+
+    def floor(self, victim: Releases, name: str) -> float:
+        """Return how well a label is named without any release: by a guess, or by known labels."""
+        truth = victim.labels[name]
+        guess = 1 / len(truth[truth != MISSING].unique())
+        if not self.known.sizes:
+            return guess
+        scores = self.known.alone(self.own, victim.labels, name)
+        return max(guess, balanced_accuracy(scores.argmax(1), truth))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +87,8 @@ class AttributeAttack:
     """Trains classifiers on the adversary's own releases and applies the best to the victims'.
 
     The best learner and restart of each seed is chosen on the adversary's own held-out data, as
-    a real adversary must. The figure is balanced accuracy; its floor is a guess without any
-    release, 1 / number of classes.
+    a real adversary must. The figure is balanced accuracy; its floor is what is named without any
+    release: by a guess, 1 / number of classes, or by the known labels.
 
     Raises:
         ConfigError: no attribute or no seed is given.
@@ -158,7 +169,7 @@ class AttributeAttack:
         for seed in self.seeds:
             held = holdout(len(rows), self.config.validation, groups=groups, seed=seed)
             runs.append(train_all(rows, targets, held, self.config, seed=seed))
-        return Readers(standard, like, tuple(raw.shape[1:]), known, tuple(runs))
+        return Readers(standard, like, tuple(raw.shape[1:]), known, knowledge.labels, tuple(runs))
 
     def apply(self, readers: Readers, victim: Releases) -> dict[str, Finding]:
         """Read the victims' attributes and score them; one finding each.
@@ -178,6 +189,7 @@ class AttributeAttack:
                     _attempts(name, candidates, rows, seed)
                     for candidates, seed in zip(readers.runs, self.seeds, strict=True)
                 ],
+                readers.floor(victim, name),
             )
             for name in self.attributes
         }
@@ -187,6 +199,7 @@ class AttributeAttack:
         name: str,
         victim: Releases,
         runs: list[list[_Attempt]],
+        floor: float,
     ) -> Finding:
         truth = victim.labels[name]
         known = truth != MISSING
@@ -204,7 +217,7 @@ class AttributeAttack:
             protector=victim.protector,
             metric="balanced_accuracy",
             value=sum(values) / len(values),
-            floor=1 / len(truth[known].unique()),
+            floor=floor,
             ceiling=1.0,
             interval=interval(statistic, weights),
             seeds=self.seeds,

@@ -29,7 +29,8 @@ _DRAWS = 20  # groups of each person
 class GroupAttack:
     """Names the value of a label that all releases of a group share.
 
-    The figure is accuracy, every person counting the same; its floor is a guess. `details` has
+    The figure is accuracy, every person counting the same; its floor is a guess, or what the known
+    labels of a group say without any release. `details` has
     the accuracy by size of group, up to all releases of each person.
 
     Raises:
@@ -77,7 +78,7 @@ class GroupAttack:
             self._best(candidates, readers.rows(own, "numbers"), knowledge, seed)
             for candidates, seed in zip(readers.runs, self.seeds, strict=True)
         ]
-        return self._finding(victim, readers, chosen)
+        return self._finding(victim, readers, chosen, self._floor(victim, knowledge, readers))
 
     def _best(
         self,
@@ -98,7 +99,19 @@ class GroupAttack:
 
         return max(candidates, key=reached)
 
-    def _finding(self, victim: Releases, readers: Readers, chosen: list[Candidate]) -> Finding:
+    def _floor(self, victim: Releases, knowledge: Knowledge, readers: Readers) -> float:
+        """Return how many groups are named by their known labels alone, or by a guess."""
+        truth = victim.labels[self.label]
+        guess = 1 / len(truth[truth != MISSING].unique())
+        if not self.known:
+            return guess
+        scores = readers.known.alone(knowledge.labels, victim.labels, self.label)
+        right, _ = named_groups(scores, truth, self.size, seed=self.seeds[0])
+        return max(guess, float(right.float().mean()))
+
+    def _finding(
+        self, victim: Releases, readers: Readers, chosen: list[Candidate], floor: float
+    ) -> Finding:
         rows, truth = readers.rows(victim, "numbers"), victim.labels[self.label]
         scores = [candidate.scores(rows)[self.label] for candidate in chosen]
         runs = [
@@ -112,7 +125,7 @@ class GroupAttack:
             protector=victim.protector,
             metric="accuracy",
             value=float(right.mean()),
-            floor=1 / len(people.unique()),
+            floor=floor,
             ceiling=1.0,
             interval=interval(weighted_mean(right), weights),
             seeds=self.seeds,

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sfumato.attack.table import class_table
 from sfumato.errors import DataError
 from sfumato.types import Labels
 
@@ -40,12 +41,27 @@ class Known:
         """
         if not self.sizes:
             return rows
-        parts = [
-            (labels[name][:, None] == torch.arange(size)).float()
-            for name, size in self.sizes.items()
-        ]
-        columns = torch.cat(parts, 1)
+        columns = self.columns(labels)
         if rows.ndim == 4:
             planes = columns[:, :, None, None].expand(-1, -1, *rows.shape[2:])
             return torch.cat([rows, planes], 1)
         return torch.cat([rows.flatten(1), columns], 1)
+
+    def columns(self, labels: Labels) -> Float[Tensor, "n columns"]:
+        """Return the known labels alone, a column a class."""
+        parts = [
+            (labels[name][:, None] == torch.arange(size)).float()
+            for name, size in self.sizes.items()
+        ]
+        return torch.cat(parts, 1)
+
+    def alone(self, own: Labels, hidden: Labels, name: str) -> Float[Tensor, "m classes"]:
+        """Return log-probabilities of the victims' `name` from their known labels, no release.
+
+        This is the floor of an attack that reads the labels along with the releases.
+        """
+        rows = torch.cat([self.columns(own), self.columns(hidden)])
+        index = rows.unique(dim=0, return_inverse=True)[1]
+        border, size = len(own[name]), int(index.max()) + 1
+        table = class_table(index[:border], own[name], size, int(own[name].max()) + 1, 1.0)
+        return table[index[border:]]
