@@ -19,6 +19,7 @@ from sfumato.protect.obfuscator import Obfuscator
 from sfumato.protect.pretrained import KINDS, PretrainedProtector
 from sfumato.protect.prototypes import PrototypeAnonymizer
 from sfumato.protect.san import SemiAdversarial
+from tests.protect.standing import STANDING
 
 CONFIG = Path(__file__).parents[2] / "docs" / "audit-everything.toml"
 SIZE: dict[str, Any] = {"channels": 3, "height": 32, "width": 32}
@@ -32,7 +33,7 @@ def untrained() -> dict[str, PretrainedProtector]:
     """What the folders of the page hold, but for the training."""
     return {
         "prototypes": PrototypeAnonymizer(
-            **SIZE, hides="identity", prototypes=4, features=4, dim=8
+            **SIZE, hides="identity", prototypes=4, features=4, dim=8, standing=STANDING
         ),
         "anonymizer": Anonymizer(**SIZE, hides="identity", lam=2.0, features=4, code=4),
         "san": SemiAdversarial(**SIZE, attributes=("glasses",)),
