@@ -12,12 +12,7 @@ from torch import Tensor
 
 from sfumato.attack.known import Known
 from sfumato.attack.learners import Candidate, LearnerConfig, train_all
-from sfumato.attack.scores import (
-    balanced_accuracy,
-    draw_weights,
-    interval,
-    weighted_balanced_accuracy,
-)
+from sfumato.attack.scores import balanced_accuracy, share_interval
 from sfumato.attack.views import Source, Standard, View, holdout, read, training_rows
 from sfumato.data.imageset import MISSING
 from sfumato.errors import ConfigError, DataError
@@ -204,13 +199,7 @@ class AttributeAttack:
         truth = victim.labels[name]
         known = truth != MISSING
         groups = victim.labels.get(self.group) if self.group else None
-        weights = draw_weights(
-            int(known.sum()),
-            seeds=len(runs),
-            groups=None if groups is None else groups[known],
-        )
-        correct = torch.cat([(_chosen(run) == truth)[known] for run in runs])
-        statistic = weighted_balanced_accuracy(correct, truth[known].repeat(len(runs)))
+        correct = torch.stack([(_chosen(run) == truth)[known] for run in runs]).float()
         values = [balanced_accuracy(_chosen(run), truth) for run in runs]
         return Finding(
             attack=self.name,
@@ -219,7 +208,9 @@ class AttributeAttack:
             value=sum(values) / len(values),
             floor=floor,
             ceiling=1.0,
-            interval=interval(statistic, weights),
+            interval=share_interval(
+                correct, truth[known], groups=None if groups is None else groups[known]
+            ),
             seeds=self.seeds,
             details={
                 "attribute": name,

@@ -20,7 +20,7 @@ from sfumato.attack.views import ask
 from sfumato.audit.cell import Cell, Role, read_cell
 from sfumato.audit.cost import stored_bytes
 from sfumato.audit.fingerprint import fingerprint
-from sfumato.audit.metrics import with_ceiling
+from sfumato.audit.ceiling import with_ceiling
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import FormatError
 from sfumato.files import read_json, write_bytes
