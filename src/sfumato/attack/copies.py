@@ -3,10 +3,10 @@
 Nothing is trained and nobody is guessed: each release is compared with every picture that the
 adversary or the keeper has. Two pictures are one where they are the same after rounding to 8 bits,
 or lie nearer to each other than two originals ever do: below half of the distance that 99 of 100
-originals keep from their nearest other one. Two distances are taken, since a copy may be lighter or
-darker: of pixels (root mean square), and of what is seen (1 - structural similarity of both
-pictures in grey, brought to one mean and contrast; as it grows with the square of a difference, half
-the distance is a quarter of it). Large pictures are compared at 64 pixels on a side.
+originals keep from their nearest other one. Two distances are taken, since a copy may be lighter
+or darker: of pixels (root mean square), and of what is seen (1 - structural similarity of both
+pictures in grey, brought to one mean and contrast; as it grows with the square of a difference,
+half the distance is a quarter of it). Large pictures are compared at 64 pixels on a side.
 
 Halves, because a picture that was drawn anew comes as near to an original as originals do to each
 other: one in a hundred would lie below the hundredth itself, next to none below its half. The
@@ -192,14 +192,14 @@ def limits_by(others: Nearest) -> Limits:
     return Limits(max(pixels, _SAME), max(seen, _SAME_SEEN))
 
 
-def like(pictures: Images, release: Images) -> Images:
+def like(pictures: Images, release: Float[Tensor, "_ _ _ _"]) -> Float[Tensor, "n _ _ _"]:
     """Return originals in the size and colours of a release, as whoever compares them would."""
     if pictures.shape[1] != release.shape[1]:
         pictures = _grey(pictures).expand(-1, release.shape[1], -1, -1)
     return _resized(pictures, (release.shape[2], release.shape[3]))
 
 
-def compared(release: Images) -> Images:
+def compared(release: Images) -> Float[Tensor, "n c _ _"]:
     """Return releases in the size at which they are compared."""
     height, width = release.shape[2:]
     most = max(height, width)
@@ -224,7 +224,7 @@ def _grey(pictures: Images) -> Float[Tensor, "n 1 h w"]:
     return grey
 
 
-def _resized(pictures: Images, size: tuple[int, int]) -> Images:
+def _resized(pictures: Images, size: tuple[int, int]) -> Float[Tensor, "n c _ _"]:
     if tuple(pictures.shape[2:]) == size:
         return pictures
     return F.interpolate(pictures, size=size, mode="bilinear", antialias=True)

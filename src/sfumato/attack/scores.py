@@ -110,7 +110,8 @@ def share_interval(
 
 def _one_each(strata: Int64[Tensor, "n"], groups: Int64[Tensor, "n"]) -> Int64[Tensor, "m"]:
     """Return the stratum of one victim of each group and stratum."""
-    return torch.stack([strata, groups], 1).unique(dim=0)[:, 0]
+    pairs: Tensor = torch.stack([strata, groups], 1).unique(dim=0)
+    return pairs[:, 0]
 
 
 def _wilson(shares: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:

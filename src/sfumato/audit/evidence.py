@@ -1,4 +1,4 @@
-"""What a finding shows: how much is learned or kept, with which certainty, or that it shows nothing.
+"""What a finding shows: how much is learned or kept, how surely, or that it shows nothing.
 
 Every word, colour and limit of an audit is decided by what this file returns.
 
@@ -38,7 +38,7 @@ class Evidence:
 
     @property
     def shown(self) -> bool:
-        """Whether something was learned, or kept, beyond doubt: the interval lies above the floor."""
+        """Whether something was learned, or kept, for sure: the interval lies above the floor."""
         return self.ends is not None and self.ends[0] > _ROUNDING
 
     @property
@@ -95,7 +95,7 @@ def victims_needed(found: Evidence, victims: int, limit: float) -> int | None:
     low, high = found.ends
     reach = max((high - low) / 2, high - middle)
     needed = victims * (reach / (limit - middle)) ** 2
-    return math.ceil(needed) if math.isfinite(needed) else None
+    return math.ceil(round(needed, 6)) if math.isfinite(needed) else None
 
 
 def _share(value: float, floor: float, ceiling: float) -> float:

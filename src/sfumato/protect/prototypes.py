@@ -22,9 +22,16 @@ from sfumato.nets.autoencoders import PrototypeMatcher
 from sfumato.protect.hiding import Hiding
 from sfumato.protect.prototypes_anonymity import Anonymity, Seen, check_standing, digests
 from sfumato.protect.prototypes_release import Plan, PlannedRelease, plan_collection
-from sfumato.types import Labels
+from sfumato.types import Guarantee, Labels
 
 Images = Float[Tensor, "n c h w"]
+_FIGURES = {
+    "fewest_pictures": "originals behind a released picture, at least",
+    "fewest_values": "private values behind a released picture, at least",
+    "largest_share": "share of one private value behind a released picture, at most",
+    "nearest_original": "distance of a released picture to its nearest original, at least",
+}
+"""Entries of `standing` that a guarantee shows, in the words of a report."""
 
 
 class PrototypeAnonymizer(Hiding):
@@ -105,6 +112,14 @@ class PrototypeAnonymizer(Hiding):
             + ("" if found["real_pictures"] else f"; at least {found['closest_allowed']:.3f}")
             + ")"
         )
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """What each released picture was counted to stand for when it was made."""
+        found = self.standing or {}
+        figures = {words: float(found[name]) for name, words in _FIGURES.items() if name in found}
+        real = self.target is not None
+        return Guarantee(figures=figures, originals=self.real_pictures if real else "")
 
     @torch.no_grad()
     def similarities(self, images: Images) -> Float[Tensor, "n prototypes"]:
