@@ -45,6 +45,7 @@ _FLAT = 4 / 255  # standard deviation of a picture without content
 _LOOKED_AT = 2  # nearest by each distance, whose structural similarity is computed
 _REFERENCE = 500  # originals whose nearest other one is looked for
 _SIDE = 64  # pixels
+_TOO_FEW = "copies: fewer than three originals differ, so no distance between two means anything"
 _AT_ONCE = 256  # rows of distances in memory
 
 Images = Float[Tensor, "n c h w"]
@@ -140,8 +141,14 @@ class Album:
         return _joined([self._part(part, None) for part in pictures.split(_AT_ONCE)])
 
     def among(self, rows: Int64[Tensor, "k"]) -> Nearest:
-        """Return how near originals that are not flat come to others than themselves."""
+        """Return how near originals that are not flat come to others than themselves.
+
+        Raises:
+            DataError: all are flat.
+        """
         rows = rows[~self.flat[rows]]
+        if not len(rows):
+            raise DataError(_TOO_FEW)
         return _joined([self._part(self.pictures[part], part) for part in rows.split(_AT_ONCE)])
 
     def _part(self, pictures: Images, own: Int64[Tensor, "k"] | None) -> Nearest:
@@ -159,7 +166,11 @@ class Album:
         return self._looked_at(pictures, level, torch.cat(near, 1), barred)
 
     def _looked_at(
-        self, pictures: Images, level: Images, near: Int64[Tensor, "n k"], barred: Tensor
+        self,
+        pictures: Images,
+        level: Float[Tensor, "n 1 h w"],
+        near: Int64[Tensor, "n k"],
+        barred: Tensor,
     ) -> Nearest:
         """Compare each picture with a few originals, exactly."""
         count = near.shape[1]
@@ -184,7 +195,7 @@ def limits_by(others: Nearest) -> Limits:
     # The same picture again says nothing of how far two pictures are from each other.
     apart = (others.pixels > _SAME) & (others.seen > _SAME_SEEN) & others.seen.isfinite()
     if int(apart.sum()) < 2:
-        raise DataError("copies: fewer than three originals differ, so no distance means anything")
+        raise DataError(_TOO_FEW)
     pixels, seen = (
         share * float(getattr(others, name)[apart].quantile(_QUANTILE))
         for name, share in _HALF.items()

@@ -118,8 +118,9 @@ def _wilson(shares: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
     spread = _NORMAL**2 / counts
     middle = (shares + spread / 2) / (1 + spread)
     half = (spread * shares * (1 - shares) + spread**2 / 4).sqrt() / (1 + spread)
-    # At 0 and at 1 the two are equal but for rounding.
-    return (middle - half).clamp(max=shares), (middle + half).clamp(min=shares)
+    # At 0 and at 1 an end is the share itself, but for rounding.
+    low, high = torch.minimum(middle - half, shares), torch.maximum(middle + half, shares)
+    return low.clamp(min=0), high.clamp(max=1)
 
 
 def wilson_interval(share: float, count: int) -> tuple[float, float]:
