@@ -50,7 +50,7 @@ def cell(finding: Finding, victims: int = 100) -> Cell:
 
 @st.composite
 def findings(draw: st.DrawFn) -> dict[str, Any]:
-    """The figures of any finding of an attack that works: the ceiling's interval lies above the floor's."""
+    """The figures of any finding whose ceiling's interval lies above its floor's."""
     floor = draw(st.floats(0, 0.4))
     spread = draw(_UNIT) / 4
     ceiling = draw(st.floats(0.6, 1))
@@ -129,7 +129,9 @@ def test_a_ceiling_that_nobody_measured_proves_nothing_but_what_was_found() -> N
 
 
 @given(findings(), st.floats(0.01, 1.5))
-def test_nothing_passes_whose_upper_end_is_above_the_limit(figures: dict[str, Any], limit: float) -> None:
+def test_nothing_passes_whose_upper_end_is_above_the_limit(
+    figures: dict[str, Any], limit: float
+) -> None:
     finding = made(**figures)
     found = evidence(finding)
     assert found.share is not None

@@ -97,9 +97,7 @@ def test_real_pictures_on_purpose_are_called_so_in_card_and_report(tmp_path: Pat
         name="noise", images=images, labels={"person": people}, classes={"person": tuple("abc")}
     )
     shape = {"channels": 1, "height": 8, "width": 8}
-    made = PrototypeAnonymizer(
-        **shape, hides="person", prototypes=4, features=4, dim=8, target="b"
-    )
+    made = PrototypeAnonymizer(**shape, hides="person", prototypes=4, features=4, dim=8, target="b")
     made.pictures.copy_(images[:4] / 255)
     folder = tmp_path / "made"
     made.save_pretrained(folder)

@@ -65,9 +65,11 @@ def anonymizer_demo(*, seed: int, advance: Advance = lambda _: None) -> Section:
         slug="anonymizer",
         title="Anonymised pictures",
         sentence=(
-            "Six drawn people share the same few pictures: a network trained on the releases is "
-            "not far from guessing who is shown, but still reads the expression, which nobody told "
-            "the anonymiser about."
+            "Six drawn people share the same few pictures: a network trained on the releases "
+            f"names who is shown in {100 * after['identity']:.0f} % (originals "
+            f"{100 * before['identity']:.0f} %, a guess {100 / _PEOPLE:.0f} %), and reads the "
+            f"expression, which nobody told the anonymiser about, in "
+            f"{100 * after['expression']:.0f} % (a guess {100 / _EXPRESSIONS:.0f} %)."
         ),
         figures=(
             _figure("who is shown, originals", before["identity"], "low", _PEOPLE),
