@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from sfumato.audit.attacks import ATTACKS
+from sfumato.attack.learners import LearnerConfig
+from sfumato.audit.attacks import ATTACKS, Setting, default_attacks
 from sfumato.audit.protectors import PROTECTORS
 from sfumato.cli import app
 from sfumato.nets.vgg import PAPER_CUT
@@ -48,8 +49,9 @@ def test_no_kind_is_missing() -> None:
     named = {kind(spec) for spec in config["protector"]}
     # k-same draws from pictures that the collection's owner would have to publish as well.
     assert named == set(KINDS) | set(PROTECTORS) - {"ksame"}
-    # Linkage asks for pairs of original and release of the same people: none is on both sides.
-    assert {kind(spec) for spec in config["attack"]} == set(ATTACKS) - {"linkage"}
+    setting = Setting(seeds=(0,), config=LearnerConfig())
+    default = {kind(attack.name) for attack in default_attacks(config["private"], setting)}
+    assert {kind(spec) for spec in config["attack"]} == set(ATTACKS) - default
 
 
 @pytest.mark.slow
@@ -72,6 +74,9 @@ def test_no_cell_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         if cell["finding"] is not None:
             measured[cell["protector"]].add(kind(cell["attack"]))
     assert len(measured) == 11
-    assert all({"attributes", "utility", "reconstruct", "verify"} <= m for m in measured.values())
+    assert all(
+        {"attributes", "utility", "reconstruct", "linkage", "verify"} <= m
+        for m in measured.values()
+    )
     keyed = [name for name in measured if kind(name) in ("shufflebits", "sealed")]
     assert all("popcounts" in measured[name] for name in keyed)

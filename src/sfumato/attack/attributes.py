@@ -12,12 +12,7 @@ from torch import Tensor
 
 from sfumato.attack.known import Known
 from sfumato.attack.learners import Candidate, LearnerConfig, train_all
-from sfumato.attack.scores import (
-    balanced_accuracy,
-    draw_weights,
-    interval,
-    weighted_balanced_accuracy,
-)
+from sfumato.attack.scores import balanced_accuracy, share_interval
 from sfumato.attack.views import Source, Standard, View, holdout, read, training_rows
 from sfumato.data.imageset import MISSING
 from sfumato.errors import ConfigError, DataError
@@ -50,14 +45,26 @@ class Readers:
             )
         return self.known.joined(self.standard(hidden), victim.labels)
 
-    def floor(self, victim: Releases, name: str) -> float:
-        """Return how well a label is named without any release: by a guess, or by known labels."""
+    def floor(
+        self, victim: Releases, name: str, groups: Int64[Tensor, "n"] | None
+    ) -> tuple[float, tuple[float, float] | None]:
+        """Return how well a label is named without any release: by a guess, or by known labels.
+
+        A guess is known exactly; what known labels say is measured, and has an interval.
+        """
         truth = victim.labels[name]
-        guess = 1 / len(truth[truth != MISSING].unique())
+        there = truth != MISSING
+        guess = 1 / len(truth[there].unique())
         if not self.known.sizes:
-            return guess
-        scores = self.known.alone(self.own, victim.labels, name)
-        return max(guess, balanced_accuracy(scores.argmax(1), truth))
+            return guess, None
+        named = self.known.alone(self.own, victim.labels, name).argmax(1)
+        value = balanced_accuracy(named, truth)
+        if value <= guess:
+            return guess, None
+        right = (named == truth)[there].float()[None]
+        return value, share_interval(
+            right, truth[there], groups=None if groups is None else groups[there]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,38 +196,38 @@ class AttributeAttack:
                     _attempts(name, candidates, rows, seed)
                     for candidates, seed in zip(readers.runs, self.seeds, strict=True)
                 ],
-                readers.floor(victim, name),
+                readers.floor(victim, name, self._groups(victim)),
             )
             for name in self.attributes
         }
+
+    def _groups(self, victim: Releases) -> Int64[Tensor, "n"] | None:
+        return victim.labels.get(self.group) if self.group else None
 
     def _finding(
         self,
         name: str,
         victim: Releases,
         runs: list[list[_Attempt]],
-        floor: float,
+        floor: tuple[float, tuple[float, float] | None],
     ) -> Finding:
         truth = victim.labels[name]
         known = truth != MISSING
-        groups = victim.labels.get(self.group) if self.group else None
-        weights = draw_weights(
-            int(known.sum()),
-            seeds=len(runs),
-            groups=None if groups is None else groups[known],
-        )
-        correct = torch.cat([(_chosen(run) == truth)[known] for run in runs])
-        statistic = weighted_balanced_accuracy(correct, truth[known].repeat(len(runs)))
+        groups = self._groups(victim)
+        correct = torch.stack([(_chosen(run) == truth)[known] for run in runs]).float()
         values = [balanced_accuracy(_chosen(run), truth) for run in runs]
         return Finding(
             attack=self.name,
             protector=victim.protector,
             metric="balanced_accuracy",
             value=sum(values) / len(values),
-            floor=floor,
+            floor=floor[0],
             ceiling=1.0,
-            interval=interval(statistic, weights),
+            interval=share_interval(
+                correct, truth[known], groups=None if groups is None else groups[known]
+            ),
             seeds=self.seeds,
+            floor_interval=floor[1],
             details={
                 "attribute": name,
                 "victims": int(known.sum()),

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sfumato.attack.attributes import AttributeAttack, Readers
 from sfumato.attack.learners import Candidate, LearnerConfig
-from sfumato.attack.scores import draw_weights, interval, weighted_mean
+from sfumato.attack.scores import share_interval
 from sfumato.attack.views import ask, holdout
 from sfumato.data.imageset import MISSING
 from sfumato.errors import ConfigError
@@ -99,18 +99,28 @@ class GroupAttack:
 
         return max(candidates, key=reached)
 
-    def _floor(self, victim: Releases, knowledge: Knowledge, readers: Readers) -> float:
-        """Return how many groups are named by their known labels alone, or by a guess."""
+    def _floor(
+        self, victim: Releases, knowledge: Knowledge, readers: Readers
+    ) -> tuple[float, tuple[float, float] | None]:
+        """Return how many groups are named by their known labels alone, or by a guess.
+
+        A guess is known exactly; what known labels say is measured, and has an interval.
+        """
         truth = victim.labels[self.label]
         guess = 1 / len(truth[truth != MISSING].unique())
         if not self.known:
-            return guess
+            return guess, None
         scores = readers.known.alone(knowledge.labels, victim.labels, self.label)
-        right, _ = named_groups(scores, truth, self.size, seed=self.seeds[0])
-        return max(guess, float(right.float().mean()))
+        right, people = named_groups(scores, truth, self.size, seed=self.seeds[0])
+        value = float(right.float().mean())
+        return (value, _interval(right[None], people)) if value > guess else (guess, None)
 
     def _finding(
-        self, victim: Releases, readers: Readers, chosen: list[Candidate], floor: float
+        self,
+        victim: Releases,
+        readers: Readers,
+        chosen: list[Candidate],
+        floor: tuple[float, tuple[float, float] | None],
     ) -> Finding:
         rows, truth = readers.rows(victim, "numbers"), victim.labels[self.label]
         scores = [candidate.scores(rows)[self.label] for candidate in chosen]
@@ -118,17 +128,17 @@ class GroupAttack:
             named_groups(each, truth, self.size, seed=seed)
             for each, seed in zip(scores, self.seeds, strict=True)
         ]
-        right, people = torch.cat([hit for hit, _ in runs]).float(), runs[0][1]
-        weights = draw_weights(len(people), seeds=len(runs), groups=people)
+        right, people = torch.stack([hit for hit, _ in runs]), runs[0][1]
         return Finding(
             attack=self.name,
             protector=victim.protector,
             metric="accuracy",
-            value=float(right.mean()),
-            floor=floor,
+            value=float(right.float().mean()),
+            floor=floor[0],
             ceiling=1.0,
-            interval=interval(weighted_mean(right), weights),
+            interval=_interval(right, people),
             seeds=self.seeds,
+            floor_interval=floor[1],
             details={
                 "victims": len(people.unique()),
                 "size": self.size,
@@ -150,6 +160,13 @@ class GroupAttack:
             ]
             found[str(size)] = float(torch.cat(hits).float().mean())
         return found
+
+
+def _interval(
+    right: Bool[Tensor, "runs groups"], people: Int64[Tensor, "groups"]
+) -> tuple[float, float]:
+    everyone = torch.zeros(len(people), dtype=torch.int64)
+    return share_interval(right.float(), everyone, groups=people)
 
 
 def named_groups(

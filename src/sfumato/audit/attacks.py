@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +59,9 @@ def _reidentify(label: str, setting: Setting) -> Attack:
 def _linkage(label: str, setting: Setting) -> Attack:
     if not label:
         raise ConfigError("--attack linkage:LABEL needs the label to name")
-    return LinkageAttack(label=label, seeds=setting.seeds, config=setting.config)
+    return LinkageAttack(
+        label=label, seeds=setting.seeds, config=setting.config, name=f"linkage:{label}"
+    )
 
 
 def _membership(_: str, setting: Setting) -> Attack:
@@ -92,6 +94,22 @@ ATTACKS: Mapping[str, tuple[str, Callable[[str, Setting], Attack]]] = {
     "bitstatistics": ("bitstatistics", _bitstatistics),
     "popcounts": ("popcounts:LABEL", _popcounts),
 }
+
+
+def default_attacks(private: Sequence[str], setting: Setting) -> list[Attack]:
+    """Return what is tried beside reading each private label and looking for copies.
+
+    Nobody has to know what to ask for: the picture is drawn from its release, and each private
+    label is named by the originals near it. Where one has no meaning, it says so itself.
+    """
+    specs = ["reconstruct", *(f"linkage:{label}" for label in private)]
+    return [open_attack(spec, setting) for spec in specs]
+
+
+def labels_read(attack: Attack) -> tuple[str, ...]:
+    """Return the labels that both sides need for an attack to be run."""
+    single = (getattr(attack, name, None) for name in ("label", "identity"))
+    return (*getattr(attack, "attributes", ()), *(name for name in single if name))
 
 
 def open_attack(spec: str, setting: Setting) -> Attack:

@@ -98,7 +98,8 @@ def anonymizer(
             "protector": made.name,
             "private": private,
             "images": len(images),
-            "standing": getattr(made, "standing", None),
+            "guarantee": dict(made.guarantee.figures),
+            "originals": made.guarantee.originals,
             "out": str(out),
         },
         f"{made.name}: trained on {len(images):,} images to hide {private!r}; saved in {out}\n"
@@ -109,12 +110,9 @@ def anonymizer(
 
 def _stands_for(made: PretrainedProtector) -> str:
     """Say what each released picture stands for; on stderr, that some are real, if they are."""
-    from sfumato.protect.hiding import Hiding
-
-    if isinstance(made, Hiding) and made.shows_originals:
-        typer.echo(f"warning: {made.real_pictures}, on purpose", err=True)
-    sentence = getattr(made, "stands_for", "")
-    return f"{sentence}\n" if sentence else ""
+    if made.guarantee.originals:
+        typer.echo(f"warning: {made.guarantee.originals}, on purpose", err=True)
+    return "".join(f"  {figure:g}  {what}\n" for what, figure in made.guarantee.figures.items())
 
 
 def _prototypes(

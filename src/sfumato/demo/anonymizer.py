@@ -68,9 +68,11 @@ def anonymizer_demo(*, seed: int, advance: Advance = lambda _: None) -> Section:
         slug="anonymizer",
         title="Anonymised pictures",
         sentence=(
-            "Six drawn people share the same few pictures, each the mean of ten originals or more "
-            "of five people or more. A network trained on the releases is not far from guessing "
-            "who is shown. It still reads the expression, the label that is released along."
+            "Six drawn people share the same few pictures, each the mean of ten originals or more: "
+            f"a network trained on the releases names who is shown in "
+            f"{100 * after['identity']:.0f} % (originals {100 * before['identity']:.0f} %, a guess "
+            f"{100 / _PEOPLE:.0f} %), and reads the expression, the label that is released along, "
+            f"in {100 * after['expression']:.0f} % (a guess {100 / _EXPRESSIONS:.0f} %)."
         ),
         figures=(
             _figure("who is shown, originals", before["identity"], "low", _PEOPLE),

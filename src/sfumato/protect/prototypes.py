@@ -22,9 +22,21 @@ from sfumato.nets.autoencoders import PrototypeMatcher
 from sfumato.protect.hiding import Hiding
 from sfumato.protect.prototypes_anonymity import Anonymity, Seen, check_standing, digests
 from sfumato.protect.prototypes_release import Plan, PlannedRelease, plan_collection
-from sfumato.types import Labels
+from sfumato.types import Guarantee, Labels
 
 Images = Float[Tensor, "n c h w"]
+_FIGURES = {
+    "released": "different pictures that can be released",
+    "fewest_pictures": "originals behind a released picture, at least",
+    "k": "originals behind it, as asked for (k)",
+    "fewest_values": "private values behind a released picture, at least",
+    "values": "private values behind it, as asked for (p)",
+    "largest_share": "share of one private value among them, at most",
+    "share": "largest share of one private value, as allowed",
+    "nearest_original": "distance to the nearest original, at least (root mean square, 0 to 1)",
+    "closest_allowed": "smallest distance, as allowed",
+}
+"""What a report and a card call each figure of a standing."""
 
 
 class PrototypeAnonymizer(Hiding):
@@ -91,19 +103,12 @@ class PrototypeAnonymizer(Hiding):
         return cast("PrototypeAnonymizer", made)
 
     @property
-    def stands_for(self) -> str:
-        """Say what each released picture stands for; empty where nobody counted."""
-        if self.standing is None:
-            return ""
-        found = self.standing
-        return (
-            f"{found['released']} pictures can be released; each stands for at least "
-            f"{found['fewest_pictures']} originals (asked: {found['k']}) of at least "
-            f"{found['fewest_values']} values of {self.hides!r} (asked: {found['values']}), none "
-            f"with more than {found['largest_share']:.0%} (allowed: {found['share']:.0%}); the "
-            f"nearest original is {found['nearest_original']:.3f} away (root mean square of 0 to 1"
-            + ("" if found["real_pictures"] else f"; at least {found['closest_allowed']:.3f}")
-            + ")"
+    def guarantee(self) -> Guarantee:
+        """What the pictures were counted to stand for; with a target, that they are real ones."""
+        found = self.standing or {}
+        return Guarantee(
+            figures={words: found[name] for name, words in _FIGURES.items() if name in found},
+            originals=self.real_pictures if self.target is not None else "",
         )
 
     @torch.no_grad()
