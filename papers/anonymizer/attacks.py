@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from papers.anonymizer.assess import attacked
-from papers.anonymizer.methods import of_collection
 from papers.anonymizer.worlds import World, released_set
 from sfumato.attack.attributes import AttributeAttack
 from sfumato.attack.groups import GroupAttack
 from sfumato.attack.learners import LearnerConfig
 from sfumato.attack.linkage import LinkageAttack
 from sfumato.attack.verify import VerificationAttack
+from sfumato.audit.collection import of_collection
 from sfumato.types import Finding, Protector
 
 _GROUP = 10  # releases that are known to be of one person
@@ -26,8 +26,8 @@ def attacks(
     several releases of one person, `groups_knowing` both, and `verify` matches strangers.
     """
     label, kept, seeds = world.private, (world.utility,), (seed,)
-    released = of_collection(protector, released_set(world), kept=kept, seed=seed)
-    of_strangers = of_collection(protector, world.strangers, kept=kept, seed=seed)
+    released = of_collection(protector, [released_set(world)], kept, seed=seed)
+    of_strangers = of_collection(protector, [world.strangers], kept, seed=seed)
     read = AttributeAttack(attributes=(label,), known=kept, seeds=seeds, config=config)
     groups = GroupAttack(label=label, size=_GROUP, seeds=seeds, config=config)
     knowing = GroupAttack(label=label, size=_GROUP, known=kept, seeds=seeds, config=config)

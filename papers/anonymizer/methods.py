@@ -7,14 +7,13 @@ from typing import Any, Literal, cast
 
 from papers.anonymizer.worlds import World, template_name, with_template
 from papers.recipe import Run
-from sfumato.data.imageset import ImageSet
 from sfumato.protect.anonymizer import Anonymizer
 from sfumato.protect.anonymizer_fit import AfterEpoch, AnonymizerConfig, fit_anonymizer
 from sfumato.protect.baselines import Blur, KSame, Noise, Pixelate
 from sfumato.protect.deform import Deformation
 from sfumato.protect.prototypes import PrototypeAnonymizer
 from sfumato.protect.prototypes_fit import PrototypesConfig, fit_prototypes
-from sfumato.types import CollectionProtector, Protector
+from sfumato.types import Protector
 
 _BASELINES: dict[str, Callable[[float], Protector]] = {
     "blur": Blur,
@@ -36,17 +35,6 @@ def prototypes(
         **settings["fit"],
     )
     return fit_prototypes(with_template(world), world.private, config)
-
-
-def of_collection(
-    protector: Protector, images: ImageSet, *, kept: tuple[str, ...] = (), seed: int = 0
-) -> Protector:
-    """Return what releases these pictures: planned as a whole where the protector does that."""
-    if not isinstance(protector, CollectionProtector):
-        return protector
-    return protector.for_collection(
-        images.floats(), images.labels, images.classes, kept=kept, seed=seed
-    )
 
 
 def paper(

@@ -17,6 +17,7 @@ from papers.anonymizer.attacks import attacks
 from papers.anonymizer.worlds import World
 from papers.recipe import Recipe, Results, Run
 from sfumato.attack.learners import LearnerConfig
+from sfumato.audit.collection import of_collection
 from sfumato.protect.anonymizer import Anonymizer
 from sfumato.protect.baselines import Unprotected
 from sfumato.protect.prototypes import PrototypeAnonymizer
@@ -130,12 +131,12 @@ class _Ours:
         for count in settings["prototypes"]:
             if count != settings["default"]:
                 made = _prototypes(study, count, study.run.seed)
-                released = methods.of_collection(made, everyone, kept=labels)
+                released = of_collection(made, [everyone], labels)
                 study.point([study.assess(released, study.run.seed)])
         made = [_prototypes(study, settings["default"], seed) for seed in study.seeds]
         found = [
             [
-                methods.of_collection(one, everyone, kept=kept, seed=seed)
+                of_collection(one, [everyone], kept, seed=seed)
                 for one, seed in zip(made, study.seeds, strict=True)
             ]
             for kept in (labels, ())

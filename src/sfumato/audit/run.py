@@ -18,6 +18,7 @@ from sfumato.attack.learners import LearnerConfig
 from sfumato.attack.verify import VerificationAttack
 from sfumato.audit.attacks import Setting, default_attacks
 from sfumato.audit.cell import Cell
+from sfumato.audit.collection import of_collection
 from sfumato.audit.desk import NO_KEY, Desk, is_keyed
 from sfumato.audit.disjoint import check_disjoint
 from sfumato.audit.evidence import Role
@@ -54,18 +55,19 @@ def audit(
     the hands of an honest recipient; `attacks` adds more, and stands for those of
     `default_attacks` where it is left out. Releases that are pictures are also compared with the
     originals, whatever is asked for: to find copies, and how much they still look alike.
-    `identity` is the label that names people: none may then be on both sides, and victims are
-    resampled by person; with `matching` the recipient must still be able to tell people apart. Of
-    a keyed protector (one with `plain`) the attacks are run twice: trained on its releases, and
-    trained on plain ones and applied to ciphertext; its ceiling is what plain releases give. With
-    `out`, cells are kept there, so that a second run takes up where the first one was stopped;
-    with `pictures` as well, some victims' pictures are drawn there beside their releases. A failed
-    cell is a named cell of the report. Cells are measured `over` one process or many machines;
-    figures are the same.
+    A protector of collections releases both sides as one, as their owner would, with the utility
+    labels kept. `identity` is the label that names people: none may then be on both sides, and
+    victims are resampled by person; with `matching` the recipient must still be able to tell
+    people apart. Of a keyed protector (one with `plain`) the attacks are run twice: trained on its
+    releases, and trained on plain ones and applied to ciphertext; its ceiling is what plain
+    releases give. With `out`, cells are kept there, so that a second run takes up where the first
+    one was stopped; with `pictures` as well, some victims' pictures are drawn there beside their
+    releases. A failed cell is a named cell of the report. Cells are measured `over` one process or
+    many machines; figures are the same.
 
     Raises:
-        DataError: the adversary's images are not disjoint from the victims', or a label is missing
-            or has one value only.
+        DataError: the adversary's images are not disjoint from the victims', a label is missing or
+            has one value only, or a protector of collections refuses this one.
         ConfigError: there is nothing to do, or a setting needs another one.
     """
     if matching and identity is None:
@@ -77,7 +79,7 @@ def audit(
     for name in set(private) & set(utility):
         refuse_same(name, name)
     config = config or LearnerConfig()
-    setting = Setting(seeds=tuple(seeds), config=config, identity=identity)
+    setting = Setting(seeds=tuple(seeds), config=config, identity=identity, kept=tuple(utility))
     if attacks is None:
         attacks = default_attacks(private, setting)
     check_labels((victims, adversary), [*private, *utility], attacks)
@@ -92,12 +94,13 @@ def audit(
     if matching:
         trials.append(("utility", reading.matching()))
     desk = Desk(victims, adversary, out)
-    work = [(protector, *trial) for protector in protectors for trial in trials]
+    bound = [of_collection(protector, (victims, adversary), utility) for protector in protectors]
+    work = [(protector, *trial) for protector in bound for trial in trials]
     desk.measure(work, over)
     cells = [cell for job in work for cell in desk.cells(*job)]
     drawn: tuple[Sheet, ...] = ()
     if pictures and out is not None:
-        drawn = draw_pictures(victims, protectors, [attack for _, attack in trials], out)
+        drawn = draw_pictures(victims, bound, [attack for _, attack in trials], out)
     return Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         sfumato=__version__,

@@ -33,6 +33,18 @@ _WORDS: Mapping[str, Callable[[str], Wording]] = {
         "that does best on pictures the adversary held out is applied to the victims.",
         "share of right answers, every value of the label counting the same",
     ),
+    "knowing": lambda label: Wording(
+        f"reading {label} with the labels of use known",
+        f"Guesses {label} from a release and from the labels of use, which are released along. "
+        f"{_OWN} The floor is what these labels say without any release.",
+        "share of right answers, every value of the label counting the same",
+    ),
+    "groups": lambda label: Wording(
+        f"naming {label} from ten releases",
+        f"Has ten releases that share their {label}, with the labels of use, and puts together "
+        f"what each of them says. {_OWN} The floor is what the labels say without any release.",
+        "share of groups named rightly, every value of the label counting the same",
+    ),
     "copies": lambda _: Wording(
         "releasing originals",
         "Compares each released picture with every picture that the adversary or the keeper has. "

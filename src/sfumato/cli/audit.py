@@ -43,14 +43,14 @@ def audit(
     attack: Annotated[
         list[str] | None,
         typer.Option(
-            help="Also: verify, reidentify:LABEL, linkage:LABEL, membership, bitstatistics, "
-            "popcounts:LABEL, reconstruct. Repeat it for more."
+            help="Also: verify, reidentify:LABEL, linkage:LABEL, knowing:LABEL, groups:LABEL, "
+            "membership, bitstatistics, popcounts:LABEL, reconstruct. Repeat it for more."
         ),
     ] = None,
     only: Annotated[
         bool,
         typer.Option(
-            "--only", help="Of the attacks that run by default, leave out reconstruct and linkage."
+            "--only", help="Of the attacks that run by default, keep reading and copies alone."
         ),
     ] = False,
     identity: Annotated[
@@ -94,11 +94,13 @@ def audit(
 ) -> None:
     """Attack every protector, measure what stays useful, and write a report.
 
-    Without --attack these run, where they have a meaning: every --private label is read by
-    several kinds of networks and by trees, and named by the originals near a release (linkage);
-    pictures are drawn from releases (reconstruct, most of the time that an audit takes); and
-    released pictures are compared with the originals (copies). --only leaves the slow two out,
-    --attack adds others, --quick, --count and --seeds 1 make all of them shorter.
+    Without --attack these run, where they have a meaning. Every --private label is read by several
+    kinds of networks, by trees and by counting, from a release alone, with the --utility labels
+    known (knowing), and from ten releases that share it (groups); it is named by the originals
+    near a release (linkage). Pictures are drawn from releases (reconstruct, most of the time that
+    an audit takes), and released pictures are compared with the originals (copies). --only leaves
+    all but the first and the last out, --attack adds others; --quick, --count and --seeds 1 make
+    all of them shorter.
 
     Interrupted, the same command goes on where it was: finished measurements are kept in the
     folder by their content. With --ray, they are made on a cluster, one a processor.
@@ -123,7 +125,9 @@ def audit(
     if quick:
         effort = replace(effort, epochs=_QUICK_EPOCHS, restarts=1)
     sheets = out / FOLDER if pictures else None
-    setting = Setting(seeds=runs, config=effort, identity=identity, sheets=sheets)
+    setting = Setting(
+        seeds=runs, config=effort, identity=identity, kept=tuple(utility or ()), sheets=sheets
+    )
     attacks = [] if only else default_attacks(private or (), setting)
     asked = [open_attack(spec, setting) for spec in attack or ()]
     attacks = list({one.name: one for one in [*attacks, *asked]}.values())

@@ -158,11 +158,8 @@ class PrototypeAnonymizer(Hiding):
         found = self.plan(
             self.similarities(images), Seen().first(images), labels, classes, kept=kept, seed=seed
         )
-        shown = {
-            digest: self.pictures[i]
-            for digest, i in zip(digests(images), found.index.tolist(), strict=True)
-        }
-        return PlannedRelease(self.name, shown, self)
+        places = dict(zip(digests(images), found.index.tolist(), strict=True))
+        return PlannedRelease(self.name, places, self.pictures, self)
 
     def with_pictures(
         self, kept: Int64[Tensor, "m"], pictures: Float[Tensor, "m c h w"], about: dict[str, Any]

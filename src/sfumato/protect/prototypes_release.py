@@ -113,18 +113,16 @@ class PlannedRelease:
     """
 
     name: str
-    shown: Mapping[bytes, Tensor]
-    """The released picture by the digest of the original."""
+    places: Mapping[bytes, int]
+    """Which released picture stands for an original, by the original's digest."""
+    pictures: Float[Tensor, "prototypes c h w"]
     single: Protector
 
     def release(self, images: Images) -> Images:
         """Return what is released for each picture."""
-        others = None
-        released = []
+        released = self.single.release(images)
         for i, digest in enumerate(digests(images)):
-            picture = self.shown.get(digest)
-            if picture is None:
-                others = self.single.release(images) if others is None else others
-                picture = others[i]
-            released.append(picture)
-        return torch.stack(released)
+            place = self.places.get(digest)
+            if place is not None:
+                released[i] = self.pictures[place]
+        return released
