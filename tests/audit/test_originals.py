@@ -140,7 +140,11 @@ def test_a_guarantee_is_shown_in_card_report_and_json(blobs: ImageSet, tmp_path:
 def test_what_runs_by_default(blobs: ImageSet) -> None:
     setting = Setting(seeds=(0,), config=LearnerConfig())
     names = [attack.name for attack in default_attacks(["mood", "person"], setting)]
-    assert names == ["reconstruct", "linkage:mood", "linkage:person"]
+    assert names == [
+        "reconstruct", "linkage:mood", "groups:mood", "linkage:person", "groups:person",
+    ]  # fmt: skip
+    knowing = default_attacks(["mood"], replace(setting, kept=("person",)))
+    assert [attack.name for attack in knowing][-2:] == ["knowing:mood", "groups:mood"]
     assert "trees" in LearnerConfig().learners
     victims, adversary = sides(blobs)
     fast = replace(_WEAK, epochs=1)
@@ -152,7 +156,9 @@ def test_what_runs_by_default(blobs: ImageSet) -> None:
         config=fast,
     )
     ran = [cell.attack for cell in report.cells if cell.finding is not None]
-    assert ran == ["copies", "attributes:mood", "reconstruct", "linkage:mood", "quality"]
+    assert ran == [
+        "copies", "attributes:mood", "reconstruct", "linkage:mood", "groups:mood", "quality",
+    ]  # fmt: skip
     assert report.settings["attacks"] == ran[:-1]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sfumato.attack.table import class_table
@@ -55,7 +55,12 @@ class Known:
         ]
         return torch.cat(parts, 1)
 
-    def alone(self, own: Labels, hidden: Labels, name: str) -> Float[Tensor, "m classes"]:
+    def alone(
+        self,
+        own: Mapping[str, Int64[Tensor, "n"]],
+        hidden: Mapping[str, Int64[Tensor, "m"]],
+        name: str,
+    ) -> Float[Tensor, "m classes"]:
         """Return log-probabilities of the victims' `name` from their known labels, no release.
 
         This is the floor of an attack that reads the labels along with the releases.
