@@ -118,7 +118,7 @@ def test_a_recipe_runs_and_draws_its_figures(tmp_path: Path) -> None:
     assert set(results["attacks"]) == {"original", "prototypes", "paper"}
     for found in results["attacks"].values():
         assert set(found) == {"pairs", "knowing", "groups", "groups_knowing", "verify"}
-        assert {"1", "10"} <= set(found["groups"]["by_size"])
+        assert "1" in found["groups"]["by_size"]
     assert results["guarantee"]["real_pictures"] is True, "the template's, which nobody is"
     for name in results["pictures"]:
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
