@@ -19,11 +19,11 @@ from sfumato import __version__
 from sfumato.attack.views import ask
 from sfumato.audit.cell import Cell, Role, read_cell
 from sfumato.audit.cost import stored_bytes
-from sfumato.audit.fingerprint import fingerprint
 from sfumato.audit.metrics import with_ceiling
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import FormatError
 from sfumato.files import read_json, write_bytes
+from sfumato.fingerprint import fingerprint
 from sfumato.progress import Over, in_turn, track
 from sfumato.protect.baselines import Unprotected
 from sfumato.types import Attack, Finding, Knowledge, Protector, Releases

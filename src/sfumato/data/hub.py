@@ -15,6 +15,7 @@ from sfumato.data.decode import decode_image
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.options import SourceOptions
 from sfumato.errors import DataError, ImageError, UnavailableError
+from sfumato.files import at_home
 
 Table = Any  # a datasets.Dataset, whose import takes two seconds
 
@@ -59,12 +60,12 @@ def load_hub(
 def _table(dataset: str, name: str, options: SourceOptions) -> Table:
     import datasets  # two seconds, and only here
 
-    saved = Path(dataset)
+    saved = at_home(dataset)
     try:
         if (saved / "dataset_dict.json").is_file() or (saved / "state.json").is_file():
-            loaded = datasets.load_from_disk(dataset)
+            loaded = datasets.load_from_disk(str(saved))
         else:
-            loaded = datasets.load_dataset(dataset)
+            loaded = datasets.load_dataset(str(saved) if saved.is_dir() else dataset)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise UnavailableError(
             f"cannot get {name} ({dataset}) from the hub: {str(error).splitlines()[0][:160]}; "
