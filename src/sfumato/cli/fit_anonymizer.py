@@ -75,7 +75,13 @@ def anonymizer(
             made = _paper(images, private, lam, substitute, common)
         made.save_pretrained(out)
     finish(
-        {"protector": made.name, "private": private, "images": len(images), "out": str(out)},
+        {
+            "protector": made.name,
+            "private": private,
+            "images": len(images),
+            "skipped": len(images.skipped),
+            "out": str(out),
+        },
         f"{made.name}: trained on {len(images):,} images to hide {private!r}; saved in {out}\n"
         f"next: sfumato release {out} --data {data} -o RELEASED",
         as_json=as_json,

@@ -108,8 +108,11 @@ class _Names:
         if not os.path.lexists(self.folder / name):
             other = self._relative(listed.replace("\\", "/"))
             name = self.spelled.get(_composed(other), other)
-        target = (self.folder / name).resolve()
-        # resolve() follows links, so that one that leads out of the folder is caught as well.
+        try:
+            # Links are followed, so that one that leads out of the folder is caught as well.
+            target = (self.folder / name).resolve()
+        except (OSError, ValueError, RuntimeError) as error:
+            raise DataError(refused) from error
         if name.split("/")[0] in ("..", ".") or not target.is_relative_to(self.root):
             raise DataError(refused)
         return name, target
@@ -223,8 +226,14 @@ def _object(where: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, str]:
         if isinstance(value, (dict, list)):
             raise DataError(f"{where}: expected text or a number as {shortened(name)!r}")
         text = value if isinstance(value, str) else json.dumps(value)
+        if _surrogate(name + text):
+            raise DataError(f"{where}: expected whole characters, got half of a pair")
         row[name] = "" if value is None else _value(text)
     return row
+
+
+def _surrogate(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _value(text: str) -> str:

@@ -23,15 +23,16 @@ from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
 from sfumato.data.imageset import MISSING
-from sfumato.data.lazy import FolderImages, LoadedImages, Picture
+from sfumato.data.lazy import FolderImages, LoadedImages
 from sfumato.data.leftout import LeftOut, named
 from sfumato.errors import ArtifactError, DataError, InputError
 from sfumato.files import MALFORMED, replacing_folder
 from sfumato.progress import Over, in_turn, track
+from sfumato.protect.alone import alone
 from sfumato.protect.obfuscator import Obfuscator
 from sfumato.protect.parts import write_left_out
 from sfumato.protect.pictures import check_labels
-from sfumato.protect.unguessable import drawn_order, fresh_secret, unguessable
+from sfumato.protect.unguessable import drawn_order, fresh_secret
 
 FILE = "maps.arrow"
 _MAP = "map"
@@ -243,17 +244,15 @@ def _released(
     positions: Sequence[int],
 ) -> _Batch:
     some = images.read(positions)
-    maps = [_map(obfuscator, picture, secret) for picture in some.pictures]
+    maps = []
+    for picture in some.pictures:
+        with alone(picture, secret):
+            maps.append(obfuscator.release(picture.floats()))
     kept = {
         name: torch.tensor([picture.labels[name] for picture in some.pictures]) for name in labels
     }
     pixels = sum(picture.pixels.numel() for picture in some.pictures)
     return _Batch(torch.cat(maps) if maps else torch.empty(0), kept, some.left_out, pixels)
-
-
-def _map(obfuscator: Obfuscator, picture: Picture, secret: bytes) -> Tensor:
-    with unguessable(secret, picture.position):
-        return obfuscator.release(picture.floats())
 
 
 def _schema(described: About) -> pa.Schema:

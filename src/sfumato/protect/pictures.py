@@ -26,8 +26,9 @@ from sfumato.data.lazy import FolderImages, LoadedImages, Picture
 from sfumato.data.leftout import LeftOut
 from sfumato.errors import DataError, InputError
 from sfumato.progress import Over, in_turn, track
+from sfumato.protect.alone import alone
 from sfumato.protect.parts import Part, begin
-from sfumato.protect.unguessable import drawn_order, unguessable
+from sfumato.protect.unguessable import drawn_order
 from sfumato.types import Protector
 
 
@@ -130,9 +131,9 @@ def _released(
 
 
 def _file(protector: Protector, picture: Picture, secret: bytes) -> bytes:
-    with unguessable(secret, picture.position), torch.no_grad():
-        release = protector.release(picture.floats())
-    return encode_png(as_pictures(release, protector.name)[0])
+    with alone(picture, secret):
+        released = as_pictures(protector.release(picture.floats()), protector.name)
+    return encode_png(released[0])
 
 
 def as_pictures(release: Tensor, name: str) -> UInt8[Tensor, "n c h w"]:

@@ -29,11 +29,11 @@ def database_url(url: str | URL) -> URL:
         return parsed.set(drivername="postgresql+psycopg")
     if backend != "sqlite" or not parsed.database or parsed.database == ":memory:":
         raise ConfigError(f"--db: {_EXPECTED}, got {parsed.render_as_string()!r}")
-    if parsed.query:
-        # SQLite would open another file than the one that was meant, and say nothing.
+    if parsed.query or (isinstance(url, str) and "?" in url):
+        # Another file than the one that is meant would be opened, without a word.
         raise ConfigError(
-            f"--db: {_EXPECTED}, got {url!r}: what follows the ? is no part of FILE; take a "
-            "name without it"
+            f"--db: {_EXPECTED}, got {str(url)!r}: what follows a ? is no part of FILE; take a "
+            "name without one"
         )
     path = Path(parsed.database)
     if not path.parent.is_dir():
