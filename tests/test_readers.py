@@ -184,7 +184,9 @@ EXAMPLES: Mapping[str, str] = {
 
 OWN: Mapping[str, str] = {
     "fit/checkpoint.py": "a run's own state",
-    "protect/pictures.py": "a release's own progress",
+    "protect/parts.py": "a release's own progress",
+    "protect/unguessable.py": "a digest made a line before",
+    "data/leftout.py": "a list that the release itself has written",
     "features/cache.py": "our cache",
     "data/cache.py": "our cache",
     "data/rasterise.py": "our own process at the other end of a pipe",

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import typer
 
 from sfumato.errors import ConfigError
-from sfumato.files import at_home
 
 
 def _configured(context: Any, path: Path | None) -> Path | None:  # noqa: ANN401 - typer's own click
@@ -38,6 +37,8 @@ def _configured(context: Any, path: Path | None) -> Path | None:  # noqa: ANN401
 
 def _at_home(value: Any) -> Any:  # noqa: ANN401 - whatever TOML holds
     """Expand a path's `~`, as a shell does with what is typed."""
+    from sfumato.files import at_home
+
     if isinstance(value, list):
         return [_at_home(entry) for entry in value]
     return str(at_home(value)) if isinstance(value, str) and value.startswith("~") else value

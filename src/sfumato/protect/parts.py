@@ -181,7 +181,9 @@ def begin(
 
 def _found(folder: Path) -> Progress | None:
     with suppress(OSError, ValueError, TypeError):
-        return Progress(**json.loads((folder / _STATE).read_bytes()))
+        found = Progress(**json.loads((folder / _STATE).read_bytes()))
+        bytes.fromhex(found.secret)  # a state that was damaged is none
+        return found
     return None
 
 
