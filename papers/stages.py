@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from papers.recipe import Run
 from sfumato import __version__
 from sfumato.errors import ArtifactError
 from sfumato.files import read_tensors, write_tensors
+from sfumato.fingerprint import fingerprint
 
 _LIMIT_BYTES = 4 << 30
 
@@ -31,9 +31,11 @@ class Stages:
 
     @classmethod
     def of(cls, run: Run, settings: Mapping[str, Any]) -> Stages:
-        """Return the stages of this run; other settings, seeds and versions have others."""
-        made_of = json.dumps([__version__, run.seed, run.device, settings], sort_keys=True)
-        digest = hashlib.sha256(made_of.encode()).hexdigest()[:12]
+        """Return the stages of this run; other settings, seeds, data and versions have others.
+
+        Data are those that the run says to use (`Run.uses`) before this is called.
+        """
+        digest = fingerprint(__version__, run.seed, run.device, dict(settings), run.data)[:12]
         return cls(run.out / "stages" / f"{run.name}-{digest}")
 
     def keep(self, name: str, make: Callable[[Path], Stage]) -> Stage:

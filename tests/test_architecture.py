@@ -13,7 +13,7 @@ PACKAGE = ROOT / "src" / "sfumato"
 
 STAGES = [
     {"errors", "types"},
-    {"files", "progress"},
+    {"files", "fingerprint", "progress"},
     {"data"},
     {"nets"},
     {"fit"},

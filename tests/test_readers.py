@@ -29,7 +29,7 @@ from sfumato.cipher.envelope import seal
 from sfumato.cipher.featurefile import map_features
 from sfumato.cipher.header import read_header
 from sfumato.cipher.keys import EnvelopeKey
-from sfumato.data.folder import folder_rows
+from sfumato.data.folder import offered
 from sfumato.data.mnist import read_idx
 from sfumato.data.pendigits import read_unipen
 from sfumato.errors import SfumatoError
@@ -140,10 +140,16 @@ READERS: Mapping[str, Reader] = {
         "config.json",
     ),
     "labels": Reader(
-        "data/folder.py",
+        "data/metadata.py",
         lambda: b"file_name,mood,writer\na.png,happy,3\nb/c.png,,4\n",
-        lambda path: folder_rows(path.parent),
+        lambda path: offered(path.parent),
         "metadata.csv",
+    ),
+    "labels by line": Reader(
+        "data/metadata.py",
+        lambda: b'{"file_name": "a.png", "mood": "happy"}\n{"file_name": "b.png", "writer": 4}\n',
+        lambda path: offered(path.parent),
+        "metadata.jsonl",
     ),
     "IDX": Reader(
         "data/mnist.py", lambda: struct.pack(">BBBBII", 0, 0, 8, 2, 2, 3) + b"abcdef", read_idx
@@ -178,7 +184,9 @@ EXAMPLES: Mapping[str, str] = {
 
 OWN: Mapping[str, str] = {
     "fit/checkpoint.py": "a run's own state",
-    "protect/pictures.py": "a release's own progress",
+    "protect/parts.py": "a release's own progress",
+    "protect/unguessable.py": "a digest made a line before",
+    "data/leftout.py": "a list that the release itself has written",
     "features/cache.py": "our cache",
     "data/cache.py": "our cache",
     "data/rasterise.py": "our own process at the other end of a pipe",

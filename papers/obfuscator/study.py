@@ -48,8 +48,8 @@ class Study:
 
     def __init__(self, run: Run, settings: Mapping[str, Any]) -> None:
         self.run, self.settings = run, settings
-        self.stages = Stages.of(run, settings)
         self.parties = parties(run, settings)
+        self.stages = Stages.of(run, settings)  # whose key has the pictures that were just read
         self._fitted: dict[str, Fitted] = {}
 
     @cached_property

@@ -31,6 +31,11 @@ MALFORMED: Final = (
 """What parsing JSON, and taking it apart, raise where it is not what we write."""
 
 
+def at_home(path: str | Path) -> Path:
+    """Return a path whose first `~` is the home folder: no shell expands it inside an option."""
+    return Path(os.path.expanduser(path))
+
+
 @contextmanager
 def replacing(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success sync it and rename it into place.

@@ -253,7 +253,7 @@ def test_nothing_to_do_is_an_error(blobs: ImageSet) -> None:
 
 
 def test_attribute_attacks_differ_by_their_settings_in_the_cache() -> None:
-    from sfumato.audit.fingerprint import fingerprint
+    from sfumato.fingerprint import fingerprint
 
     one, two = (AttributeAttack(attributes=("mood",), seeds=seeds) for seeds in ((0,), (0, 1)))
     assert fingerprint(one) != fingerprint(two)

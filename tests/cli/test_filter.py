@@ -101,6 +101,21 @@ def test_an_unreadable_file_is_named_skipped_and_counted(
     assert "40 pictures, 2 files skipped" in result.stdout
 
 
+def test_a_linked_folder_is_named_and_not_passed_over(
+    world: World, photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "x.png").write_bytes(world.png(0, 50))
+    (photos / "dogs").symlink_to(tmp_path / "store")
+    (photos / "x.png").symlink_to(tmp_path / "store" / "x.png")
+    (photos / "again").symlink_to(photos)
+    made = line(
+        "enroll", photos, "-o", tmp_path / "me", "--backbone", world.backbone_file,
+        "--key", tmp_path / "key.pem", "--hidden", HIDDEN, "--epochs", 1,
+    )  # fmt: skip
+    assert (made["count"], made["skipped"]) == (40, ["again", "dogs", "x.png"])
+
+
 def test_a_backbone_file_is_what_its_spec_says(tmp_path: Path) -> None:
     made = line("backbone", "--spec", "raw:1x8x8", "-o", tmp_path / "b")
     assert made["dim"] == 64
@@ -203,13 +218,13 @@ def _altered(world: World) -> bytes:
 
 
 BAD: dict[str, tuple[Callable[[Place], list[object]], str]] = {
-    "a wrong folder": (lambda p: p.enroll(p.folder / "nowhere"), "nowhere is nothing"),
+    "a wrong folder": (lambda p: p.enroll(p.folder / "nowhere"), "nowhere does not exist"),
     "a file for a folder": (lambda p: p.enroll(p.file("x", b"x")), "is a file"),
-    "an empty folder": (lambda p: p.enroll(p.photos(0)), "nothing"),
+    "an empty folder": (lambda p: p.enroll(p.file("void/.x", b"x").parent), "it is empty"),
     "one picture": (lambda p: p.enroll(p.photos(1)), "at least 2 usable pictures, got 1 of 1"),
     "no usable picture": (
         lambda p: p.enroll(p.file("texts/a.txt", b"text").parent),
-        "got 0 of 1 files; a.txt: expected a picture",
+        "got 0 of 1 files: a.txt: expected a picture",
     ),
     "no backbone": (
         lambda p: p.enroll(p.photos(2), "--backbone", "nowhere"),

@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from sfumato.cli.main import app
+from sfumato.data.decode import encode_png
 from sfumato.data.sources import load
 from sfumato.errors import ConfigError, InputError
 from sfumato.nets.vgg import PAPER_CUT
 from sfumato.protect.obfuscator import Obfuscator
+from sfumato.protect.prototypes import PrototypeAnonymizer
 
 
 def test_a_blurred_collection_is_written_and_read_back(tmp_path: Path) -> None:
@@ -76,3 +81,106 @@ def test_an_obfuscators_maps_train_a_classifier_without_pictures(tmp_path: Path)
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout.splitlines()[-1])["accuracy"] > 0.5
     assert file.is_file()
+
+
+def _album(folder: Path, count: int = 6) -> Path:
+    folder.mkdir()
+    images = load("digits", count=count, seed=1).images
+    rows = ["file_name,who"]
+    for i, picture in enumerate(images):
+        (folder / f"{i}.png").write_bytes(encode_png(picture))
+        rows.append(f"{i}.png,{'abc'[i % 3]}")
+    (folder / "metadata.csv").write_text("\n".join(rows))
+    return folder
+
+
+def _release(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["release", *map(str, arguments), "--json"])
+
+
+def test_an_unusable_file_ends_nothing_and_is_named(tmp_path: Path) -> None:
+    album = _album(tmp_path / "album")
+    (album / "metadata.csv").unlink()
+    (album / "0.png").write_bytes(b"no picture")
+    out = tmp_path / "out"
+    result = _release("blur:1", f"--data=folder:{album}", "--batch=1", f"-o{out}")
+    assert result.exit_code == 0, result.output
+    said = json.loads(result.stdout.splitlines()[-1])
+    listed = tmp_path / "out.left-out.csv"
+    assert (said["images"], said["left_out"], said["left_out_list"]) == (5, 1, str(listed))
+    assert "left out 1 of 6 files: 0.png: expected a picture" in result.stderr
+    assert f"{listed} (not part of the release)" in result.stderr
+    assert listed.read_text().splitlines()[1].startswith('0.png,"expected a picture')
+
+
+def test_ksame_has_the_whole_set_as_its_gallery(tmp_path: Path) -> None:
+    album, out = _album(tmp_path / "album"), tmp_path / "out"
+    result = _release("ksame:3", f"--data=folder:{album}", f"-o{out}")
+    assert result.exit_code == 0, result.output
+    released = [image.numpy().tobytes() for image in load(f"folder:{out}").images]
+    assert sorted(Counter(released).values()) == [3, 3]
+    result = _release("ksame:3:who", f"--data=folder:{album}", f"-o{tmp_path / 'people'}")
+    assert json.loads(result.stdout.splitlines()[-1])["protector"] == "ksame:3:who"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ksame:7"], "ksame:K needs K from 2 to 6, as many different pictures as folder:.* has"),
+        (["ksame:4:who"], "ksame:K needs K from 2 to 3, as many values of 'who' as folder:.* has"),
+        (["ksame:3:who", "--keep=who"], "--keep who: ksame:3:who was made to hide that label"),
+        (["ksame:x"], "ksame:X needs a whole number X, got 'x'"),
+        (["noise:-1"], "^noise:X needs X above 0, got -1"),
+        (
+            ["shufflebits:raw:1x8x8"],
+            "features extract DATA .*, then sfumato features seal .* --shufflebits$",
+        ),
+        (["sealed:raw:1x8x8"], "features extract DATA .*, then sfumato features seal .* ENVELOPE$"),
+        (["features:raw:1x8x8"], "features extract DATA --backbone .*; they are not protected$"),
+    ],
+)
+def test_what_cannot_be_released_is_said_with_the_way_there_is(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    album, out = _album(tmp_path / "album"), tmp_path / "out"
+    result = _release(*arguments, f"--data=folder:{album}", f"-o{out}")
+    assert isinstance(result.exception, ConfigError)
+    assert re.search(message, str(result.exception)), result.exception
+    assert [path.name for path in tmp_path.iterdir()] == ["album"]
+
+
+def test_home_is_expanded_in_every_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    _album(tmp_path / "album")
+    made = PrototypeAnonymizer(channels=1, height=8, width=8, hides="who", prototypes=2)
+    made.save_pretrained(tmp_path / "made")
+    result = _release("~/made", "--data=folder:~/album", f"-o{tmp_path / 'out'}")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout.splitlines()[-1])["protector"] == "prototypes:2"
+
+
+def test_a_protector_fitted_anew_does_not_go_on_with_an_old_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    album, out = _album(tmp_path / "album"), tmp_path / "out"
+
+    def fit() -> None:
+        made = PrototypeAnonymizer(channels=1, height=8, width=8, hides="who", prototypes=2)
+        made.pictures.copy_(torch.rand(2, 1, 8, 8))
+        made.save_pretrained(tmp_path / "made")
+
+    def stopping(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    fit()
+    command = [tmp_path / "made", f"--data=folder:{album}", f"-o{out}"]
+    with monkeypatch.context() as patch:
+        patch.setattr(PrototypeAnonymizer, "forward", stopping)
+        _release(*command)
+    assert (tmp_path / ".out.part").is_dir()
+    fit()
+    result = _release(*command)
+    assert isinstance(result.exception, InputError)
+    assert "something else: the protector changed" in str(result.exception)
+    shutil.rmtree(tmp_path / ".out.part")
+    assert _release(*command).exit_code == 0

@@ -72,8 +72,14 @@ def test_pictures_pass_the_decoders_limits(tmp_path: Path) -> None:
     still = Image.new("L", (6, 6))
     still.save(frames, "GIF", save_all=True, append_images=[Image.new("L", (6, 6), 200)])
     table([png(1), frames.getvalue()], [0, 1]).save_to_disk(tmp_path / "saved")
-    with pytest.raises(DataError, match="image 1: expected a still picture"):
-        load(f"hf:{tmp_path / 'saved'}")
+    images = load(f"hf:{tmp_path / 'saved'}")
+    assert images.label("mood").tolist() == [0]
+    ((name, reason),) = images.skipped
+    assert name == "image 1"
+    assert reason.startswith("expected a still picture")
+    table([frames.getvalue()], [1]).save_to_disk(tmp_path / "none")
+    with pytest.raises(DataError, match="none of its 1 images is usable: image 0: expected a st"):
+        load(f"hf:{tmp_path / 'none'}")
 
 
 def test_what_does_not_fit_is_explained(tmp_path: Path) -> None:

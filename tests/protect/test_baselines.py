@@ -33,6 +33,13 @@ def test_pixelate_keeps_block_means_and_nothing_else() -> None:
     assert torch.allclose(release[:, :, 20:, 12:], _IMAGES[:, :, 20:, 12:])
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 2)])
+@pytest.mark.parametrize("protector", _ALL, ids=lambda p: p.name)
+def test_the_least_picture_is_released_too(protector: Protector, shape: tuple[int, int]) -> None:
+    images = torch.rand(1, 3, *shape)
+    assert protector.release(images).shape == images.shape
+
+
 def test_blur_keeps_the_mean_and_takes_the_detail() -> None:
     blurred = Blur(2.0).release(_IMAGES)
     assert float((blurred.mean() - _IMAGES.mean()).abs()) < 0.02
@@ -40,9 +47,9 @@ def test_blur_keeps_the_mean_and_takes_the_detail() -> None:
 
 
 @pytest.mark.parametrize("make", [lambda: Noise(0.0), lambda: Blur(-1.0), lambda: Pixelate(0)])
-def test_settings_out_of_range_name_the_flag(make: object) -> None:
+def test_settings_out_of_range_are_named(make: object) -> None:
     assert callable(make)
-    with pytest.raises(ConfigError, match="--protector"):
+    with pytest.raises(ConfigError, match=r"^(noise|blur|pixelate):X needs X above 0"):
         make()
 
 

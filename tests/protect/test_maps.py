@@ -11,8 +11,11 @@ import pytest
 import torch
 from datasets import Dataset
 
+from sfumato.data.decode import encode_png
 from sfumato.data.imageset import ImageSet
-from sfumato.data.lazy import LoadedImages
+from sfumato.data.lazy import LoadedImages, open_lazily
+from sfumato.data.leftout import read_list
+from sfumato.data.options import SourceOptions
 from sfumato.errors import ArtifactError, ConfigError, DataError, InputError
 from sfumato.protect.mapclassifier import (
     MapClassifierConfig,
@@ -50,7 +53,7 @@ def test_every_map_is_read_back_with_its_label(tmp_path: Path, stored: str) -> N
         made, LoadedImages(pictures), tmp_path / "out", labels=["mood"], batch_size=7
     )
     read = open_maps(tmp_path / "out")
-    expected = made.release(pictures.floats())
+    expected = torch.cat([made.release(picture[None]) for picture in pictures.floats()])
     assert read.maps.dtype == expected.dtype
     assert torch.equal(read.floats(), made.floats(read.maps))
     # Rows are in another order: each must be found, with its own label.
@@ -87,6 +90,24 @@ def test_the_noise_does_not_follow_from_a_seed(tmp_path: Path) -> None:
     assert sums[0] != sums[1]
 
 
+def test_files_without_a_picture_are_listed_beside_the_maps(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    for i, picture in enumerate(_pictures(5).images):
+        (source / f"{i}.png").write_bytes(encode_png(picture))
+    (source / "0.png").write_bytes(b"no picture")
+    options = SourceOptions(size=32, channels=1)
+    images = open_lazily(f"folder:{source}", options)
+    written = write_maps(_obfuscator(), images, tmp_path / "out", batch_size=1)
+    assert (written.count, written.left_out) == (4, 1)
+    assert [left_out.file for left_out in read_list(tmp_path / "out.left-out.csv", 9)] == ["0.png"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [FILE]
+    for i in range(5):
+        (source / f"{i}.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"none of its 5 files is usable: \d\.png: expected a pict"):
+        write_maps(_obfuscator(), images, tmp_path / "none")
+
+
 def test_datasets_opens_the_file(tmp_path: Path) -> None:
     write_maps(_obfuscator(), LoadedImages(_pictures()), tmp_path / "out", labels=["mood"])
     rows = Dataset.from_file(str(tmp_path / "out" / FILE))
@@ -99,7 +120,7 @@ def test_nothing_is_overwritten_and_unknown_labels_are_named(tmp_path: Path) -> 
     made, pictures = _obfuscator(), LoadedImages(_pictures())
     with pytest.raises(InputError, match="exists already"):
         write_maps(made, pictures, tmp_path)
-    with pytest.raises(DataError, match="no label 'colour'; it has: mood"):
+    with pytest.raises(DataError, match="no label 'colour' to keep; it has: mood"):
         write_maps(made, pictures, tmp_path / "out", labels=["colour"])
     assert list(tmp_path.iterdir()) == []
 

@@ -91,6 +91,8 @@ def test_foreign_files_are_refused_unchanged(tmp_path: Path) -> None:
         "sqlite://",
         "sqlite:///:memory:",
         "sqlite:////no/such/b",
+        "sqlite:///what?.db",
+        "sqlite:///bank.db?mode=ro",
     ],
 )
 def test_wrong_urls_are_refused(wrong: str) -> None:

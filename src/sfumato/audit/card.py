@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 
 from sfumato.audit.cell import Cell
 from sfumato.audit.report import Report
 from sfumato.audit.verdict import verdicts
 from sfumato.audit.words import percent, span, wording
-from sfumato.files import write_bytes
+from sfumato.files import at_home, write_bytes
 from sfumato.protect.pretrained import CARD, PretrainedProtector, is_artifact
 from sfumato.types import Protector
 
@@ -21,7 +20,7 @@ def write_cards(protectors: Mapping[str, Protector], report: Report) -> None:
     """Write what an audit found into the cards of the protectors that are folders on disk."""
     for folder, protector in protectors.items():
         if isinstance(protector, PretrainedProtector) and is_artifact(folder):
-            write_bytes(Path(folder) / CARD, card(protector, report).encode())
+            write_bytes(at_home(folder) / CARD, card(protector, report).encode())
 
 
 def card(protector: PretrainedProtector, report: Report) -> str:

@@ -22,10 +22,10 @@ from sfumato.audit.ceiling import with_ceiling
 from sfumato.audit.cell import Cell, read_cell
 from sfumato.audit.cost import stored_bytes
 from sfumato.audit.evidence import Role
-from sfumato.audit.fingerprint import fingerprint
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import FormatError
 from sfumato.files import read_json, write_bytes
+from sfumato.fingerprint import fingerprint
 from sfumato.progress import Over, in_turn, track
 from sfumato.protect.baselines import Unprotected
 from sfumato.protect.encrypted import EncryptedFeatures

@@ -13,13 +13,13 @@ from sfumato.protect.encrypted import EncryptedFeatures, Features
 from sfumato.protect.pretrained import is_artifact, open_pretrained
 from sfumato.types import Protector
 
-Make = Callable[[str, ImageSet], Protector]
+Make = Callable[[str, ImageSet | None], Protector]
 
 PROTECTORS: dict[str, tuple[str, Make]] = {
     "none": ("none", lambda rest, _: _nothing(rest)),
     "noise": ("noise:SIGMA, in [0, 1]", lambda rest, _: Noise(_number("noise", rest))),
     "blur": ("blur:SIGMA, pixels", lambda rest, _: Blur(_number("blur", rest))),
-    "pixelate": ("pixelate:BLOCK, pixels", lambda rest, _: Pixelate(_whole("pixelate", rest))),
+    "pixelate": ("pixelate:BLOCK, pixels", lambda rest, _: Pixelate(whole("pixelate", rest))),
     "ksame": (
         "ksame:K[:LABEL], pictures of the adversary's own by as many values of LABEL",
         lambda rest, public: _ksame(rest, public),
@@ -43,7 +43,7 @@ PROTECTORS: dict[str, tuple[str, Make]] = {
 }
 
 
-def open_protector(spec: str, public: ImageSet) -> Protector:
+def open_protector(spec: str, public: ImageSet | None = None) -> Protector:
     """Return the protector that `spec` names; a backbone's scaler is fitted on `public` images.
 
     `spec` is the folder of one that was fitted, one of `PROTECTORS`, or
@@ -61,8 +61,8 @@ def open_protector(spec: str, public: ImageSet) -> Protector:
     if not rest:
         known = ", ".join(usage for usage, _ in PROTECTORS.values())
         raise ConfigError(
-            f"--protector {spec!r} is none of: {known}, MODULE:CLASS[:ARGUMENT], "
-            "a folder that fit wrote"
+            f"{spec!r} is no protector: expected one of: {known}, MODULE:CLASS[:ARGUMENT], "
+            "a folder that `fit` wrote"
         )
     return _own(kind, *rest.split(":", 1))
 
@@ -73,7 +73,7 @@ def _own(module: str, name: str, argument: str | None = None) -> Protector:
     except (ImportError, AttributeError) as error:
         known = ", ".join(PROTECTORS)
         raise ConfigError(
-            f"--protector {module}:{name} is none of {known}, and cannot be imported: {error}"
+            f"{module}:{name} is none of {known}, and cannot be imported: {error}"
         ) from error
     protector = made() if argument is None else made(argument)
     if not isinstance(protector, Protector):
@@ -81,31 +81,34 @@ def _own(module: str, name: str, argument: str | None = None) -> Protector:
     return protector
 
 
-def _public(spec: str, public: ImageSet) -> ImageSet | None:
+def _public(spec: str, public: ImageSet | None) -> ImageSet | None:
     # A saved backbone has its public scaler already.
     return public if spec.partition(":")[0] in {"raw", "gradients", "timm", "onnx"} else None
 
 
 def _nothing(rest: str) -> Protector:
     if rest:
-        raise ConfigError(f"--protector none takes no setting, got {rest!r}")
+        raise ConfigError(f"none takes no setting, got {rest!r}")
     return Unprotected()
 
 
-def _ksame(rest: str, public: ImageSet) -> Protector:
+def _ksame(rest: str, public: ImageSet | None) -> Protector:
+    if public is None:
+        raise ConfigError("ksame:K averages public pictures, and there are none")
     count, _, label = rest.partition(":")
     people = public.label(label) if label else None
-    return KSame(_whole("ksame", count), public.floats(), people)
+    return KSame(whole("ksame", count), public.floats(), people)
 
 
 def _number(name: str, text: str) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise ConfigError(f"--protector {name}:X needs a number X, got {text!r}") from error
+        raise ConfigError(f"{name}:X needs a number X, got {text!r}") from error
 
 
-def _whole(name: str, text: str) -> int:
+def whole(name: str, text: str) -> int:
+    """Return a setting as a whole number, or raise a ConfigError that quotes it."""
     if not text.isdecimal():
-        raise ConfigError(f"--protector {name}:X needs a whole number X, got {text!r}")
+        raise ConfigError(f"{name}:X needs a whole number X, got {text!r}")
     return int(text)

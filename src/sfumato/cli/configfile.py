@@ -31,8 +31,17 @@ def _configured(context: Any, path: Path | None) -> Path | None:  # noqa: ANN401
         if isinstance(value, list) != known[name].multiple or isinstance(value, dict):
             kind = "a list" if known[name].multiple else "one value"
             raise ConfigError(f"--config {path}: {name} takes {kind}, got {value!r}")
-    context.default_map = {known[name].name: value for name, value in values.items()}
+    context.default_map = {known[name].name: _at_home(value) for name, value in values.items()}
     return path
+
+
+def _at_home(value: Any) -> Any:  # noqa: ANN401 - whatever TOML holds
+    """Expand a path's `~`, as a shell does with what is typed."""
+    from sfumato.files import at_home
+
+    if isinstance(value, list):
+        return [_at_home(entry) for entry in value]
+    return str(at_home(value)) if isinstance(value, str) and value.startswith("~") else value
 
 
 def _options(context: Any) -> list[Any]:  # noqa: ANN401

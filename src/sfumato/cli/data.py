@@ -116,7 +116,7 @@ def _facts(images: ImageSet, out: Path) -> dict[str, object]:
         "images": len(images),
         "shape": list(images.images.shape[1:]),
         "labels": {label: len(names) for label, names in images.classes.items()},
-        "skipped": list(images.skipped),
+        "skipped": [str(left_out) for left_out in images.skipped],
         "sheet": str(out),
     }
 

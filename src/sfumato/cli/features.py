@@ -67,7 +67,12 @@ def extract(
     features = features_of(opened, images, device=device)
     metadata = {"backbone": opened.fingerprint, "images": images.name}
     write_features(features, out, metadata)
-    result = {"file": str(out), "shape": list(features.shape), "backbone": opened.fingerprint}
+    result = {
+        "file": str(out),
+        "shape": list(features.shape),
+        "skipped": len(images.skipped),
+        "backbone": opened.fingerprint,
+    }
     finish(result, f"{out}: {len(features)} x {opened.dim} features", as_json=as_json)
 
 

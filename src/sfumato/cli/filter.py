@@ -100,8 +100,8 @@ def enroll(
 
     opened = open_backbone(backbone)
     found = read_features(folder, opened, copies=copies)
-    for name, reason in found.skipped:
-        typer.echo(f"skipped {name}: {reason}", err=True)
+    for left_out in found.skipped:
+        typer.echo(f"skipped {left_out}", err=True)
     config = OneClassConfig(hidden=hidden, epochs=epochs)
     made = train(
         found.features,
@@ -148,11 +148,12 @@ def check(
 ) -> None:
     """Decide whether a picture may be shared, and say why. For the platform's eyes."""
     needs_serve()
+    from sfumato.files import at_home
     from sfumato.serve.local import judge
 
     if backbone is None and "://" in bank:
         raise InputError("expected --backbone FILE beside a bank that is a database's URL")
-    judged = judge(image, bank, backbone or Path(bank).with_suffix(".backbone"), owner)
+    judged = judge(image, bank, backbone or at_home(bank).with_suffix(".backbone"), owner)
     # Where no foreign claim was left to decide there is neither a margin nor a nearest one.
     near = f" (margin {judged.margin:.3g} sigma; nearest claim: {judged.enrollment})"
     text = f"{judged.decision}: {judged.reason}{near if judged.enrollment else ''}"

@@ -98,6 +98,7 @@ def anonymizer(
             "protector": made.name,
             "private": private,
             "images": len(images),
+            "skipped": len(images.skipped),
             "guarantee": dict(made.guarantee.figures),
             "originals": made.guarantee.originals,
             "out": str(out),

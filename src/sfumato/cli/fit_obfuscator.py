@@ -97,6 +97,7 @@ def obfuscator(
         {
             "protector": made.name,
             "images": len(train),
+            "skipped": len(images.skipped),
             "accuracy": accuracy,
             "excess_nats": rate,
             "map": list(made.map_shape),

@@ -116,6 +116,7 @@ def san(
     were made without its outputs; one retrained on them reads the attribute again. Interrupted,
     the same command goes on. `release` applies the result, `audit` attacks it.
     """
+    from sfumato.data.cache import content_key
     from sfumato.data.sources import load
     from sfumato.protect.san import check_settings
     from sfumato.protect.san_config import SanConfig
@@ -138,7 +139,8 @@ def san(
         match_free=match_free, match_share=match_share, pixel_weight=pixel_weight,
         learning_rate=learning_rate, batch_size=batch_size, seed=seed, device=device,
     )  # fmt: skip
-    with resumable(out, [config, private, keep, matcher, images.fingerprint()]) as state:
+    eyes_of = keep if matcher is None else content_key([matcher])
+    with resumable(out, [config, private, eyes_of, images.fingerprint()]) as state:
         config = replace(config, checkpoints=state)
         eyes = _matcher(images, keep, matcher, config)
         made = fit_san(images, tuple(private), matcher=eyes, config=config)
@@ -150,6 +152,7 @@ def san(
             "private": private,
             "images": len(images) - made.left_out,
             "left_out": made.left_out,
+            "skipped": len(images.skipped),
             "out": str(out),
         },
         f"{made.protector.name}: trained on {len(images) - made.left_out:,} images to hide "

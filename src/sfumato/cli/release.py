@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 
 import typer
 
@@ -12,13 +12,26 @@ from sfumato.cli.options import AsJson, DataDir, Ray, Seed, finish
 if TYPE_CHECKING:
     from sfumato.data.lazy import FolderImages, LoadedImages
     from sfumato.data.options import SourceOptions, Split
+    from sfumato.progress import Over
     from sfumato.protect.obfuscator import Obfuscator
-    from sfumato.protect.pretrained import PretrainedProtector
+    from sfumato.types import Protector
+
+_EXTRACT = "sfumato features extract DATA --backbone BACKBONE -o FEATURES"
+_SEAL = f"{_EXTRACT}, then sfumato features seal FEATURES --keys RING -o ENVELOPE"
+_NOT_PICTURES = {
+    "features": f"writes no features: {_EXTRACT}; they are not protected",
+    "shufflebits": f"writes no features: {_SEAL} --shufflebits",
+    "sealed": f"writes no features: {_SEAL}",
+}
+"""Protectors that an audit knows and that give no pictures, and the way that there is."""
 
 
 def release(
     protector: Annotated[
-        str, typer.Argument(help="A folder written by `fit`, or blur:2, noise:0.1, pixelate:4 ...")
+        str,
+        typer.Argument(
+            help="A folder written by `fit`, or blur:2, noise:0.1, pixelate:4, ksame:10[:LABEL] ..."
+        ),
     ],
     data: Annotated[str, typer.Option(help="folder:PATH, or a name of `data list`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write; must be new.")],
@@ -31,86 +44,138 @@ def release(
         int | None, typer.Option(help="Height and width; a fitted protector knows its own.")
     ] = None,
     count: Annotated[int | None, typer.Option(help="Only so many images, drawn at random.")] = None,
-    batch: Annotated[int, typer.Option(help="Images in memory at once.", min=1)] = 256,
+    batch: Annotated[
+        int, typer.Option(help="Images in memory at once; the result is the same.", min=1)
+    ] = 256,
     seed: Seed = 0,
     data_dir: DataDir = None,
     ray: Ray = None,
     as_json: AsJson = False,
 ) -> None:
-    """Apply a protector to a collection of any size, a batch at a time.
+    """Apply a protector to a collection of any size, each picture in its own size and colour.
 
     Released pictures are numbered in a random order and carry no label, unless you ask for it by
-    --keep: names and order often tell what was hidden. Interrupted, the same command goes on.
-    With --ray, batches are made on a cluster whose machines all see the pictures at the same place.
-    An obfuscator's maps become one Arrow file, which `fit classifier` learns from.
+    --keep: names and order often tell what was hidden. Files that hold no usable picture are left
+    out, and listed with the reason in OUT.left-out.csv, beside the release: their names stay with
+    you. Interrupted, the same command goes on, as long as neither the protector nor the pictures
+    have changed. With --ray, batches are made on a cluster whose machines all see the pictures at
+    the same place. An obfuscator's maps become one Arrow file, which `fit classifier` learns from.
     """
-    from sfumato.audit.protectors import open_protector
-    from sfumato.data.lazy import open_lazily
     from sfumato.protect.obfuscator import Obfuscator
-    from sfumato.protect.pictures import write_pictures
-    from sfumato.protect.pretrained import is_artifact, open_pretrained
     from sfumato.scale.ray import spread
 
-    chosen = open_pretrained(protector) if is_artifact(protector) else None
-    options = _options(None if chosen is None else chosen.shape, split, size, count, seed, data_dir)
-    images = open_lazily(data, options)
+    applied, images = _opened(protector, data, split, size, count, seed, data_dir)
     labels = tuple(keep or ())
-    if chosen is not None:
-        _refuse_private(chosen, labels)
-    if isinstance(chosen, Obfuscator):
-        _release_maps(chosen, images, out, labels, batch, ray, as_json)
-        return
-    made_of = f"{protector} {data} {split} {size} {count} {seed} {labels}"
-    applied = chosen or open_protector(protector, images.read(range(1)))
+    _refuse_private(applied, labels)
+    write = _write_maps if isinstance(applied, Obfuscator) else _write_pictures
     with spread(ray) as over:
-        written = write_pictures(
-            applied, images, out, labels=labels, batch_size=batch, made_of=made_of, over=over
-        )
-    finish(
-        {
-            "protector": applied.name,
-            "images": written.count,
-            "skipped": written.skipped,
-            "labels": list(written.labels),
-            "out": str(out),
-        },
-        f"{applied.name}: released {written.count:,} images into {out}"
-        + (f"; left out {written.skipped:,} unusable files" if written.skipped else "")
-        + f"; labels kept: {', '.join(labels) or 'none'}",
-        as_json=as_json,
-    )
+        facts, text = write(cast("Any", applied), images, out, labels, batch, over)
+    finish(facts, f"{text}; labels kept: {', '.join(labels) or 'none'}", as_json=as_json)
 
 
-def _release_maps(
-    obfuscator: Obfuscator,
+def _write_pictures(
+    applied: Protector,
     images: FolderImages | LoadedImages,
     out: Path,
     labels: tuple[str, ...],
     batch: int,
-    ray: str | None,
-    as_json: bool,
-) -> None:
-    from sfumato.protect.maps import write_maps
-    from sfumato.scale.ray import spread
+    over: Over,
+) -> tuple[dict[str, Any], str]:
+    from sfumato.protect.pictures import write_pictures
 
-    with spread(ray) as over:
-        written = write_maps(obfuscator, images, out, labels=labels, batch_size=batch, over=over)
-    finish(
-        {
-            "protector": obfuscator.name,
-            "maps": written.count,
-            "skipped": written.skipped,
-            "labels": list(written.labels),
-            "stored_bytes": written.stored_bytes,
-            "picture_bytes": written.picture_bytes,
-            "out": str(out),
-        },
-        f"{obfuscator.name}: released {written.count:,} maps into {out}: "
+    written = write_pictures(applied, images, out, labels=labels, batch_size=batch, over=over)
+    facts = {"protector": applied.name, "images": written.count}
+    text = f"{applied.name}: released {written.count:,} images into {out}"
+    return facts | _told(out, written.count, written.left_out, labels), text
+
+
+def _write_maps(
+    applied: Obfuscator,
+    images: FolderImages | LoadedImages,
+    out: Path,
+    labels: tuple[str, ...],
+    batch: int,
+    over: Over,
+) -> tuple[dict[str, Any], str]:
+    from sfumato.protect.maps import write_maps
+
+    written = write_maps(applied, images, out, labels=labels, batch_size=batch, over=over)
+    facts = {
+        "protector": applied.name,
+        "maps": written.count,
+        "stored_bytes": written.stored_bytes,
+        "picture_bytes": written.picture_bytes,
+    }
+    text = (
+        f"{applied.name}: released {written.count:,} maps into {out}: "
         f"{written.stored_bytes:,} bytes, where their pixels take {written.picture_bytes:,}"
-        + (f"; left out {written.skipped:,} unusable files" if written.skipped else "")
-        + f"; labels kept: {', '.join(labels) or 'none'}",
-        as_json=as_json,
     )
+    return facts | _told(out, written.count, written.left_out, labels), text
+
+
+def _told(out: Path, count: int, left_out: int, labels: tuple[str, ...]) -> dict[str, Any]:
+    """Say on stderr what was left out, and return it for the JSON line."""
+    from sfumato.data.leftout import named, read_list
+    from sfumato.protect.parts import left_out_list
+
+    listed = left_out_list(out) if left_out else None
+    if listed is not None:
+        some = named(read_list(listed, 3), left_out)
+        typer.echo(
+            f"left out {left_out:,} of {count + left_out:,} files: {some}\n"
+            f"all of them, with the reasons: {listed} (not part of the release)",
+            err=True,
+        )
+    return {
+        "left_out": left_out,
+        "left_out_list": None if listed is None else str(listed),
+        "labels": list(labels),
+        "out": str(out),
+    }
+
+
+def _opened(
+    spec: str,
+    data: str,
+    split: str,
+    size: int | None,
+    count: int | None,
+    seed: int,
+    data_dir: Path | None,
+) -> tuple[Protector, FolderImages | LoadedImages]:
+    """Open the protector, and the images as it takes them, so that nobody has to know its size."""
+    from sfumato.audit.protectors import open_protector
+    from sfumato.data.lazy import open_lazily
+    from sfumato.errors import ConfigError
+    from sfumato.protect.pretrained import is_artifact, open_pretrained
+
+    shape: tuple[int, int, int] | None = None
+    kind = spec.partition(":")[0]
+    if is_artifact(spec):
+        fitted = open_pretrained(spec)
+        applied: Protector = fitted
+        shape = fitted.shape
+    elif kind in _NOT_PICTURES:
+        raise ConfigError(f"{spec!r}: release writes pictures, and {_NOT_PICTURES[kind]}")
+    elif kind == "ksame":
+        return _ksame(spec, data, _options(None, split, size, count, seed, data_dir))
+    else:
+        applied = open_protector(spec)
+    return applied, open_lazily(data, _options(shape, split, size, count, seed, data_dir))
+
+
+def _ksame(spec: str, data: str, options: SourceOptions) -> tuple[Protector, LoadedImages]:
+    """Open k-same, which needs all pictures at once, of one size and colour."""
+    from sfumato.audit.protectors import whole
+    from sfumato.data.lazy import LoadedImages
+    from sfumato.data.sources import load_with
+    from sfumato.protect.ksame_set import KSameSet
+
+    name, _, rest = spec.partition(":")
+    k, _, label = rest.partition(":")
+    number = whole(name, k)
+    images = load_with(data, options)
+    return KSameSet(number, images, label or None), LoadedImages(images)
 
 
 def _options(
@@ -121,7 +186,6 @@ def _options(
     seed: int,
     data_dir: Path | None,
 ) -> SourceOptions:
-    """Load images as the protector takes them, so that nobody has to know its size."""
     from sfumato.data.options import SourceOptions, Split
     from sfumato.errors import ConfigError
 
@@ -138,12 +202,12 @@ def _options(
     )
 
 
-def _refuse_private(protector: PretrainedProtector, labels: tuple[str, ...]) -> None:
+def _refuse_private(protector: Protector, labels: tuple[str, ...]) -> None:
     from sfumato.errors import ConfigError
 
-    hidden = [label for label in labels if label in protector.private]
+    hidden = [label for label in labels if label in getattr(protector, "private", ())]
     if hidden:
         raise ConfigError(
-            f"--keep {hidden[0]}: {protector.name} was trained to hide that label; a release that "
+            f"--keep {hidden[0]}: {protector.name} was made to hide that label; a release that "
             "carries it hides nothing"
         )

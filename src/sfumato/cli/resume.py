@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from sfumato import __version__
 
 
 @contextmanager
 def resumable(out: Path, made_of: Sequence[object]) -> Iterator[Path]:
     """Give a path beside `out` for checkpoints, and remove what is there once the block is done.
 
-    The name depends on what `made_of` prints as: the same command on the same data goes on where
-    it was interrupted, and one with other options starts anew.
+    The name depends on the content of `made_of`: the same settings on the same data go on where
+    they were interrupted, and others start anew. Of a file give its digest and not its path.
     """
-    digest = hashlib.sha256(repr(list(made_of)).encode()).hexdigest()[:8]
+    from sfumato.fingerprint import fingerprint
+
+    digest = fingerprint(__version__, list(made_of))[:16]
     path = out.with_name(f".{out.name}-{digest}.training")
     yield path
     for left in out.parent.glob(f"{path.name}*"):

@@ -6,8 +6,6 @@ a face, with several, or with one that the edge cuts are left out by name and wi
 
 from __future__ import annotations
 
-import csv
-import io
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +19,9 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from sfumato.data.decode import Box, encode_png
-from sfumato.data.folder import FILE_COLUMN, METADATA, decode_files, folder_rows
+from sfumato.data.folder import Rows, decode_files, offered
+from sfumato.data.leftout import FILE_COLUMN, table_of
+from sfumato.data.metadata import METADATA
 from sfumato.data.options import SourceOptions
 from sfumato.errors import DataError, InputError, UnavailableError
 from sfumato.files import swap_folder, write_bytes
@@ -102,10 +102,11 @@ def cut_faces(
     if out.exists():
         raise InputError(f"{out} exists already; choose another folder for the faces")
     find = find or frontal_faces()
-    rows = folder_rows(source)
+    offer = offered(source)
+    rows = offer.rows
     part = out.with_name(f".{out.name}.part")
     shutil.rmtree(part, ignore_errors=True)  # what an interrupted run left
-    skipped: dict[str, str] = {}
+    skipped = dict(offer.left_out)
     written: list[str] = []
     for file, found in _faces(source, sorted(rows), find, margin, size, largest=largest):
         if isinstance(found, str):
@@ -130,7 +131,7 @@ def _faces(
     batches = [order[i : i + _AT_ONCE] for i in range(0, len(order), _AT_ONCE)]
     for some in track(batches, "looking for faces"):
         pictures, refused = decode_files(source, some, SourceOptions(channels=3))
-        yield from (_named(line, some) for line in refused)
+        yield from refused
         for file, picture in pictures.items():
             box = _the_face(find(picture), picture, largest=largest)
             yield file, box if isinstance(box, str) else _cut(picture, box, margin, size)
@@ -172,28 +173,17 @@ def _name(file: str) -> str:
     return f"{file}.png"  # with the old ending: a.jpg and a.png are two pictures
 
 
-def _named(line: str, files: Sequence[str]) -> tuple[str, str]:
-    """Take a line of `decode_files` apart; a file's name may hold a colon too."""
-    file = max((f for f in files if line.startswith(f"{f}: ")), key=len)
-    return file, line.removeprefix(f"{file}: ")
-
-
 def _write_tables(
     part: Path,
-    rows: Mapping[str, Mapping[str, str]],
+    rows: Rows,
     written: Sequence[str],
     skipped: Mapping[str, str],
 ) -> None:
     labels = list(rows[written[0]])
     table = [[_name(file), *(rows[file][label] for label in labels)] for file in written]
-    _write_csv(part / METADATA, [FILE_COLUMN, *labels], table)
-    _write_csv(part / SKIPPED, [FILE_COLUMN, "reason"], [list(item) for item in skipped.items()])
-
-
-def _write_csv(path: Path, head: list[str], table: list[list[str]]) -> None:
-    stream = io.StringIO()
-    csv.writer(stream).writerows([head, *table])
-    write_bytes(path, stream.getvalue().encode())
+    missing = [(FILE_COLUMN, "reason"), *skipped.items()]
+    write_bytes(part / METADATA, table_of([[FILE_COLUMN, *labels], *table]))
+    write_bytes(part / SKIPPED, table_of(missing))
 
 
 def _counted(cut: FacesCut) -> str:

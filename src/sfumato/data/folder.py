@@ -1,15 +1,15 @@
-"""`folder:PATH`: the user's own pictures, labelled by a metadata.csv or by their subfolders.
+"""`folder:PATH`: the user's own pictures, labelled by a table of metadata or by their subfolders.
 
 Nothing is cached: copies of private pictures in a second place would outlive their originals.
 """
 
 from __future__ import annotations
 
-import csv
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -19,29 +19,27 @@ from torch import Tensor
 from sfumato.data.assemble import no_split, stack
 from sfumato.data.decode import ImageLimits, decode_image
 from sfumato.data.imageset import MISSING, ImageSet
+from sfumato.data.leftout import LeftOut, named
+from sfumato.data.listing import OUTSIDE, list_files
+from sfumato.data.metadata import METADATA, Row, find_table, is_table, read_table
 from sfumato.data.options import SourceOptions
 from sfumato.errors import DataError, ImageError
 from sfumato.progress import track
 
-METADATA = "metadata.csv"
-FILE_COLUMN = "file_name"
-"""The column that names each picture, as in the hub's image folders; the others are labels."""
-
 _AT_ONCE = 64  # pictures that are decoded before it is asked again whether there are enough
-_NAMED = 3  # skipped files that the log names; `ImageSet.skipped` has all
 _log = logging.getLogger(__name__)
 _LIMITS = ImageLimits()
 
-Rows = Mapping[str, Mapping[str, str]]
+Rows = Mapping[str, Row]
 """Label values by attribute, by the picture's path inside the folder."""
 
 
 def load_folder(path: Path, options: SourceOptions, *, minimum: int = 1) -> ImageSet:
     """Return the pictures of a folder, at any depth, with their labels.
 
-    With a metadata.csv, the files in its column `file_name` with every other column as a label
-    (an empty cell is `MISSING`); without, all files, labelled `class` by the first subfolder. A
-    file that is no usable picture is left out, logged, and named in `skipped`.
+    With a metadata.csv or metadata.jsonl, the files in its column `file_name` with every other
+    column as a label (an empty cell is `MISSING`); without, all files, labelled `class` by the
+    first subfolder. A file that is no usable picture is left out, logged, and named in `skipped`.
 
     Raises:
         DataError: the folder or the metadata cannot be read, a row points outside the folder,
@@ -50,21 +48,22 @@ def load_folder(path: Path, options: SourceOptions, *, minimum: int = 1) -> Imag
     """
     name = f"folder:{path}"
     no_split(name, options)
-    rows = folder_rows(path)
-    order = sorted(rows)
-    if options.count is not None:
-        shuffled = torch.randperm(len(order), generator=torch.Generator().manual_seed(options.seed))
-        order = [order[i] for i in shuffled.tolist()]
-    images, skipped = _decode(path, order, options)
-    if len(images) < max(minimum, options.count or 0):
-        raise DataError(_too_few(path, max(minimum, options.count or 0), images, skipped))
-    if skipped:
-        looked_at = len(images) + len(skipped)
+    offer = offered(path)
+    images: dict[str, UInt8[Tensor, "_ _ _"]] = {}
+    left_out = list(offer.left_out)
+    for some, refused in decode_enough(path, shuffled(offer.rows, options), options):
+        images |= some
+        left_out += refused
+    expected = max(minimum, options.count or 0)
+    if len(images) < expected:
+        raise DataError(too_few(path, expected, len(images), left_out))
+    if left_out:
+        looked_at = len(images) + len(left_out)
         _log.warning(
-            "%s: skipped %d of %d files: %s", name, len(skipped), looked_at, _some(skipped)
+            "%s: skipped %d of %d files: %s", name, len(left_out), looked_at, named(left_out)
         )
     files = sorted(images)
-    chosen = [rows[file] for file in files]
+    chosen = [offer.rows[file] for file in files]
     classes = values_of(chosen)
     return ImageSet(
         name=name,
@@ -72,60 +71,63 @@ def load_folder(path: Path, options: SourceOptions, *, minimum: int = 1) -> Imag
         labels=labels_of(chosen, classes),
         classes=classes,
         files=tuple(files),
-        skipped=tuple(skipped),
+        skipped=tuple(left_out),
     )
 
 
-def folder_rows(path: Path) -> Rows:
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a folder offers before any picture is decoded."""
+
+    rows: Rows
+    left_out: tuple[LeftOut, ...]
+    """Links, subfolders and files that are not read at all."""
+
+
+def offered(path: Path) -> Offer:
     """Return the label values of every file that the folder offers, by its path inside.
+
+    A table of metadata lists the pictures of its folder and all below it. Where only subfolders
+    have one (one a split), each lists its own, and what lies beside them is left out by name.
 
     Raises:
         DataError: the folder or its metadata cannot be read, or a row points outside.
     """
-    if not path.is_dir():
-        kind = "is a file" if path.exists() else "does not exist"
-        raise DataError(f"expected a folder of pictures, but {path} {kind}")
-    metadata = path / METADATA
-    return _metadata(metadata) if metadata.is_file() else _walk(path)
+    found = list_files(path)
+    for file, reason in found.left_out:
+        if is_table(file):
+            raise DataError(f"{path / file}: {reason}; copy the table into the folder")
+    tables = _tables(path, found.files)
+    if not tables:
+        return Offer({file: {"class": _first_folder(file)} for file in found.files}, found.left_out)
+    listed: dict[str, Mapping[str, str]] = {}
+    for start, table in tables.items():
+        own = [file.removeprefix(start) for file in found.files if file.startswith(start)]
+        listed |= {start + file: row for file, row in read_table(table, own).items()}
+    if "" in tables:
+        return Offer(listed, ())
+    beside = [file for file in found.files if not file.startswith(tuple(tables))]
+    unlisted = [LeftOut(file, f"no {METADATA} lists it") for file in beside]
+    names = dict.fromkeys(name for row in listed.values() for name in row)
+    rows = {file: {name: row.get(name, "") for name in names} for file, row in listed.items()}
+    return Offer(rows, (*found.left_out, *unlisted))
 
 
-def _walk(path: Path) -> Rows:
-    found = {}
-    for folder, subfolders, files in os.walk(path):
-        subfolders[:] = [sub for sub in subfolders if not sub.startswith(".")]
-        for file in files:
-            inside = Path(folder, file).relative_to(path)
-            if not file.startswith("."):
-                found[inside.as_posix()] = {
-                    "class": inside.parts[0] if len(inside.parts) > 1 else ""
-                }
-    return found
+def _tables(path: Path, files: Sequence[str]) -> dict[str, Path]:
+    """Return each uppermost folder with a table, as the start of its files' paths."""
+    beside: dict[str, list[str]] = {}
+    for file in filter(is_table, files):
+        folder, _, name = file.rpartition("/")
+        beside.setdefault(f"{folder}/" if folder else "", []).append(name)
+    tables: dict[str, Path] = {}
+    for start in sorted(beside):  # a folder comes before those in it
+        if not any(start.startswith(upper) for upper in tables):
+            tables[start] = find_table(path / start, beside[start])
+    return tables
 
 
-def _metadata(path: Path) -> Rows:
-    found: dict[str, Mapping[str, str]] = {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            columns = reader.fieldnames or []
-            if FILE_COLUMN not in columns or len(set(columns)) != len(columns):
-                raise DataError(f"{path}: expected a column {FILE_COLUMN!r}, and no column twice")
-            for row in reader:
-                file = row.pop(FILE_COLUMN) or ""
-                if None in row or None in row.values():
-                    raise DataError(f"{path}:{reader.line_num}: expected {len(columns)} cells")
-                _check_inside(path, reader.line_num, file)
-                if file in found:
-                    raise DataError(f"{path}:{reader.line_num}: {file!r} is listed twice")
-                found[file] = row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot read {path}: {error}; expected CSV in UTF-8") from error
-    return found
-
-
-def _check_inside(metadata: Path, line: int, file: str) -> None:
-    if not file or "\0" in file or not _is_inside(metadata.parent, file):
-        raise DataError(f"{metadata}:{line}: {file!r} is not inside the folder; list its own files")
+def _first_folder(file: str) -> str:
+    return file.partition("/")[0] if "/" in file else ""
 
 
 def _is_inside(folder: Path, file: str) -> bool:
@@ -135,40 +137,51 @@ def _is_inside(folder: Path, file: str) -> bool:
 
 def decode_files(
     path: Path, files: Sequence[str], options: SourceOptions
-) -> tuple[dict[str, UInt8[Tensor, "_ _ _"]], list[str]]:
-    """Decode these files of a folder on all cores: pictures by file, and the skipped ones."""
+) -> tuple[dict[str, UInt8[Tensor, "_ _ _"]], list[LeftOut]]:
+    """Decode these files of a folder on all cores: pictures by file, and those left out."""
 
-    def read(file: str) -> UInt8[Tensor, "_ _ _"] | str:
+    def read(file: str) -> UInt8[Tensor, "_ _ _"] | LeftOut:
         try:
             return _read(path, file, options)
-        except (ImageError, OSError) as error:
-            return f"{file}: {error}"
+        except OSError as error:
+            return LeftOut(file, f"cannot be read: {error.strerror or error}")
+        except ImageError as error:
+            return LeftOut(file, str(error))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         results = dict(zip(files, pool.map(read, files), strict=True))
-    images = {file: result for file, result in results.items() if not isinstance(result, str)}
-    return images, [result for result in results.values() if isinstance(result, str)]
+    images = {file: result for file, result in results.items() if isinstance(result, Tensor)}
+    return images, [result for result in results.values() if isinstance(result, LeftOut)]
 
 
-def _decode(
+def decode_enough(
     path: Path, order: Sequence[str], options: SourceOptions
-) -> tuple[dict[str, UInt8[Tensor, "_ _ _"]], list[str]]:
-    images: dict[str, UInt8[Tensor, "_ _ _"]] = {}
-    skipped: list[str] = []
+) -> Iterator[tuple[dict[str, UInt8[Tensor, "_ _ _"]], list[LeftOut]]]:
+    """Decode files in this order, some at a time, until there are `count` pictures or no more."""
+    found = 0
     batches = [order[i : i + _AT_ONCE] for i in range(0, len(order), _AT_ONCE)]
     for some in track(batches, f"folder:{path.name}: decoding"):
-        found, refused = decode_files(path, some, options)
-        skipped += refused
-        left = len(found) if options.count is None else options.count - len(images)
-        images |= dict(list(found.items())[:left])
-        if len(images) == options.count:
-            break
-    return images, skipped
+        images, refused = decode_files(path, some, options)
+        left = len(images) if options.count is None else options.count - found
+        images = dict(list(images.items())[:left])
+        found += len(images)
+        yield images, refused
+        if found == options.count:
+            return
+
+
+def shuffled(rows: Rows, options: SourceOptions) -> list[str]:
+    """Return the files in order, or in one drawn by the seed where only `count` are wanted."""
+    order = sorted(rows)
+    if options.count is None:
+        return order
+    drawn = torch.randperm(len(order), generator=torch.Generator().manual_seed(options.seed))
+    return [order[i] for i in drawn.tolist()]
 
 
 def _read(path: Path, file: str, options: SourceOptions) -> UInt8[Tensor, "_ _ _"]:
     if not _is_inside(path, file):
-        raise ImageError("a link that leads out of the folder")
+        raise ImageError(OUTSIDE)
     target = path / file
     if not target.is_file():
         raise ImageError("there is no such file" if not target.exists() else "not a plain file")
@@ -196,12 +209,8 @@ def labels_of(
     return labels
 
 
-def _too_few(path: Path, expected: int, images: Mapping[str, Tensor], skipped: list[str]) -> str:
-    files = "it is empty" if not images and not skipped else f"{len(images)} usable"
-    reasons = f"; skipped {len(skipped)}: {_some(skipped)}" if skipped else ""
+def too_few(path: Path, expected: int, usable: int, left_out: Sequence[LeftOut]) -> str:
+    """Say that a folder has fewer pictures than expected, and why."""
+    files = "it is empty" if not usable and not left_out else f"{usable} usable"
+    reasons = f"; skipped {len(left_out)}: {named(left_out)}" if left_out else ""
     return f"expected at least {expected} pictures in {path}: {files}{reasons}"
-
-
-def _some(skipped: Sequence[str]) -> str:
-    more = f"; and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
-    return "; ".join(skipped[:_NAMED]) + more

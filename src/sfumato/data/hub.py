@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from sfumato.data.assemble import pick, stack
 from sfumato.data.decode import decode_image
 from sfumato.data.imageset import MISSING, ImageSet
+from sfumato.data.leftout import LeftOut, named
 from sfumato.data.options import SourceOptions
 from sfumato.errors import DataError, ImageError, UnavailableError
+from sfumato.files import at_home
 
+_log = logging.getLogger(__name__)
 Table = Any  # a datasets.Dataset, whose import takes two seconds
 
 Rename = Mapping[str, tuple[str, tuple[str, ...] | None]]
@@ -31,8 +35,8 @@ def load_hub(
 
     Raises:
         UnavailableError: there is no network, or the hub has no such set.
-        DataError: it has no image column or no such split, or the pictures differ in size and
-            `size` is not given.
+        DataError: it has no image column or no such split, no image of it is usable, or the
+            pictures differ in size and `size` is not given.
     """
     name = name or f"hf:{dataset}"
     table = _table(dataset, name, options)
@@ -44,27 +48,30 @@ def load_hub(
     values = {
         ours: tuple(names or rows.features[theirs].names) for theirs, (ours, names) in kinds.items()
     }
+    images, left_out = _images(rows, column, options)
+    if not images:
+        raise DataError(f"{name}: none of its {len(rows)} images is usable: {named(left_out)}")
+    if left_out:
+        _log.warning("%s: skipped %d of %d: %s", name, len(left_out), len(rows), named(left_out))
     return ImageSet(
         name=name,
-        images=_images(rows, column, name, options),
-        labels={
-            ours: torch.tensor([MISSING if v is None else v for v in rows[theirs]]).long()
-            for theirs, (ours, _) in kinds.items()
-        },
+        images=stack(list(images.values()), name),
+        labels={ours: _numbers(rows[theirs], list(images)) for theirs, (ours, _) in kinds.items()},
         classes=values,
         split=options.split,
+        skipped=tuple(left_out),
     )
 
 
 def _table(dataset: str, name: str, options: SourceOptions) -> Table:
     import datasets  # two seconds, and only here
 
-    saved = Path(dataset)
+    saved = at_home(dataset)
     try:
         if (saved / "dataset_dict.json").is_file() or (saved / "state.json").is_file():
-            loaded = datasets.load_from_disk(dataset)
+            loaded = datasets.load_from_disk(str(saved))
         else:
-            loaded = datasets.load_dataset(dataset)
+            loaded = datasets.load_dataset(str(saved) if saved.is_dir() else dataset)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise UnavailableError(
             f"cannot get {name} ({dataset}) from the hub: {str(error).splitlines()[0][:160]}; "
@@ -97,24 +104,31 @@ def _class_columns(table: Table) -> list[str]:
     return [c for c, kind in table.features.items() if isinstance(kind, datasets.ClassLabel)]
 
 
+def _numbers(column: Sequence[int | None], where: Sequence[int]) -> Int64[Tensor, "n"]:
+    values = [column[i] for i in where]
+    return torch.tensor([MISSING if value is None else value for value in values]).long()
+
+
 def _images(
-    rows: Table,
-    column: str,
-    name: str,
-    options: SourceOptions,
-) -> UInt8[Tensor, "n c h w"]:
+    rows: Table, column: str, options: SourceOptions
+) -> tuple[dict[int, UInt8[Tensor, "_ _ _"]], list[LeftOut]]:
+    """Return the pictures by their rows, and those that are none."""
     import datasets
 
     cells = rows.cast_column(column, datasets.Image(decode=False))[column]
-    images = []
+    images, left_out = {}, []
     for i, cell in enumerate(cells):
-        content = cell["bytes"] if cell["bytes"] is not None else Path(cell["path"]).read_bytes()
         try:
-            images.append(
-                decode_image(
-                    content, channels=options.channels, size=options.shape, box=options.box
-                )
-            )
+            images[i] = _picture(cell, options)
+        except OSError as error:
+            left_out.append(LeftOut(f"image {i}", f"cannot be read: {error.strerror or error}"))
         except ImageError as error:
-            raise DataError(f"{name}: image {i}: {error}") from error
-    return stack(images, name)
+            left_out.append(LeftOut(f"image {i}", str(error)))
+    return images, left_out
+
+
+def _picture(cell: Mapping[str, Any] | None, options: SourceOptions) -> UInt8[Tensor, "_ _ _"]:
+    if cell is None:
+        raise ImageError("expected a picture, got an empty cell")
+    content = cell["bytes"] if cell["bytes"] is not None else Path(cell["path"]).read_bytes()
+    return decode_image(content, channels=options.channels, size=options.shape, box=options.box)

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
+from sfumato.data.leftout import LeftOut
 from sfumato.errors import DataError
 
 MISSING = -1
@@ -34,7 +35,7 @@ class ImageSet:
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     split: str = "all"
-    skipped: tuple[str, ...] = ()
+    skipped: tuple[LeftOut, ...] = ()
     """Files of the source that hold no usable picture, each with the reason."""
 
     def __post_init__(self) -> None:

@@ -1,17 +1,56 @@
-"""Images that are decoded when they are asked for, so that a set may be larger than memory."""
+"""Pictures that are decoded when they are asked for, so that a set may be larger than memory.
+
+Each is read in its own size and colour, whatever its neighbours are.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sfumato.data.assemble import stack
-from sfumato.data.folder import Rows, decode_files, folder_rows, labels_of, values_of
-from sfumato.data.imageset import ImageSet
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from sfumato.data.assemble import no_split
+from sfumato.data.folder import (
+    Rows,
+    decode_enough,
+    decode_files,
+    offered,
+    shuffled,
+    too_few,
+    values_of,
+)
+from sfumato.data.imageset import MISSING, ImageSet
+from sfumato.data.leftout import LeftOut
 from sfumato.data.options import SourceOptions
 from sfumato.data.sources import load_with
 from sfumato.errors import DataError
+from sfumato.files import at_home
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture, where it is in its set, and its labels as positions in `classes`."""
+
+    position: int
+    pixels: UInt8[Tensor, "c h w"]
+    labels: Mapping[str, int]
+
+    def floats(self) -> Float[Tensor, "1 c h w"]:
+        """Return the picture in [0, 1], as a batch of one."""
+        return self.pixels[None].float().div_(255)
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """Pictures in the order in which they were asked for, and the files that hold none."""
+
+    pictures: tuple[Picture, ...]
+    left_out: tuple[LeftOut, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +72,25 @@ class LoadedImages:
         """Value names of each label."""
         return self.images.classes
 
-    def read(self, positions: Sequence[int]) -> ImageSet:
-        """Return the images at these positions, in this order."""
-        return self.images.subset(positions)
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What was left out when the set was loaded."""
+        return self.images.skipped
+
+    def read(self, positions: Sequence[int]) -> Some:
+        """Return the pictures at these positions, in this order."""
+        labels = self.images.labels
+        return Some(
+            tuple(
+                Picture(i, self.images.images[i], {name: int(labels[name][i]) for name in labels})
+                for i in positions
+            ),
+            (),
+        )
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over pixels and labels."""
+        return self.images.fingerprint()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +102,8 @@ class FolderImages:
     rows: Rows
     order: tuple[str, ...]
     classes: Mapping[str, tuple[str, ...]]
+    left_out: tuple[LeftOut, ...]
+    """What is known to be left out before anything is read."""
 
     def __len__(self) -> int:
         return len(self.order)
@@ -56,25 +113,39 @@ class FolderImages:
         """Name of the set."""
         return f"folder:{self.path}"
 
-    def read(self, positions: Sequence[int]) -> ImageSet:
-        """Decode the pictures at these positions; unusable ones are named in `skipped`.
+    def read(self, positions: Sequence[int]) -> Some:
+        """Decode the pictures at these positions; files that hold none are left out by name."""
+        place = {self.order[i]: i for i in positions}
+        images, left_out = decode_files(self.path, list(place), self.options)
+        pictures = [
+            Picture(place[file], pixels, self._labels(file)) for file, pixels in images.items()
+        ]
+        return Some(tuple(pictures), tuple(left_out))
 
-        Raises:
-            DataError: none of them is usable, or they differ in size and the options give none.
+    def _labels(self, file: str) -> dict[str, int]:
+        row = self.rows[file]
+        return {
+            name: bisect_left(values, row[name]) if row[name] else MISSING  # values are sorted
+            for name, values in self.classes.items()
+        }
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over how pictures are read, and each file's name, labels, size and time.
+
+        Sizes and times of change stand for contents, as they do for make and rsync: reading every
+        picture once more would take as long as releasing it.
         """
-        wanted = [self.order[i] for i in positions]
-        images, skipped = decode_files(self.path, wanted, self.options)
-        if not images:
-            raise DataError(f"{self.name}: none of {len(wanted)} files is usable: {skipped[0]}")
-        files = [file for file in wanted if file in images]
-        return ImageSet(
-            name=self.name,
-            images=stack([images[file] for file in files], self.name),
-            labels=labels_of([self.rows[file] for file in files], self.classes),
-            classes=self.classes,
-            files=tuple(files),
-            skipped=tuple(skipped),
-        )
+        how = (self.options.shape, self.options.channels, self.options.box, self.classes)
+        digest = hashlib.sha256(repr(how).encode())
+        for file in self.order:
+            try:
+                found = (self.path / file).stat()
+                state = (found.st_size, found.st_mtime_ns)
+            except OSError:
+                state = (-1, -1)
+            line = repr((file, *state, sorted(self.rows[file].items())))
+            digest.update(line.encode())
+        return digest.hexdigest()
 
 
 def open_lazily(name: str, options: SourceOptions) -> LoadedImages | FolderImages:
@@ -84,10 +155,26 @@ def open_lazily(name: str, options: SourceOptions) -> LoadedImages | FolderImage
         DataError: as `load` does; an empty folder.
     """
     kind, _, rest = name.partition(":")
-    if kind != "folder" or not rest or options.count is not None:
+    if kind != "folder" or not rest:
         return LoadedImages(load_with(name, options))
-    path = Path(rest).absolute()  # also another process on this machine finds it
-    rows = folder_rows(path)
-    if not rows:
-        raise DataError(f"expected at least 1 picture in {path}: it is empty")
-    return FolderImages(path, options, rows, tuple(sorted(rows)), values_of(list(rows.values())))
+    no_split(name, options)
+    path = at_home(rest).absolute()  # also another process on this machine finds it
+    offer = offered(path)
+    order, left_out = sorted(offer.rows), list(offer.left_out)
+    if options.count is not None:
+        order, refused = _drawn(path, offer.rows, options)
+        left_out += refused
+    if len(order) < (options.count or 1):
+        raise DataError(too_few(path, options.count or 1, len(order), left_out))
+    classes = values_of([offer.rows[file] for file in order])
+    return FolderImages(path, options, offer.rows, tuple(order), classes, tuple(left_out))
+
+
+def _drawn(path: Path, rows: Rows, options: SourceOptions) -> tuple[list[str], list[LeftOut]]:
+    """Return the files of `count` usable pictures, and those that proved unusable on the way."""
+    chosen: list[str] = []
+    left_out: list[LeftOut] = []
+    for some, refused in decode_enough(path, shuffled(rows, options), options):
+        chosen += some
+        left_out += refused
+    return sorted(chosen), left_out

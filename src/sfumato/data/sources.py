@@ -25,6 +25,7 @@ from sfumato.data.hub import load_hub
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions, Split
 from sfumato.errors import DataError
+from sfumato.files import at_home
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,7 @@ def _loader(name: str) -> Callable[[SourceOptions], ImageSet]:
         config = characters.CharactersConfig(identities=int(rest))
         return lambda options: characters.load_characters(options, config)
     if kind == "folder" and rest:
-        return lambda options: load_folder(Path(rest), options)
+        return lambda options: load_folder(at_home(rest), options)
     if name not in SOURCES:
         known = ", ".join((*SOURCES, "characters:N", "folder:PATH", "hf:NAME"))
         raise DataError(f"no data set is called {name!r}; there are: {known}")

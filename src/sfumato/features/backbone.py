@@ -22,6 +22,7 @@ from sfumato.features import stored
 from sfumato.features.preprocess import Images, Preprocess
 from sfumato.features.projection import Projection, fit_projection
 from sfumato.features.scaler import Scaler, fit_scaler
+from sfumato.files import at_home
 from sfumato.nets.gradients import OrientedGradients
 from sfumato.progress import track
 
@@ -240,7 +241,7 @@ def open_backbone(
     elif kind == "timm":
         backbone = _timm(rest, weights, preprocess)
     elif kind == "onnx":
-        backbone = _onnx(Path(rest), preprocess)
+        backbone = _onnx(at_home(rest), preprocess)
     else:
         backbone = Backbone.load(_existing(spec))
         if public is not None or dims is not None:
@@ -303,9 +304,9 @@ def _onnx(path: Path, preprocess: Preprocess | None) -> Backbone:
 
 
 def _existing(spec: str) -> Path:
-    if not Path(spec).is_file():
+    if not at_home(spec).is_file():
         raise ConfigError(
             "expected raw, gradients, timm:NAME, onnx:PATH or the path of a saved backbone, "
             f"got {spec!r}"
         )
-    return Path(spec)
+    return at_home(spec)

@@ -67,8 +67,9 @@ class Blur:
 
     def release(self, images: Images) -> Images:
         """Return blurred images; the kernel reaches three deviations, or as far as they go."""
-        reach = min(round(3 * self.sigma), min(images.shape[2:]) - 1)
-        blurred: Tensor = gaussian_blur(images, [2 * max(1, reach) + 1] * 2, [self.sigma] * 2)
+        height, width = (min(max(1, round(3 * self.sigma)), n - 1) for n in images.shape[2:])
+        kernel = [2 * width + 1, 2 * height + 1]
+        blurred: Tensor = gaussian_blur(images, kernel, [self.sigma] * 2)
         return blurred
 
 
@@ -114,7 +115,7 @@ class KSame:
     def __post_init__(self) -> None:
         most = len(self.gallery) if self.people is None else len(self.people.unique())
         if not 2 <= self.k <= most:
-            raise ConfigError(f"--protector ksame:K needs K from 2 to {most}, got {self.k}")
+            raise ConfigError(f"ksame:K needs K from 2 to {most}, got {self.k}")
         object.__setattr__(self, "name", f"ksame:{self.k}")
 
     def release(self, images: Images) -> Images:
@@ -143,4 +144,4 @@ def _nearest_of_each(
 
 def _positive(name: str, value: float | int) -> None:
     if not value > 0:
-        raise ConfigError(f"--protector {name}:X needs X above 0, got {value:g}")
+        raise ConfigError(f"{name}:X needs X above 0, got {value:g}")

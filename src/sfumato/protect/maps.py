@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,11 +24,15 @@ from torch import Tensor
 
 from sfumato.data.imageset import MISSING
 from sfumato.data.lazy import FolderImages, LoadedImages
+from sfumato.data.leftout import LeftOut, named
 from sfumato.errors import ArtifactError, DataError, InputError
 from sfumato.files import MALFORMED, replacing_folder
 from sfumato.progress import Over, in_turn, track
+from sfumato.protect.alone import alone
 from sfumato.protect.obfuscator import Obfuscator
-from sfumato.protect.unguessable import unguessable
+from sfumato.protect.parts import write_left_out
+from sfumato.protect.pictures import check_labels
+from sfumato.protect.unguessable import drawn_order, fresh_secret
 
 FILE = "maps.arrow"
 _MAP = "map"
@@ -84,7 +87,8 @@ class Written:
 
     folder: Path
     count: int
-    skipped: int
+    left_out: int
+    """Files that hold no usable picture; `left_out_list(folder)` names them."""
     labels: tuple[str, ...]
     stored_bytes: int
     picture_bytes: int
@@ -96,19 +100,19 @@ class _Batch:
 
     maps: Tensor
     labels: Mapping[str, Tensor]
-    skipped: int
+    left_out: tuple[LeftOut, ...]
     picture_bytes: int
 
 
 @dataclass(slots=True)
 class _Tally:
+    left_out: list[LeftOut]
     count: int = 0
-    skipped: int = 0
     picture_bytes: int = 0
 
     def add(self, batch: _Batch) -> None:
         self.count += len(batch.maps)
-        self.skipped += batch.skipped
+        self.left_out += batch.left_out
         self.picture_bytes += batch.picture_bytes
 
 
@@ -147,36 +151,42 @@ def write_maps(
 ) -> Written:
     """Release a collection of any size into `out`, in memory for a few batches at a time.
 
-    Batches are made `over` one process or many machines, and written here in order. The noise
-    comes from the operating system's random numbers, so that nobody can draw it again.
+    Batches are made `over` one process or many machines, and written here in order; each map is
+    made by itself. The noise comes from the operating system's random numbers, so that nobody can
+    draw it again. Files that gave no map are listed, each with the reason, in `OUT.left-out.csv`.
 
     Raises:
         DataError: a label does not exist, or no file is a usable picture.
         InputError: `out` exists already, or cannot be written.
     """
-    unknown = [label for label in labels if label not in images.classes]
-    if unknown or _MAP in labels:
-        known = ", ".join(sorted(images.classes)) or "none"
-        raise DataError(f"{images.name} has no label {[*unknown, _MAP][0]!r}; it has: {known}")
+    check_labels(images, labels)
+    if _MAP in labels:
+        raise DataError(f"a label called {_MAP!r} cannot be kept: the maps have that name")
     if out.exists():
         raise InputError(f"{out} exists already; choose another folder for the release")
     described = about(obfuscator, {name: images.classes[name] for name in labels})
-    order = torch.randperm(len(images), generator=_unguessable()).tolist()
-    tally = _Tally()
+    secret = fresh_secret()
+    order = drawn_order(secret, len(images))
+    tally = _Tally(list(images.left_out))
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    made = over(partial(_released, obfuscator, images, tuple(labels)), batches)
+    made = over(partial(_released, obfuscator, images, tuple(labels), secret), batches)
     with replacing_folder(out) as part:
         schema = _schema(described)
         with pa.OSFile(str(part / FILE), "wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
             for batch in track(made, f"release {obfuscator.name}", total=len(batches)):
-                stream.write_batch(_batch(batch.maps, batch.labels, described))
+                if len(batch.maps):
+                    stream.write_batch(_batch(batch.maps, batch.labels, described))
                 tally.add(batch)
         if not tally.count:
-            raise DataError(f"{images.name}: none of its {len(images):,} files is a picture")
+            raise DataError(
+                f"{images.name}: none of its {len(tally.left_out):,} files is usable: "
+                f"{named(tally.left_out)}"
+            )
+    write_left_out(out, tally.left_out)
     return Written(
         folder=out,
         count=tally.count,
-        skipped=tally.skipped,
+        left_out=len(tally.left_out),
         labels=tuple(labels),
         stored_bytes=(out / FILE).stat().st_size,
         picture_bytes=tally.picture_bytes,
@@ -230,17 +240,19 @@ def _released(
     obfuscator: Obfuscator,
     images: FolderImages | LoadedImages,
     labels: Sequence[str],
+    secret: bytes,
     positions: Sequence[int],
 ) -> _Batch:
     some = images.read(positions)
-    with unguessable():
-        maps = obfuscator.release(some.floats())
-    kept = {name: some.labels[name] for name in labels}
-    return _Batch(maps, kept, len(some.skipped), some.images.numel())
-
-
-def _unguessable() -> torch.Generator:
-    return torch.Generator().manual_seed(secrets.randbits(63))
+    maps = []
+    for picture in some.pictures:
+        with alone(picture, secret):
+            maps.append(obfuscator.release(picture.floats()))
+    kept = {
+        name: torch.tensor([picture.labels[name] for picture in some.pictures]) for name in labels
+    }
+    pixels = sum(picture.pixels.numel() for picture in some.pictures)
+    return _Batch(torch.cat(maps) if maps else torch.empty(0), kept, some.left_out, pixels)
 
 
 def _schema(described: About) -> pa.Schema:

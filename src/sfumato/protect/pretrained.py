@@ -22,12 +22,14 @@ from torch import Tensor, nn
 from sfumato.errors import ArtifactError, DataError, UnavailableError
 from sfumato.files import (
     MALFORMED,
+    at_home,
     read_json,
     read_tensors,
     replacing_folder,
     write_bytes,
     write_tensors,
 )
+from sfumato.fingerprint import code_of, fingerprint
 from sfumato.types import Guarantee
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
@@ -93,6 +95,12 @@ class PretrainedProtector(nn.Module, PyTorchModelHubMixin, ABC):
     def guarantee(self) -> Guarantee:
         """What holds of every release by construction; nothing unless a subclass says so."""
         return Guarantee()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over its class's code, its settings and its weights, not over its card."""
+        settings = cast("Any", self)._hub_mixin_config
+        return fingerprint(code_of(self), settings, self.state_dict())
 
     @torch.no_grad()
     def release(self, images: Float[Tensor, "n c h w"]) -> Tensor:
@@ -205,7 +213,7 @@ def open_pretrained(source: str | Path) -> PretrainedProtector:
         ArtifactError: it is no artifact, or of a kind or format that this version does not know.
         UnavailableError: it is not a folder, and the hub cannot be reached.
     """
-    local = Path(source)
+    local = at_home(source)
     path = local / CONFIG if local.is_dir() else Path(_downloaded(str(source), CONFIG, {}))
     config = read_json(path, limit_bytes=_CONFIG_LIMIT, error=ArtifactError)
     kind = str(config.get("kind"))
@@ -216,12 +224,14 @@ def open_pretrained(source: str | Path) -> PretrainedProtector:
         )
     module, _, name = KINDS[kind].partition(":")
     cls = getattr(importlib.import_module(module), name)
-    return cast("PretrainedProtector", cls.from_pretrained(str(source)))
+    return cast(
+        "PretrainedProtector", cls.from_pretrained(str(local if local.is_dir() else source))
+    )
 
 
 def is_artifact(source: str | Path) -> bool:
     """Say whether a path is a folder with a config.json in it."""
-    return (Path(source) / CONFIG).is_file()
+    return (at_home(source) / CONFIG).is_file()
 
 
 def _check_shapes(

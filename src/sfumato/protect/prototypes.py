@@ -107,7 +107,9 @@ class PrototypeAnonymizer(Hiding):
         """What the pictures were counted to stand for; with a target, that they are real ones."""
         found = self.standing or {}
         return Guarantee(
-            figures={words: float(found[name]) for name, words in _FIGURES.items() if name in found},
+            figures={
+                words: float(found[name]) for name, words in _FIGURES.items() if name in found
+            },
             originals=self.real_pictures if self.target is not None else "",
         )
 

@@ -1,20 +1,59 @@
-"""Noise of releases, drawn so that nobody can draw it again and subtract it."""
+"""Randomness of releases, drawn so that nobody can draw it again and subtract it.
+
+Each release has one secret of 32 bytes, which is thrown away with the release's notes. What is
+drawn for a picture depends on that secret and on the picture's place in its set alone: not on its
+neighbours in a batch, and not on whether the release was interrupted before it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+SECRET_BYTES = 32
+_WORDS = 624  # of the Mersenne Twister's state
+_START = 24  # bytes of PyTorch's stored state before the words: its seed and where it stands
+
+
+def fresh_secret() -> bytes:
+    """Return a new secret from the operating system."""
+    return secrets.token_bytes(SECRET_BYTES)
+
+
+def drawn_order(secret: bytes, count: int) -> list[int]:
+    """Return the numbers from 0 to `count` - 1 in an order that the secret draws."""
+    generator = torch.Generator()
+    generator.set_state(_state(secret, b"order"))
+    return torch.randperm(count, generator=generator).tolist()
 
 
 @contextmanager
-def unguessable() -> Iterator[None]:
-    """Let torch draw from a seed of the operating system for the time of a `with` block.
+def unguessable(secret: bytes, picture: int) -> Iterator[None]:
+    """Let torch draw what the secret has for this picture, for the time of a `with` block.
 
-    A fresh process would draw the same numbers each time. The caller's own state is untouched.
+    The caller's own state is untouched.
     """
+    purpose = b"picture" + picture.to_bytes(8, "little")
     with torch.random.fork_rng():
-        torch.manual_seed(secrets.randbits(63))
+        torch.manual_seed(int.from_bytes(_stream(secret, purpose, 8)[:8], "little"))
+        # On the CPU a seed counts with 32 bits only, which a computer tries out in an hour.
+        torch.set_rng_state(_state(secret, purpose))
         yield
+
+
+def _state(secret: bytes, purpose: bytes) -> UInt8[Tensor, "bytes"]:
+    state = torch.Generator().get_state()
+    words = np.frombuffer(_stream(secret, purpose, 4 * _WORDS), "<u4").astype(np.int64)
+    state[_START : _START + words.nbytes] = torch.from_numpy(words.view(np.uint8))
+    return state
+
+
+def _stream(secret: bytes, purpose: bytes, count: int) -> bytes:
+    return hashlib.shake_256(secret + purpose).digest(count)

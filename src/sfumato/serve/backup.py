@@ -23,7 +23,7 @@ from sfumato.serve.db import open_database
 from sfumato.serve.faults import database_errors
 from sfumato.serve.ledger import verify
 from sfumato.serve.locks import change_lock
-from sfumato.serve.places import place
+from sfumato.serve.places import file_url, place
 from sfumato.serve.state import damaged
 from sfumato.serve.tables import Base, ClockRow
 
@@ -67,7 +67,7 @@ def backup(engine: Engine, path: Path) -> Checked:
     """
     with replacing(path, mode=0o600) as part:
         part.unlink()
-        copy = open_database(f"sqlite:///{part}")
+        copy = open_database(file_url(part))
         try:
             with _snapshot(engine) as source, _emptied(copy) as target:
                 _copy(source, target)
@@ -88,7 +88,7 @@ def restore(path: Path, engine: Engine) -> Checked:
     """
     if not path.is_file():
         raise InputError(f"expected a backup at {path}, there is no such file")
-    source_engine = open_database(f"sqlite:///{path}")
+    source_engine = open_database(file_url(path))
     try:
         found = check(source_engine)
         with change_lock(engine), _snapshot(source_engine) as source, _emptied(engine) as target:

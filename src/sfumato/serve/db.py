@@ -31,7 +31,7 @@ _PRAGMAS: Final = (
 )
 
 
-def open_database(url: str) -> Engine:
+def open_database(url: str | URL) -> Engine:
     """Open the database; create its tables where it is new, upgrade them where they are old.
 
     Raises:

@@ -18,7 +18,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from sfumato.data.decode import ImageLimits, decode_image
-from sfumato.errors import DataError, ImageError, InputError, KeyRingError
+from sfumato.data.leftout import LeftOut, named
+from sfumato.data.listing import list_files
+from sfumato.errors import DataError, ImageError, KeyRingError
 from sfumato.features.backbone import Backbone
 from sfumato.files import write_bytes
 from sfumato.filter.neardup import pdq, stack
@@ -33,8 +35,8 @@ class FolderFeatures:
     copies: UInt8[Tensor, "k 32"] | None
     """Hashes of those pictures that have one, where they were asked for."""
     files: tuple[str, ...]
-    skipped: tuple[tuple[str, str], ...]
-    """File name and reason, one of each file that is no usable picture."""
+    skipped: tuple[LeftOut, ...]
+    """Files, links and subfolders that gave none, each with the reason."""
 
 
 def read_features(folder: Path, backbone: Backbone, *, copies: bool = False) -> FolderFeatures:
@@ -44,25 +46,26 @@ def read_features(folder: Path, backbone: Backbone, *, copies: bool = False) -> 
     own size. Hidden files are passed over; what is no usable picture is named in `skipped`.
 
     Raises:
-        DataError: there is no such folder, it has no files, or fewer than two usable pictures.
+        DataError: there is no such folder, it cannot be read, or has under two usable pictures.
     """
-    paths = _files(folder)
-    rows, hashes, files, skipped = [], [], [], []
-    for path in track(paths, f"pictures of {folder.name}"):
+    listing = list_files(folder)
+    rows, hashes, files = [], [], []
+    skipped = list(listing.left_out)
+    for file in track(listing.files, f"pictures of {folder.name}"):
         try:
-            picture = _picture(path)
+            picture = _picture(folder / file)
             rows.append(_features(picture, backbone))
         except (ImageError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
-            skipped.append((str(path.relative_to(folder)), reason or type(error).__name__))
+            skipped.append(LeftOut(file, reason or type(error).__name__))
         else:
-            files.append(str(path.relative_to(folder)))
+            files.append(file)
             hashes.append(pdq(picture) if copies else None)
     if len(rows) < 2:
-        first = f"; {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
+        total = len(rows) + len(skipped)
+        why = f": {named(skipped)}" if skipped else "; it is empty" if not rows else ""
         raise DataError(
-            f"{folder}: expected at least 2 usable pictures, got {len(rows)} of {len(paths)} "
-            f"files{first}"
+            f"{folder}: expected at least 2 usable pictures, got {len(rows)} of {total} files{why}"
         )
     return FolderFeatures(torch.cat(rows), stack(hashes), tuple(files), tuple(skipped))
 
@@ -87,20 +90,6 @@ def owner_key(path: Path) -> tuple[Ed25519PrivateKey, bool]:
     if not isinstance(found, Ed25519PrivateKey):
         raise KeyRingError(f"{path}: expected an Ed25519 key, got a {type(found).__name__}")
     return found, False
-
-
-def _files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        what = "a file" if folder.exists() else "nothing"
-        raise DataError(f"expected a folder of pictures, {folder} is {what}; check the path")
-    try:
-        paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    except OSError as error:
-        raise InputError(f"cannot read the folder {folder}: {error.strerror}") from error
-    visible = [p for p in paths if not any(x.startswith(".") for x in p.relative_to(folder).parts)]
-    if not visible:
-        raise DataError(f"{folder}: expected at least 2 pictures, the folder is empty")
-    return visible
 
 
 def _picture(path: Path) -> UInt8[Tensor, "c h w"]:

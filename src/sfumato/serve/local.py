@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from sqlalchemy import URL
 
 from sfumato.data.decode import decode_image
 from sfumato.errors import BankError, InputError
 from sfumato.features.backbone import Backbone
+from sfumato.files import at_home
 from sfumato.filter.enrollment import open_enrollment
 from sfumato.filter.guard import BLOCKED
 from sfumato.filter.neardup import MATCH
@@ -25,7 +27,7 @@ from sfumato.serve.db import open_database
 from sfumato.serve.deciding import STRANGER
 from sfumato.serve.ledger import COMMAND_LINE
 from sfumato.serve.locks import change_lock
-from sfumato.serve.places import database_url, is_sqlite
+from sfumato.serve.places import database_url, file_url, is_sqlite
 from sfumato.serve.state import BankState
 from sfumato.serve.store import Entry, Store, Terms
 
@@ -44,9 +46,13 @@ class Judged:
     """The enrollment that decided, or ''."""
 
 
-def bank_url(bank: str) -> str:
-    """Return the database URL of a bank: of a SQLite file's path, or as it is."""
-    return bank if "://" in bank else f"sqlite:///{Path(bank).absolute()}"
+def bank_url(bank: str) -> URL:
+    """Return the database URL of a bank: of a SQLite file's path, or as it is.
+
+    Raises:
+        ConfigError: it names neither database, or its folder does not exist.
+    """
+    return database_url(bank if "://" in bank else file_url(at_home(bank)))
 
 
 @contextmanager
@@ -56,10 +62,10 @@ def opened(bank: str) -> Iterator[Store]:
     Raises:
         BankError: there is no bank, or it is damaged.
     """
-    url = database_url(bank_url(bank))
+    url = bank_url(bank)
     if is_sqlite(url) and not Path(str(url.database)).is_file():
         raise BankError(f"no bank at {url.database}; make one with 'sfumato filter bank add'")
-    store = Store(open_database(bank_url(bank)))
+    store = Store(open_database(url))
     try:
         yield store
     finally:

@@ -13,7 +13,12 @@ from sfumato.errors import ConfigError
 _EXPECTED: Final = "expected sqlite:///FILE or postgresql://USER@HOST/NAME"
 
 
-def database_url(url: str) -> URL:
+def file_url(path: Path) -> URL:
+    """Return the URL of a SQLite file, whatever characters its path has."""
+    return URL.create("sqlite", database=str(path.absolute()))
+
+
+def database_url(url: str | URL) -> URL:
     """Return the parsed URL of a database, or raise a ConfigError that says what to give."""
     try:
         parsed = make_url(url)
@@ -22,8 +27,14 @@ def database_url(url: str) -> URL:
     backend = parsed.get_backend_name()
     if backend == "postgresql" and parsed.drivername in ("postgresql", "postgresql+psycopg"):
         return parsed.set(drivername="postgresql+psycopg")
-    if backend != "sqlite" or not parsed.database or ":memory:" in url:
+    if backend != "sqlite" or not parsed.database or parsed.database == ":memory:":
         raise ConfigError(f"--db: {_EXPECTED}, got {parsed.render_as_string()!r}")
+    if parsed.query or (isinstance(url, str) and "?" in url):
+        # Another file than the one that is meant would be opened, without a word.
+        raise ConfigError(
+            f"--db: {_EXPECTED}, got {str(url)!r}: what follows a ? is no part of FILE; take a "
+            "name without one"
+        )
     path = Path(parsed.database)
     if not path.parent.is_dir():
         raise ConfigError(f"--db: the folder {path.parent} does not exist; create it first")

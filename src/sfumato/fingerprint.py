@@ -1,4 +1,8 @@
-"""What a cell of an audit depends on, as one SHA-256: equal content gives an equal name."""
+"""What a result depends on, as one SHA-256: equal content gives an equal name.
+
+Kept work (cells of an audit, checkpoints of a fit, an interrupted release) is found again by it,
+and never by what a command was called: a path stays the same when what is there is replaced.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+_TORCHS_OWN = frozenset(vars(nn.Module()))
 
 
 def fingerprint(*things: Any) -> str:  # noqa: ANN401 - of whatever a protector is made of
@@ -47,18 +53,18 @@ def _compound(digest: Any, thing: Any, seen: set[int]) -> None:  # noqa: ANN401
     elif isinstance(thing, (set, frozenset)):
         parts = sorted(thing, key=repr)
     elif isinstance(thing, nn.Module):
-        parts = [_source(thing), repr(thing), thing.state_dict()]
+        parts = [code_of(thing), repr(thing), thing.state_dict(), _settings(thing)]
     elif inspect.ismethod(thing):
         parts = [thing.__self__, thing.__func__]
     elif inspect.isfunction(thing):
         cells = [cell.cell_contents for cell in thing.__closure__ or ()]
-        parts = [_source(thing), thing.__defaults__, thing.__kwdefaults__, cells]
+        parts = [code_of(thing), thing.__defaults__, thing.__kwdefaults__, cells]
     elif dataclasses.is_dataclass(thing):
         # Fields that do not count in a comparison (where pictures go) do not count here either.
         fields = [field for field in dataclasses.fields(thing) if field.compare]
-        parts = [_source(thing), *(getattr(thing, field.name) for field in fields)]
+        parts = [code_of(thing), *(getattr(thing, field.name) for field in fields)]
     else:
-        parts = [_source(thing), getattr(thing, "__dict__", {})]
+        parts = [code_of(thing), getattr(thing, "__dict__", {})]
     _text(digest, f"{_name(thing)}[{len(parts)}]")
     for part in parts:
         _feed(digest, part, seen)
@@ -80,7 +86,16 @@ def _name(thing: object) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _source(thing: object) -> str:
+def _settings(net: nn.Module) -> dict[str, Any]:
+    """Return plain attributes of a network and of those in it: `state_dict` has tensors only."""
+    every = {
+        f"{name}.{key}": v for name, part in net.named_modules() for key, v in vars(part).items()
+    }
+    return {key: v for key, v in every.items() if key.rpartition(".")[2] not in _TORCHS_OWN}
+
+
+def code_of(thing: object) -> str:
+    """Return the source of a class or a function, or of an object's class; else its name."""
     kind = thing if isinstance(thing, type) or inspect.isroutine(thing) else type(thing)
     try:
         return inspect.getsource(kind)
