@@ -10,7 +10,7 @@ from sfumato.cli.main import app
 from sfumato.data.sources import load
 from sfumato.errors import ConfigError, DataError
 
-_DATA = ["--data=characters:3", "--count=60", "--size=16", "--grey", "--private=identity"]
+_DATA = ["--data=characters:3", "--count=210", "--size=16", "--grey", "--private=identity"]
 _RUN = [*_DATA, "--epochs=1", "--device=cpu", "--json"]
 
 
@@ -31,12 +31,12 @@ def test_what_was_fitted_releases_a_collection_without_the_label(
     fitted = CliRunner().invoke(app, ["fit", "anonymizer", *_RUN, *method, f"-o{made}"])
     assert fitted.exit_code == 0, fitted.output
     found = json.loads(fitted.stdout.splitlines()[-1])
-    assert (found["protector"], found["private"], found["images"]) == (name, "identity", 60)
+    assert (found["protector"], found["private"], found["images"]) == (name, "identity", 210)
     arguments = ["release", str(made), *_DATA[:2], f"-o{out}", "--keep=expression"]
     released = CliRunner().invoke(app, arguments)
     assert released.exit_code == 0, released.output
     read = load(f"folder:{out}")
-    assert (len(read), set(read.labels)) == (60, {"expression"})
+    assert (len(read), set(read.labels)) == (210, {"expression"})
     kept = CliRunner().invoke(app, [*arguments[:3], f"-o{tmp_path / 'no'}", "--keep=identity"])
     assert isinstance(kept.exception, ConfigError)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["made", "out"]
@@ -51,7 +51,7 @@ def test_what_was_fitted_releases_a_collection_without_the_label(
         (["--method=paper", "--substitute"], ConfigError, "--target"),
         (["--prototypes=1"], ConfigError, "--prototypes"),
         (["--k=1"], ConfigError, "k must be at least 2"),
-        (["--k=31"], DataError, "at least 62 different pictures"),
+        (["--k=106"], DataError, "at least 212 different pictures"),
         (["--values=4"], ConfigError, "at most the 3 private values"),
         (["--share=0"], ConfigError, "share"),
         (["--device=tpu"], ConfigError, "--device"),

@@ -20,7 +20,7 @@ def _config(**changes: object) -> PrototypesConfig:
     return PrototypesConfig(**{**settings, **changes})  # type: ignore[arg-type]
 
 
-def _photos(count: int, people: int, *, seed: int, side: int = 8, channels: int = 1) -> ImageSet:
+def photos_of(count: int, people: int, *, seed: int, side: int = 8, channels: int = 1) -> ImageSet:
     """Noise over a person's own pattern: what photographs are to a mean of them."""
     generator = torch.Generator().manual_seed(seed)
     person = torch.randint(people, (count,), generator=generator)
@@ -44,7 +44,7 @@ def _photos(count: int, people: int, *, seed: int, side: int = 8, channels: int 
 def test_a_fit_is_refused_or_no_picture_is_an_original(
     seed: int, count: int, people: int, prototypes: int, side: int, channels: int
 ) -> None:
-    photos = _photos(max(count, people), people, seed=seed, side=side, channels=channels)
+    photos = photos_of(max(count, people), people, seed=seed, side=side, channels=channels)
     try:
         made = fit_prototypes(photos, "person", _config(prototypes=prototypes, seed=seed))
     except DataError:
@@ -69,7 +69,7 @@ def _keeps_the_rule(made: PrototypeAnonymizer, photos: ImageSet) -> None:
 
 def test_forty_photographs_of_two_people_are_means_of_ten_and_more() -> None:
     """The collection of which a release once held 17 originals."""
-    photos = _photos(40, 2, seed=5, side=16, channels=3)
+    photos = photos_of(40, 2, seed=5, side=16, channels=3)
     made = fit_prototypes(photos, "person", _config(prototypes=32, epochs=8, width=8))
     assert 2 <= len(made.pictures) <= 4
     _keeps_the_rule(made, photos)
@@ -94,7 +94,7 @@ def test_a_series_of_nearly_equal_pictures_is_no_crowd() -> None:
 
 
 def test_equal_pictures_of_many_people_are_one_picture() -> None:
-    photos = _photos(20, 4, seed=1)
+    photos = photos_of(20, 4, seed=1)
     again = torch.arange(100) % 20
     many = photos.subset(again)
     with pytest.raises(DataError, match=r"at least 30 different pictures.*got 20"):
@@ -102,7 +102,7 @@ def test_equal_pictures_of_many_people_are_one_picture() -> None:
 
 
 def test_a_person_who_owns_nearly_everything_is_refused() -> None:
-    photos = _photos(60, 2, seed=2)
+    photos = photos_of(60, 2, seed=2)
     person = torch.zeros(60, dtype=torch.int64)
     person[:4] = 1
     mine = ImageSet(
@@ -113,7 +113,7 @@ def test_a_person_who_owns_nearly_everything_is_refused() -> None:
 
 
 def test_a_target_shows_real_pictures_and_the_guarantee_says_so() -> None:
-    photos = _photos(80, 4, seed=3)
+    photos = photos_of(80, 4, seed=3)
     made = fit_prototypes(photos, "person", _config(target="p1"))
     own = photos.where("person", "p1").floats()
     assert all(bool((own == picture).flatten(1).all(1).any()) for picture in made.pictures)

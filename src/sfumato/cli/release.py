@@ -10,6 +10,8 @@ import typer
 from sfumato.cli.options import AsJson, DataDir, Ray, Seed, finish
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sfumato.data.lazy import FolderImages, LoadedImages
     from sfumato.data.options import SourceOptions, Split
     from sfumato.progress import Over
@@ -67,6 +69,7 @@ def release(
     applied, images = _opened(protector, data, split, size, count, seed, data_dir)
     labels = tuple(keep or ())
     _refuse_private(applied, labels)
+    _warn_of_originals(applied)
     write = _write_maps if isinstance(applied, Obfuscator) else _write_pictures
     with spread(ray) as over:
         facts, text = write(cast("Any", applied), images, out, labels, batch, over)
@@ -84,9 +87,24 @@ def _write_pictures(
     from sfumato.protect.pictures import write_pictures
 
     written = write_pictures(applied, images, out, labels=labels, batch_size=batch, over=over)
-    facts = {"protector": applied.name, "images": written.count}
-    text = f"{applied.name}: released {written.count:,} images into {out}"
+    facts = {"protector": applied.name, "images": written.count, "standing": written.standing}
+    text = (
+        f"{applied.name}: released {written.count:,} images into {out}{_stands(written.standing)}"
+    )
     return facts | _told(out, written.count, written.left_out, labels), text
+
+
+def _stands(found: Mapping[str, Any] | None) -> str:
+    """Say what each released picture stands for, where it was counted."""
+    if found is None:
+        return ""
+    return (
+        f"; each picture, with its labels, stands for {found['fewest_pictures']} or more (asked: "
+        f"{found['k']}) of {found['fewest_values']} or more private values (asked: "
+        f"{found['values']}), none with more than {found['largest_share']:.0%} (allowed: "
+        f"{found['share']:.0%}); the nearest original is {found['nearest_original']:.3f} away "
+        "(root mean square)"
+    )
 
 
 def _write_maps(
@@ -211,3 +229,11 @@ def _refuse_private(protector: Protector, labels: tuple[str, ...]) -> None:
             f"--keep {hidden[0]}: {protector.name} was made to hide that label; a release that "
             "carries it hides nothing"
         )
+
+
+def _warn_of_originals(protector: Protector) -> None:
+    from sfumato.types import guarantee_of
+
+    originals = guarantee_of(protector).originals
+    if originals:
+        typer.echo(f"warning: {originals}, on purpose", err=True)

@@ -4,19 +4,19 @@ A file's name and place in a collection often tell who is in it, so released pic
 numbered in an order drawn anew, and labels are carried over only where they are asked for. The
 names of files that were left out are private too: their list lies beside the release, not in it.
 
-Each picture is read, protected and written by itself. What comes out therefore depends neither
-on how many are in memory at once, nor on an interruption.
+Each picture is read, protected and written by itself, or by a plan of the whole collection. What
+comes out therefore depends neither on how many are in memory at once, nor on an interruption.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
@@ -28,6 +28,9 @@ from sfumato.errors import DataError, InputError
 from sfumato.progress import Over, in_turn, track
 from sfumato.protect.alone import alone
 from sfumato.protect.parts import Part, begin
+from sfumato.protect.prototypes import PrototypeAnonymizer
+from sfumato.protect.prototypes_anonymity import to_bytes
+from sfumato.protect.prototypes_collection import PlacedRelease, place_collection
 from sfumato.protect.unguessable import drawn_order
 from sfumato.types import Protector
 
@@ -51,6 +54,8 @@ class Released:
     left_out: int
     """Files that hold no usable picture; `left_out_list(folder)` names them."""
     labels: tuple[str, ...]
+    standing: Mapping[str, Any] | None = None
+    """What each released record was counted to stand for, by a protector of collections."""
 
 
 def write_pictures(
@@ -83,7 +88,12 @@ def write_pictures(
     order = drawn_order(part.secret, len(images))
     starts = range(part.progress.read, len(images), batch_size)
     batches = [order[start : start + batch_size] for start in starts]
-    release = partial(_released, protector, images, tuple(labels), part.secret)
+    placed = None
+    if isinstance(protector, PrototypeAnonymizer):
+        placed = place_collection(
+            protector, images, labels, secret=part.secret, batch_size=batch_size, over=over
+        )
+    release = partial(_released, placed or protector, images, tuple(labels), part.secret)
     for batch in track(over(release, batches), f"release {protector.name}", total=len(batches)):
         part.keep(batch.files, batch.values, batch.left_out, read=batch.read)
     if not part.progress.written:
@@ -94,6 +104,7 @@ def write_pictures(
         count=part.progress.written,
         left_out=part.progress.left_out,
         labels=tuple(labels),
+        standing=None if placed is None else placed.standing,
     )
 
 
@@ -112,7 +123,7 @@ def _nothing(part: Part, images: FolderImages | LoadedImages) -> str:
 
 
 def _released(
-    protector: Protector,
+    protector: Protector | PlacedRelease,
     images: FolderImages | LoadedImages,
     labels: Sequence[str],
     secret: bytes,
@@ -130,7 +141,9 @@ def _released(
     )
 
 
-def _file(protector: Protector, picture: Picture, secret: bytes) -> bytes:
+def _file(protector: Protector | PlacedRelease, picture: Picture, secret: bytes) -> bytes:
+    if isinstance(protector, PlacedRelease):
+        return encode_png(to_bytes(protector.at(picture.position))[0])
     with alone(picture, secret):
         released = as_pictures(protector.release(picture.floats()), protector.name)
     return encode_png(released[0])
@@ -147,7 +160,7 @@ def as_pictures(release: Tensor, name: str) -> UInt8[Tensor, "n c h w"]:
             f"{name} releases {release.dtype} of shape {tuple(release.shape[1:])}; a folder of "
             "pictures takes floats in [0, 1] of shape (1 or 3, height, width) only"
         )
-    return (release.clamp(0, 1) * 255).round().to(torch.uint8)
+    return to_bytes(release)
 
 
 def _value(names: Sequence[str], value: int) -> str:

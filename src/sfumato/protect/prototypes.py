@@ -17,10 +17,11 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from sfumato.errors import ArtifactError
+from sfumato.errors import ArtifactError, DataError
 from sfumato.nets.autoencoders import PrototypeMatcher
 from sfumato.protect.hiding import Hiding
 from sfumato.protect.prototypes_anonymity import Anonymity, Seen, check_standing, digests
+from sfumato.protect.prototypes_distance import nearest_original
 from sfumato.protect.prototypes_release import Plan, PlannedRelease, plan_collection
 from sfumato.types import Guarantee, Labels
 
@@ -131,17 +132,39 @@ class PrototypeAnonymizer(Hiding):
         self,
         similar: Float[Tensor, "n prototypes"],
         counted: Bool[Tensor, "n"],
+        nearest: Float[Tensor, "prototypes"],
         labels: Labels,
         classes: Mapping[str, Sequence[str]],
         *,
-        kept: Sequence[str] = (),
-        seed: int = 0,
+        kept: Sequence[str],
+        generator: torch.Generator,
     ) -> Plan:
-        """Plan the release of a collection whose `similarities` are known: `plan_collection`."""
+        """Plan the release of a collection whose `similarities` are known: `plan_collection`.
+
+        `nearest` is each prototype's distance to the nearest picture of this collection: what is
+        too near to one is not released, unless real pictures are released on purpose.
+
+        Raises:
+            DataError: the collection cannot keep the rule, or lacks the private label.
+        """
+        found = self.standing or {"closest_allowed": 0.0, "real_pictures": False}
+        far = nearest >= found["closest_allowed"]
+        if not bool(far.any()) and not found["real_pictures"]:
+            raise DataError(
+                f"{self.name}: every prototype is nearer than {found['closest_allowed']:.3f} (root "
+                "mean square) to a picture of this collection; fit an anonymiser on it"
+            )
         return plan_collection(
-            similar, counted, labels, classes, hides=self.hides, kept=kept, rule=self.rule,
-            seed=seed,
-        )  # fmt: skip
+            similar,
+            counted,
+            labels,
+            classes,
+            hides=self.hides,
+            kept=kept,
+            rule=self.rule,
+            allowed=torch.ones_like(far) if found["real_pictures"] else far,
+            generator=generator,
+        )
 
     def for_collection(
         self,
@@ -158,7 +181,13 @@ class PrototypeAnonymizer(Hiding):
             DataError: the collection cannot keep the rule, or lacks the private label.
         """
         found = self.plan(
-            self.similarities(images), Seen().first(images), labels, classes, kept=kept, seed=seed
+            self.similarities(images),
+            Seen().first(images),
+            nearest_original(self.pictures, images),
+            labels,
+            classes,
+            kept=kept,
+            generator=torch.Generator().manual_seed(seed),
         )
         places = dict(zip(digests(images), found.index.tolist(), strict=True))
         return PlannedRelease(self.name, places, self.pictures, self)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,8 +152,12 @@ class Seen:
 
     def first(self, images: Float[Tensor, "n c h w"]) -> Bool[Tensor, "n"]:
         """Say of each picture whether no earlier one is equal to it, rounded to 8 bits."""
+        return self.first_of(digests(images))
+
+    def first_of(self, keys: Sequence[bytes]) -> Bool[Tensor, "n"]:
+        """Say the same of pictures that are given by their digests."""
         found = []
-        for digest in digests(images):
+        for digest in keys:
             found.append(digest not in self._digests)
             self._digests.add(digest)
         return torch.tensor(found, dtype=torch.bool)

@@ -118,7 +118,7 @@ def _assigned(
         names=["the collection"],
         counted=crowd.counted,
         allowed=allowed,
-        seed=seed,
+        generator=torch.Generator().manual_seed(seed),
     )
 
 

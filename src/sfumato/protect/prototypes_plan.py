@@ -37,7 +37,7 @@ def plan_release(
     names: Sequence[str],
     counted: Bool[Tensor, "n"],
     allowed: Bool[Tensor, "prototypes"],
-    seed: int,
+    generator: torch.Generator,
 ) -> Int64[Tensor, "n"]:
     """Return each picture's prototype.
 
@@ -49,7 +49,6 @@ def plan_release(
     Raises:
         DataError: within some combination not even one prototype for all can keep the rule.
     """
-    generator = torch.Generator().manual_seed(seed)
     nearest = similar.masked_fill(~allowed, -torch.inf).argmax(1)
     overall = torch.bincount(nearest, minlength=len(allowed))
     index = torch.full((len(similar),), -1)

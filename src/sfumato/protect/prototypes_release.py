@@ -45,12 +45,13 @@ def plan_collection(
     hides: str,
     kept: Sequence[str],
     rule: Anonymity,
-    seed: int,
+    allowed: Bool[Tensor, "prototypes"],
+    generator: torch.Generator,
 ) -> Plan:
     """Plan a collection by its pictures' similarities to the prototypes and by its labels.
 
     `counted` is False of a picture that equals an earlier one, `hides` the private label, `kept`
-    the labels that are released along with the pictures.
+    the labels that are released along with the pictures, `allowed` the prototypes to choose from.
 
     Raises:
         DataError: a picture has no private label, all have the same, or not even one prototype can
@@ -66,8 +67,8 @@ def plan_collection(
         settled,
         names=names,
         counted=counted,
-        allowed=torch.ones(similar.shape[1], dtype=torch.bool),
-        seed=seed,
+        allowed=allowed,
+        generator=generator,
     )
     standing = standing_within(index, private, combinations, counted, similar.shape[1])
     return Plan(index, standing, settled)

@@ -29,9 +29,14 @@ def fresh_secret() -> bytes:
 
 def drawn_order(secret: bytes, count: int) -> list[int]:
     """Return the numbers from 0 to `count` - 1 in an order that the secret draws."""
+    return torch.randperm(count, generator=drawn_generator(secret, b"order")).tolist()
+
+
+def drawn_generator(secret: bytes, purpose: bytes) -> torch.Generator:
+    """Return a generator that draws what the secret has for one purpose."""
     generator = torch.Generator()
-    generator.set_state(_state(secret, b"order"))
-    return torch.randperm(count, generator=generator).tolist()
+    generator.set_state(_state(secret, purpose))
+    return generator
 
 
 @contextmanager
