@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 Point = tuple[float, float]
+_STEPS = 9  # grid points a channel
 _D50 = (0.9642, 1.0, 0.8249)
 # Bradford's adaptation from D65 to D50, the white of every profile.
 _TO_D50 = np.array(
@@ -64,31 +65,36 @@ def grey_curve(gamma: float) -> bytes:
     return _profile(b"GRAY", b"XYZ ", b"mntr", {b"kTRC": _curve(gamma)})
 
 
-def _table(channels: int, corners: Float[np.ndarray, "n 3"]) -> bytes:
-    """An 8-bit table from a device to Lab with two grid points a channel; tables as they are."""
-    lab = np.stack([corners[:, 0] * 2.55, corners[:, 1] + 128, corners[:, 2] + 128], 1)
+def _table(inks: Float[np.ndarray, "n channels"], lab: Float[np.ndarray, "n 3"]) -> bytes:
+    """An 8-bit table from a device to Lab."""
+    channels = inks.shape[1]
+    values = np.stack([lab[:, 0] * 2.55, lab[:, 1] + 128, lab[:, 2] + 128], 1)
     ramp = bytes(range(256))
-    return (
-        b"mft1\0\0\0\0" + bytes([channels, 3, 2, 0]) + _fixed(1, 0, 0, 0, 1, 0, 0, 0, 1)
-        + ramp * channels + lab.round().clip(0, 255).astype(np.uint8).tobytes() + ramp * 3
-    )
+    head = b"mft1\0\0\0\0" + bytes([channels, 3, _STEPS, 0]) + _fixed(1, 0, 0, 0, 1, 0, 0, 0, 1)
+    body = values.round().clip(0, 255).astype(np.uint8).tobytes()
+    return head + ramp * channels + body + ramp * 3
+
+
+def _grid(channels: int) -> Float[np.ndarray, "n channels"]:
+    steps = [np.linspace(0, 1, _STEPS)] * channels
+    return np.stack(np.meshgrid(*steps, indexing="ij"), -1).reshape(-1, channels)
 
 
 def rgb_table() -> bytes:
     """A profile that is a table: lightness by the sum, colour by the differences."""
-    corners = np.array([[(i >> 2) & 1, (i >> 1) & 1, i & 1] for i in range(8)], float)
-    red, green, blue = corners.T
+    grid = _grid(3)
+    red, green, blue = grid.T
     lab = np.stack([20 * red + 60 * green + 20 * blue, 40 * (red - green), 40 * (green - blue)], 1)
-    return _profile(b"RGB ", b"Lab ", b"prtr", {b"A2B0": _table(3, lab)})
+    return _profile(b"RGB ", b"Lab ", b"prtr", {b"A2B0": _table(grid, lab)})
 
 
 def cmyk_table() -> bytes:
-    """A printer's profile; ink darkens, cyan to blue, magenta to red, yellow to yellow."""
-    inks = np.array([[(i >> 3) & 1, (i >> 2) & 1, (i >> 1) & 1, i & 1] for i in range(16)], float)
-    c, m, y, k = inks.T
-    light = (100 - 25 * c - 30 * m - 8 * y) * (1 - 0.85 * k)
-    lab = np.stack([light, (60 * m - 30 * c) * (1 - k), (70 * y - 40 * c) * (1 - k)], 1)
-    return _profile(b"CMYK", b"Lab ", b"prtr", {b"A2B0": _table(4, lab)})
+    """A printer's profile; ink darkens, cyan to green, magenta to red, yellow to yellow."""
+    grid = _grid(4)
+    c, m, y, k = grid.T
+    light = (95 - 25 * c - 30 * m - 8 * y) * (1 - 0.85 * k)
+    lab = np.stack([light, (30 * m - 20 * c) * (1 - k), (30 * y - 20 * c) * (1 - k)], 1)
+    return _profile(b"CMYK", b"Lab ", b"prtr", {b"A2B0": _table(grid, lab)})
 
 
 SRGB = rgb_matrix(_SRGB, _SRGB_CURVE)

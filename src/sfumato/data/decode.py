@@ -113,6 +113,8 @@ def decode_image(
         least = 2 * max(size) if size is not None and box is None else None
         stored = next(source.pictures(_Budget(limits), least))
         flat = turned(on_white(stored, source.profile), source.orientation)
+    except ImageError:
+        raise
     except _FAULTS as error:
         raise _damaged(name, error) from error
     wanted = {1: "L", 3: "RGB", None: flat.mode}[channels]
@@ -148,6 +150,8 @@ def decode_views(content: bytes, *, limits: ImageLimits | None = None) -> Iterat
                 if digest not in seen:
                     seen.add(digest)
                     yield View(picture, frame)
+    except ImageError:
+        raise
     except _FAULTS as error:
         raise _damaged(name, error) from error
 
@@ -180,6 +184,8 @@ def _open(content: bytes, limits: ImageLimits) -> tuple[str, Source]:
         source = read(content, name)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(_too_large(limits, "far more")) from error
+    except ImageError:
+        raise
     except _FAULTS as error:
         raise ImageError(f"expected a picture, got a damaged {name}: {_reason(error)}") from error
     _check_size(source.size, limits)

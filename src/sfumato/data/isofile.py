@@ -65,7 +65,8 @@ def read_heif(content: bytes) -> Source:
     plugin = next((name for name in _PLUGINS if find_spec(name) is not None), None)
     if plugin is None:
         raise ImageError(
-            "expected a picture that can be read here, got a HEIC, which needs pi-heif; pip install 'sfumato[heic]'"
+            "expected a picture that can be read here, got a HEIC, which needs pi-heif; "
+            "pip install 'sfumato[heic]'"
         )
     opened: Callable[..., Any] = import_module(plugin).HeifImageFile
     return _source(content, opened(BytesIO(content)), 1)

@@ -16,14 +16,16 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
+from sfumato.data.colour import is_profile
 from sfumato.data.layers import Layer, composed
 from sfumato.data.orientation import UPRIGHT, exif_orientation
 from sfumato.data.profiles import SRGB, Primaries, coded_profile, matrix_profile
-from sfumato.data.source import Check, Pictures, Source, one
+from sfumato.data.source import Check, Pictures, Source
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _PROFILE_LIMIT: Final = 4 << 20  # bytes of an inflated profile; larger ones are ignored
-_GREY, _RGB, _PALETTE = 0, 2, 3  # the colour types that may have a transparent colour
+_LIKE_SRGB: Final = (2.2 * 0.95, 2.2 * 1.05)  # exponents that browsers take for sRGB's curve
+_GREY, _RGB = 0, 2  # the colour types that may have a transparent colour
 
 
 @dataclass(slots=True)
@@ -119,14 +121,17 @@ def _profile(notes: dict[bytes, bytes]) -> bytes | None:
     inflated = _inflated(notes.get(b"iCCP", b""))
     if inflated is not None:
         return inflated
-    gamma = notes.get(b"gAMA", b"")
-    if b"sRGB" in notes or len(gamma) != 4 or gamma == b"\0\0\0\0":
+    return None if b"sRGB" in notes else _written(notes.get(b"gAMA", b""), notes.get(b"cHRM"))
+
+
+def _written(gamma: bytes, points: bytes | None) -> bytes | None:
+    if len(gamma) != 4 or gamma == bytes(4):
         return None
-    points = notes.get(b"cHRM")
+    exponent = 100_000 / struct.unpack(">I", gamma)[0]
+    if points is None and _LIKE_SRGB[0] <= exponent <= _LIKE_SRGB[1]:
+        return None
     primaries = SRGB if points is None else _points(points)
-    if primaries is None:
-        return None
-    return matrix_profile(primaries, (100_000 / struct.unpack(">I", gamma)[0],))
+    return None if primaries is None else matrix_profile(primaries, (exponent,))
 
 
 def _points(chunk: bytes) -> Primaries | None:
@@ -146,7 +151,7 @@ def _inflated(chunk: bytes) -> bytes | None:
         profile = unpacker.decompress(packed[1:], _PROFILE_LIMIT)
     except zlib.error:
         return None
-    return profile if unpacker.eof and profile[36:40] == b"acsp" else None
+    return profile if unpacker.eof and is_profile(profile) else None
 
 
 def _still(parts: _Parts, still: Image.Image) -> Pictures:

@@ -19,7 +19,7 @@ Curve = tuple[float, ...]
 _D65: Final = (0.3127, 0.3290)
 SRGB: Final[Primaries] = (_D65, (0.640, 0.330), (0.300, 0.600), (0.150, 0.060))
 _SRGB_CURVE: Final = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
-_VIDEO_CURVE: Final = (1 / 0.45, 1 / 1.099, 0.099 / 1.099, 1 / 4.5, 0.081)
+_VIDEO_CURVE: Final = (2.4,)  # BT.1886: what a screen makes of a video signal, not the camera's
 _C: Final = (0.310, 0.316)
 # ITU-T H.273, tables 2 and 3.
 _PRIMARIES: Final[dict[int, Primaries]] = {
@@ -30,6 +30,7 @@ _PRIMARIES: Final[dict[int, Primaries]] = {
     7: (_D65, (0.630, 0.340), (0.310, 0.595), (0.155, 0.070)),
     8: (_C, (0.681, 0.319), (0.243, 0.692), (0.145, 0.049)),
     9: (_D65, (0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),
+    10: ((1 / 3, 1 / 3), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)),
     11: ((0.314, 0.351), (0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
     12: (_D65, (0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
     22: (_D65, (0.630, 0.340), (0.295, 0.605), (0.155, 0.077)),
@@ -39,10 +40,13 @@ _CURVES: Final[dict[int, Curve]] = {
     4: (2.2,),
     5: (2.8,),
     6: _VIDEO_CURVE,
+    7: (1 / 0.45, 1 / 1.1115, 0.1115 / 1.1115, 1 / 4, 0.0912),
     8: (1.0,),
+    11: _VIDEO_CURVE,
     13: _SRGB_CURVE,
     14: _VIDEO_CURVE,
     15: _VIDEO_CURVE,
+    17: (2.6, (52.37 / 48) ** (1 / 2.6), 0.0, 0.0, 0.0),
 }
 _BRIGHT: Final = {16: "PQ", 18: "HLG"}
 _D50: Final = (0.9642, 1.0, 0.8249)
@@ -85,10 +89,10 @@ def matrix_profile(primaries: Primaries, curve: Curve) -> bytes | None:
 
 def _to_d50(primaries: Primaries) -> Float[np.ndarray, "3 3"]:
     """Return the XYZ of full red, green and blue as columns, adapted to a profile's white."""
-    white, *colours = ([x / y, 1.0, (1 - x - y) / y] for x, y in primaries)
-    columns = np.array(colours).T
-    columns = columns * np.linalg.solve(columns, np.array(white))
-    gains = (_BRADFORD @ np.array(_D50)) / (_BRADFORD @ np.array(white))
+    points = np.array([[x, y, 1 - x - y] for x, y in primaries])
+    white, columns = points[0] / primaries[0][1], points[1:].T
+    columns = columns * np.linalg.solve(columns, white)
+    gains = (_BRADFORD @ np.array(_D50)) / (_BRADFORD @ white)
     adapted: Float[np.ndarray, "3 3"] = (
         np.linalg.inv(_BRADFORD) @ np.diag(gains) @ _BRADFORD @ columns
     )
