@@ -9,17 +9,32 @@ import numpy as np
 from PIL import Image, ImageChops, ImageCms
 
 _SPACES: Final = {"L": ("GRAY", "RGB "), "RGB": ("RGB ",), "CMYK": ("CMYK",), "LAB": ("Lab ",)}
+_VERSIONS: Final = (b"\2", b"\3", b"\4")
+_CLASSES: Final = (b"mntr", b"scnr", b"prtr", b"spac", b"link", b"abst", b"nmcl")
 _GRID: Final = 9  # values a channel at which it is tried whether a profile changes anything
 _SAME: Final = 1  # level by which a conversion may differ from none: rounding
 
 
 def is_profile(content: bytes) -> bool:
-    """Return whether these bytes are an ICC profile."""
+    """Return whether browsers take these bytes for an ICC profile."""
+    return _opened(content) is not None
+
+
+def _opened(content: bytes) -> ImageCms.ImageCmsProfile | None:
+    """Return a profile as LittleCMS reads it, once it says of itself what browsers do not ask."""
+    if content[8:9] not in _VERSIONS or content[12:16] not in _CLASSES:
+        return None
+    count = int.from_bytes(content[128:132])
+    names = {content[i : i + 4]: i for i in range(132, min(132 + 12 * count, len(content)), 12)}
+    if b"A2B0" in names and b"A2B1" in names:
+        # Browsers take the first. So does LittleCMS for perceptual intent, which moves black.
+        place = names[b"A2B1"]
+        content = content[:place] + b"none" + content[place + 4 :]
+    plain = len(content).to_bytes(4) + content[4:12] + _CLASSES[0] + content[16:]
     try:
-        ImageCms.ImageCmsProfile(BytesIO(content))
+        return ImageCms.ImageCmsProfile(BytesIO(plain))
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return False
-    return True
+        return None
 
 
 def to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
@@ -28,8 +43,10 @@ def to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
     A profile that is malformed, or for another kind of picture, is ignored, as browsers do; so is
     one that changes nothing.
     """
+    found = _opened(profile)
+    if found is None:
+        return picture
     try:
-        found = ImageCms.ImageCmsProfile(BytesIO(_first_table(profile)))
         space = found.profile.xcolor_space
         if space not in _SPACES.get(picture.mode, ()):
             return picture
@@ -41,19 +58,6 @@ def to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
         return convert.apply(_inked(picture) if picture.mode == "CMYK" else picture)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return picture
-
-
-def _first_table(profile: bytes) -> bytes:
-    """Return the profile with its perceptual table (A2B0) alone, which browsers take if there.
-
-    Asked for that intent, LittleCMS would move the black point, which browsers do not.
-    """
-    count = int.from_bytes(profile[128:132])
-    names = {profile[i : i + 4]: i for i in range(132, min(132 + 12 * count, len(profile)), 12)}
-    if b"A2B0" not in names or b"A2B1" not in names:
-        return profile
-    place = names[b"A2B1"]
-    return profile[:place] + b"none" + profile[place + 4 :]
 
 
 def _inked(picture: Image.Image) -> Image.Image:

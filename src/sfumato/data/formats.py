@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from sfumato.data import giffile, isofile, jpegfile, pngfile
 from sfumato.data.orientation import exif_orientation
@@ -102,7 +103,7 @@ def _bmp(content: bytes) -> Source:
 
 
 def _tiff(content: bytes) -> Source:
-    picture = Image.open(BytesIO(content), formats=["TIFF"])
+    picture = TiffImageFile(BytesIO(content))
 
     def pictures(check: Check, least: int | None) -> Iterator[Image.Image]:
         def page(size: tuple[int, int]) -> None:
@@ -110,7 +111,7 @@ def _tiff(content: bytes) -> Source:
             check(size)
 
         for found in each(picture)(page, least):
-            inverted = found.mode.startswith("I;16") and found.tag_v2.get(_PHOTOMETRIC) == 0
+            inverted = found.mode.startswith("I;16") and picture.tag_v2.get(_PHOTOMETRIC) == 0
             yield Image.fromarray(~np.asarray(found)) if inverted else found
 
     several = bool(getattr(picture, "is_animated", False))

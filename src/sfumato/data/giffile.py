@@ -9,18 +9,19 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from PIL import Image
 
-from sfumato.data.layers import Layer, composed
+from sfumato.data.layers import Layer, Then, composed
 from sfumato.data.source import Check, Source
 
 SIGNATURES: Final = (b"GIF87a", b"GIF89a")
 _EXTENSION, _PICTURE, _END = 0x21, 0x2C, 0x3B
 _CONTROL: Final = 0xF9
-_CLEAR, _RESTORE = 2, 3  # disposal methods
+_CLEAR: Final = 2  # disposal methods
+_RESTORE: Final = (3, 4)  # an old tool wrote 4, and browsers follow it
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class _Part:
     size: tuple[int, int]
     key: int | None
     """Index that is transparent."""
-    then: Literal["keep", "clear", "restore"]
+    then: Then
 
 
 def read_gif(content: bytes) -> Source:
@@ -44,7 +45,7 @@ def read_gif(content: bytes) -> Source:
     parts = list(_parts(content))
     if not parts:
         raise ValueError("there is no picture in it")
-    size = struct.unpack_from("<HH", content, 6)
+    size = _screen(content, parts[0])
 
     def pictures(check: Check, _: int | None) -> Iterator[Image.Image]:
         first = parts[0]
@@ -55,6 +56,13 @@ def read_gif(content: bytes) -> Source:
         yield from composed((_layer(part, size, check) for part in parts), size)
 
     return Source(size=size, pictures=pictures, several=len(parts) > 1)
+
+
+def _screen(content: bytes, first: _Part) -> tuple[int, int]:
+    """Return width and height of the canvas, which grows for the first picture alone."""
+    width, height = struct.unpack_from("<HH", content, 6)
+    (left, top), (wide, tall) = first.place, first.size
+    return max(width, left + wide), max(height, top + tall)
 
 
 def _layer(part: _Part, size: tuple[int, int], check: Check) -> Layer:
@@ -102,12 +110,14 @@ def _parts(content: bytes) -> Iterator[_Part]:
                 _then(flags >> 2 & 7),
             )
             flags, key = 0, None
+        elif kind == 0:
+            place += 1  # an empty block too many; some viewers go on behind it
         else:
             raise ValueError(f"there is no block of kind {kind}")
 
 
-def _then(disposal: int) -> Literal["keep", "clear", "restore"]:
-    return "clear" if disposal == _CLEAR else "restore" if disposal == _RESTORE else "keep"
+def _then(disposal: int) -> Then:
+    return "clear" if disposal == _CLEAR else "restore" if disposal in _RESTORE else "keep"
 
 
 def _palette(content: bytes, flags: int, place: int) -> tuple[bytes, int]:

@@ -68,8 +68,12 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _joined(parts: list[bytes]) -> bytes | None:
-    """Return the profile of its numbered parts; None where one is missing or there twice."""
-    numbered = {part[0]: part[2:] for part in parts if len(part) > 2 and part[1] == len(parts)}
-    if not parts or sorted(numbered) != list(range(1, len(parts) + 1)):
+    """Return the profile of its numbered parts, the first of each; None where one is missing."""
+    count = parts[0][1] if parts and len(parts[0]) > 2 else 0
+    numbered: dict[int, bytes] = {}
+    for part in parts:
+        if len(part) > 2 and part[1] == count:
+            numbered.setdefault(part[0], part[2:])
+    if count == 0 or sorted(numbered) != list(range(1, count + 1)):
         return None
     return b"".join(numbered[i] for i in sorted(numbered))

@@ -17,6 +17,10 @@ _PLAIN: Final = ("L", "RGB", "CMYK", "LAB")
 _ALPHA: Final = {"LA": "L", "La": "L", "RGBA": "RGB", "RGBa": "RGB", "PA": "RGB"}
 
 
+Then = Literal["keep", "clear", "restore"]
+"""What becomes of a frame's part of the canvas before the next frame."""
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
     """What one frame of an animation draws."""
@@ -29,8 +33,7 @@ class Layer:
     """Width and height."""
     over: bool
     """Whether it is laid over what is there by its transparency, or put in its place."""
-    then: Literal["keep", "clear", "restore"]
-    """What becomes of its part of the canvas before the next frame."""
+    then: Then
 
 
 def composed(layers: Iterable[Layer], size: tuple[int, int]) -> Iterator[Image.Image]:

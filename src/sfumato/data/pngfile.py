@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from sfumato.data.colour import is_profile
-from sfumato.data.layers import Layer, composed
+from sfumato.data.layers import Layer, Then, composed
 from sfumato.data.orientation import UPRIGHT, exif_orientation
 from sfumato.data.profiles import SRGB, Primaries, coded_profile, matrix_profile
 from sfumato.data.source import Check, Pictures, Source
@@ -25,6 +25,7 @@ from sfumato.data.source import Check, Pictures, Source
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _PROFILE_LIMIT: Final = 4 << 20  # bytes of an inflated profile; larger ones are ignored
 _LIKE_SRGB: Final = (2.2 * 0.95, 2.2 * 1.05)  # exponents that browsers take for sRGB's curve
+_PREVIOUS: Final = 2  # the disposal that brings back what was there before
 _GREY, _RGB = 0, 2  # the colour types that may have a transparent colour
 
 
@@ -181,7 +182,9 @@ def _animation(parts: _Parts) -> Pictures:
     def layer(index: int, frame: _Frame, check: Check) -> Layer:
         width, height, left, top = struct.unpack(">4I", frame.control[4:20])
         disposal, blend = frame.control[24:26]
-        then = "keep" if disposal == 0 else "restore" if disposal == 2 and index else "clear"
+        then: Then = "keep" if disposal == 0 else "clear"
+        if disposal == _PREVIOUS and index > 0:  # before the first there is nothing
+            then = "restore"
         check(size)
         return Layer(lambda: decode(frame), (left, top), (width, height), blend == 1, then)
 
