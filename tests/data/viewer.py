@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 import sfumato
+from sfumato.features.backbone import open_backbone
 
 _STATIC = Path(sfumato.__file__).parent / "serve" / "web" / "static"
 _ORIGIN = "http://localhost"  # frames are decoded on secure origins only; nothing is sent there
@@ -25,7 +26,9 @@ function told(width, height, draw) {
   draw(context);
   const { data } = context.getImageData(0, 0, width, height);
   let text = "";
-  for (let i = 0; i < data.length; i += 8192) text += String.fromCharCode(...data.subarray(i, i + 8192));
+  for (let i = 0; i < data.length; i += 8192) {
+    text += String.fromCharCode(...data.subarray(i, i + 8192));
+  }
   return { width, height, data: btoa(text) };
 }
 async function painted(file) {
@@ -41,7 +44,8 @@ async function frames(file, type) {
   const found = [];
   for (let i = 0; i < decoder.tracks.selectedTrack.frameCount; i += 1) {
     const { image } = await decoder.decode({ frameIndex: i });
-    found.push(told(image.displayWidth, image.displayHeight, (context) => context.drawImage(image, 0, 0)));
+    const { displayWidth, displayHeight } = image;
+    found.push(told(displayWidth, displayHeight, (context) => context.drawImage(image, 0, 0)));
     image.close();
   }
   return found;
@@ -50,10 +54,24 @@ async function decoded(file) {
   const { decode } = await import("/picture.js");
   try {
     const { width, height, planes } = await decode(new Blob([bytes(file)]));
-    return { width, height, planes: planes.map((plane) => Array.from(plane, (value) => Math.round(255 * value))) };
+    const levels = (plane) => Array.from(plane, (value) => Math.round(255 * value));
+    return { width, height, planes: planes.map(levels) };
   } catch (error) {
     return error.message;
   }
+}
+async function each(look, files) {
+  const found = [];
+  for (const file of files) found.push(await look(file));
+  return found;
+}
+async function inputs([backbone, files]) {
+  const { decode } = await import("/picture.js");
+  const { openBackbone } = await import("/backbone.js");
+  const extract = openBackbone(bytes(backbone).buffer);
+  const found = [];
+  for (const file of files) found.push(Array.from(extract(await decode(new Blob([bytes(file)])))));
+  return found;
 }
 """
 
@@ -94,10 +112,16 @@ class Viewer:
             for found in self._each("decoded", files)
         ]
 
+    def inputs(self, files: Sequence[bytes], size: tuple[int, int]) -> list[list[float]]:
+        """What a backbone of RGB pixels of this size is given by the page: in [0, 1]."""
+        backbone = base64.b64encode(open_backbone(f"raw:3x{size[0]}x{size[1]}").to_bytes()).decode()
+        text = [base64.b64encode(file).decode() for file in files]
+        found: list[list[float]] = self._page.evaluate("inputs", [backbone, text])
+        return found
+
     def _each(self, name: str, files: Sequence[bytes]) -> list[Any]:
         text = [base64.b64encode(file).decode() for file in files]
-        script = f"async (files) => {{ const found = []; for (const file of files) found.push(await {name}(file)); return found; }}"
-        found: list[Any] = self._page.evaluate(script, text)
+        found: list[Any] = self._page.evaluate(f"(files) => each({name}, files)", text)
         return found
 
 

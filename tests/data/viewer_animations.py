@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -37,7 +36,9 @@ def gif_frame(
     data = whole[start + 1 + (3 << (flags & 7) + 1 if flags & 0x80 else 0) : -1]
     extension = b"\x21\xf9\x04" + bytes([disposal << 2 | (key is not None), 9, 0, key or 0, 0])
     look, colours = (0x83, palette(index + 5)) if own_palette else (0, b"")
-    return (extension if control else b"") + b"," + struct.pack("<4HB", *part, look) + colours + data
+    return (
+        (extension if control else b"") + b"," + struct.pack("<4HB", *part, look) + colours + data
+    )
 
 
 def palette(shift: int = 0) -> bytes:
@@ -82,7 +83,10 @@ def apng(
             continue
         values = levels(channels, depth)[: part[3], : part[2]]
         values = (values.astype(int) + 2**depth // 5 * (index + 1)) % 2**depth
-        rest += [control(part), chunk(b"fdAT", struct.pack(">I", next(sequence)) + _body(kind, depth, values))]
+        rest += [
+            control(part),
+            chunk(b"fdAT", struct.pack(">I", next(sequence)) + _body(kind, depth, values)),
+        ]
     return png(kind, depth, before=[*before, count, *first], after=rest)
 
 
@@ -94,24 +98,39 @@ def _body(kind: str, depth: int, values: Samples) -> bytes:
 
 
 def moving(kind: str, mode: str = "RGB", **options: object) -> bytes:
-    frames = [picture(mode), picture(mode).rotate(180), picture(mode).transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
+    frames = [
+        picture(mode),
+        picture(mode).rotate(180),
+        picture(mode).transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+    ]
     return saved(frames[0], kind, save_all=True, append_images=frames[1:], duration=90, **options)
 
 
 _KEY = chunk(b"tRNS", bytes(np.linspace(0, 255, 16).astype(np.uint8)))
 ANIMATIONS: dict[str, Make] = {
     **{
-        f"gif disposal {d}{' with transparency' if k is not None else ''}": lambda d=d, k=k: gif_of(d, k)
+        f"gif disposal {d}{' with transparency' if k is not None else ''}": lambda d=d, k=k: gif_of(
+            d, k
+        )
         for d in (0, 1, 2, 3, 4)
         for k in (None, 6)
     },
     "gif first frame at a place": lambda: gif_of(2, None, _PARTS[1:]),
     "gif first frame at a place, kept": lambda: gif_of(0, None, _PARTS[1:]),
-    "gif own palettes": lambda: gif([gif_frame(i, p, own_palette=i > 0) for i, p in enumerate(_PARTS)]),
-    "gif without controls": lambda: gif([gif_frame(i, p, control=False) for i, p in enumerate(_PARTS)]),
-    "gif later frame beyond the screen": lambda: gif_of(2, None, (WHOLE, (30, 20, 20, 15), (3, 3, 9, 9))),
+    "gif own palettes": lambda: gif(
+        [gif_frame(i, p, own_palette=i > 0) for i, p in enumerate(_PARTS)]
+    ),
+    "gif without controls": lambda: gif(
+        [gif_frame(i, p, control=False) for i, p in enumerate(_PARTS)]
+    ),
+    "gif larger than its screen": lambda: gif_of(0, None, ((0, 0, 50, 30), WHOLE)),
+    "gif later frame beyond the screen": lambda: gif_of(
+        2, None, (WHOLE, (30, 20, 20, 15), (3, 3, 9, 9))
+    ),
     **{
-        f"apng {kind} disposal {d} blend {b}": lambda kind=kind, d=d, b=b: apng(kind, disposal=d, blend=b)
+        f"apng {kind} disposal {d} blend {b}": lambda kind=kind, d=d, b=b: apng(
+            kind, disposal=d, blend=b
+        )
         for kind in ("rgb+alpha", "grey+alpha")
         for d in (0, 1, 2)
         for b in (0, 1)

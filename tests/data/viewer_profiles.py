@@ -12,7 +12,11 @@ _STEPS = 9  # grid points a channel
 _D50 = (0.9642, 1.0, 0.8249)
 # Bradford's adaptation from D65 to D50, the white of every profile.
 _TO_D50 = np.array(
-    [[1.0478112, 0.0228866, -0.0501270], [0.0295424, 0.9904844, -0.0170491], [-0.0092345, 0.0150436, 0.7521316]]
+    [
+        [1.0478112, 0.0228866, -0.0501270],
+        [0.0295424, 0.9904844, -0.0170491],
+        [-0.0092345, 0.0150436, 0.7521316],
+    ]
 )
 _SRGB = ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06))
 _P3 = ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
@@ -29,8 +33,16 @@ def _xyz(values: Float[np.ndarray, " 3"] | tuple[float, ...]) -> bytes:
 
 def _profile(space: bytes, pcs: bytes, kind: bytes, tags: dict[bytes, bytes]) -> bytes:
     tags = {
-        b"desc": b"mluc\0\0\0\0" + struct.pack(">II", 1, 12) + b"enUS" + struct.pack(">II", 2, 28) + b"\0t",
-        b"cprt": b"mluc\0\0\0\0" + struct.pack(">II", 1, 12) + b"enUS" + struct.pack(">II", 2, 28) + b"\0t",
+        b"desc": b"mluc\0\0\0\0"
+        + struct.pack(">II", 1, 12)
+        + b"enUS"
+        + struct.pack(">II", 2, 28)
+        + b"\0t",
+        b"cprt": b"mluc\0\0\0\0"
+        + struct.pack(">II", 1, 12)
+        + b"enUS"
+        + struct.pack(">II", 2, 28)
+        + b"\0t",
         b"wtpt": _xyz(_D50),
         **tags,
     }

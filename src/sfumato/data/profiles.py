@@ -78,11 +78,12 @@ def matrix_profile(primaries: Primaries, curve: Curve) -> bytes | None:
     None where the points span no colours or cannot be written.
     """
     try:
-        columns = _to_d50(primaries)
+        with np.errstate(all="raise"):
+            columns = _to_d50(primaries)
         tags = {name: _xyz(columns[:, i]) for i, name in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))}
         shape = b"para\0\0\0\0" + (b"\0\0\0\0" if len(curve) == 1 else b"\0\3\0\0")
         tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), shape + _fixed(*curve))
-    except (ZeroDivisionError, ArithmeticError, np.linalg.LinAlgError, struct.error, ValueError):
+    except (ArithmeticError, np.linalg.LinAlgError, struct.error, ValueError):
         return None
     return _packed(tags | {b"wtpt": _xyz(np.array(_D50))})
 
