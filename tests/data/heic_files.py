@@ -1,6 +1,7 @@
 """Three HEIC files (HEVC, 16x16 and 24x16, blue left of red), as a telephone's encoder makes them.
 
-Nothing that is installed for tests writes the format. They were written by libheif with x265, quality 60.
+Nothing that is installed for tests writes the format. They were written by libheif
+with x265, quality 60.
 """
 
 from __future__ import annotations

@@ -101,6 +101,21 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "AVIF of noughts": (lambda: b"\0\0\0\x18ftypavif" + b"\0" * 40, "a damaged AVIF"),
     "video": (lambda: b"\0\0\0\x18ftypmp42" + b"\0" * 40, "got a video"),
     "sound": (lambda: b"RIFF" + bytes(4) + b"WAVEfmt " + bytes(40), "got sound or video"),
+    "PNG of a million chunks": (
+        lambda: png(4, 4, chunk(b"tEXt", b"") * 10**6, chunk(b"IEND", b"")),
+        "more than 100,000 chunks",
+    ),
+    "JPEG of a million segments": (
+        lambda: with_segments(saved(noise(), "JPEG"), segment(0xFE, b"") * 10**6),
+        "more than 10,000 segments",
+    ),
+    "GIF of a million pictures": (
+        lambda: (
+            saved(noise(), "GIF")[:-1]
+            + (b"," + struct.pack("<4HB", 0, 0, 1, 1, 0) + b"\2\0") * 10**6
+        ),
+        "got an animation",
+    ),
     "GIF that ends in text": (lambda: saved(noise(), "GIF")[:-1] + b"xyz", "a damaged GIF"),
     "GIF without a picture": (lambda: b"GIF89a" + bytes(7) + b";", "a damaged GIF"),
     "GIF whose canvas grows": (

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -37,25 +38,25 @@ class _Part:
 
 
 def read_gif(content: bytes) -> Source:
-    """Return what a GIF holds.
+    """Return what a GIF holds; of its pictures no more than two are looked for here.
 
     Raises:
         ValueError, IndexError, struct.error: it is malformed.
     """
-    parts = list(_parts(content))
-    if not parts:
+    some = list(islice(_parts(content), 2))
+    if not some:
         raise ValueError("there is no picture in it")
-    size = _screen(content, parts[0])
+    first, several = some[0], len(some) > 1
+    size = _screen(content, first)
 
     def pictures(check: Check, _: int | None) -> Iterator[Image.Image]:
-        first = parts[0]
-        if len(parts) == 1 and (first.place, first.size, first.key) == ((0, 0), size, None):
+        if not several and (first.place, first.size, first.key) == ((0, 0), size, None):
             check(size)
-            yield _opened(first).convert(_opened(first).mode)
-            return
-        yield from composed((_layer(part, size, check) for part in parts), size)
+            yield _opened(first)
+        else:
+            yield from composed((_layer(part, size, check) for part in _parts(content)), size)
 
-    return Source(size=size, pictures=pictures, several=len(parts) > 1)
+    return Source(size=size, pictures=pictures, several=several)
 
 
 def _screen(content: bytes, first: _Part) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from sfumato.data.source import Source, one
 
 SIGNATURE: Final = b"\xff\xd8\xff"
 _SCAN, _END = 0xDA, 0xD9
+_SEGMENT_LIMIT: Final = 10_000  # a profile and a thumbnail take a few hundred
 _BARE: Final = {0x01, *range(0xD0, 0xD9)}  # markers without content
 _EXIF: Final = b"Exif\0"
 _ICC: Final = b"ICC_PROFILE\0"
@@ -55,7 +56,10 @@ def read_jpeg(content: bytes) -> Source:
 def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield start, marker and end of each segment before the first scan."""
     place = 2
-    while (start := content.find(b"\xff", place)) >= 0 and start + 4 <= len(content):
+    for _ in range(_SEGMENT_LIMIT):
+        start = content.find(b"\xff", place)
+        if start < 0 or start + 4 > len(content):
+            return
         marker = content[start + 1]
         if marker in (0x00, 0xFF) or marker in _BARE:
             place = start + (1 if marker == 0xFF else 2)
@@ -65,6 +69,7 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
         (length,) = struct.unpack_from(">H", content, start + 2)
         place = start + 2 + max(2, length)
         yield start, marker, place
+    raise ValueError(f"it has more than {_SEGMENT_LIMIT:,} segments before its pixels")
 
 
 def _joined(parts: list[bytes]) -> bytes | None:

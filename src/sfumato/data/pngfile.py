@@ -23,6 +23,8 @@ from sfumato.data.profiles import SRGB, Primaries, coded_profile, matrix_profile
 from sfumato.data.source import Check, Pictures, Source
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+_ANCILLARY: Final = 0x20  # the bit of a kind that says that a reader may do without
+_CHUNK_LIMIT: Final = 100_000  # an encoder writes a few for every megabyte
 _PROFILE_LIMIT: Final = 4 << 20  # bytes of an inflated profile; larger ones are ignored
 _LIKE_SRGB: Final = (2.2 * 0.95, 2.2 * 1.05)  # exponents that browsers take for sRGB's curve
 _PREVIOUS: Final = 2  # the disposal that brings back what was there before
@@ -85,20 +87,29 @@ def read_png(content: bytes) -> Source:
 
 def _parts(content: bytes) -> _Parts:
     parts = _Parts(content[16:29])
-    place, pixels = len(SIGNATURE), False
-    while place + 8 <= len(content):
-        length, kind = struct.unpack_from(">I4s", content, place)
-        end = place + 12 + length
-        body = content[place + 8 : end - 4]
+    palettes, pixels = parts.head[9:10] == b"\3", False
+    for kind, start, end in _chunks(content):
         if kind == b"IDAT" and not pixels:
             pixels, parts.default_shown = True, bool(parts.frames)
-        if kind == b"PLTE" or (kind == b"tRNS" and not pixels and parts.head[9:10] == b"\3"):
-            parts.shared.append(content[place:end])
-        if not kind[0] & 0x20 or parts.shared[-1:] == [content[place:end]]:
-            parts.still.append(content[place:end])
-        _note(parts, kind, body, pixels=pixels)
-        place = end
+        if kind == b"PLTE" or (kind == b"tRNS" and palettes and not pixels):
+            parts.shared.append(content[start:end])
+            parts.still.append(content[start:end])
+        elif not kind[0] & _ANCILLARY:
+            parts.still.append(content[start:end])
+        _note(parts, kind, content[start + 8 : end - 4], pixels=pixels)
     return parts
+
+
+def _chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the kind, the start and the end of each chunk, the last of which may be cut short."""
+    place = len(SIGNATURE)
+    for _ in range(_CHUNK_LIMIT):
+        if place + 8 > len(content):
+            return
+        length, kind = struct.unpack_from(">I4s", content, place)
+        yield kind, place, place + 12 + length
+        place += 12 + length
+    raise ValueError(f"it has more than {_CHUNK_LIMIT:,} chunks")
 
 
 def _note(parts: _Parts, kind: bytes, body: bytes, *, pixels: bool) -> None:
@@ -185,7 +196,7 @@ def _animation(parts: _Parts) -> Pictures:
         then: Then = "keep" if disposal == 0 else "clear"
         if disposal == _PREVIOUS and index > 0:  # before the first there is nothing
             then = "restore"
-        check(size)
+        check((max(size[0], width), max(size[1], height)))
         return Layer(lambda: decode(frame), (left, top), (width, height), blend == 1, then)
 
     def pictures(check: Check, _: int | None) -> Iterator[Image.Image]:
