@@ -101,6 +101,10 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "AVIF of noughts": (lambda: b"\0\0\0\x18ftypavif" + b"\0" * 40, "a damaged AVIF"),
     "video": (lambda: b"\0\0\0\x18ftypmp42" + b"\0" * 40, "got a video"),
     "sound": (lambda: b"RIFF" + bytes(4) + b"WAVEfmt " + bytes(40), "got sound or video"),
+    "PNG without its palette": (
+        lambda: png_of("palette", 8).replace(b"PLTE", b"pLTE"),
+        "expected a whole PNG",
+    ),
     "PNG of a million chunks": (
         lambda: png(4, 4, chunk(b"tEXt", b"") * 10**6, chunk(b"IEND", b"")),
         "more than 100,000 chunks",

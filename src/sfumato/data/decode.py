@@ -36,6 +36,7 @@ _FAULTS = (
     KeyError,
     IndexError,
     AttributeError,
+    AssertionError,
     EOFError,
     OverflowError,
     MemoryError,
@@ -123,7 +124,9 @@ def decode_image(
 
 
 def decode_views(content: bytes, *, limits: ImageLimits | None = None) -> Iterator[View]:
-    """Yield every picture that viewers may show of a file, the browsers' first; none twice.
+    """Yield every picture that viewers may show of a file, of each frame first what browsers do.
+
+    None comes twice.
 
     They are all frames as they are composed, a still picture that an animation hides from viewers
     that know it, and all pages; each of these also without its colour profile, and turned by EXIF
