@@ -85,8 +85,8 @@ def bomb(width: int, height: int) -> bytes:
     )
 
 
-def animation() -> bytes:
-    frames = [Image.new("L", (8, 8), shade) for shade in (0, 255)]
+def animation(count: int) -> bytes:
+    frames = [Image.new("L", (8, 8), i % 256) for i in range(count)]
     buffer = io.BytesIO()
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
     return buffer.getvalue()
@@ -99,7 +99,7 @@ IMAGES: dict[str, tuple[Callable[[World], bytes], int, str]] = {
     "bomb": (lambda w: bomb(50_000, 50_000), 422, "pixels"),
     "larger bomb": (lambda w: bomb(2**31 - 1, 2**31 - 1), 422, ""),
     "short of pixels": (lambda w: bomb(4_000, 4_000), 422, "PNG"),
-    "animation": (lambda w: animation(), 422, "animation"),
+    "animation of 500 frames": (lambda w: animation(500), 422, "at most 400 frames"),
     "an enrollment": (lambda w: w.enrollments[0], 422, "picture"),
 }
 

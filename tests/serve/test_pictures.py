@@ -18,9 +18,9 @@ from tests.serve.world import World
 
 def test_features_are_the_backbones_and_errors_the_decoders(world: World) -> None:
     pictures = Pictures(world.backbone, ImageLimits())
-    picture, features = pictures(world.png(0, 3))
-    assert torch.equal(picture, world.images[0][3])
-    assert torch.equal(features, world.backbone(world.images[0][3][None]))
+    seen = pictures(world.png(0, 3))
+    assert torch.equal(seen.features, world.backbone(world.images[0][3][None]))
+    assert (seen.frames, seen.hashes, seen.frame(0)) == ((0,), (None,), None)
     with pytest.raises(ImageError, match="expected a picture"):
         pictures(b"no picture")
     pictures.close()
@@ -34,7 +34,7 @@ def test_requests_on_many_threads_share_a_few(
     threads: set[int] = set()
     at_once, most, lock, see = 0, 0, threading.Lock(), service._pictures._see
 
-    def counted(content: bytes) -> object:
+    def counted(content: bytes, *, hashes: bool) -> object:
         nonlocal at_once, most
         with lock:
             threads.add(threading.get_ident())
@@ -43,7 +43,7 @@ def test_requests_on_many_threads_share_a_few(
         threading.Event().wait(0.02)
         with lock:
             at_once -= 1
-        return see(content)
+        return see(content, hashes=hashes)
 
     monkeypatch.setattr(service._pictures, "_see", counted)
 

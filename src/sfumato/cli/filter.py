@@ -136,7 +136,9 @@ def enroll(
 
 @app.command()
 def check(
-    image: Annotated[Path, typer.Argument(help="The picture that somebody wants to upload.")],
+    image: Annotated[
+        Path, typer.Argument(help="The picture or animation that somebody wants to upload.")
+    ],
     bank: BankPlace,
     backbone: Annotated[
         Path | None, typer.Option(help="Backbone file; BANK with the ending .backbone by default.")
@@ -146,7 +148,10 @@ def check(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decide whether a picture may be shared, and say why. For the platform's eyes."""
+    """Decide whether a picture may be shared, and say why. For the platform's eyes.
+
+    Of an animation, or of several pages, every frame is judged, and any of them blocks it.
+    """
     needs_serve()
     from sfumato.files import at_home
     from sfumato.serve.local import judge
@@ -155,7 +160,8 @@ def check(
         raise InputError("expected --backbone FILE beside a bank that is a database's URL")
     judged = judge(image, bank, backbone or at_home(bank).with_suffix(".backbone"), owner)
     # Where no foreign claim was left to decide there is neither a margin nor a nearest one.
-    near = f" (margin {judged.margin:.3g} sigma; nearest claim: {judged.enrollment})"
+    which = "" if judged.frame is None else f"frame {judged.frame}, "
+    near = f" ({which}margin {judged.margin:.3g} sigma; nearest claim: {judged.enrollment})"
     text = f"{judged.decision}: {judged.reason}{near if judged.enrollment else ''}"
     result = {
         "decision": judged.decision,
@@ -163,6 +169,7 @@ def check(
         # JSON has no infinity; null where no foreign claim was left to decide.
         "margin": judged.margin if judged.enrollment else None,
         "enrollment": judged.enrollment,
+        "frame": judged.frame,
     }
     finish(result, text, as_json=as_json)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Literal
@@ -15,43 +17,16 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from sfumato.data.formats import FORMATS, format_of, guess, read
+from sfumato.data.layers import on_white
+from sfumato.data.orientation import UPRIGHT, turned
+from sfumato.data.source import Source
 from sfumato.errors import ConfigError, ImageError
 
 Box = tuple[int, int, int, int]
 """A part of a picture: left, top, right, bottom, in pixels."""
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
-"""What is decoded. TIFF, PSD and vector formats are left out: their readers are large, and
-cameras, browsers and phones upload none of them."""
-
-_WHITE = (255, 255, 255, 255)  # what a page shows beneath a transparent picture
-_ORIENTATION = 0x0112  # the EXIF tag
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_GREY = ("1", "L", "LA", "I;16", "I;16B", "I;16L", "I;16N", "I")
-_KNOWN = {  # first bytes, for a message that names what came
-    b"\x89PNG": "a damaged PNG",
-    b"\xff\xd8\xff": "a damaged JPEG",
-    b"GIF8": "a damaged GIF",
-    b"BM": "a damaged BMP",
-    b"RIFF": "a damaged WebP, or sound or video",
-    b"II*\0": "a TIFF",
-    b"MM\0*": "a TIFF",
-    b"%PDF": "a PDF",
-    b"<svg": "an SVG",
-    b"<?xm": "an XML or SVG file",
-    b"8BPS": "a Photoshop file",
-    b"PK\3\4": "a ZIP",
-    b"\0\0\0\x0cjP": "a JPEG 2000",
-    b"\0\0\1\0": "an ICO",
-}
+_SEVERAL = {"TIFF": "several pages", "HEIF": "several pictures"}
 # What Pillow's readers raise on malformed bytes; a Warning where a process makes them errors.
 _FAULTS = (
     OSError,
@@ -61,6 +36,7 @@ _FAULTS = (
     KeyError,
     IndexError,
     AttributeError,
+    AssertionError,
     EOFError,
     OverflowError,
     MemoryError,
@@ -81,14 +57,27 @@ class ImageLimits:
     """Bytes of the file; checked before anything is read."""
     max_pixels: int = 64_000_000
     """Width times height as the header claims; checked before decoding (192 MB of RGB)."""
+    max_frames: int = 400
+    """Frames of an animation, or pages; of those that `decode_views` looks at."""
+    max_moving_pixels: int = 256_000_000
+    """Width times height times frames; a second or two of decoding."""
     formats: tuple[str, ...] = FORMATS
     """Allowed formats, recognised by content and never by a file's name."""
 
     def __post_init__(self) -> None:
-        if self.max_bytes < 1 or self.max_pixels < 1:
-            raise ConfigError("max_bytes and max_pixels must be at least 1")
+        if min(self.max_bytes, self.max_pixels, self.max_frames, self.max_moving_pixels) < 1:
+            raise ConfigError("limits of bytes, pixels and frames must be at least 1")
         if not self.formats or not set(self.formats) <= set(FORMATS):
             raise ConfigError(f"formats must be some of {FORMATS}, got {self.formats}")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One of the pictures that viewers may show of a file."""
+
+    picture: UInt8[Tensor, "c h w"]
+    frame: int
+    """Which frame or page of the file it is, from 0."""
 
 
 def decode_image(
@@ -99,32 +88,75 @@ def decode_image(
     size: tuple[int, int] | None = None,
     box: Box | None = None,
 ) -> UInt8[Tensor, "c h w"]:
-    """Decode one still picture, upright, as 8-bit grey (c = 1) or RGB (c = 3).
+    """Decode one still picture as browsers show it on white: 8-bit grey (c = 1) or RGB (c = 3).
 
     `channels` None keeps grey pictures grey. `box` cuts a part first; `size` (height, width) then
     keeps the largest centred part of that shape and resizes it with antialiasing, so that nothing
-    is distorted. 16 bits are rounded to 8, CMYK and palettes become RGB, transparency is laid on
-    white, EXIF orientation is applied. Animations are refused: a filter that judges one frame
-    would be passed by the others. The second pictures in a phone's JPEG (MPO: depth, gain map)
-    are no frames and are ignored.
+    is distorted. Of 16 bits the upper 8 count, CMYK and palettes become RGB, colour profiles are
+    converted to sRGB, EXIF orientation is applied and that of XMP or text is not. Animations and
+    files of several pages are refused: a release of one frame would lose the others. The second
+    pictures in a phone's JPEG (MPO: depth, gain map) are no frames and are ignored.
 
     Raises:
-        ImageError: too many bytes or pixels, an unknown format, an animation, an empty,
-            truncated or otherwise malformed picture, a box outside it.
+        ImageError: too many bytes or pixels, an unknown format or one whose reader is not
+            installed, an animation, high dynamic range, an empty, truncated or otherwise malformed
+            picture, a box outside it.
     """
     limits = limits or ImageLimits()
-    picture = _open(content, limits)
+    name, source = _open(content, limits)
+    if source.several:
+        raise ImageError(
+            f"expected a still picture, got {_SEVERAL.get(name, 'an animation')}; send one of "
+            f"its {'pages' if name == 'TIFF' else 'frames'}"
+        )
     try:
-        if size is not None and box is None:
-            # A JPEG decodes at 1/2, 1/4 or 1/8 for a fraction of the cost; twice the asked size
-            # leaves the antialiasing to the resize below.
-            picture.draft(None, (2 * max(size), 2 * max(size)))
-        picture.load()
-        upright = _upright(picture)
-        flat = _flat(upright, channels)
+        # Twice the asked size leaves the antialiasing to the resize below.
+        least = 2 * max(size) if size is not None and box is None else None
+        stored = next(source.pictures(_Budget(limits), least))
+        flat = turned(on_white(stored, source.profile), source.orientation)
+    except ImageError:
+        raise
     except _FAULTS as error:
-        raise ImageError(f"expected a whole {picture.format} picture: {_reason(error)}") from error
-    return _tensor(_fitted(flat, size, box))
+        raise _damaged(name, error) from error
+    wanted = {1: "L", 3: "RGB", None: flat.mode}[channels]
+    # Pillow copies a picture that is asked to become what it is.
+    return _tensor(_fitted(flat if flat.mode == wanted else flat.convert(wanted), size, box))
+
+
+def decode_views(content: bytes, *, limits: ImageLimits | None = None) -> Iterator[View]:
+    """Yield every picture that viewers may show of a file, of each frame first what browsers do.
+
+    None comes twice.
+
+    They are all frames as they are composed, a still picture that an animation hides from viewers
+    that know it, and all pages; each of these also without its colour profile, and turned by EXIF
+    where browsers do not turn it: there are viewers that do. A filter that judged fewer would be
+    passed by the others.
+
+    Raises:
+        ImageError: as `decode_image`, and too many frames; when the one at fault is reached.
+    """
+    limits = limits or ImageLimits()
+    name, source = _open(content, limits)
+    readings = [
+        (profile, turn)
+        for profile in dict.fromkeys((source.profile, None))
+        for turn in _orientations(source)
+    ]
+    alone = not source.several and len(readings) == 1
+    seen: set[bytes] = set()
+    try:
+        for frame, stored in enumerate(source.pictures(_Budget(limits), None)):
+            for profile, turn in readings:
+                picture = _tensor(turned(on_white(stored, profile), turn))
+                digest = b"" if alone else _digest(picture)
+                if digest not in seen:
+                    seen.add(digest)
+                    yield View(picture, frame)
+    except ImageError:
+        raise
+    except _FAULTS as error:
+        raise _damaged(name, error) from error
 
 
 def png_url(png: bytes) -> str:
@@ -140,7 +172,7 @@ def encode_png(image: UInt8[Tensor, "c h w"]) -> bytes:
     return buffer.getvalue()
 
 
-def _open(content: bytes, limits: ImageLimits) -> Image.Image:
+def _open(content: bytes, limits: ImageLimits) -> tuple[str, Source]:
     if not content:
         raise ImageError("expected a picture, got 0 bytes")
     if len(content) > limits.max_bytes:
@@ -148,48 +180,61 @@ def _open(content: bytes, limits: ImageLimits) -> Image.Image:
             f"expected at most {limits.max_bytes:,} bytes, got {len(content):,}; "
             "send a smaller picture"
         )
+    name = format_of(content)
+    if name is None or name not in limits.formats:
+        raise ImageError(f"expected a picture ({', '.join(limits.formats)}), got {guess(content)}")
     try:
-        picture = Image.open(BytesIO(content), formats=limits.formats)
-        width, height = picture.size
-        animated = picture.format != "MPO" and getattr(picture, "is_animated", False)
+        source = read(content, name)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(_too_large(limits, "far more")) from error
+    except ImageError:
+        raise
     except _FAULTS as error:
-        allowed = ", ".join(limits.formats)
-        raise ImageError(f"expected a picture ({allowed}), got {_guess(content)}") from error
+        raise ImageError(f"expected a picture, got a damaged {name}: {_reason(error)}") from error
+    _check_size(source.size, limits)
+    return name, source
+
+
+class _Budget:
+    """Asked before each picture of a file is decoded."""
+
+    def __init__(self, limits: ImageLimits) -> None:
+        self._limits, self._frames, self._pixels = limits, 0, 0
+
+    def __call__(self, size: tuple[int, int]) -> None:
+        limits = self._limits
+        _check_size(size, limits)
+        self._frames += 1
+        self._pixels += size[0] * size[1]
+        if self._frames > limits.max_frames:
+            raise ImageError(f"expected at most {limits.max_frames:,} frames, got more; send fewer")
+        if self._frames > 1 and self._pixels > limits.max_moving_pixels:
+            raise ImageError(
+                f"expected at most {limits.max_moving_pixels:,} pixels in all frames, got more; "
+                "send fewer frames, or smaller ones"
+            )
+
+
+def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:
+    width, height = size
     if width * height > limits.max_pixels:
         raise ImageError(_too_large(limits, f"{width}x{height}"))
     if width < 1 or height < 1:
         raise ImageError(f"expected at least one pixel, got {width}x{height}")
-    if animated:
-        raise ImageError("expected a still picture, got an animation; send one frame of it")
-    return picture
 
 
-def _upright(picture: Image.Image) -> Image.Image:
-    try:
-        orientation = picture.getexif().get(_ORIENTATION, 1)
-    except _FAULTS:
-        return picture  # viewers show a picture whose EXIF block is broken as it is stored
-    turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
-    return picture if turn is None else picture.transpose(turn)
+def _orientations(source: Source) -> list[int]:
+    other = source.other_orientation
+    return [source.orientation, *([other] if other not in (UPRIGHT, source.orientation) else [])]
 
 
-def _flat(picture: Image.Image, channels: Literal[1, 3] | None) -> Image.Image:
-    """Return mode L or RGB: 8 bits, no palette, no transparency."""
-    grey = channels == 1 or (channels is None and picture.mode in _GREY)
-    if picture.mode.startswith("I"):
-        # PNG's 16-bit grey; 65535 / 255 = 257. Pillow's own conversion clips instead of scaling.
-        wide = np.asarray(picture).astype(np.int64).clip(0, 65535)
-        picture = Image.fromarray(((wide + 128) // 257).astype(np.uint8))
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, _WHITE), picture)
-    if picture.mode not in ("L", "RGB"):
-        picture = picture.convert("RGB")
-    wanted = "L" if grey else "RGB"
-    # Pillow copies a picture that is asked to become what it is.
-    return picture if picture.mode == wanted else picture.convert(wanted)
+def _digest(picture: UInt8[Tensor, "c h w"]) -> bytes:
+    shape = struct.pack("<3I", *picture.shape)
+    return hashlib.blake2b(shape + picture.numpy().tobytes(), digest_size=16).digest()
+
+
+def _damaged(name: str, error: BaseException) -> ImageError:
+    return ImageError(f"expected a whole {name} picture: {_reason(error)}")
 
 
 def _fitted(picture: Image.Image, size: tuple[int, int] | None, box: Box | None) -> Image.Image:
@@ -211,15 +256,6 @@ def _tensor(picture: Image.Image) -> UInt8[Tensor, "c h w"]:
     rows = array[:, :, None] if array.ndim == 2 else array
     # The only copy that is made of the pixels here; torch takes longer for bytes in this order.
     return torch.from_numpy(rows.transpose(2, 0, 1).copy())
-
-
-def _guess(content: bytes) -> str:
-    for start, name in _KNOWN.items():
-        if content.startswith(start):
-            return name
-    if content[4:8] == b"ftyp":
-        return "HEIC, AVIF or video data; export it as JPEG"
-    return f"{len(content):,} bytes of something else"
 
 
 def _too_large(limits: ImageLimits, got: str) -> str:

@@ -22,10 +22,10 @@ from torch import Tensor
 from sfumato.errors import FormatError, ServiceError
 from sfumato.filter.enrollment import Enrollment, seal_enrollment
 from sfumato.filter.front import Front, decide, joined
-from sfumato.filter.neardup import available, pdq
+from sfumato.filter.neardup import available
 from sfumato.filter.screening import Likeness, Screening, concluded
 from sfumato.serve.copies import Copy
-from sfumato.serve.deciding import STRANGER, Nearest
+from sfumato.serve.deciding import STRANGER, Nearest, deciding
 from sfumato.serve.rules import read_rules
 from sfumato.serve.store import Store, Terms
 
@@ -80,20 +80,23 @@ class ShardedBank:
         """Return when no shard holds the enrollment any more, which is erased when this is."""
         self._asked("size", self._store.last_change())
 
-    def decide(self, features: Float[Tensor, "1 d"], account_id: int, now: datetime) -> Nearest:
-        """Decide one upload."""
+    def decide(self, features: Float[Tensor, "n d"], account_id: int, now: datetime) -> Nearest:
+        """Decide one upload, its pictures one after the other."""
+        return deciding(self._decided(row[None], account_id, now) for row in features)
+
+    def _decided(self, features: Float[Tensor, "1 d"], account_id: int, now: datetime) -> Nearest:
         decision, row = decide(self._front(features, account_id, now), account_id)
         if row is None:
             return Nearest(decision, "", STRANGER, math.inf)
         return Nearest(decision, row.enrollment, row.account, row.alpha - decision.margin)
 
-    def find_copy(
-        self, picture: UInt8[Tensor, "c h w"], account_id: int, now: datetime
-    ) -> Copy | None:
-        """Return the enrolled picture that an upload is a copy of, unless it is the uploader's."""
-        hash_ = pdq(picture) if available() else None
-        if hash_ is None:
-            return None
+    @property
+    def asks_hashes(self) -> bool:
+        """Whether pictures can be hashed here: what is enrolled, only the shards know."""
+        return available()
+
+    def find_copy(self, hash_: UInt8[Tensor, "32"], account_id: int, now: datetime) -> Copy | None:
+        """Return the enrolled picture that a picture is a copy of, unless it is the uploader's."""
         answers = self._asked("first_copy", self._store.last_change(), hash_.numpy().tobytes(), now)
         found = {answer[0]: answer for answer in answers if answer is not None}
         first = self._store.earliest(found) if found else None

@@ -40,16 +40,21 @@ class Batches(Generic[Question, Answer]):
 
     def __call__(self, question: Question) -> Answer:
         """Return the answer to one question, or raise what `run` raises on it."""
-        mine: _Asked[Question, Answer] = _Asked(question)
+        return self.each([question])[0]
+
+    def each(self, questions: Sequence[Question]) -> list[Answer]:
+        """Return the answers to some questions, or raise what `run` raises on the first of them."""
+        mine: list[_Asked[Question, Answer]] = [_Asked(question) for question in questions]
         with self._lock:
-            self._waiting.append(mine)
-            if not self._busy:
+            self._waiting.extend(mine)
+            if mine and not self._busy:
                 self._busy = True
-                mine.woken.set()
-        mine.woken.wait()
-        if not mine.answer.done():
-            self._lead()
-        return mine.answer.result()
+                mine[0].woken.set()
+        for asked in mine:
+            asked.woken.wait()
+            if not asked.answer.done():
+                self._lead()
+        return [asked.answer.result() for asked in mine]
 
     def _lead(self) -> None:
         """Answer those who wait longest, the caller first, and hand over to the next in line."""

@@ -19,6 +19,8 @@ class Copy:
     enrollment: str
     distance: int
     """Bits in which the two hashes differ, at most `MATCH`."""
+    view: int = 0
+    """Which of the upload's pictures is the copy."""
 
 
 class Copies:

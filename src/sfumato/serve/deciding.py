@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol, runtime_checkable
 
@@ -32,6 +32,14 @@ class Nearest:
     """The account of that enrollment, or `STRANGER`."""
     score: float
     """Sigmas between the upload and the mean of that enrollment; infinite where there is none."""
+    view: int = 0
+    """Which of the upload's pictures decided: its row in the features."""
+
+
+def deciding(found: Iterable[Nearest]) -> Nearest:
+    """Return what decides an upload of several pictures: of the claims the deepest, or nearest."""
+    rows = [replace(nearest, view=row) for row, nearest in enumerate(found)]
+    return max(rows, key=lambda nearest: (nearest.decision.blocked, nearest.decision.margin))
 
 
 @runtime_checkable
@@ -55,16 +63,33 @@ class Deciding(Protocol):
         """Forget an enrollment that is gone from the database."""
         ...
 
-    def decide(self, features: Float[Tensor, "1 d"], account_id: int, now: datetime) -> Nearest:
-        """Decide one upload."""
+    @property
+    def asks_hashes(self) -> bool:
+        """Whether a picture's hash may be that of a near copy: if not, none need be computed."""
         ...
 
-    def find_copy(
-        self, picture: UInt8[Tensor, "c h w"], account_id: int, now: datetime
-    ) -> Copy | None:
-        """Return the enrolled picture of somebody else that an upload is a copy of."""
+    def decide(self, features: Float[Tensor, "n d"], account_id: int, now: datetime) -> Nearest:
+        """Decide one upload by the features of all its pictures; any of them may block it."""
+        ...
+
+    def find_copy(self, hash_: UInt8[Tensor, "32"], account_id: int, now: datetime) -> Copy | None:
+        """Return the enrolled picture of somebody else that a picture is a copy of."""
         ...
 
     def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
         """Compare a newcomer with everybody else's enrollments."""
         ...
+
+
+def find_copy(
+    bank: Deciding,
+    hashes: Sequence[UInt8[Tensor, "32"] | None],
+    account_id: int,
+    now: datetime,
+) -> Copy | None:
+    """Return the first of an upload's pictures that is a copy of somebody else's."""
+    for view, hash_ in enumerate(hashes):
+        found = None if hash_ is None else bank.find_copy(hash_, account_id, now)
+        if found is not None:
+            return replace(found, view=view)
+    return None

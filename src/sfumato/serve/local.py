@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
 from sqlalchemy import URL
 
-from sfumato.data.decode import decode_image
 from sfumato.errors import BankError, InputError
 from sfumato.features.backbone import Backbone
 from sfumato.files import at_home
@@ -24,9 +22,10 @@ from sfumato.filter.neardup import MATCH
 from sfumato.serve.admission import admit, check_terms
 from sfumato.serve.auth import Caller, account_named, add_account
 from sfumato.serve.db import open_database
-from sfumato.serve.deciding import STRANGER
+from sfumato.serve.deciding import STRANGER, find_copy
 from sfumato.serve.ledger import COMMAND_LINE
 from sfumato.serve.locks import change_lock
+from sfumato.serve.pictures import see
 from sfumato.serve.places import database_url, file_url, is_sqlite
 from sfumato.serve.state import BankState
 from sfumato.serve.store import Entry, Store, Terms
@@ -44,6 +43,8 @@ class Judged:
     """Sigmas inside (>= 0) or outside the deciding claim; bits inside that of a near copy."""
     enrollment: str
     """The enrollment that decided, or ''."""
+    frame: int | None = None
+    """The frame or page that decided, from 1; None of a file with one picture."""
 
 
 def bank_url(bank: str) -> URL:
@@ -136,16 +137,15 @@ def judge(image: Path, bank: str, backbone: Path, owner: str | None) -> Judged:
         account = STRANGER if owner is None else account_named(store.engine, owner).id
         state = BankState.load(store, terms)
         now = store.clock.now()
-    picture = decode_image(content)
-    with torch.inference_mode():
-        features = opened_backbone(picture[None])
-    nearest = state.decide(features, account, now)
-    decision, enrollment = nearest.decision, nearest.enrollment
-    copy = None if decision.blocked else state.find_copy(picture, account, now)
+    seen = see(opened_backbone, content, hashes=state.asks_hashes)
+    nearest = state.decide(seen.features, account, now)
+    decision, frame = nearest.decision, seen.frame(nearest.view)
+    copy = None if decision.blocked else find_copy(state, seen.hashes, account, now)
     if copy is not None:
-        return Judged("block", BLOCKED, float(MATCH - copy.distance), copy.enrollment)
+        bits = float(MATCH - copy.distance)
+        return Judged("block", BLOCKED, bits, copy.enrollment, seen.frame(copy.view))
     verdict: Literal["share", "block"] = "block" if decision.blocked else "share"
-    return Judged(verdict, decision.reason, decision.margin, enrollment)
+    return Judged(verdict, decision.reason, decision.margin, nearest.enrollment, frame)
 
 
 def _add(store: Store, terms: Terms, caller: Caller, content: bytes) -> Entry:

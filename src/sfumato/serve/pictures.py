@@ -10,17 +10,48 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from sfumato.data.decode import ImageLimits, decode_image
+from sfumato.data.decode import ImageLimits, decode_views
 from sfumato.features.backbone import Backbone
+from sfumato.filter.neardup import pdq
 
-Seen = tuple[UInt8[Tensor, "c h w"], Float[Tensor, "1 d"]]
-"""A picture and its features."""
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What an upload's file shows: one row a picture, of every frame as viewers show it."""
+
+    features: Float[Tensor, "n d"]
+    hashes: tuple[UInt8[Tensor, "32"] | None, ...]
+    """Of each picture its hash for near copies, where they were asked for and it has one."""
+    frames: tuple[int, ...]
+    """Which frame or page of the file each is, from 0."""
+
+    def frame(self, row: int) -> int | None:
+        """Return the number of a picture's frame, from 1; None where the file has one alone."""
+        return self.frames[row] + 1 if self.frames[-1] else None
+
+
+def see(
+    backbone: Backbone, content: bytes, *, limits: ImageLimits | None = None, hashes: bool
+) -> Seen:
+    """Decode all that a file shows, one picture at a time, with features and hashes.
+
+    Raises:
+        ImageError: the bytes are no picture, or it is too large or has too many frames.
+    """
+    features, found, frames = [], [], []
+    for view in decode_views(content, limits=limits):
+        with torch.inference_mode():
+            features.append(backbone(view.picture[None]))
+        found.append(pdq(view.picture) if hashes else None)
+        frames.append(view.frame)
+    return Seen(torch.cat(features), tuple(found), tuple(frames))
 
 
 class Pictures:
@@ -30,24 +61,18 @@ class Pictures:
     """
 
     def __init__(self, backbone: Backbone, limits: ImageLimits) -> None:
-        self._see = partial(_see, backbone, limits)
+        self._see = partial(see, backbone, limits=limits)
         cores = os.cpu_count() or 1
         self._cores = ThreadPoolExecutor(cores, thread_name_prefix="sfumato-picture")
 
-    def __call__(self, content: bytes) -> Seen:
-        """Return the picture in a file's bytes with its features.
+    def __call__(self, content: bytes, *, hashes: bool = False) -> Seen:
+        """Return what the pictures in a file's bytes are to the filter; as `see`.
 
         Raises:
-            ImageError: the bytes are no picture, or a too large one.
+            ImageError: the bytes are no picture, or it is too large or has too many frames.
         """
-        return self._cores.submit(self._see, content).result()
+        return self._cores.submit(self._see, content, hashes=hashes).result()
 
     def close(self) -> None:
         """End the threads, after what they work on."""
         self._cores.shutdown()
-
-
-def _see(backbone: Backbone, limits: ImageLimits, content: bytes) -> Seen:
-    picture = decode_image(content, limits=limits)
-    with torch.inference_mode():
-        return picture, backbone(picture[None])

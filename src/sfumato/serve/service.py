@@ -11,9 +11,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Literal
 
-from jaxtyping import Float, UInt8
 from sqlalchemy import text
-from torch import Tensor
 
 from sfumato.data.decode import ImageLimits
 from sfumato.errors import RequestError, ServiceError, SfumatoError
@@ -24,7 +22,7 @@ from sfumato.serve.admission import admit, readmit
 from sfumato.serve.auth import Caller, find_account
 from sfumato.serve.batches import Batches
 from sfumato.serve.db import open_database, reading
-from sfumato.serve.deciding import STRANGER, Deciding
+from sfumato.serve.deciding import STRANGER, Deciding, find_copy
 from sfumato.serve.decisions import Against, Stopped, keep_blocks, new_id
 from sfumato.serve.erasing import forget
 from sfumato.serve.faults import check_pages
@@ -32,7 +30,7 @@ from sfumato.serve.follow import Follower
 from sfumato.serve.limits import RateLimit
 from sfumato.serve.locks import change_lock
 from sfumato.serve.metrics import Metrics
-from sfumato.serve.pictures import Pictures
+from sfumato.serve.pictures import Pictures, Seen
 from sfumato.serve.settings import ServeSettings
 from sfumato.serve.state import BankState
 from sfumato.serve.store import Entry, Store, Terms
@@ -217,16 +215,17 @@ class FilterService:
         if caller.role != "uploader":
             self._upload_rate.check(caller.id)
         with self.metrics.seconds.time():
-            picture, features = self._pictures(content)
+            seen = self._pictures(content, hashes=self.state.asks_hashes)
             now = self.store.clock.now()
-            against = self._against(picture, features, account_id, now)
+            against, frame = self._against(seen, account_id, now)
         id_, enforced = new_id(), self.state.rules.enforces(name, now)
         if against is not None:
             self._blocks(Stopped(id=id_, account_id=caller.id, against=against, enforced=enforced))
         blocked = against is not None and enforced
         verdict = Verdict(id_, "block", BLOCKED) if blocked else Verdict(id_, "share", SHARED)
         self.metrics.count_upload(blocked=against is not None, enforced=enforced)
-        _log.info("decision %s for account %d: %s", id_, caller.id, verdict.decision)
+        where = "" if frame is None else f", by frame {frame}"
+        _log.info("decision %s for account %d: %s%s", id_, caller.id, verdict.decision, where)
         return verdict
 
     def check_ready(self) -> None:
@@ -241,25 +240,24 @@ class FilterService:
         self._apply()
 
     def _against(
-        self,
-        picture: UInt8[Tensor, "c h w"],
-        features: Float[Tensor, "1 d"],
-        account_id: int,
-        now: datetime,
-    ) -> Against | None:
-        """What stands against an upload: a claim of its class, else of a near copy.
+        self, seen: Seen, account_id: int, now: datetime
+    ) -> tuple[Against | None, int | None]:
+        """What stands against an upload, and the frame that it is: a class, else a near copy.
 
         An own copy never overrides a claim of the class: whoever enrolled a stolen picture's hash
         before its owner enrolled would win by it.
         """
-        found = self.state.decide(features, account_id, now)
+        found = self.state.decide(seen.features, account_id, now)
         self.tally.count(found.account, found.score)
         if found.decision.blocked:
-            return Against("class", found.enrollment, found.decision.margin, found.score)
-        copy = self.state.find_copy(picture, account_id, now)
+            margin = found.decision.margin
+            against = Against("class", found.enrollment, margin, found.score)
+            return against, seen.frame(found.view)
+        copy = find_copy(self.state, seen.hashes, account_id, now)
         if copy is None:
-            return None
-        return Against("copy", copy.enrollment, float(MATCH - copy.distance), None)
+            return None, None
+        against = Against("copy", copy.enrollment, float(MATCH - copy.distance), None)
+        return against, seen.frame(copy.view)
 
     def _for_whom(self, caller: Caller, owner: str | None) -> tuple[int, str]:
         if owner is None:

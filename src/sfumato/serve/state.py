@@ -25,7 +25,6 @@ from sfumato.filter.bank import Bank, BankScores
 from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.front import Front, front
 from sfumato.filter.guard import NOBODY, contest_rule
-from sfumato.filter.neardup import pdq
 from sfumato.filter.scoring import BATCH
 from sfumato.filter.screening import (
     Comparison,
@@ -37,7 +36,7 @@ from sfumato.filter.screening import (
 )
 from sfumato.serve.batches import Batches
 from sfumato.serve.copies import Copies, Copy
-from sfumato.serve.deciding import STRANGER, Nearest
+from sfumato.serve.deciding import STRANGER, Nearest, deciding
 from sfumato.serve.part import WHOLE, Part
 from sfumato.serve.rules import Rules, read_rules
 from sfumato.serve.store import Store, Terms
@@ -139,12 +138,14 @@ class BankState:
             self._bank.remove(name)
             self._copies.remove(name)
 
-    def find_copy(
-        self, picture: UInt8[Tensor, "c h w"], account_id: int, now: datetime
-    ) -> Copy | None:
-        """Return the enrolled picture that an upload is a copy of, unless it is the uploader's."""
-        hash_ = pdq(picture) if len(self._copies) else None
-        found = None if hash_ is None else self.first_copy(hash_, now)
+    @property
+    def asks_hashes(self) -> bool:
+        """Whether any enrollment claims near copies."""
+        return len(self._copies) > 0
+
+    def find_copy(self, hash_: UInt8[Tensor, "32"], account_id: int, now: datetime) -> Copy | None:
+        """Return the enrolled picture that a picture is a copy of, unless it is the uploader's."""
+        found = self.first_copy(hash_, now)
         return None if found is None or found[1] == account_id else found[0]
 
     def first_copy(self, hash_: UInt8[Tensor, "32"], now: datetime) -> tuple[Copy, int] | None:
@@ -163,9 +164,10 @@ class BankState:
         with self._lock:
             self._rules, self._relations = rules, None
 
-    def decide(self, features: Float[Tensor, "1 d"], account_id: int, now: datetime) -> Nearest:
-        """Decide one upload by the default rule."""
-        return self._batches(Upload(features, account_id, now))
+    def decide(self, features: Float[Tensor, "n d"], account_id: int, now: datetime) -> Nearest:
+        """Decide one upload by the default rule on each of its pictures."""
+        asked = [Upload(row[None], account_id, now) for row in features]
+        return deciding(self._batches.each(asked))
 
     def _decide_all(self, uploads: Sequence[Upload]) -> list[Nearest]:
         scores, related = self._scored(uploads)

@@ -4,7 +4,6 @@ import { $, droppable, element, entry, facts, plural, time } from "./dom.js";
 import { canSign } from "./enrollment.js";
 import { call, json, session } from "./session.js";
 
-const KINDS = new Set(["image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp"]);
 let worker = null;
 
 session(async (account) => {
@@ -49,7 +48,7 @@ $("sending").addEventListener("submit", async (event) => {
 });
 
 function chosen() {
-  return Array.from($("pictures").files).filter((file) => KINDS.has(file.type));
+  return Array.from($("pictures").files).filter((file) => file.type.startsWith("image/"));
 }
 
 function setTraining(on) {

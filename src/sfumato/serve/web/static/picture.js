@@ -1,8 +1,11 @@
-// A picture file to planes of floats in [0, 1], as sfumato.data.decode: upright, 8 bits,
+// A picture file to planes of floats in [0, 1], as sfumato.data.decode: upright, 8 bits, in sRGB,
 // transparency laid on white. The browser decodes; nothing leaves this thread.
 
+import { check } from "./formats.js";
+
 export async function decode(file) {
-  const bitmap = await createImageBitmap(file, { imageOrientation: "from-image", colorSpaceConversion: "none" });
+  check(new Uint8Array(await file.arrayBuffer()));
+  const bitmap = await createImageBitmap(file, { imageOrientation: "from-image", colorSpaceConversion: "default" });
   const { width, height } = bitmap;
   const context = canvas(width, height);
   context.drawImage(bitmap, 0, 0);
