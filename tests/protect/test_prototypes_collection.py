@@ -134,13 +134,26 @@ def test_a_collection_without_the_private_label_is_not_released(tmp_path: Path) 
         write_pictures(_fit(photos), LoadedImages(bare), tmp_path / "out")
 
 
-def test_pictures_near_to_a_prototype_are_not_released_by_it(tmp_path: Path) -> None:
+def test_a_prototype_that_is_near_to_a_picture_of_the_collection_is_left_out(
+    tmp_path: Path,
+) -> None:
     """A collection may hold what an anonymiser of another collection shows."""
-    photos = photos_of(80, 4, seed=2)
+    photos = photos_of(160, 4, seed=2)
     made = _fit(photos)
+    assert len(made.pictures) > 1
     shown = (made.pictures[:1] * 255).round().to(torch.uint8)
-    images = torch.cat([photos.images[:-1], shown])
+    noise = torch.rand(159, 1, 8, 8, generator=torch.Generator().manual_seed(9))
+    images = torch.cat([(noise * 255).to(torch.uint8), shown])
     again = ImageSet(name="again", images=images, labels=photos.labels, classes=photos.classes)
     released = write_pictures(made, LoadedImages(again), tmp_path / "out")
     pixels = {Image.open(path).tobytes() for path in released.folder.glob("*.png")}
     assert shown[0].permute(1, 2, 0).numpy().tobytes() not in pixels
+    everything = (made.pictures * 255).round().to(torch.uint8)
+    every = ImageSet(
+        name="every",
+        images=torch.cat([images[: 160 - len(everything)], everything]),
+        labels=photos.labels,
+        classes=photos.classes,
+    )
+    with pytest.raises(DataError, match="every prototype is nearer than"):
+        write_pictures(made, LoadedImages(every), tmp_path / "no")
