@@ -83,7 +83,7 @@ def test_a_plan_is_refused_or_every_record_keeps_the_rule(data: st.DataObject) -
     try:
         index = plan_release(
             similar, private, kept, rule, names=["a", "b", "c"], counted=counted,
-            allowed=torch.ones(prototypes, dtype=torch.bool), generator=torch.Generator().manual_seed(seed),
+            allowed=torch.ones(prototypes, dtype=torch.bool), generator=generator,
         )  # fmt: skip
     except DataError:
         whole = [
