@@ -36,6 +36,7 @@ from sfumato.protect.pretrained import CONFIG, WEIGHTS, PretrainedProtector, ope
 from sfumato.protect.prototypes import PrototypeAnonymizer
 from sfumato.protect.san import SemiAdversarial
 from tests.audit.findings import cell, report
+from tests.protect.standing import STANDING
 from tests.test_readers import sound
 
 Json = Any
@@ -143,7 +144,13 @@ KINDS: Mapping[str, Kind] = {
     ),
     "prototypes": _artifact(
         lambda: PrototypeAnonymizer(
-            channels=1, height=8, width=8, hides="writer", prototypes=2, features=4
+            channels=1,
+            height=8,
+            width=8,
+            hides="writer",
+            prototypes=2,
+            features=4,
+            standing=STANDING,
         )
     ),
 }

@@ -15,15 +15,13 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from papers.anonymizer.worlds import World
-from sfumato.attack.learners import Candidate, LearnerConfig, train_all
-from sfumato.attack.linkage import LinkageAttack
-from sfumato.attack.scores import balanced_accuracy, draw_weights, interval, weighted_mean
-from sfumato.attack.verify import VerificationAttack
+from sfumato.attack.learners import LearnerConfig, train_all
+from sfumato.attack.scores import draw_weights, interval, weighted_mean
 from sfumato.attack.views import Standard, ask
+from sfumato.data.imageset import ImageSet
 from sfumato.protect.anonymizer_losses import mutual_information
 from sfumato.types import Attack, Finding, Knowledge, Protector, Releases
 
-_FEW = 256  # different releases, at most, that are looked up in a table
 _SHUFFLES = 20  # of the private labels, for what counting alone makes of no information
 
 
@@ -57,9 +55,7 @@ def assess(
 ) -> Assessment:
     """Train fresh networks for every label, from several starts, and score the best of them.
 
-    The utility labels are read by an honest recipient, from one start. Releases that take few
-    values are also looked up in a table of who released each: no network can do better than
-    that on what it was trained on.
+    The utility labels are read by an honest recipient, from one start.
     """
     parts = (world.train, world.validation, world.test)
     released = [ask(protector.release, part.floats()) for part in parts]
@@ -72,27 +68,9 @@ def assess(
         truth = torch.cat([part.label(label) for part in parts[:2]])
         tries = config if label == world.private else replace(config, restarts=1)
         candidates = train_all(rows, {label: truth}, held, tries, seed=seed)
-        candidates += _table(rows, truth, label, held)
         best = max(candidates, key=lambda c: c.validated[label])
         correct[label] = best.predict(standard(released[2]))[label] == world.test.label(label)
     return Assessment(protector.name, correct)
-
-
-def _table(rows: Tensor, truth: Tensor, label: str, held: tuple[Tensor, Tensor]) -> list[Candidate]:
-    """Return the reader that looks a release up among those of the training pictures."""
-    train, check = held
-    known, index = rows[train].flatten(1).unique(dim=0, return_inverse=True)
-    if len(known) > _FEW:
-        return []
-    counts = torch.zeros(len(known), int(truth.max()) + 1)
-    counts.index_put_((index, truth[train]), torch.ones(len(train)), accumulate=True)
-    most = counts.argmax(1)
-
-    def predict(new: Tensor) -> dict[str, Tensor]:
-        return {label: most[torch.cdist(new.flatten(1), known).argmin(1)]}
-
-    validated = balanced_accuracy(predict(rows[check])[label], truth[check])
-    return [Candidate("table", predict, {label: validated})]
 
 
 def pooled(assessments: Sequence[Assessment], label: str) -> dict[str, Any]:
@@ -131,21 +109,11 @@ def _counted(labels: Tensor, index: Tensor) -> float:
     return float(mutual_information(joint))
 
 
-def linkage(protector: Protector, world: World, config: LearnerConfig, *, seed: int) -> Finding:
-    """Attack with pairs: the adversary has the training pictures and their releases."""
-    attack = LinkageAttack(label=world.private, seeds=(seed,), config=config)
-    return _run(attack, protector, world, world.test)
+def attacked(attack: Attack, protector: Protector, victims: ImageSet, own: ImageSet) -> Finding:
+    """Run an attack on the victims' releases; the adversary has `own` pictures and their releases.
 
-
-def verification(
-    protector: Protector, world: World, config: LearnerConfig, *, seed: int
-) -> Finding:
-    """Match the releases of strangers with each other."""
-    attack = VerificationAttack(identity=world.private, seeds=(seed,), config=config)
-    return _run(attack, protector, world, world.strangers)
-
-
-def _run(attack: Attack, protector: Protector, world: World, victims: Any) -> Finding:  # noqa: ANN401
+    Each side is released by the protector as it is: bind it to its collection before.
+    """
     images = victims.floats()
     victim = Releases(
         protector=protector.name,
@@ -153,5 +121,5 @@ def _run(attack: Attack, protector: Protector, world: World, victims: Any) -> Fi
         images=images,
         labels=victims.labels,
     )
-    own = Knowledge(images=world.train.floats(), labels=world.train.labels, query=protector.release)
-    return attack.run(victim, own)
+    knowledge = Knowledge(images=own.floats(), labels=own.labels, query=protector.release)
+    return attack.run(victim, knowledge)

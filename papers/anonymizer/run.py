@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,20 +12,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from papers.anonymizer import figures, methods, worlds
-from papers.anonymizer.assess import (
-    Assessment,
-    assess,
-    attackers,
-    information,
-    linkage,
-    pooled,
-    verification,
-)
+from papers.anonymizer.assess import Assessment, assess, attackers, information, pooled
+from papers.anonymizer.attacks import attacks
 from papers.anonymizer.worlds import World
 from papers.recipe import Recipe, Results, Run
 from sfumato.attack.learners import LearnerConfig
+from sfumato.audit.collection import of_collection
 from sfumato.protect.anonymizer import Anonymizer
 from sfumato.protect.baselines import Unprotected
+from sfumato.protect.prototypes import PrototypeAnonymizer
 from sfumato.types import Protector
 
 
@@ -53,12 +48,12 @@ class _Study:
         print(f"{protector.name}, seed {seed}: {figures_of}", file=sys.stderr, flush=True)
         return found
 
-    def point(self, assessments: Sequence[Assessment]) -> dict[str, Any]:
+    def point(self, assessments: Sequence[Assessment], *, suffix: str = "") -> dict[str, Any]:
         """Pool the assessments of one method over seeds, and put it on the frontier."""
         roles = {"private": self.world.private, "utility": self.world.utility}
         found = {role: pooled(assessments, label) for role, label in roles.items()}
         self.frontier.append(
-            {"protector": assessments[0].protector}
+            {"protector": assessments[0].protector + suffix}
             | {role: figure["value"] for role, figure in found.items()}
         )
         return found | {label: pooled(assessments, label) for label in self.world.unseen}
@@ -68,7 +63,7 @@ def _recipe(make: Callable[[Run, Mapping[str, Any]], World], goal: Mapping[str, 
     def recipe(run: Run, settings: Mapping[str, Any]) -> Results:
         world = make(run, settings)
         study = _Study(run, world, settings)
-        ours, chosen = _ours(study)
+        ours = _Ours.of(study)
         original = study.point([study.assess(Unprotected(), run.seed)])
         sweep, papers = _sweep(study)
         last = papers[settings["lams"][-1]]
@@ -79,9 +74,9 @@ def _recipe(make: Callable[[Run, Mapping[str, Any]], World], goal: Mapping[str, 
             "private": world.private,
             "utility": world.utility,
             "chance": world.chance,
-            "private_accuracy": ours["private"]["value"],
-            "utility_accuracy": ours["utility"]["value"],
-            "utility_kept": ours["utility"]["value"] / original["utility"]["value"],
+            "private_accuracy": ours.kept["private"]["value"],
+            "utility_accuracy": ours.kept["utility"]["value"],
+            "utility_kept": ours.kept["utility"]["value"] / original["utility"]["value"],
             "goal": {
                 "private": goal["private"](world.chance),
                 "utility": goal["utility"](original["utility"]["value"]),
@@ -91,35 +86,74 @@ def _recipe(make: Callable[[Run, Mapping[str, Any]], World], goal: Mapping[str, 
                 for part in ("train", "validation", "test", "strangers")
             },
             "original": original,
-            "prototypes": ours,
-            "information": information(chosen, world),
+            "prototypes": ours.kept,
+            "prototypes_without_label": ours.bare,
+            "guarantee": ours.made.standing,
+            "information": information(ours.released, world),
             "sweep": sweep,
             **substituted,
             "frontier": study.frontier,
-            "attacks": _attacks(study, {"prototypes": chosen, "paper": last}),
+            "attacks": {
+                name: attacks(world, protector, study.config, seed=run.seed)
+                for name, protector in (
+                    ("original", Unprotected()),
+                    ("prototypes", ours.made),
+                    ("paper", last),
+                )
+            },
         }
-        results["pictures"] = _draw(study, results, chosen, last)
+        results["pictures"] = _draw(study, results, ours, last)
         return results
 
     recipe.__doc__ = make.__doc__
     return recipe
 
 
-def _ours(study: _Study) -> tuple[dict[str, Any], Any]:
-    """Return the figures of the default number of prototypes over the seeds, and one of them."""
-    settings, kept = study.settings, None
-    figures_of = {}
-    for count in settings["prototypes"]:
-        chosen = count == settings["default"]
-        seeds = study.seeds if chosen else study.seeds[:1]
-        made = [
-            methods.prototypes(study.run, study.world, settings, count=count, seed=s) for s in seeds
+@dataclass(frozen=True, slots=True)
+class _Ours:
+    """The prototypes: released with the utility label, as the README's command does, and without.
+
+    Everything is a release of the whole collection; the adversary knows who its training part is.
+    """
+
+    kept: dict[str, Any]
+    bare: dict[str, Any]
+    made: PrototypeAnonymizer
+    """Of the first seed."""
+    released: Protector
+    """What releases it with the utility label."""
+
+    @classmethod
+    def of(cls, study: _Study) -> _Ours:
+        """Fit and assess every number of prototypes, the default over the seeds."""
+        world, settings = study.world, study.settings
+        everyone, labels = worlds.released_set(world), (world.utility,)
+        for count in settings["prototypes"]:
+            if count != settings["default"]:
+                made = _prototypes(study, count, study.run.seed)
+                released = of_collection(made, [everyone], labels)
+                study.point([study.assess(released, study.run.seed)])
+        made = [_prototypes(study, settings["default"], seed) for seed in study.seeds]
+        found = [
+            [
+                of_collection(one, [everyone], kept, seed=seed)
+                for one, seed in zip(made, study.seeds, strict=True)
+            ]
+            for kept in (labels, ())
         ]
-        figures_of[count] = study.point(
-            [study.assess(one, s, headline=chosen) for one, s in zip(made, seeds, strict=True)]
-        )
-        kept = made[0] if chosen else kept
-    return figures_of[settings["default"]], kept
+        points = [
+            study.point(
+                [study.assess(one, seed, headline=True)
+                 for one, seed in zip(released, study.seeds, strict=True)],
+                suffix=suffix,
+            )
+            for released, suffix in zip(found, ("", ", no label kept"), strict=True)
+        ]  # fmt: skip
+        return cls(points[0], points[1], made[0], found[0][0])
+
+
+def _prototypes(study: _Study, count: int, seed: int) -> PrototypeAnonymizer:
+    return methods.prototypes(study.run, study.world, study.settings, count=count, seed=seed)
 
 
 def _sweep(study: _Study) -> tuple[list[dict[str, Any]], dict[float, Anonymizer]]:
@@ -159,34 +193,16 @@ def _substituted(study: _Study, made: Mapping[float, Anonymizer]) -> list[dict[s
     ]
 
 
-def _attacks(study: _Study, protectors: Mapping[str, Protector]) -> dict[str, Any]:
-    """Return what an adversary with pairs, and one who matches strangers, get."""
-    found: dict[str, Any] = {}
-    for name, protector in {"original": Unprotected(), **protectors}.items():
-        seed = study.run.seed
-        linked = linkage(protector, study.world, study.config, seed=seed)
-        matched = verification(protector, study.world, study.config, seed=seed)
-        found[name] = {
-            "pairs": {"value": linked.value, "interval": list(linked.interval), **linked.details},
-            "verify": {
-                "auc": matched.value,
-                "interval": list(matched.interval),
-                "tar": matched.details["tar"],
-            },
-        }
-    return found
-
-
-def _draw(study: _Study, results: Results, chosen: Any, last: Anonymizer) -> list[str]:  # noqa: ANN401
+def _draw(study: _Study, results: Results, ours: _Ours, last: Anonymizer) -> list[str]:
     run, world, frames = study.run, study.world, study.frames
     step = max(1, len(frames) // 12)
     paths = [
         figures.draw_sweep(run, results),
         figures.draw_frontier(run, results),
         figures.draw_epochs(run, [study.watched, *frames[:2], *frames[2::step]]),
-        figures.draw_pairs(run, world, chosen, "pairs"),
+        figures.draw_pairs(run, world, ours.released, "pairs"),
         figures.draw_pairs(run, world, last, "pairs-paper"),
-        figures.draw_prototypes(run, chosen.pictures),
+        figures.draw_prototypes(run, ours.made.pictures),
     ]
     return [f"figures/{path.name}" for path in paths]
 

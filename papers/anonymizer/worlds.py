@@ -112,16 +112,20 @@ def ferg(run: Run, settings: Mapping[str, Any]) -> World:
 
 def with_template(world: World) -> ImageSet:
     """Return the training pictures, with the template as one more identity where there is one."""
-    if world.template is None:
-        return world.train
-    parts = (world.train, world.template)
+    return world.train if world.template is None else _joined(world.train, world.template)
+
+
+def released_set(world: World) -> ImageSet:
+    """Return all pictures of the people to hide: the collection that is released as a whole."""
+    return _joined(world.train, world.validation, world.test)
+
+
+def _joined(*parts: ImageSet) -> ImageSet:
     return ImageSet(
-        name=world.train.name,
+        name=parts[0].name,
         images=torch.cat([part.images for part in parts]),
-        labels={
-            name: torch.cat([part.labels[name] for part in parts]) for name in world.train.labels
-        },
-        classes=world.train.classes,
+        labels={name: torch.cat([part.labels[name] for part in parts]) for name in parts[0].labels},
+        classes=parts[0].classes,
     )
 
 

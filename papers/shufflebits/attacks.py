@@ -20,7 +20,7 @@ from sfumato.attack.decoder import ReconstructionConfig
 from sfumato.attack.learners import LearnerConfig
 from sfumato.attack.reconstruct import ReconstructionAttack
 from sfumato.attack.scores import draw_weights, interval, weighted_mean
-from sfumato.audit.metrics import at_floor
+from sfumato.audit.evidence import evidence
 from sfumato.data.imageset import ImageSet
 from sfumato.protect.encrypted import EncryptedFeatures, Features
 from sfumato.types import Finding, Knowledge, Protector, Releases
@@ -148,14 +148,14 @@ def cryptanalysis(
 
 
 def document(finding: Finding) -> dict[str, Any]:
-    """Return a finding as JSON values, and whether it is at its floor.
+    """Return a finding as JSON values, and whether it is not shown to be above its floor.
 
     Of the many learners without their curves, which are nine tenths of a result.
     """
     found = asdict(finding)
     for learner in found["details"].get("learners", ()):
         learner.pop("training", None)
-    return found | {"leakage": finding.leakage, "at_floor": at_floor(finding)}
+    return found | {"leakage": finding.leakage, "at_floor": not evidence(finding).shown}
 
 
 def _releases(backbone: Extractor) -> dict[str, Protector]:

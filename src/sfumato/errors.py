@@ -15,7 +15,7 @@ SfumatoError
 ├── ServiceError           a server refused, failed or could not be reached
 │   └── RequestError       one request is refused; carries the HTTP status
 ├── UnavailableError       an optional part (extra, device, checkout) is not installed
-└── GateError              a protection leaks more than the caller of an audit allows
+└── GateError              an audit does not show that a protection leaks as little as asked
 
 Every message says what was expected, what came and what to do next. Each error carries the
 exit code with which the command line ends.
@@ -112,6 +112,10 @@ class UnavailableError(SfumatoError):
 
 
 class GateError(SfumatoError):
-    """A protection leaks more than the caller of an audit allows, or that could not be measured."""
+    """An audit does not show that a protection leaks at most what its caller allows.
+
+    It leaks more, it releases originals, the interval reaches above the limit, or nothing could be
+    measured: the message says which.
+    """
 
     exit_code = 8

@@ -15,7 +15,10 @@ Labels = Mapping[str, Int64[Tensor, "n"]]
 
 @runtime_checkable
 class Protector(Protocol):
-    """Turns images into what leaves their owner. Any object with these two can be audited."""
+    """Turns images into what leaves their owner. Any object with these two can be audited.
+
+    It may also have `guarantee`, a `Guarantee` that reports and cards show.
+    """
 
     @property
     def name(self) -> str:
@@ -25,6 +28,51 @@ class Protector(Protocol):
     def release(self, images: Float[Tensor, "n c h w"]) -> Tensor:
         """Return the release of images in [0, 1]: `n` rows of any shape and dtype."""
         ...
+
+
+@runtime_checkable
+class CollectionProtector(Protector, Protocol):
+    """A protector whose release of a picture depends on the collection that it belongs to.
+
+    Whoever releases, audits or judges one uses `for_collection`: what one picture alone would give
+    is not what leaves its owner.
+    """
+
+    def for_collection(
+        self,
+        images: Float[Tensor, "n c h w"],
+        labels: Labels,
+        classes: Mapping[str, Sequence[str]],
+        *,
+        kept: Sequence[str] = (),
+        seed: int = 0,
+    ) -> Protector:
+        """Return the protector of these pictures, released as one collection with `kept` labels."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guarantee:
+    """What holds of every release of a protector by the way it was made, counted when it was."""
+
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """Figures by what they are, in the words that a report shows ("pictures behind a release, at
+    least"); finite."""
+    originals: str = ""
+    """Why releases are real pictures on purpose, as a clause ("its releases are real pictures of
+    'anna'"); empty where none is meant to be."""
+
+
+def guarantee_of(protector: Protector) -> Guarantee:
+    """Return what a protector guarantees: its own member `guarantee`, or nothing where it has none.
+
+    Raises:
+        TypeError: the member is no Guarantee.
+    """
+    found = getattr(protector, "guarantee", None) or Guarantee()
+    if not isinstance(found, Guarantee):
+        raise TypeError(f"{protector.name}: expected a Guarantee, got {type(found).__name__}")
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +107,10 @@ class Finding:
     """One attack on one release.
 
     `floor` is what the adversary gets without any release, `ceiling` what it gets from an
-    unprotected one, `interval` a 95 % interval of `value` over victims and seeds. `details` holds
-    JSON values only.
+    unprotected one, `interval` a 95 % interval of `value` over victims and seeds. `floor_interval`
+    and `ceiling_interval` are the same of the two ends where they were measured; None says that a
+    floor is known exactly (one in so many values), and that a ceiling is only the best there could
+    be: an audit measures it. `details` holds JSON values only.
     """
 
     attack: str
@@ -71,6 +121,8 @@ class Finding:
     ceiling: float
     interval: tuple[float, float]
     seeds: tuple[int, ...]
+    floor_interval: tuple[float, float] | None = None
+    ceiling_interval: tuple[float, float] | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -78,7 +130,8 @@ class Finding:
         """(value - floor) / (ceiling - floor): 0 nothing was learned, 1 no protection.
 
         A metric whose unprotected value does not differ from its floor measures nothing; its
-        leakage is NaN rather than a made-up number.
+        leakage is NaN rather than a made-up number. What the figure shows, with which uncertainty,
+        says `sfumato.audit.evidence`.
         """
         span = self.ceiling - self.floor
         return (self.value - self.floor) / span if span else float("nan")

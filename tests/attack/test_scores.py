@@ -5,6 +5,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
+from scipy.stats import t as student
 from sklearn.metrics import balanced_accuracy_score
 
 from sfumato.attack.scores import (
@@ -13,10 +15,13 @@ from sfumato.attack.scores import (
     cosine_distance,
     draw_weights,
     interval,
+    mean_interval,
     psnr,
+    share_interval,
     ssim,
     weighted_balanced_accuracy,
     weighted_mean,
+    wilson_interval,
 )
 from sfumato.errors import DataError
 
@@ -80,3 +85,39 @@ def test_cosine_distance_by_hand() -> None:
     a = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
     b = torch.tensor([[2.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
     assert cosine_distance(a, b).tolist() == pytest.approx([0, 1, 2])
+
+
+@given(st.integers(0, 30), st.integers(1, 30))
+def test_a_share_is_never_surer_than_wilsons(hits: int, more: int) -> None:
+    total = hits + more
+    row = (torch.arange(total) < hits).float()[None]
+    low, high = share_interval(row, torch.zeros(total, dtype=torch.int64))
+    expected = binomtest(hits, total).proportion_ci(method="wilson")
+    assert low <= expected.low + 1e-6
+    assert high >= expected.high - 1e-6
+    assert wilson_interval(hits / total, total) == pytest.approx(expected, abs=1e-5)
+
+
+def test_balanced_accuracy_of_one_guess_for_all_is_half_but_not_for_sure() -> None:
+    """Each recall alone: 0 of 10 is up to 0.278, 10 of 10 from 0.722; the mean by their squares."""
+    truth = torch.arange(20) % 2
+    low, high = share_interval((truth == 0).float()[None], truth)
+    half = 0.2775 / 2
+    assert (low, high) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-3)
+
+
+def test_few_people_who_are_all_alike_count_as_people_and_not_as_pictures() -> None:
+    none = torch.zeros(1, 200)
+    people = torch.arange(200) % 4
+    strata = torch.zeros(200, dtype=torch.int64)
+    assert share_interval(none, strata)[1] < 0.02
+    assert share_interval(none, strata, groups=people)[1] == pytest.approx(0.49, abs=0.01)
+
+
+def test_a_mean_of_few_is_as_unsure_as_students() -> None:
+    values = torch.tensor([[0.2, 0.4, 0.9]])
+    low, high = mean_interval(values)
+    expected = student.interval(0.95, 2, loc=0.5, scale=float(values.std()) / 3**0.5)
+    assert (low, high) == pytest.approx(expected, abs=1e-5)
+    with pytest.raises(DataError, match="two victims"):
+        mean_interval(values[:, :1])

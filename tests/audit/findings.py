@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from sfumato.audit.cell import Cell, Role
+import math
+from dataclasses import replace
+
+from sfumato.audit.cell import Cell
+from sfumato.audit.evidence import Role
 from sfumato.audit.report import Report
 from sfumato.types import Finding
 
@@ -17,6 +21,7 @@ def finding(value: float, interval: tuple[float, float], ceiling: float = 0.9) -
         ceiling=ceiling,
         interval=interval,
         seeds=(0,),
+        ceiling_interval=(ceiling, ceiling) if math.isfinite(ceiling) else (0.4, 0.6),
     )
 
 
@@ -29,8 +34,9 @@ def cell(
     role: Role = "privacy",
     reason: str | None = None,
     error: str | None = None,
+    victims: int = 100,
 ) -> Cell:
-    """A cell with a leakage of `share` +- `half`; without a share and words it is undefined."""
+    """A cell with a leakage of `share` +- `half`; without a share and words it is unmeasurable."""
     found = None
     if share is not None:
         found = finding(0.5 + 0.4 * share, (0.5 + 0.4 * (share - half), 0.5 + 0.4 * (share + half)))
@@ -41,6 +47,7 @@ def cell(
         attack=attack,
         role=role,
         key=f"{protector}{attack}",
+        victims=victims,
         seconds=1.5,
         finding=found,
         reason=reason,
@@ -48,11 +55,21 @@ def cell(
     )
 
 
+def copies(protector: str, originals: int, victims: int = 100) -> Cell:
+    """A cell in which so many releases are originals."""
+    share = originals / victims
+    made = cell(protector, "copies", share, victims=victims)
+    assert made.finding is not None
+    found = replace(made.finding, details={"originals": originals, "releases": victims})
+    return replace(made, finding=found)
+
+
 def report(*cells: Cell, fingerprint: str = "ab", seeds: tuple[int, ...] = (0,)) -> Report:
     side = {"name": "blobs", "count": 8, "shape": [1, 8, 8], "fingerprint": fingerprint}
     settings = {
         "private": ["mood"],
         "utility": [],
+        "attacks": [],
         "identity": None,
         "seeds": list(seeds),
         "protectors": list(dict.fromkeys(cell.protector for cell in cells)),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -9,7 +10,7 @@ from sfumato.audit.attacks import ATTACKS, Setting, open_attack
 from sfumato.audit.words import wording
 from sfumato.errors import ConfigError
 
-_SETTING = Setting(seeds=(3, 4), config=LearnerConfig(), identity="person")
+_SETTING = Setting(seeds=(3, 4), config=LearnerConfig(), identity="person", kept=("mood",))
 
 
 @pytest.mark.parametrize("kind", ATTACKS)
@@ -27,6 +28,8 @@ def test_every_attack_of_the_command_line_is_made_and_has_words(kind: str) -> No
         ("popcounts", "label"),
         ("reidentify", "label"),
         ("linkage", "label"),
+        ("knowing", "label"),
+        ("groups", "label"),
         ("", "none of"),
     ],
 )
@@ -43,6 +46,8 @@ def test_matching_needs_people() -> None:
 def test_what_an_audit_asks_of_training_reaches_every_network() -> None:
     config = LearnerConfig(epochs=7, precision="bf16", device="cpu")
     setting = Setting(seeds=(0,), config=config, identity="person")
-    for spec in ("reconstruct", "verify", "reidentify:person", "popcounts:age", "linkage:age"):
+    setting = replace(setting, kept=("mood",))
+    specs = ("reconstruct", "verify", "reidentify:person", "popcounts:age", "linkage:age")
+    for spec in (*specs, "knowing:age", "groups:age"):
         made = cast("Any", open_attack(spec, setting)).config
         assert (made.epochs, made.precision, made.device) == (7, "bf16", "cpu"), spec

@@ -18,11 +18,14 @@ from sfumato.protect.pretrained import KINDS, PretrainedProtector, open_pretrain
 from sfumato.protect.prototypes import PrototypeAnonymizer
 from sfumato.protect.san import SemiAdversarial
 from tests.audit.findings import cell, report
+from tests.protect.standing import STANDING
 
 SIZE = {"channels": 1, "height": 32, "width": 32}
 MADE: dict[str, PretrainedProtector] = {
     "anonymizer": Anonymizer(**SIZE, hides="person", lam=1.0, features=4, code=4, gallery=2),
-    "prototypes": PrototypeAnonymizer(**SIZE, hides="person", prototypes=3, features=4, dim=8),
+    "prototypes": PrototypeAnonymizer(
+        **SIZE, hides="person", prototypes=3, features=4, dim=8, standing=STANDING
+    ),
     "san": SemiAdversarial(**SIZE, attributes=("glasses",)),
     "obfuscator": Obfuscator(
         **SIZE, utility="digit", classes=["a", "b"], scale=0.07, cut=PAPER_CUT, map_channels=2

@@ -13,7 +13,7 @@ import torch
 from sfumato.attack.sheet import write_sheet
 from sfumato.audit.cell import Cell
 from sfumato.audit.pictures import FOLDER, Sheet
-from tests.audit.findings import cell, report
+from tests.audit.findings import cell, copies, report
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / ".tools" / "node_modules" / "axe-core" / "axe.min.js"
@@ -43,6 +43,7 @@ def _cells() -> Iterator[Cell]:
             yield cell(name, "bitstatistics", reason="there are no moved bits")
         yield cell(name, "reidentify:person", reason="nobody is known by name")
         yield cell(name, "membership", error=f"RuntimeError: {_HOSTILE}")
+        yield copies(name, 3 if name == "blur:2" else 0)
         yield cell(name, _HOSTILE)
         yield cell(name, "utility:person", 0.9 - i / 5, role="utility")
 
@@ -154,12 +155,12 @@ def test_on_paper_nothing_is_cut_off_and_everything_is_dark_on_white(
 
 def test_what_colours_say_is_also_written(page: Path) -> None:
     text = page.read_text()
-    for share in ("100 %", "67 %", "33 %", "0 %", "at the floor", "n/a", "failed", "undefined"):
+    for share in ("100 %", "67 %", "33 %", "up to 5 %", "n/a", "failed", "not measurable"):
         assert share in text
     # Every cell with a leakage: two attacks and one use of all, one attack of one.
-    assert text.count('class="bar"') == 4 * 3 + 1
+    assert text.count('class="bar"') == 4 * 4 + 1
     assert "A quick look, not evidence" in text
-    assert "4 of 28 measurements failed" in text
+    assert "4 of 32 measurements failed" in text
 
 
 def test_an_attack_without_meaning_for_any_release_is_said_once_and_has_no_column(
@@ -186,3 +187,9 @@ def test_names_from_elsewhere_are_text(browser: Any, page: Path) -> None:
     with _Visit(browser, page, **_SCREENS["light"]) as visit:
         assert visit.tab.title() != "owned"
         assert visit.tab.locator("img[src=x]").count() == 0
+
+
+def test_originals_are_said_before_everything_else(browser: Any, page: Path) -> None:
+    with _Visit(browser, page, **_SCREENS["light"]) as visit:
+        first = visit.tab.locator("header p:not(.eyebrow)").first.text_content()
+        assert first == "blur:2: 3 of 100 releases are originals."

@@ -19,7 +19,7 @@ def test_every_network_leaves_its_curve_and_says_whether_it_converged(blobs: Ima
     report = audit(
         [Unprotected()], victims=victims, adversary=adversary, private="mood", config=config
     )
-    found = report.cells[0]
+    (found,) = (cell for cell in report.cells if cell.attack == "attributes:mood")
     runs = trainings(found)
     assert len(runs) == 2  # trees have no epochs
     for run in runs:

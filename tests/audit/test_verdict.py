@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfumato.audit.verdict import verdicts
-from tests.audit.findings import cell
+from sfumato.audit.verdict import originals_found, verdicts
+from sfumato.types import Guarantee
+from tests.audit.findings import cell, copies
 
 _SHARES = st.integers(0, 4).map(lambda i: i / 4)
 
@@ -25,26 +26,47 @@ def test_the_worst_attack_is_the_verdict() -> None:
     assert "much of its use (60 %)" in said.sentence
 
 
-def test_only_when_every_attack_is_at_its_floor_is_nothing_given_away() -> None:
+def test_little_is_said_by_the_upper_end_only_and_of_all_attacks() -> None:
     (safe,) = verdicts([cell("p", "attributes:mood", 0.01), cell("p", "reconstruct", -0.4)])
-    assert "none of 2 attacks" in safe.sentence
+    assert safe.sentence.startswith("Gives little away: at most 6 % by any of 2 attacks")
     # The highest share alone would be at the floor; the lower one, surely measured, is not.
     (leaky,) = verdicts(
         [cell("p", "attributes:mood", 0.1, half=0.2), cell("p", "verify", 0.09, half=0.01)]
     )
-    assert "Gives little away" in leaky.sentence
+    assert leaky.sentence.startswith("Gives something away (matching one person's pictures, 9 %")
+    assert "reach 30 %" in leaky.sentence
+    (wide,) = verdicts([cell("p", "attributes:mood", 0.0, half=0.4, victims=20)])
+    assert wide.sentence.startswith("Not shown to be safe: with 20 victims it may give 40 % away")
+    assert "about 80 are needed to show 20 %" in wide.sentence
 
 
 def test_what_was_not_measured_is_never_a_good_verdict() -> None:
     (failed,) = verdicts([cell("p", "attributes:mood", error="no layer")])
-    assert "Nothing was proved" in failed.sentence
+    assert "Nothing is shown" in failed.sentence
     assert "1 of 1 measurements failed" in failed.sentence
-    (undefined,) = verdicts([cell("p", "attributes:mood")])
-    assert "Nothing was proved" in undefined.sentence
-    assert "1 proved nothing" in undefined.sentence
+    (unread,) = verdicts([cell("p", "attributes:mood")])
+    assert unread.sentence.startswith("Not measurable: no attack is shown to read even unprotected")
+    assert "Not measurable: reading mood." in unread.sentence
     (meaningless,) = verdicts([cell("p", "bitstatistics", reason="no bits")])
     assert meaningless.learned is None
     assert "failed" not in meaningless.sentence
+    (partly,) = verdicts([cell("p", "attributes:mood"), cell("p", "reconstruct", 0.0)])
+    assert partly.sentence.startswith("Not shown to be safe")
+    assert not partly.whole
+
+
+def test_originals_come_first_and_nothing_good_comes_after() -> None:
+    cells = [copies("p", 1, 240), cell("p", "attributes:mood", 0.0), copies("none", 240, 240)]
+    (said, _) = verdicts(cells)
+    assert said.sentence.startswith("1 of 240 releases are originals. Not shown to be safe")
+    assert (said.originals, said.best) == (1, False)
+    assert originals_found(cells) == "p: 1 of 240 releases are originals."
+    assert originals_found(cells[1:]) == ""
+    meant = {"p": Guarantee(originals="its releases are real pictures of writer 'a'")}
+    assert originals_found(cells, meant) == (
+        "p: 1 of 240 releases are originals, on purpose: its releases are real pictures of writer "
+        "'a'."
+    )
 
 
 def test_a_use_below_its_floor_counts_as_none() -> None:

@@ -13,6 +13,7 @@ from sfumato.errors import ArtifactError, ConfigError
 from sfumato.protect.obfuscator import Obfuscator
 from sfumato.protect.prototypes import PrototypeAnonymizer
 from sfumato.protect.san import SemiAdversarial
+from tests.protect.standing import STANDING
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
@@ -57,7 +58,14 @@ def test_a_san_is_exported_with_its_own_classifier(tmp_path: Path) -> None:
 
 def test_what_cannot_be_exported_is_named(tmp_path: Path) -> None:
     made = PrototypeAnonymizer(
-        channels=1, height=16, width=16, hides="who", prototypes=3, features=4, target=None
+        channels=1,
+        height=16,
+        width=16,
+        hides="who",
+        prototypes=3,
+        features=4,
+        target=None,
+        standing=STANDING,
     )
     made.save_pretrained(tmp_path / "made")
     out = tmp_path / "x.onnx"

@@ -17,8 +17,8 @@ _RUN = [*_DATA, "--epochs=1", "--device=cpu", "--json"]
 @pytest.mark.parametrize(
     ("method", "name"),
     [
-        (["--prototypes=4", "--light=0.3"], "prototypes:4"),
-        (["--prototypes=4", "--target=person-2"], "prototypes:4:person-2"),
+        (["--prototypes=2", "--light=0.3"], "prototypes:2"),
+        (["--prototypes=2", "--target=person-2"], "prototypes:2:person-2"),
         (["--method=paper", "--lam=0.5"], "anonymizer:0.5"),
         (["--method=paper", "--target=person-2", "--substitute"],
          "anonymizer:2:person-2+substitution"),
@@ -50,6 +50,10 @@ def test_what_was_fitted_releases_a_collection_without_the_label(
         (["--substitute"], ConfigError, "--method paper"),
         (["--method=paper", "--substitute"], ConfigError, "--target"),
         (["--prototypes=1"], ConfigError, "--prototypes"),
+        (["--k=1"], ConfigError, "k must be at least 2"),
+        (["--k=31"], DataError, "at least 62 different pictures"),
+        (["--values=4"], ConfigError, "at most the 3 private values"),
+        (["--share=0"], ConfigError, "share"),
         (["--device=tpu"], ConfigError, "--device"),
         (["--light=-1"], ConfigError, "deformations"),
     ],

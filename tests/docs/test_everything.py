@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from sfumato.audit.attacks import ATTACKS
+from sfumato.attack.learners import LearnerConfig
+from sfumato.audit.attacks import ATTACKS, Setting, default_attacks
 from sfumato.audit.protectors import PROTECTORS
 from sfumato.cli import app
 from sfumato.nets.vgg import PAPER_CUT
@@ -19,6 +20,7 @@ from sfumato.protect.obfuscator import Obfuscator
 from sfumato.protect.pretrained import KINDS, PretrainedProtector
 from sfumato.protect.prototypes import PrototypeAnonymizer
 from sfumato.protect.san import SemiAdversarial
+from tests.protect.standing import STANDING
 
 CONFIG = Path(__file__).parents[2] / "docs" / "audit-everything.toml"
 SIZE: dict[str, Any] = {"channels": 3, "height": 32, "width": 32}
@@ -32,7 +34,7 @@ def untrained() -> dict[str, PretrainedProtector]:
     """What the folders of the page hold, but for the training."""
     return {
         "prototypes": PrototypeAnonymizer(
-            **SIZE, hides="identity", prototypes=4, features=4, dim=8
+            **SIZE, hides="identity", prototypes=4, features=4, dim=8, standing=STANDING
         ),
         "anonymizer": Anonymizer(**SIZE, hides="identity", lam=2.0, features=4, code=4),
         "san": SemiAdversarial(**SIZE, attributes=("glasses",)),
@@ -47,8 +49,9 @@ def test_no_kind_is_missing() -> None:
     named = {kind(spec) for spec in config["protector"]}
     # k-same draws from pictures that the collection's owner would have to publish as well.
     assert named == set(KINDS) | set(PROTECTORS) - {"ksame"}
-    # Linkage asks for pairs of original and release of the same people: none is on both sides.
-    assert {kind(spec) for spec in config["attack"]} == set(ATTACKS) - {"linkage"}
+    setting = Setting(seeds=(0,), config=LearnerConfig())
+    default = {kind(attack.name) for attack in default_attacks(config["private"], setting)}
+    assert {kind(spec) for spec in config["attack"]} == set(ATTACKS) - default
 
 
 @pytest.mark.slow
@@ -71,6 +74,9 @@ def test_no_cell_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         if cell["finding"] is not None:
             measured[cell["protector"]].add(kind(cell["attack"]))
     assert len(measured) == 11
-    assert all({"attributes", "utility", "reconstruct", "verify"} <= m for m in measured.values())
+    assert all(
+        {"attributes", "utility", "reconstruct", "linkage", "verify"} <= m
+        for m in measured.values()
+    )
     keyed = [name for name in measured if kind(name) in ("shufflebits", "sealed")]
     assert all("popcounts" in measured[name] for name in keyed)

@@ -18,12 +18,12 @@ from sfumato.protect.baselines import Unprotected
 
 _FOLDER = Path(__file__).parents[2] / "papers" / "anonymizer"
 _TINY: dict[str, Any] = {
-    "each": 20,
+    "each": 60,
     "pose": {"turn": 0.0},
     "size": 16,
-    "strangers": 40,
+    "strangers": 200,
     "seeds": 1,
-    "learners": ["conv"],
+    "learners": ["conv", "table"],
     "restarts": 1,
     "headline_restarts": 1,
     "attack_epochs": 1,
@@ -92,7 +92,7 @@ class _Spots:
 
 def test_fresh_networks_find_what_is_there_and_nothing_else(blobs: ImageSet) -> None:
     world = _world(blobs)
-    tries = {"learners": ["conv"], "restarts": 1, "attack_epochs": 25, "patience": 25}
+    tries = {"learners": ["conv", "table"], "restarts": 1, "attack_epochs": 25, "patience": 25}
     tries["precision"] = "no"
     config = attackers(tries, "cpu")
     labels = ("person", "mood")
@@ -114,7 +114,11 @@ def test_a_recipe_runs_and_draws_its_figures(tmp_path: Path) -> None:
     results = RECIPES["characters"](_run("characters", tmp_path), _TINY)
     assert {"private_accuracy", "utility_accuracy", "chance", "sweep", "pictures"} <= set(results)
     assert [row["lam"] for row in results["sweep"]] == _TINY["lams"]
-    assert len(results["frontier"]) == 1 + 1 + 2 + 4 + 2
+    assert len(results["frontier"]) == 2 + 1 + 2 + 4 + 2
     assert set(results["attacks"]) == {"original", "prototypes", "paper"}
+    for found in results["attacks"].values():
+        assert set(found) == {"pairs", "knowing", "groups", "groups_knowing", "verify"}
+        assert {"1", "10"} <= set(found["groups"]["by_size"])
+    assert results["guarantee"]["real_pictures"] is True, "the template's, which nobody is"
     for name in results["pictures"]:
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")

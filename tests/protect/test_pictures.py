@@ -24,6 +24,7 @@ from sfumato.protect.baselines import Blur, Noise, Pixelate, Unprotected
 from sfumato.protect.pictures import write_pictures
 from sfumato.protect.prototypes import PrototypeAnonymizer
 from sfumato.types import Protector
+from tests.protect.standing import STANDING
 
 
 def _folder(path: Path, images: ImageSet) -> Path:
@@ -96,7 +97,9 @@ def test_noise_cannot_be_drawn_again(tmp_path: Path, blobs: ImageSet) -> None:
 
 
 def _prototypes() -> PrototypeAnonymizer:
-    made = PrototypeAnonymizer(channels=3, height=12, width=10, hides="person", prototypes=4)
+    made = PrototypeAnonymizer(
+        channels=3, height=12, width=10, hides="person", prototypes=4, standing=STANDING
+    )
     made.pictures.copy_(torch.rand(4, 3, 12, 10))
     return made.eval()
 

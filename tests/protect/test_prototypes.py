@@ -13,11 +13,11 @@ from sfumato.protect.anonymizer_losses import mutual_information
 from sfumato.protect.deform import Deformation, random_view
 from sfumato.protect.pretrained import open_pretrained
 from sfumato.protect.prototypes import PrototypeAnonymizer
+from sfumato.protect.prototypes_anonymity import Anonymity
 from sfumato.protect.prototypes_division import balanced_division
 from sfumato.protect.prototypes_fit import (
     PrototypesConfig,
     fit_prototypes,
-    mean_pictures,
     swapped_prediction,
 )
 from sfumato.protect.prototypes_settle import settle
@@ -88,25 +88,48 @@ def test_a_release_is_one_of_the_prototypes_pictures_and_survives_the_disk(
     made.save_pretrained(tmp_path / "artifact")
     read = open_pretrained(tmp_path / "artifact")
     assert isinstance(read, PrototypeAnonymizer)
+    assert read.standing == made.standing
+    assert read.rule == Anonymity()
     released = read.release(blobs.floats())
     torch.testing.assert_close(released, made.pictures[made.assign(blobs.floats())])
-    assert len(released.unique(dim=0)) <= 4
     assert read.private == ("person",)
-    assert read.name == made.name == "prototypes:4"
+    assert read.name == made.name == f"prototypes:{len(made.pictures)}"
+    whole = read.for_collection(blobs.floats(), blobs.labels, blobs.classes, kept=("mood",))
+    again = made.for_collection(blobs.floats(), blobs.labels, blobs.classes, kept=("mood",))
+    pictures = whole.release(blobs.floats())
+    torch.testing.assert_close(pictures, again.release(blobs.floats()))
+    torch.testing.assert_close(whole.release(blobs.floats()[40:60]), pictures[40:60])
+    other = torch.rand(3, 1, 8, 8)
+    torch.testing.assert_close(whole.release(other), read.release(other))
 
 
-def test_pictures_are_means_over_everyone_or_real_ones_of_the_target(blobs: ImageSet) -> None:
+def test_a_planned_release_keeps_the_rule_for_every_record(blobs: ImageSet) -> None:
     made = fit_prototypes(blobs, "person", _config())
-    rows, index = blobs.floats(), made.assign(blobs.floats())
-    for i in index.unique().tolist():
-        torch.testing.assert_close(made.pictures[i], rows[index == i].mean(0))
-    made.matcher.prototypes.data[1:] = -made.matcher.prototypes.data[:1]
-    made.matcher.prototypes.data[2:] = made.matcher.prototypes.data[1]
-    unused = mean_pictures(made, rows)[3]
-    torch.testing.assert_close(unused, rows.mean(0))
-    of_b = fit_prototypes(blobs, "person", _config(target="b"))
-    own = blobs.where("person", "b").floats()
-    assert all(bool((own == picture).flatten(1).all(1).any()) for picture in of_b.pictures)
+    whole = made.for_collection(blobs.floats(), blobs.labels, blobs.classes, kept=("mood",))
+    pictures = (whole.release(blobs.floats()) * 255).round().to(torch.uint8)
+    records = torch.cat([pictures.flatten(1), blobs.label("mood")[:, None]], 1)
+    index = records.unique(dim=0, return_inverse=True)[1]
+    used = torch.zeros(int(index.max()) + 1, 5)
+    used.index_put_((index, blobs.label("person")), torch.ones(200), accumulate=True)
+    assert bool((used.sum(1) >= 10).all())
+    assert bool(((used > 0).sum(1) == 5).all())
+    assert bool((used.amax(1) / used.sum(1) <= 0.5).all())
+    # Counting alone makes some 0.03 nats of nothing; one owner a picture would be 1.6.
+    assert float(mutual_information(used.T)) < 0.1
+
+
+def test_a_collection_without_the_private_label_is_refused_by_name(blobs: ImageSet) -> None:
+    made = fit_prototypes(blobs, "person", _config())
+    moods = {"mood": blobs.label("mood")}
+    with pytest.raises(DataError, match=r"label 'person' of every picture.*no such label"):
+        made.for_collection(blobs.floats(), moods, blobs.classes)
+    some = blobs.label("person").clone()
+    some[:3] = -1
+    with pytest.raises(DataError, match="3 pictures have none"):
+        made.for_collection(blobs.floats(), {"person": some}, blobs.classes)
+    few = blobs.subset(range(8))
+    with pytest.raises(DataError, match=r"the pictures that keep mood 'low'.*got 5 pictures"):
+        made.for_collection(few.floats(), few.labels, few.classes, kept=("mood",))
 
 
 def test_people_use_prototypes_equally_and_moods_do_not(blobs: ImageSet) -> None:
@@ -127,8 +150,13 @@ def test_people_use_prototypes_equally_and_moods_do_not(blobs: ImageSet) -> None
 
 
 def test_what_cannot_be_trained_is_an_error(blobs: ImageSet) -> None:
-    with pytest.raises(DataError, match="at least 300 images"):
-        fit_prototypes(blobs, "person", _config(prototypes=300))
+    with pytest.raises(DataError, match="at least 20 different pictures"):
+        fit_prototypes(blobs.subset(range(19)), "person", _config())
+    tiny = ImageSet(
+        name="tiny", images=blobs.images[:, :, :4], labels=blobs.labels, classes=blobs.classes
+    )
+    with pytest.raises(DataError, match="at least 8x8 pixels"):
+        fit_prototypes(tiny, "person", _config())
     with pytest.raises(DataError, match="no value 'z'"):
         fit_prototypes(blobs, "person", _config(target="z"))
     with pytest.raises(DataError, match="one value only"):

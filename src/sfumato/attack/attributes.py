@@ -10,13 +10,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from sfumato.attack.known import Known
 from sfumato.attack.learners import Candidate, LearnerConfig, train_all
-from sfumato.attack.scores import (
-    balanced_accuracy,
-    draw_weights,
-    interval,
-    weighted_balanced_accuracy,
-)
+from sfumato.attack.scores import balanced_accuracy, share_interval
 from sfumato.attack.views import Source, Standard, View, holdout, read, training_rows
 from sfumato.data.imageset import MISSING
 from sfumato.errors import ConfigError, DataError
@@ -30,7 +26,45 @@ class Readers:
     standard: Standard
     like: torch.dtype | None
     shape: tuple[int, ...]
+    known: Known
+    own: Labels
+    """The adversary's own labels, by which known labels alone are read."""
     runs: tuple[list[Candidate], ...]
+
+    def rows(self, victim: Releases, view: View) -> Float[Tensor, "n *shape"]:
+        """Return the victims' releases, and their known labels, as the readers take them.
+
+        Raises:
+            DataError: the releases have another shape than those that the readers learned on.
+        """
+        hidden = read(victim.tensor, view, like=self.like)
+        if hidden.shape[1:] != self.shape:
+            raise DataError(
+                f"the adversary trained on rows of shape {self.shape} but intercepts "
+                f"{tuple(hidden.shape[1:])}; train on releases (source='release')"
+            )
+        return self.known.joined(self.standard(hidden), victim.labels)
+
+    def floor(
+        self, victim: Releases, name: str, groups: Int64[Tensor, "n"] | None
+    ) -> tuple[float, tuple[float, float] | None]:
+        """Return how well a label is named without any release: by a guess, or by known labels.
+
+        A guess is known exactly; what known labels say is measured, and has an interval.
+        """
+        truth = victim.labels[name]
+        there = truth != MISSING
+        guess = 1 / len(truth[there].unique())
+        if not self.known.sizes:
+            return guess, None
+        named = self.known.alone(self.own, victim.labels, name).argmax(1)
+        value = balanced_accuracy(named, truth)
+        if value <= guess:
+            return guess, None
+        right = (named == truth)[there].float()[None]
+        return value, share_interval(
+            right, truth[there], groups=None if groups is None else groups[there]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +94,8 @@ class AttributeAttack:
     """Trains classifiers on the adversary's own releases and applies the best to the victims'.
 
     The best learner and restart of each seed is chosen on the adversary's own held-out data, as
-    a real adversary must. The figure is balanced accuracy; its floor is a guess without any
-    release, 1 / number of classes.
+    a real adversary must. The figure is balanced accuracy; its floor is what is named without any
+    release: by a guess, 1 / number of classes, or by the known labels.
 
     Raises:
         ConfigError: no attribute or no seed is given.
@@ -76,11 +110,15 @@ class AttributeAttack:
     group: str | None = None
     """Label (identity) that keeps one person's images on one side of the adversary's own split,
     and by which victims are resampled for the interval."""
+    known: tuple[str, ...] = ()
+    """Labels that are released along with the pictures, which the adversary reads as well."""
     name: str = "attributes"
 
     def __post_init__(self) -> None:
         if not self.attributes or not self.seeds:
             raise ConfigError("an attribute attack needs an attribute and a seed at least")
+        if set(self.known) & set(self.attributes):
+            raise ConfigError(f"known labels need no attack, got {', '.join(self.known)}")
 
     def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:
         """Say why the attack has no meaning here, or None."""
@@ -89,6 +127,9 @@ class AttributeAttack:
                 "this release is not encrypted: its numbers are read as they are, and counting "
                 "their bits adds nothing"
             )
+        for name in self.known:
+            if not (name in victim.labels and name in knowledge.labels):
+                return f"no label {name} is released along with the pictures"
         for name in self.attributes:
             sides = [
                 set(side.labels[name].tolist()) - {MISSING}
@@ -127,14 +168,15 @@ class AttributeAttack:
         own, like = training_rows(knowledge, self.source)
         raw = read(own, self.view)
         standard = Standard.of(raw)
-        rows = standard(raw)
+        known = Known.of(self.known, knowledge.labels)
+        rows = known.joined(standard(raw), knowledge.labels)
         groups = knowledge.labels.get(self.group) if self.group else None
         targets = {name: knowledge.labels[name] for name in self.attributes}
         runs = []
         for seed in self.seeds:
             held = holdout(len(rows), self.config.validation, groups=groups, seed=seed)
             runs.append(train_all(rows, targets, held, self.config, seed=seed))
-        return Readers(standard, like, tuple(rows.shape[1:]), tuple(runs))
+        return Readers(standard, like, tuple(raw.shape[1:]), known, knowledge.labels, tuple(runs))
 
     def apply(self, readers: Readers, victim: Releases) -> dict[str, Finding]:
         """Read the victims' attributes and score them; one finding each.
@@ -145,13 +187,7 @@ class AttributeAttack:
         """
         for name in self.attributes:
             _check(name, victim.labels, "the victims")
-        hidden = read(victim.tensor, self.view, like=readers.like)
-        if hidden.shape[1:] != readers.shape:
-            raise DataError(
-                f"the adversary trained on rows of shape {readers.shape} but intercepts "
-                f"{tuple(hidden.shape[1:])}; train on releases (source='release')"
-            )
-        rows = readers.standard(hidden)
+        rows = readers.rows(victim, self.view)
         return {
             name: self._finding(
                 name,
@@ -160,36 +196,38 @@ class AttributeAttack:
                     _attempts(name, candidates, rows, seed)
                     for candidates, seed in zip(readers.runs, self.seeds, strict=True)
                 ],
+                readers.floor(victim, name, self._groups(victim)),
             )
             for name in self.attributes
         }
+
+    def _groups(self, victim: Releases) -> Int64[Tensor, "n"] | None:
+        return victim.labels.get(self.group) if self.group else None
 
     def _finding(
         self,
         name: str,
         victim: Releases,
         runs: list[list[_Attempt]],
+        floor: tuple[float, tuple[float, float] | None],
     ) -> Finding:
         truth = victim.labels[name]
         known = truth != MISSING
-        groups = victim.labels.get(self.group) if self.group else None
-        weights = draw_weights(
-            int(known.sum()),
-            seeds=len(runs),
-            groups=None if groups is None else groups[known],
-        )
-        correct = torch.cat([(_chosen(run) == truth)[known] for run in runs])
-        statistic = weighted_balanced_accuracy(correct, truth[known].repeat(len(runs)))
+        groups = self._groups(victim)
+        correct = torch.stack([(_chosen(run) == truth)[known] for run in runs]).float()
         values = [balanced_accuracy(_chosen(run), truth) for run in runs]
         return Finding(
             attack=self.name,
             protector=victim.protector,
             metric="balanced_accuracy",
             value=sum(values) / len(values),
-            floor=1 / len(truth[known].unique()),
+            floor=floor[0],
             ceiling=1.0,
-            interval=interval(statistic, weights),
+            interval=share_interval(
+                correct, truth[known], groups=None if groups is None else groups[known]
+            ),
             seeds=self.seeds,
+            floor_interval=floor[1],
             details={
                 "attribute": name,
                 "victims": int(known.sum()),

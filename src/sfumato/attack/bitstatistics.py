@@ -208,6 +208,7 @@ class BitStatistics:
             ceiling=1.0,
             interval=_interval(values, self.seed),
             seeds=(self.seed,),
+            floor_interval=_interval(floors.double(), self.seed),
             details={
                 "responses_per_key": self.responses,
                 "known_values": self.known_values,

@@ -15,6 +15,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from torch import Tensor
 
 from sfumato.attack.scores import balanced_accuracy
+from sfumato.attack.table import learn_table
 from sfumato.data.imageset import MISSING
 from sfumato.errors import ConfigError
 from sfumato.fit import FitConfig, Turn, fit
@@ -31,15 +32,18 @@ _COMPONENTS = 64  # of the release, for the trees; more cost time and gain nothi
 
 Targets = Mapping[str, Int64[Tensor, "n"]]
 Predictor = Callable[[Float[Tensor, "n *shape"]], Float[Tensor, "n d"]]
-Predict = Callable[[Float[Tensor, "n *shape"]], dict[str, Tensor]]
+Scores = Callable[[Float[Tensor, "n *shape"]], dict[str, Float[Tensor, "n classes"]]]
+LEARNERS = ("probe", "perceptron", "conv", "trees", "table")
+_LEAST = 1e-6  # probability that trees leave to a class, so that its logarithm is finite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnerConfig:
     """How hard an attacker tries."""
 
-    learners: tuple[str, ...] = ("probe", "perceptron", "conv", "trees")
-    """Which to try; `conv` is passed over where a release has no spatial shape."""
+    learners: tuple[str, ...] = LEARNERS
+    """Which to try; `conv` is passed over where a release has no spatial shape, and `table` where
+    releases take too many values to be looked up."""
     restarts: int = 2
     """Trainings of each network from other random weights."""
     epochs: int = 60
@@ -56,11 +60,8 @@ class LearnerConfig:
     """Mixed precision in training; releases are always read in full."""
 
     def __post_init__(self) -> None:
-        unknown = set(self.learners) - {"probe", "perceptron", "conv", "trees"}
-        if unknown or not self.learners:
-            raise ConfigError(
-                f"learners are probe, perceptron, conv, trees; got {', '.join(self.learners)}"
-            )
+        if set(self.learners) - set(LEARNERS) or not self.learners:
+            raise ConfigError(f"learners are {', '.join(LEARNERS)}; got {', '.join(self.learners)}")
         if self.restarts < 1 or not 0 < self.validation < 1:
             raise ConfigError("restarts must be at least 1 and validation inside (0, 1)")
 
@@ -77,10 +78,15 @@ class Candidate:
     """One trained learner: how to apply it, and how well it did on the adversary's own data."""
 
     learner: str
-    predict: Predict
+    scores: Scores
+    """Logarithms of how probable each class is, had all classes equally many images; by label."""
     validated: Mapping[str, float] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
-    """Its curves (`History.document`), which show whether it converged; empty for trees."""
+    """Its curves (`History.document`), which show whether it converged; networks have them."""
+
+    def predict(self, rows: Float[Tensor, "n *shape"]) -> dict[str, Int64[Tensor, "n"]]:
+        """Return the most probable class of each row, by label."""
+        return {name: scores.argmax(1) for name, scores in self.scores(rows).items()}
 
 
 def train_all(
@@ -95,14 +101,30 @@ def train_all(
     candidates = []
     for learner in config.learners:
         if learner == "trees":
-            candidates.append(_trees(rows, targets, held, seed))
+            candidates.append(_validated(_trees(rows, targets, held, seed), rows, targets, held))
+        elif learner == "table":
+            lookup = learn_table(rows, targets, held)
+            if lookup is not None:
+                candidates.append(_validated(Candidate("table", lookup), rows, targets, held))
         elif learner != "conv" or _spatial(rows):
             for restart in range(config.restarts):
                 start = seed * 1_009 + restart
                 candidates.append(_network(learner, rows, targets, held, config, start))
     if not candidates:
-        raise ConfigError("the conv learner alone cannot read a release without a spatial shape")
+        raise ConfigError(
+            f"{' and '.join(config.learners)} cannot read such a release: conv needs a spatial "
+            "shape, table few different values; add the perceptron"
+        )
     return candidates
+
+
+def _validated(
+    candidate: Candidate,
+    rows: Float[Tensor, "n *shape"],
+    targets: Targets,
+    held: tuple[Int64[Tensor, "a"], Int64[Tensor, "b"]],
+) -> Candidate:
+    return replace(candidate, validated=_validate(candidate.predict, rows, targets, held[1]))
 
 
 def class_weights(labels: Int64[Tensor, "n"], classes: int) -> Float[Tensor, "classes"]:
@@ -155,8 +177,10 @@ def _network(
         turn.descend("net", loss)
         return {"loss": loss}
 
+    candidate = Candidate(learner, _apply(net))
+
     def validated() -> dict[str, float]:
-        return _validate(_apply(net), rows, targets, check)
+        return _validate(candidate.predict, rows, targets, check)
 
     optimizer = torch.optim.AdamW(net.parameters(), lr=config.lr, weight_decay=1e-2)
     history = fit(
@@ -169,7 +193,7 @@ def _network(
         validate=lambda: {"validated": _mean(validated())},
         title=f"attack: {learner}",
     )
-    return Candidate(learner, _apply(net), validated(), history.document())
+    return replace(candidate, validated=validated(), training=history.document())
 
 
 def _fit_config(config: LearnerConfig, seed: int) -> FitConfig:
@@ -238,19 +262,22 @@ def _midway(optimizer: torch.optim.Optimizer, epochs: int) -> torch.optim.lr_sch
     )
 
 
-def _apply(net: Heads) -> Predict:
-    def predict(rows: Float[Tensor, "n *shape"]) -> dict[str, Tensor]:
+def _apply(net: Heads) -> Scores:
+    def scores(rows: Float[Tensor, "n *shape"]) -> dict[str, Tensor]:
         device = next(net.parameters()).device
         net.eval()
         with torch.no_grad():
             parts = [net(batch.to(device)) for batch in rows.split(1024)]
-        return {n: torch.cat([p[n].argmax(1) for p in parts]).cpu() for n in net.names}
+        return {n: torch.cat([p[n].log_softmax(1) for p in parts]).cpu() for n in net.names}
 
-    return predict
+    return scores
 
 
 def _validate(
-    predict: Predict, rows: Float[Tensor, "n *shape"], targets: Targets, check: Tensor
+    predict: Callable[[Float[Tensor, "n *shape"]], dict[str, Tensor]],
+    rows: Float[Tensor, "n *shape"],
+    targets: Targets,
+    check: Tensor,
 ) -> dict[str, float]:
     predicted = predict(rows[check])
     return {
@@ -271,7 +298,7 @@ def _trees(
     seed: int,
 ) -> Candidate:
     """Train gradient-boosted trees on the release's principal components."""
-    train, check = held
+    train = held[0]
     flat = rows.flatten(1)
     components = min(_COMPONENTS, flat.shape[1], len(train))
     projection = PCA(components, svd_solver="full" if components < 2 else "auto", random_state=seed)
@@ -287,13 +314,19 @@ def _trees(
         model.set_params(max_iter=_rounds(int(values.max()) + 1), early_stopping=False)
         models[name] = model.fit(reduced[known.numpy()], labels)
 
-    def predict(new: Float[Tensor, "n *shape"]) -> dict[str, Tensor]:
+    def scores(new: Float[Tensor, "n *shape"]) -> dict[str, Tensor]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a clipped ciphertext may overflow
             small = projection.transform(new.flatten(1).numpy())
-        return {n: torch.from_numpy(m.predict(small)).long() for n, m in models.items()}
+        found = {}
+        for name, model in models.items():
+            # Of a class that the training rows lack there is no column.
+            each = torch.full((len(small), int(targets[name].max()) + 1), _LEAST)
+            each[:, model.classes_] = torch.from_numpy(model.predict_proba(small)).float()
+            found[name] = each.clamp(min=_LEAST).log()
+        return found
 
-    return Candidate("trees", predict, _validate(predict, rows, targets, check))
+    return Candidate("trees", scores)
 
 
 def _rounds(classes: int) -> int:

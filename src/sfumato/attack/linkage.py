@@ -17,8 +17,9 @@ from torch import Tensor
 
 from sfumato.attack.learners import LearnerConfig
 from sfumato.attack.reidentify import rank
-from sfumato.attack.scores import draw_weights, interval, weighted_mean
+from sfumato.attack.scores import share_interval
 from sfumato.attack.views import Standard, ask, holdout, read
+from sfumato.data.imageset import MISSING
 from sfumato.fit import FitConfig, Turn, fit
 from sfumato.nets.autoencoders import ConvEncoder, VectorEncoder
 from sfumato.types import Finding, Knowledge, Releases
@@ -45,25 +46,34 @@ class LinkageAttack:
     config: LearnerConfig = field(default_factory=LearnerConfig)
     name: str = "linkage"
 
+    def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:
+        """Say why the attack has no meaning here, or None."""
+        sides = [_named(side.labels[self.label]) for side in (victim, knowledge)]
+        if not bool(torch.isin(*sides).any()):
+            return f"no {self.label} is on both sides, so no original near a release can name it"
+        return None
+
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
-        """Learn from pairs, then name and link the victims."""
+        """Learn from pairs, then name and link the victims who have the label."""
         runs = [self._run(victim, knowledge, seed) for seed in self.seeds]
-        hits = torch.cat([named for named, _ in runs]).float()
-        truth, count = victim.labels[self.label], len(victim.images)
-        weights = draw_weights(count, seeds=len(runs))
+        truth, count = _named(victim.labels[self.label]), len(victim.images)
+        hits = torch.stack([named for named, _ in runs]).float()
+        guess = _named(knowledge.labels[self.label]).mode().values
+        guessed, everyone = (truth == guess).float(), torch.zeros_like(truth)
         return Finding(
             attack=self.name,
             protector=victim.protector,
             metric="accuracy",
             value=float(hits.mean()),
-            floor=float((truth == knowledge.labels[self.label].mode().values).float().mean()),
+            floor=float(guessed.mean()),
             ceiling=1.0,
-            interval=interval(weighted_mean(hits), weights),
+            interval=share_interval(hits, everyone),
             seeds=self.seeds,
+            floor_interval=share_interval(guessed[None], everyone),
             details={
                 "linked": sum(float((r == 1).float().mean()) for _, r in runs) / len(runs),
                 "linked_by_chance": 1 / count,
-                "victims": count,
+                "victims": len(truth),
             },
         )
 
@@ -71,10 +81,17 @@ class LinkageAttack:
         own = read(ask(knowledge.query, knowledge.images), "numbers")
         links = learn_links(knowledge.images, own, self.config, seed=seed)
         hidden = links.releases(read(victim.tensor, "numbers"))
-        votes = vote(hidden, links.originals(knowledge.images), knowledge.labels[self.label])
+        known = knowledge.labels[self.label]
+        originals = links.originals(knowledge.images[known != MISSING])
+        truth = victim.labels[self.label]
+        votes = vote(hidden, originals, _named(known))[truth != MISSING]
         each = torch.arange(len(hidden))
         places = rank(hidden @ links.originals(victim.images).T, each, each)
-        return votes == victim.labels[self.label], places
+        return votes == _named(truth), places
+
+
+def _named(labels: Int64[Tensor, "n"]) -> Int64[Tensor, "m"]:
+    return labels[labels != MISSING]
 
 
 @dataclass(frozen=True, slots=True)

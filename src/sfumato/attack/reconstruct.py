@@ -25,11 +25,9 @@ from sfumato.attack.reidentify import rank
 from sfumato.attack.scores import (
     PERFECT_PSNR,
     cosine_distance,
-    draw_weights,
-    interval,
+    mean_interval,
     psnr,
     ssim,
-    weighted_mean,
 )
 from sfumato.attack.sheet import write_sheet
 from sfumato.attack.views import (
@@ -149,9 +147,8 @@ class ReconstructionAttack:
         floors: Mapping[str, Mapping[str, Tensor]],
     ) -> Finding:
         metric = artist.metric
-        weights = draw_weights(len(victim.images), seeds=len(scores))
-        joined = {name: torch.cat([score[name] for score in scores]) for name in scores[0]}
-        ends = {name: interval(weighted_mean(v), weights) for name, v in joined.items()}
+        joined = {name: torch.stack([score[name] for score in scores]) for name in scores[0]}
+        ends = {name: mean_interval(v) for name, v in joined.items()}
         return Finding(
             attack=self.name,
             protector=victim.protector,
@@ -161,6 +158,7 @@ class ReconstructionAttack:
             ceiling=_CEILINGS[metric],
             interval=ends[metric],
             seeds=self.seeds,
+            floor_interval=mean_interval(floors["mean"][metric][None]),
             details={
                 "weights": self.config.weights(),
                 "decoders": [decoder.name for decoder in artist.decoders],

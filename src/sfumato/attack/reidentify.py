@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sfumato.attack.learners import LearnerConfig
 from sfumato.attack.matchers import Embed, Matcher, similarities, train_matchers
-from sfumato.attack.scores import draw_weights, interval, weighted_mean
+from sfumato.attack.scores import share_interval
 from sfumato.attack.views import Source, View, holdout, read, training_rows
 from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
@@ -63,17 +63,19 @@ class ReidentificationAttack:
             rank(similarities(m.embed(hidden), m.embed(own)), gallery, truth[within])
             for m in matchers
         ]
-        hits = torch.cat(ranks) == 1
-        weights = draw_weights(int(within.sum()), seeds=len(ranks))
+        hits = (torch.stack(ranks) == 1).float()
+        guessed = (truth[within] == gallery.mode().values).float()
+        everyone = torch.zeros(len(guessed), dtype=torch.int64)
         return Finding(
             attack=self.name,
             protector=victim.protector,
             metric="rank1_accuracy",
-            value=float(hits.float().mean()),
-            floor=float((truth[within] == gallery.mode().values).float().mean()),
+            value=float(hits.mean()),
+            floor=float(guessed.mean()),
             ceiling=1.0,
-            interval=interval(weighted_mean(hits.float()), weights),
+            interval=share_interval(hits, everyone),
             seeds=self.seeds,
+            floor_interval=share_interval(guessed[None], everyone),
             details={
                 "matchers": [{"matcher": m.name, "validated": m.validated} for m in matchers],
                 "values": [float((r == 1).float().mean()) for r in ranks],

@@ -7,11 +7,14 @@ weighted victims, so that a thousand draws are one matrix product.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from jaxtyping import Bool, Float, Int64
+from scipy.stats import t as student
 from torch import Tensor
+from torch.nn.functional import one_hot
 from torchmetrics.functional.classification import multiclass_recall
 from torchmetrics.functional.image import (
     peak_signal_noise_ratio,
@@ -23,6 +26,7 @@ from sfumato.errors import DataError
 
 _DRAWS = 1000
 _TAIL = 0.025  # two of them leave a 95 % interval
+_NORMAL = 1.959964  # the normal distribution's quantile at 1 - _TAIL
 PERFECT_PSNR = 58.9
 """dB; rounding to 8 bits alone leaves an error of variance 1/12: 10 log10(12 * 255^2)."""
 
@@ -72,10 +76,75 @@ def weighted_mean(values: Float[Tensor, "n"]) -> Statistic:
 
 def weighted_balanced_accuracy(correct: Bool[Tensor, "n"], truth: Int64[Tensor, "n"]) -> Statistic:
     """Return the statistic: mean over the classes of the weighted share found in each."""
-    members = torch.nn.functional.one_hot(truth.unique(return_inverse=True)[1]).float()
+    members = one_hot(truth.unique(return_inverse=True)[1]).float()
     hits = members * correct[:, None]
     # A class that a draw leaves out has no recall; the mean is over the others.
     return lambda weights: (weights @ hits / (weights @ members)).nanmean(1)
+
+
+def share_interval(
+    hits: Float[Tensor, "runs n"],
+    strata: Int64[Tensor, "n"],
+    *,
+    groups: Int64[Tensor, "n"] | None = None,
+) -> tuple[float, float]:
+    """Return the 95 % interval of a share of hits, each stratum counting the same.
+
+    `hits` are 0 or 1, a row a run on the same victims. The interval is the bootstrap's, and never
+    narrower than Wilson's of each stratum, combined by their squares (G. Zou and A. Donner,
+    "Construction of confidence limits about effect measures", 2008): no hit among five victims
+    says little of the next five, but is the same in every draw of them.
+    """
+    runs, count = hits.shape
+    weights = draw_weights(count, seeds=runs, groups=groups)
+    every = strata.repeat(runs)
+    drawn = interval(weighted_balanced_accuracy(hits.flatten() > 0, every), weights)
+    units = strata if drawn[0] < drawn[1] or groups is None else _one_each(strata, groups)
+    members = one_hot(strata.unique(return_inverse=True)[1]).double()
+    shares = hits.double().mean(0) @ members / members.sum(0)
+    low, high = _wilson(shares, units.unique(return_counts=True)[1].double())
+    middle, strata_count = float(shares.mean()), len(shares)
+    below, above = ((shares - low).norm() / strata_count, (high - shares).norm() / strata_count)
+    return min(drawn[0], middle - float(below)), max(drawn[1], middle + float(above))
+
+
+def _one_each(strata: Int64[Tensor, "n"], groups: Int64[Tensor, "n"]) -> Int64[Tensor, "m"]:
+    """Return the stratum of one victim of each group and stratum."""
+    pairs: Tensor = torch.stack([strata, groups], 1).unique(dim=0)
+    return pairs[:, 0]
+
+
+def _wilson(shares: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    spread = _NORMAL**2 / counts
+    middle = (shares + spread / 2) / (1 + spread)
+    half = (spread * shares * (1 - shares) + spread**2 / 4).sqrt() / (1 + spread)
+    # At 0 and at 1 an end is the share itself, but for rounding.
+    low, high = torch.minimum(middle - half, shares), torch.maximum(middle + half, shares)
+    return low.clamp(min=0), high.clamp(max=1)
+
+
+def wilson_interval(share: float, count: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share of `count` independent victims."""
+    low, high = _wilson(torch.tensor(share).double(), torch.tensor(count).double())
+    return float(low), float(high)
+
+
+def mean_interval(values: Float[Tensor, "runs n"]) -> tuple[float, float]:
+    """Return the 95 % interval of the mean over runs and victims, a row a run on the same victims.
+
+    The bootstrap's, and never narrower than Student's, which knows how little a few victims say.
+
+    Raises:
+        DataError: there are fewer than two victims.
+    """
+    runs, count = values.shape
+    if count < 2:
+        raise DataError(f"an interval needs two victims at least, got {count}")
+    low, high = interval(weighted_mean(values.flatten()), draw_weights(count, seeds=runs))
+    each = values.double().mean(0)
+    half = float(student.ppf(1 - _TAIL, count - 1)) * float(each.std()) / math.sqrt(count)
+    middle = float(each.mean())
+    return min(low, middle - half), max(high, middle + half)
 
 
 def balanced_accuracy(predicted: Int64[Tensor, "n"], truth: Int64[Tensor, "n"]) -> float:

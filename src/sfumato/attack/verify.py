@@ -13,7 +13,7 @@ from torchmetrics.functional.classification import binary_roc
 
 from sfumato.attack.learners import LearnerConfig
 from sfumato.attack.matchers import Embed, Matcher, pair_scores, pairs, separation, train_matchers
-from sfumato.attack.scores import draw_weights, interval
+from sfumato.attack.scores import draw_weights, interval, wilson_interval
 from sfumato.attack.views import Source, View, holdout, read, training_rows
 from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
@@ -159,7 +159,11 @@ def _interval(
             values.append(_weighted_area(runs[pick][1], runs[pick][2], g[None], i[None]))
         return torch.cat(values).float()
 
-    return interval(statistic, weights)
+    low, high = interval(statistic, weights)
+    # Equal scores of all pairs are equal in every draw of people, but not of other people.
+    mean = sum(area(g, i) for _, g, i in runs) / len(runs)
+    least = wilson_interval(mean, len(genuine.unique()))
+    return min(low, least[0]), max(high, least[1])
 
 
 def _named(people: Int64[Tensor, "n"]) -> Int64[Tensor, "n"]:

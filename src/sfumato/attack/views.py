@@ -25,6 +25,11 @@ _CLIP = 8.0  # standard deviations; a shuffled float may be 1e38
 _BATCH = 256
 
 
+def is_picture(release: Tensor) -> bool:
+    """Say whether a release is a stack of grey or RGB images."""
+    return release.is_floating_point() and release.ndim == 4 and release.shape[1] in (1, 3)
+
+
 def read(
     release: Shaped[Tensor, "n *shape"], view: View, *, like: torch.dtype | None = None
 ) -> Float[Tensor, "n *shape"]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sfumato.attack.attributes import AttributeAttack
 from sfumato.attack.bitstatistics import BitStatistics
 from sfumato.attack.decoder import ReconstructionConfig
+from sfumato.attack.groups import GroupAttack
 from sfumato.attack.learners import LearnerConfig
 from sfumato.attack.linkage import LinkageAttack
 from sfumato.attack.membership import MembershipAttack
@@ -27,6 +28,8 @@ class Setting:
     config: LearnerConfig
     identity: str | None = None
     """The label that names people, none of whom is on both sides."""
+    kept: tuple[str, ...] = ()
+    """The labels that a release carries: those of use."""
     sheets: Path | None = None
     """Folder for drawn pictures; None where victims' pictures are not asked for."""
 
@@ -56,10 +59,39 @@ def _reidentify(label: str, setting: Setting) -> Attack:
     return ReidentificationAttack(identity=label, seeds=setting.seeds, config=setting.config)
 
 
+def _knowing(label: str, setting: Setting) -> Attack:
+    if not label or not setting.kept:
+        raise ConfigError(
+            "--attack knowing:LABEL needs the label to read, and --utility for the labels known"
+        )
+    return AttributeAttack(
+        attributes=(label,),
+        known=setting.kept,
+        seeds=setting.seeds,
+        config=setting.config,
+        group=None if setting.identity == label else setting.identity,
+        name=f"knowing:{label}",
+    )
+
+
+def _groups(label: str, setting: Setting) -> Attack:
+    if not label:
+        raise ConfigError("--attack groups:LABEL needs the label that a group shares")
+    return GroupAttack(
+        label=label,
+        known=setting.kept,
+        seeds=setting.seeds,
+        config=setting.config,
+        name=f"groups:{label}",
+    )
+
+
 def _linkage(label: str, setting: Setting) -> Attack:
     if not label:
         raise ConfigError("--attack linkage:LABEL needs the label to name")
-    return LinkageAttack(label=label, seeds=setting.seeds, config=setting.config)
+    return LinkageAttack(
+        label=label, seeds=setting.seeds, config=setting.config, name=f"linkage:{label}"
+    )
 
 
 def _membership(_: str, setting: Setting) -> Attack:
@@ -88,10 +120,30 @@ ATTACKS: Mapping[str, tuple[str, Callable[[str, Setting], Attack]]] = {
     "verify": ("verify (needs --identity LABEL)", _verify),
     "reidentify": ("reidentify:LABEL (people known to the adversary)", _reidentify),
     "linkage": ("linkage:LABEL (by pairs of original and release)", _linkage),
+    "knowing": ("knowing:LABEL (reads the --utility labels along)", _knowing),
+    "groups": ("groups:LABEL (from ten releases that share it)", _groups),
     "membership": ("membership (by the label `member`)", _membership),
     "bitstatistics": ("bitstatistics", _bitstatistics),
     "popcounts": ("popcounts:LABEL", _popcounts),
 }
+
+
+def default_attacks(private: Sequence[str], setting: Setting) -> list[Attack]:
+    """Return what is tried beside reading each private label and looking for copies.
+
+    Nobody has to know what to ask for: the picture is drawn from its release, and each private
+    label is named by the originals near it, by a release with the labels that it carries, and by
+    several releases. Where one has no meaning, it says so itself.
+    """
+    kinds = ("linkage", *(("knowing",) if setting.kept else ()), "groups")
+    specs = ["reconstruct", *(f"{kind}:{label}" for label in private for kind in kinds)]
+    return [open_attack(spec, setting) for spec in specs]
+
+
+def labels_read(attack: Attack) -> tuple[str, ...]:
+    """Return the labels that both sides need for an attack to be run."""
+    single = (getattr(attack, name, None) for name in ("label", "identity"))
+    return (*getattr(attack, "attributes", ()), *(name for name in single if name))
 
 
 def open_attack(spec: str, setting: Setting) -> Attack:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
-from sfumato.audit.metrics import leakage, leakage_interval
+from sfumato.audit.cell import Cell
 from sfumato.audit.report import Report
 from sfumato.audit.verdict import verdicts
 from sfumato.audit.words import percent, span, wording
 from sfumato.files import at_home, write_bytes
 from sfumato.protect.pretrained import CARD, PretrainedProtector, is_artifact
-from sfumato.types import Finding, Protector
+from sfumato.types import Protector
 
 _END = "Not audited yet:"
 
@@ -25,18 +26,20 @@ def write_cards(protectors: Mapping[str, Protector], report: Report) -> None:
 def card(protector: PretrainedProtector, report: Report) -> str:
     """Return the model card in Markdown, with every figure of one protector."""
     head = str(protector.generate_model_card()).split(_END)[0]
-    said = next(v for v in verdicts(report.cells) if v.protector == protector.name)
+    said = next(
+        v for v in verdicts(report.cells, report.guarantees) if v.protector == protector.name
+    )
     data = report.data
     rows = [
         f"| {wording(c.attack).title} | {c.role} | {c.finding.value:.3f} | {c.finding.floor:.3f} | "
-        f"{c.finding.ceiling:.3f} | {_share(c.finding)} |"
+        f"{_number(c.finding.ceiling)} | {_share(c)} |"
         for c in report.cells
         if c.protector == protector.name and c.finding is not None
     ]
-    quick = "A quick look, not evidence. " if report.settings.get("quick") else ""
+    quick = " A quick look, not evidence." if report.settings.get("quick") else ""
     lines = [
         f"{head.rstrip()}\n\n## Audit\n",
-        f"{quick}{said.sentence}\n",
+        f"{said.sentence}{quick}\n",
         f"{data['victims']['count']:,} victims' pictures of {data['victims']['name']}, an "
         f"adversary with {data['adversary']['count']:,} others ({data['disjoint']}); Sfumato "
         f"{report.sfumato}, {report.created}.\n",
@@ -47,6 +50,12 @@ def card(protector: PretrainedProtector, report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _share(finding: Finding) -> str:
-    share, ends = leakage(finding), leakage_interval(finding)
-    return "undefined" if share is None or ends is None else f"{percent(share)} ({span(ends)})"
+def _share(cell: Cell) -> str:
+    found = cell.evidence
+    if found is None or found.share is None or found.ends is None:
+        return "not measurable"
+    return f"{percent(found.share)} ({span(found.ends)})"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "not measured"

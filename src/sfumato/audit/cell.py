@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
-from sfumato.audit.metrics import at_floor, leakage, leakage_interval
+from sfumato.attack.copies import ORIGINALS
+from sfumato.audit.evidence import Evidence, Role, evidence
 from sfumato.types import Finding
-
-Role = Literal["privacy", "utility"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +21,8 @@ class Cell:
     role: Role
     key: str
     """Name of the cell by content: protector, data, attack and seeds."""
+    victims: int
+    """Number of victims' pictures."""
     seconds: float = 0.0
     """Time to release the victims' pictures and to attack them."""
     release_seconds: float | None = None
@@ -33,6 +34,17 @@ class Cell:
     """Why the attack has no meaning for this release."""
     error: str | None = None
 
+    @property
+    def evidence(self) -> Evidence | None:
+        """What the finding shows; None where there is none."""
+        return None if self.finding is None else evidence(self.finding, self.role)
+
+    @property
+    def originals(self) -> int:
+        """How many releases were found to be originals; 0 where nobody looked."""
+        found = None if self.finding is None else self.finding.details.get(ORIGINALS)
+        return found if isinstance(found, int) and self.role == "privacy" else 0
+
     def document(self) -> dict[str, Any]:
         """Return the cell as JSON values."""
         document: dict[str, Any] = {
@@ -40,21 +52,22 @@ class Cell:
             "attack": self.attack,
             "role": self.role,
             "key": self.key,
+            "victims": self.victims,
             "seconds": self.seconds,
             "release_seconds": self.release_seconds,
             "release_bytes": self.release_bytes,
             "reason": self.reason,
             "error": self.error,
         }
-        finding = self.finding
-        if finding is None:
+        found = self.evidence
+        if self.finding is None or found is None:
             return document | {"finding": None, "leakage": None, "leakage_interval": None}
-        ends = leakage_interval(finding)
         return document | {
-            "finding": _finite(asdict(finding)),
-            "leakage": leakage(finding),
-            "leakage_interval": None if ends is None else list(ends),
-            "at_floor": at_floor(finding),
+            "finding": _finite(asdict(self.finding)),
+            "leakage": found.share,
+            "leakage_interval": None if found.ends is None else list(found.ends),
+            "shown": found.shown,
+            "unmeasurable": found.why or None,
         }
 
 
@@ -75,6 +88,7 @@ def read_cell(document: Mapping[str, Any]) -> Cell:
         attack=typed(document["attack"], str),
         role=role,
         key=typed(document["key"], str),
+        victims=_count(document["victims"]),
         seconds=_finite_number(document["seconds"]),
         release_seconds=_optional(document["release_seconds"]),
         release_bytes=_optional(document["release_bytes"]),
@@ -92,7 +106,9 @@ def typed(value: Any, kind: type | tuple[type, ...]) -> Any:  # noqa: ANN401 - a
 
 
 def _finding(document: Mapping[str, Any]) -> Finding:
-    low, high = (_finite_number(end) for end in document["interval"])
+    ends = _ends(document["interval"])
+    if ends is None:
+        raise TypeError("a finding has an interval")
     return Finding(
         attack=typed(document["attack"], str),
         protector=typed(document["protector"], str),
@@ -100,10 +116,25 @@ def _finding(document: Mapping[str, Any]) -> Finding:
         value=_finite_number(document["value"]),
         floor=_finite_number(document["floor"]),
         ceiling=math.nan if document["ceiling"] is None else _finite_number(document["ceiling"]),
-        interval=(low, high),
+        interval=ends,
         seeds=tuple(typed(seed, int) for seed in document["seeds"]),
+        floor_interval=_ends(document["floor_interval"]),
+        ceiling_interval=_ends(document["ceiling_interval"]),
         details=typed(document["details"], dict),
     )
+
+
+def _ends(value: object) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    low, high = (_finite_number(end) for end in typed(value, list))
+    return low, high
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or int(typed(value, int)) < 0:
+        raise ValueError(f"expected a count, got {value!r}")
+    return int(typed(value, int))
 
 
 def _optional(value: object) -> float | None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from sfumato.audit.cell import Cell, Role
-from sfumato.audit.metrics import leakage, leakage_interval
+from sfumato.audit.cell import Cell
+from sfumato.audit.evidence import Role
 from sfumato.audit.report import Report
 
 Change = Literal["better", "worse", "no clear change", "new", "gone", "not comparable"]
@@ -66,7 +66,7 @@ def _change(role: Role, old: Cell | None, new: Cell | None) -> Change:
         return "new"
     if new is None:
         return "gone"
-    ends = [None if c.finding is None else leakage_interval(c.finding) for c in (old, new)]
+    ends = [None if c.evidence is None else c.evidence.ends for c in (old, new)]
     if ends[0] is None or ends[1] is None:
         return "not comparable"
     (low, high), (new_low, new_high) = ends[0], ends[1]
@@ -76,7 +76,7 @@ def _change(role: Role, old: Cell | None, new: Cell | None) -> Change:
 
 
 def _share(cell: Cell | None) -> float | None:
-    return None if cell is None or cell.finding is None else leakage(cell.finding)
+    return None if cell is None or cell.evidence is None else cell.evidence.share
 
 
 def _notes(before: Report, after: Report) -> list[str]:

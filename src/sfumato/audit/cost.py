@@ -5,16 +5,12 @@ from __future__ import annotations
 from jaxtyping import Shaped
 from torch import Tensor
 
+from sfumato.attack.views import is_picture
 from sfumato.data.decode import encode_png
 from sfumato.protect.pictures import as_pictures
 from sfumato.types import Protector
 
 _SAMPLE = 64  # PNGs that are written to know their mean size
-
-
-def is_picture(release: Tensor) -> bool:
-    """Say whether a release is a stack of grey or RGB images."""
-    return release.is_floating_point() and release.ndim == 4 and release.shape[1] in (1, 3)
 
 
 def stored_bytes(release: Shaped[Tensor, "n *shape"], protector: Protector) -> float:

@@ -16,20 +16,23 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sfumato import __version__
+from sfumato.attack.bitstatistics import BitStatistics
 from sfumato.attack.views import ask
-from sfumato.audit.cell import Cell, Role, read_cell
+from sfumato.audit.ceiling import with_ceiling
+from sfumato.audit.cell import Cell, read_cell
 from sfumato.audit.cost import stored_bytes
-from sfumato.audit.metrics import with_ceiling
+from sfumato.audit.evidence import Role
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import FormatError
 from sfumato.files import read_json, write_bytes
 from sfumato.fingerprint import fingerprint
 from sfumato.progress import Over, in_turn, track
 from sfumato.protect.baselines import Unprotected
+from sfumato.protect.encrypted import EncryptedFeatures
 from sfumato.types import Attack, Finding, Knowledge, Protector, Releases
 
 Job = tuple[Protector, Role, Attack]
-_CELL_VERSION = 2  # raise it when an attack changes, so that no old figure is taken for a new one
+_CELL_VERSION = 3  # raise it when an attack changes, so that no old figure is taken for a new one
 _CELL_LIMIT = 16 << 20  # bytes; a cell with its curves has some 10,000
 PLAIN = " (trained on plain)"
 """Ends the name of an attack that learned on what is inside the releases of a keyed protector."""
@@ -100,6 +103,9 @@ class Desk:
         self, protector: Protector, role: Role, attack: Attack
     ) -> tuple[Protector, Role, Attack]:
         """Return the release and the attack that give the ceiling: nothing hidden, read best."""
+        if isinstance(attack, BitStatistics) and isinstance(protector, EncryptedFeatures):
+            # Nothing is moved in plain features; it must put bits back where a cipher only moves.
+            return EncryptedFeatures(protector.backbone, "shufflebits"), role, attack
         if getattr(attack, "view", "numbers") == "popcounts":
             attack = replace(attack, view="numbers")  # type: ignore[type-var]
         if is_keyed(protector):
@@ -118,7 +124,13 @@ class Desk:
             key = self._key(protector, attack)
             kept = self.done.get(key) or self._kept(key, _sheet(protector, attack))
             if kept is None:
-                blank = Cell(protector=protector.name, attack=attack.name, role=role, key=key)
+                blank = Cell(
+                    protector=protector.name,
+                    attack=attack.name,
+                    role=role,
+                    key=key,
+                    victims=len(self.victims),
+                )
                 wanted.setdefault(key, (blank, protector, attack))
             else:
                 self.done[key] = kept
@@ -205,11 +217,11 @@ def _sheet(protector: Protector, attack: Attack) -> Path | None:
 def _ceiled(finding: Finding, top: Cell) -> Finding:
     """Return the finding with the ceiling measured by `top`, or with none.
 
-    Where the attack has no meaning without protection (putting bits back that nobody moved), the
-    ceiling that it names itself stays. Where it failed, none is a better answer than a perfect one.
+    Where the attack has no meaning without protection (whom a protection was trained on), the
+    ceiling that it names itself stays, unmeasured. Where it failed, none is a better answer.
     """
     if top.reason is not None:
         return finding
     if top.finding is None or top.finding.metric != finding.metric:
-        return replace(finding, ceiling=math.nan)
+        return replace(finding, ceiling=math.nan, ceiling_interval=None)
     return with_ceiling(finding, top.finding)

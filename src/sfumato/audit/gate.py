@@ -1,16 +1,21 @@
-"""A limit on leakage for a pipeline: an error where it is exceeded, and JUnit's XML either way."""
+"""A limit on leakage for a pipeline: an error where it is not shown, and JUnit's XML either way.
+
+A protection passes by the upper end of an attack's interval, not by its middle: what was not found
+with few victims was not shown to be absent.
+"""
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from sfumato.audit.cell import Cell
-from sfumato.audit.metrics import leakage
+from sfumato.audit.evidence import Evidence, victims_needed
 from sfumato.audit.verdict import UNPROTECTED
-from sfumato.errors import GateError
+from sfumato.errors import ConfigError, GateError
 
 Outcome = Literal["passed", "failure", "error", "skipped"]
 
@@ -27,11 +32,18 @@ class Case:
 
 
 def judge(cells: Sequence[Cell], limit: float) -> list[Case]:
-    """Hold every attack's leakage against the limit; the unprotected release is not judged.
+    """Hold the upper end of every attack's leakage against the limit.
 
-    An attack that failed is an error, one without meaning or without a defined leakage is
-    skipped; a protector of which nothing was measured is an error too, never a pass.
+    A failure is a leakage above it, or a release that is an original, whatever the limit; an error
+    is what was not shown: an attack that failed or is not measurable, or an interval that reaches
+    above the limit. Only an attack without meaning for a release is skipped, and a protector of
+    which nothing was measured is an error too, never a pass. The unprotected release is not judged.
+
+    Raises:
+        ConfigError: the limit is no finite number.
     """
+    if not math.isfinite(limit):
+        raise ConfigError(f"--fail-above is a number such as 0.2, got {limit}")
     judged = [c for c in cells if c.role == "privacy" and c.protector != UNPROTECTED]
     cases = [_case(cell, limit) for cell in judged]
     for name in dict.fromkeys(cell.protector for cell in judged):
@@ -41,17 +53,34 @@ def judge(cells: Sequence[Cell], limit: float) -> list[Case]:
 
 
 def _case(cell: Cell, limit: float) -> Case:
-    def case(outcome: Outcome, message: str) -> Case:
-        return Case(cell.protector, cell.attack, outcome, message, cell.seconds)
+    outcome, message = _judged(cell, limit)
+    return Case(cell.protector, cell.attack, outcome, message, cell.seconds)
 
-    if cell.finding is None:
-        return case("error", cell.error) if cell.error else case("skipped", cell.reason or "")
-    found = leakage(cell.finding)
+
+def _judged(cell: Cell, limit: float) -> tuple[Outcome, str]:
+    found = cell.evidence
     if found is None:
-        return case("skipped", "even the unprotected release gives nothing: leakage is undefined")
-    if found > limit:
-        return case("failure", f"leakage {found:.3f} is above {limit:g}")
-    return case("passed", f"leakage {found:.3f}")
+        return ("error", cell.error) if cell.error else ("skipped", cell.reason or "")
+    if cell.originals:
+        return "failure", f"{cell.originals:,} of {cell.victims:,} releases are originals"
+    if found.share is None or found.ends is None:
+        return "error", found.why
+    if found.share > limit:
+        return "failure", f"leakage {found.share:.3f} is above {limit:g}"
+    if found.upper > limit:
+        return "error", _not_shown(found, cell.victims, limit)
+    return "passed", f"leakage {found.share:.3f}, at most {found.upper:.3f}"
+
+
+def _not_shown(found: Evidence, victims: int, limit: float) -> str:
+    low, high = found.ends or (0.0, 0.0)
+    needed = victims_needed(found, victims, limit)
+    about = (
+        "no number of victims would show it, the leakage is at the limit"
+        if needed is None
+        else f"about {needed:,} are needed"
+    )
+    return f"not shown: {victims:,} victims give an interval of {low:.3f} to {high:.3f}, {about}"
 
 
 def junit(cases: Sequence[Case]) -> bytes:
@@ -72,13 +101,19 @@ def junit(cases: Sequence[Case]) -> bytes:
 
 
 def check(cases: Sequence[Case], limit: float) -> None:
-    """Raise a GateError that names what is above the limit or could not be measured."""
-    bad = [case for case in cases if case.outcome in ("failure", "error")]
+    """Raise a GateError that names what is above the limit, or not shown to be below it.
+
+    What is a failure is named first.
+    """
+    bad = sorted(
+        (case for case in cases if case.outcome in ("failure", "error")),
+        key=lambda case: case.outcome != "failure",
+    )
     if bad:
         named = "; ".join(f"{c.protector} under {c.attack}: {c.message}" for c in bad[:5])
         more = f"; and {len(bad) - 5} more" if len(bad) > 5 else ""
         raise GateError(
-            f"expected every leakage to be measured and at most {limit:g} (--fail-above); {named}"
+            f"expected every leakage to be shown to be at most {limit:g} (--fail-above); {named}"
             f"{more}; see report.html"
         )
 

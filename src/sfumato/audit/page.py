@@ -13,14 +13,13 @@ from plotly.offline import get_plotlyjs
 from sfumato.audit import plots
 from sfumato.audit.cell import Cell
 from sfumato.audit.desk import NO_KEY, PLAIN
-from sfumato.audit.metrics import at_floor, leakage, leakage_interval
 from sfumato.audit.pictures import Sheet
 from sfumato.audit.trainings import learners_used, trainings
-from sfumato.audit.verdict import verdicts
+from sfumato.audit.verdict import originals_found, verdicts
 from sfumato.audit.words import percent, span, wording
 from sfumato.data.decode import png_url
+from sfumato.types import Guarantee
 
-_UNDEFINED = "even the unprotected release gives this attack nothing, so there is no leakage"
 _UNMEASURED = {"text": "not measured", "level": None, "note": None}
 _NOTHING = 0.005  # rounds to 0 %
 _CAPTIONS = {
@@ -34,9 +33,12 @@ _CAPTIONS = {
 
 
 def draw_page(
-    document: Mapping[str, Any], cells: Sequence[Cell], sheets: Sequence[tuple[Sheet, bytes]]
+    document: Mapping[str, Any],
+    cells: Sequence[Cell],
+    sheets: Sequence[tuple[Sheet, bytes]],
+    guarantees: Mapping[str, Guarantee],
 ) -> str:
-    """Return the page of a report: `document` as it is stored, with its cells and sheets."""
+    """Return the page of a report: `document` as it is stored, with what it was made of."""
     environment = Environment(
         loader=PackageLoader("sfumato.audit"),
         autoescape=True,
@@ -45,7 +47,7 @@ def draw_page(
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent, "size": _size, "data_url": png_url}
-    found = verdicts(cells)
+    found = verdicts(cells, guarantees)
     meant, absent = _parted(cells)
     columns = _columns(meant)
     style = plots.looks([verdict.protector for verdict in found])
@@ -53,6 +55,8 @@ def draw_page(
     return environment.get_template("report.html.j2").render(
         report=document,
         verdicts=found,
+        originals=originals_found(cells, guarantees),
+        guarantees=guarantees,
         columns=columns,
         shown=_shown(meant),
         notes=_notes(meant),
@@ -100,11 +104,11 @@ def _notes(cells: Sequence[Cell]) -> list[str]:
 def _note(cell: Cell) -> str | None:
     if cell.finding is None:
         return cell.reason if cell.error is None else f"failed: {cell.error}"
-    return _UNDEFINED if leakage(cell.finding) is None else None
+    return None if cell.evidence is None else cell.evidence.why or None
 
 
 def _shown(cells: Sequence[Cell]) -> dict[tuple[str, str], dict[str, Any]]:
-    """Return what each place of the matrix says: of several ways, the one that learned most."""
+    """Return what each place of the matrix says: of several ways, the one that may learn most."""
     notes = _notes(cells)
     found: dict[tuple[str, str], dict[str, Any]] = defaultdict(lambda: dict(_UNMEASURED))
     for cell in sorted(cells, key=_rank):
@@ -113,25 +117,31 @@ def _shown(cells: Sequence[Cell]) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def _rank(cell: Cell) -> float:
-    share = None if cell.finding is None else leakage(cell.finding)
-    return -math.inf if share is None else share
+    """Return the upper end; what could not be measured comes first, what has no meaning last."""
+    return -math.inf if cell.evidence is None else cell.evidence.upper
 
 
 def _place(cell: Cell, notes: Sequence[str]) -> dict[str, Any]:
-    note = _note(cell)
-    number = None if note is None else notes.index(note) + 1
-    if cell.finding is None or number is not None:
-        text = "failed" if cell.error else "undefined" if cell.finding else "n/a"
+    note, found = _note(cell), cell.evidence
+    if found is None or found.share is None or found.ends is None:
+        text = "failed" if cell.error else "not measurable" if cell.finding else "n/a"
+        number = None if note is None else notes.index(note) + 1
         return {"text": text, "level": None, "within": None, "note": number, "cell": cell}
-    share, ends = cell.finding.leakage, leakage_interval(cell.finding)
+    # Colour and bar are what an adversary may learn, and what a recipient is shown to keep.
+    level = found.upper if cell.role == "privacy" else found.ends[0]
+    doubtful = cell.role == "privacy" and not found.shown
     return {
-        "text": percent(share) if share > -_NOTHING else "below 0 %",
-        "level": round(min(max(share, 0.0), 1.0), 3),
-        "within": None if ends is None else span(ends),
-        "at_floor": at_floor(cell.finding),
+        "text": f"up to {percent(found.upper)}" if doubtful else _at_least(found.share),
+        "level": round(min(max(level, 0.0), 1.0), 3),
+        "within": span(found.ends),
+        "originals": cell.originals,
         "note": None,
         "cell": cell,
     }
+
+
+def _at_least(share: float) -> str:
+    return percent(share) if share > -_NOTHING else "below 0 %"
 
 
 def _section(
@@ -194,8 +204,12 @@ def _costs(cells: Sequence[Cell]) -> list[dict[str, Any]]:
 
 def _example(cells: Sequence[Cell]) -> Cell | None:
     """Return a cell to explain floor, ceiling and leakage by: the one nearest the middle."""
-    usable = [cell for cell in cells if cell.role == "privacy" and math.isfinite(_rank(cell))]
-    return min(usable, key=lambda cell: abs(_rank(cell) - 0.5), default=None)
+    usable = [
+        (cell, found.share)
+        for cell in cells
+        if cell.role == "privacy" and (found := cell.evidence) and found.share is not None
+    ]
+    return min(usable, key=lambda pair: abs(pair[1] - 0.5), default=(None, None))[0]
 
 
 def _by_protector(sheets: Sequence[tuple[Sheet, bytes]]) -> dict[str, list[tuple[Sheet, bytes]]]:

@@ -8,8 +8,8 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
-from sfumato.attack.scores import draw_weights, interval, psnr, ssim, weighted_mean
-from sfumato.audit.cost import is_picture
+from sfumato.attack.scores import mean_interval, psnr, ssim
+from sfumato.attack.views import is_picture
 from sfumato.types import Finding, Knowledge, Releases
 
 Images = Float[Tensor, "n c h w"]
@@ -35,7 +35,6 @@ class PictureQuality:
         shown = (victim.tensor.float().clamp(0, 1) * 255).round() / 255
         mean = knowledge.images.mean(0, keepdim=True).expand_as(victim.images).contiguous()
         scores, floors = _scores(victim.images, shown), _scores(victim.images, mean)
-        weights = draw_weights(len(shown))
         return Finding(
             attack=self.name,
             protector=victim.protector,
@@ -43,8 +42,9 @@ class PictureQuality:
             value=float(scores["ssim"].mean()),
             floor=float(floors["ssim"].mean()),
             ceiling=1.0,
-            interval=interval(weighted_mean(scores["ssim"]), weights),
+            interval=mean_interval(scores["ssim"][None]),
             seeds=(0,),
+            floor_interval=mean_interval(floors["ssim"][None]),
             details={
                 "scores": {name: float(values.mean()) for name, values in scores.items()},
                 "floors": {name: float(values.mean()) for name, values in floors.items()},

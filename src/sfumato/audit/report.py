@@ -6,18 +6,21 @@ It reads and writes; it computes nothing. The schema is described in docs/format
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sfumato.audit.cell import Cell, read_cell, typed
 from sfumato.audit.page import draw_page
 from sfumato.audit.pictures import FOLDER, Sheet, read_sheet
+from sfumato.audit.verdict import originals_found, verdicts
 from sfumato.errors import FormatError
 from sfumato.files import MALFORMED, read_json, write_bytes
+from sfumato.types import Guarantee
 
-SCHEMA = 3
+SCHEMA = 4
 _LIMIT_BYTES = 64 << 20
 
 
@@ -35,6 +38,8 @@ class Report:
     settings: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     """Versions and the machine."""
+    guarantees: Mapping[str, Guarantee] = field(default_factory=dict)
+    """What protectors say of every release of theirs, by name."""
     pictures: tuple[Sheet, ...] = ()
     """Sheets of victims' pictures; none unless they were asked for."""
 
@@ -47,11 +52,21 @@ class Report:
         """Return the report as JSON values."""
         return {
             "schema": SCHEMA,
+            "originals": originals_found(self.cells, self.guarantees),
             "created": self.created,
             "sfumato": self.sfumato,
             "environment": dict(self.environment),
             "data": dict(self.data),
             "settings": dict(self.settings),
+            "verdicts": [
+                {
+                    "protector": said.protector,
+                    "sentence": said.sentence,
+                    "originals": said.originals,
+                }
+                for said in verdicts(self.cells, self.guarantees)
+            ],
+            "guarantees": {name: asdict(said) for name, said in self.guarantees.items()},
             "cells": [cell.document() for cell in self.cells],
             "pictures": [sheet.document() for sheet in self.pictures],
         }
@@ -60,7 +75,7 @@ class Report:
         """Return the report as one HTML page; its sheets, if any, are read beside the report."""
         files = [(sheet, folder / FOLDER / sheet.file) for sheet in self.pictures]
         sheets = [(sheet, file.read_bytes()) for sheet, file in files if file.is_file()]
-        return draw_page(self.document(), self.cells, sheets)
+        return draw_page(self.document(), self.cells, sheets, self.guarantees)
 
     def write(self, folder: Path) -> Path:
         """Write `report.json` and `report.html` into the folder; return the first one's path."""
@@ -88,6 +103,10 @@ def read_report(path: Path) -> Report:
             environment=typed(document["environment"], dict),
             data=_data(typed(document["data"], dict)),
             settings=_settings(typed(document["settings"], dict)),
+            guarantees={
+                name: _guarantee(typed(said, dict))
+                for name, said in typed(document["guarantees"], dict).items()
+            },
             cells=tuple(read_cell(cell) for cell in typed(document["cells"], list)),
             pictures=tuple(read_sheet(sheet) for sheet in typed(document["pictures"], list)),
         )
@@ -105,8 +124,18 @@ def _data(document: Mapping[str, Any]) -> Mapping[str, Any]:
     return document
 
 
+def _guarantee(document: Mapping[str, Any]) -> Guarantee:
+    figures = {
+        name: float(typed(figure, (int, float)))
+        for name, figure in typed(document["figures"], dict).items()
+    }
+    if not all(math.isfinite(figure) for figure in figures.values()):
+        raise ValueError(f"figures {figures}")
+    return Guarantee(figures=figures, originals=typed(document["originals"], str))
+
+
 def _settings(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    for name in ("private", "utility", "protectors", "keyed", "learners"):
+    for name in ("private", "utility", "attacks", "protectors", "keyed", "learners"):
         if not all(isinstance(entry, str) for entry in typed(document[name], list)):
             raise TypeError(f"{name} {document[name]!r}")
     if not all(isinstance(seed, int) for seed in typed(document["seeds"], list)):

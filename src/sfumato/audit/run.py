@@ -13,11 +13,16 @@ import torch
 
 from sfumato import __version__
 from sfumato.attack.attributes import AttributeAttack
+from sfumato.attack.copies import CopiesAttack
 from sfumato.attack.learners import LearnerConfig
 from sfumato.attack.verify import VerificationAttack
-from sfumato.audit.cell import Cell, Role
+from sfumato.audit.attacks import Setting, default_attacks
+from sfumato.audit.cell import Cell
+from sfumato.audit.collection import of_collection
 from sfumato.audit.desk import NO_KEY, Desk, is_keyed
 from sfumato.audit.disjoint import check_disjoint
+from sfumato.audit.evidence import Role
+from sfumato.audit.labels import check_labels
 from sfumato.audit.pictures import Sheet, draw_pictures
 from sfumato.audit.quality import PictureQuality
 from sfumato.audit.report import Report
@@ -25,7 +30,7 @@ from sfumato.data.imageset import ImageSet
 from sfumato.errors import ConfigError
 from sfumato.progress import Over, in_turn
 from sfumato.protect.labels import refuse_same
-from sfumato.types import Attack, Protector
+from sfumato.types import Attack, Protector, guarantee_of
 
 
 def audit(
@@ -37,7 +42,7 @@ def audit(
     utility: str | Sequence[str] = (),
     identity: str | None = None,
     matching: bool = False,
-    attacks: Sequence[Attack] = (),
+    attacks: Sequence[Attack] | None = None,
     seeds: Sequence[int] = (0,),
     config: LearnerConfig | None = None,
     out: Path | None = None,
@@ -47,18 +52,22 @@ def audit(
     """Attack every protector in every way and return the report.
 
     Each private label is read by attribute attacks, each utility label by the same learners in
-    the hands of an honest recipient; `attacks` adds more. `identity` is the label that names
-    people: none may then be on both sides, and victims are resampled by person; with `matching`
-    the recipient must still be able to tell people apart. Releases that are pictures are also
-    compared with their originals. Of a keyed protector (one with `plain`) the attacks are run
-    twice: trained on its releases, and trained on plain ones and applied to ciphertext; its
-    ceiling is what plain releases give. With `out`, cells are kept there, so that a second run
-    takes up where the first one was stopped; with `pictures` as well, some victims' pictures are
-    drawn there beside their releases. A failed cell is a named cell of the report. Cells are
-    measured `over` one process or many machines; figures are the same.
+    the hands of an honest recipient; `attacks` adds more, and stands for those of
+    `default_attacks` where it is left out. Releases that are pictures are also compared with the
+    originals, whatever is asked for: to find copies, and how much they still look alike.
+    A protector of collections releases both sides as one, as their owner would, with the utility
+    labels kept. `identity` is the label that names people: none may then be on both sides, and
+    victims are resampled by person; with `matching` the recipient must still be able to tell
+    people apart. Of a keyed protector (one with `plain`) the attacks are run twice: trained on its
+    releases, and trained on plain ones and applied to ciphertext; its ceiling is what plain
+    releases give. With `out`, cells are kept there, so that a second run takes up where the first
+    one was stopped; with `pictures` as well, some victims' pictures are drawn there beside their
+    releases. A failed cell is a named cell of the report. Cells are measured `over` one process or
+    many machines; figures are the same.
 
     Raises:
-        DataError: the adversary's images are not disjoint from the victims'.
+        DataError: the adversary's images are not disjoint from the victims', a label is missing or
+            has one value only, or a protector of collections refuses this one.
         ConfigError: there is nothing to do, or a setting needs another one.
     """
     if matching and identity is None:
@@ -70,28 +79,35 @@ def audit(
     for name in set(private) & set(utility):
         refuse_same(name, name)
     config = config or LearnerConfig()
+    setting = Setting(seeds=tuple(seeds), config=config, identity=identity, kept=tuple(utility))
+    if attacks is None:
+        attacks = default_attacks(private, setting)
+    check_labels((victims, adversary), [*private, *utility], attacks)
     reading = _Reading(tuple(seeds), config, identity)
     trials: list[tuple[Role, Attack]] = [("privacy", reading("attributes", n)) for n in private]
     trials += [("privacy", attack) for attack in attacks]
     trials += [("utility", reading("utility", name)) for name in utility]
     if not protectors or not trials:
         raise ConfigError("an audit needs a protector, and a private label or an attack")
+    trials = [("privacy", CopiesAttack(seed=seeds[0])), *trials]
     trials.append(("utility", PictureQuality()))
     if matching:
         trials.append(("utility", reading.matching()))
     desk = Desk(victims, adversary, out)
-    work = [(protector, *trial) for protector in protectors for trial in trials]
+    bound = [of_collection(protector, (victims, adversary), utility) for protector in protectors]
+    work = [(protector, *trial) for protector in bound for trial in trials]
     desk.measure(work, over)
     cells = [cell for job in work for cell in desk.cells(*job)]
     drawn: tuple[Sheet, ...] = ()
     if pictures and out is not None:
-        drawn = draw_pictures(victims, protectors, [attack for _, attack in trials], out)
+        drawn = draw_pictures(victims, bound, [attack for _, attack in trials], out)
     return Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         sfumato=__version__,
         data=desk.described() | {"disjoint": how},
         settings={
             "private": private,
+            "attacks": [attack.name for role, attack in trials if role == "privacy"],
             "utility": utility,
             "identity": identity,
             "seeds": list(seeds),
@@ -103,7 +119,8 @@ def audit(
             "precision": config.precision,
         },
         environment=_environment(),
-        cells=_completed(cells),
+        cells=_completed(cells, len(victims)),
+        guarantees={protector.name: guarantee_of(protector) for protector in protectors},
         pictures=drawn,
     )
 
@@ -131,14 +148,14 @@ class _Reading:
         )
 
 
-def _completed(cells: Sequence[Cell]) -> tuple[Cell, ...]:
+def _completed(cells: Sequence[Cell], victims: int) -> tuple[Cell, ...]:
     """Return the whole matrix: ways to attack a keyed protector have no meaning for others."""
     done = {(cell.protector, cell.attack): cell for cell in cells}
     columns = list(dict.fromkeys((cell.role, cell.attack) for cell in cells))
     rows = list(dict.fromkeys(cell.protector for cell in cells))
     return tuple(
         done.get((row, attack))
-        or Cell(protector=row, attack=attack, role=role, key="", reason=NO_KEY)
+        or Cell(protector=row, attack=attack, role=role, key="", victims=victims, reason=NO_KEY)
         for row in rows
         for role, attack in columns
     )

@@ -33,6 +33,25 @@ _WORDS: Mapping[str, Callable[[str], Wording]] = {
         "that does best on pictures the adversary held out is applied to the victims.",
         "share of right answers, every value of the label counting the same",
     ),
+    "knowing": lambda label: Wording(
+        f"reading {label} with the labels of use known",
+        f"Guesses {label} from a release and from the labels of use, which are released along. "
+        f"{_OWN} The floor is what these labels say without any release.",
+        "share of right answers, every value of the label counting the same",
+    ),
+    "groups": lambda label: Wording(
+        f"naming {label} from ten releases",
+        f"Has ten releases that share their {label}, with the labels of use, and puts together "
+        f"what each of them says. {_OWN} The floor is what the labels say without any release.",
+        "share of groups named rightly, every value of the label counting the same",
+    ),
+    "copies": lambda _: Wording(
+        "releasing originals",
+        "Compares each released picture with every picture that the adversary or the keeper has. "
+        "It counts as an original if it is equal to one, or nearer to one than two originals ever "
+        "are to each other. The floor is how many originals would pass for copies of others.",
+        "share of releases that are originals",
+    ),
     "popcounts": lambda label: Wording(
         f"reading {label} from bit counts",
         f"Guesses {label} from how many bits of each encrypted number are set, which moving bits "
@@ -64,7 +83,8 @@ _WORDS: Mapping[str, Callable[[str], Wording]] = {
     "bitstatistics": lambda _: Wording(
         "putting the bits back",
         "Recovers encrypted features from the ciphertext alone, by how often each bit is set in "
-        "features of public pictures. The adversary has the public network, and no key.",
+        "features of public pictures. The adversary has the public network, and no key. The "
+        "ceiling is what it recovers where bits are only moved (ShuffleBits).",
         "likeness of recovered and true features (median cosine similarity)",
     ),
     "membership": lambda _: Wording(

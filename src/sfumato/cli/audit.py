@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from sfumato.audit.report import Report
 
 _QUICK_EPOCHS = 15
+_HEAD = (
+    f"{'protector':24} {'attack':36} {'value':>8} {'floor':>8} {'ceiling':>8} {'leakage':>8} "
+    "  95 % interval"
+)
 
 
 def audit(
@@ -39,10 +43,16 @@ def audit(
     attack: Annotated[
         list[str] | None,
         typer.Option(
-            help="Also: reconstruct, verify, reidentify:LABEL, linkage:LABEL, membership, "
-            "bitstatistics, popcounts:LABEL. Repeat it for more."
+            help="Also: verify, reidentify:LABEL, linkage:LABEL, knowing:LABEL, groups:LABEL, "
+            "membership, bitstatistics, popcounts:LABEL, reconstruct. Repeat it for more."
         ),
     ] = None,
+    only: Annotated[
+        bool,
+        typer.Option(
+            "--only", help="Of the attacks that run by default, keep reading and copies alone."
+        ),
+    ] = False,
     identity: Annotated[
         str | None, typer.Option(help="Label that names people; none is then on both sides.")
     ] = None,
@@ -71,8 +81,9 @@ def audit(
     fail_above: Annotated[
         float | None,
         typer.Option(
-            help="Highest leakage allowed; above it, or where it could not be measured, the exit "
-            "code is 8. Writes junit.xml. The release `none` is not judged."
+            help="Highest leakage allowed. Every attack's interval must end below it, and no "
+            "release may be an original; else, or where that is not measurable, the exit code is "
+            "8. Writes junit.xml. The release `none` is not judged."
         ),
     ] = None,
     config: Config = None,
@@ -83,13 +94,21 @@ def audit(
 ) -> None:
     """Attack every protector, measure what stays useful, and write a report.
 
+    Without --attack these run, where they have a meaning. Every --private label is read by several
+    kinds of networks, by trees and by counting, from a release alone, with the --utility labels
+    known (knowing), and from ten releases that share it (groups); it is named by the originals
+    near a release (linkage). Pictures are drawn from releases (reconstruct, most of the time that
+    an audit takes), and released pictures are compared with the originals (copies). --only leaves
+    all but the first and the last out, --attack adds others; --quick, --count and --seeds 1 make
+    all of them shorter.
+
     Interrupted, the same command goes on where it was: finished measurements are kept in the
     folder by their content. With --ray, they are made on a cluster, one a processor.
     """
     given = dict(locals())
 
     from sfumato.attack.learners import LearnerConfig
-    from sfumato.audit.attacks import Setting, open_attack
+    from sfumato.audit.attacks import Setting, default_attacks, open_attack
     from sfumato.audit.card import write_cards
     from sfumato.audit.disjoint import sides
     from sfumato.audit.pictures import FOLDER
@@ -106,8 +125,12 @@ def audit(
     if quick:
         effort = replace(effort, epochs=_QUICK_EPOCHS, restarts=1)
     sheets = out / FOLDER if pictures else None
-    setting = Setting(seeds=runs, config=effort, identity=identity, sheets=sheets)
-    attacks = [open_attack(spec, setting) for spec in attack or ()]
+    setting = Setting(
+        seeds=runs, config=effort, identity=identity, kept=tuple(utility or ()), sheets=sheets
+    )
+    attacks = [] if only else default_attacks(private or (), setting)
+    asked = [open_attack(spec, setting) for spec in attack or ()]
+    attacks = list({one.name: one for one in [*attacks, *asked]}.values())
     images = load(data, split=split, data_dir=data_dir, size=size, count=count, seed=seed)
     victims, adversary = sides(images, identity, seed=seed)
     protectors = [open_protector(spec, adversary) for spec in protector]
@@ -147,22 +170,26 @@ def _gate(report: Report, limit: float, out: Path) -> None:
 
 def table(report: Report) -> str:
     """Return a report's figures as text, what has none and why, and a verdict a protector."""
-    from sfumato.audit.verdict import verdicts
+    from sfumato.audit.verdict import originals_found, verdicts
 
-    lines = [
-        f"{'protector':24} {'attack':36} {'value':>8} {'floor':>8} {'ceiling':>8} {'leakage':>8}"
-    ]
-    for cell in report.cells:
-        start, found = f"{cell.protector:24} {cell.attack:36}", cell.finding
-        if cell.error is not None:
-            lines.append(f"{start} failed: {cell.error}")
-        elif found is not None:
-            lines.append(
-                f"{start} {found.value:8.3f} {found.floor:8.3f} {found.ceiling:8.3f} "
-                f"{found.leakage:8.2f}"
-            )
-    said = [f"{verdict.protector}: {verdict.sentence}" for verdict in verdicts(report.cells)]
+    first = originals_found(report.cells, report.guarantees)
+    lines = [*([first, ""] if first else []), _HEAD]
+    lines += [line for cell in report.cells if (line := _line(cell))]
+    said = [f"{v.protector}: {v.sentence}" for v in verdicts(report.cells, report.guarantees)]
     return "\n".join([*lines, *_without_meaning(report.cells), "", *said])
+
+
+def _line(cell: Cell) -> str | None:
+    """Return a cell's line, or None where the attack has no meaning."""
+    start, finding, found = f"{cell.protector:24} {cell.attack:36}", cell.finding, cell.evidence
+    if cell.error is not None:
+        return f"{start} failed: {cell.error}"
+    if finding is None or found is None:
+        return None
+    figures = f"{start} {finding.value:8.3f} {finding.floor:8.3f} {finding.ceiling:8.3f}"
+    if found.share is None or found.ends is None:
+        return f"{figures} {found.why}"
+    return f"{figures} {found.share:8.2f} {found.ends[0]:6.2f} to {found.ends[1]:.2f}"
 
 
 def _without_meaning(cells: Sequence[Cell]) -> Iterator[str]:

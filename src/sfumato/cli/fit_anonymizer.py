@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -21,14 +21,30 @@ def anonymizer(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the anonymiser.")],
     method: Annotated[
         Literal["prototypes", "paper"],
-        typer.Option(help="A few pictures for everyone, or the paper's autoencoder."),
+        typer.Option(help="A few mean pictures for everyone, or the paper's autoencoder."),
     ] = "prototypes",
     prototypes: Annotated[
-        int, typer.Option(help="prototypes: pictures in the release; fewer say less of everything.")
+        int, typer.Option(help="prototypes: pictures in the release, at most.")
     ] = 32,
+    k: Annotated[
+        int,
+        typer.Option("--k", help="prototypes: originals behind each released picture, at least."),
+    ] = 10,
+    values: Annotated[
+        int | None,
+        typer.Option(help="prototypes: private values behind it, at least; 5, or all if fewer."),
+    ] = None,
+    share: Annotated[
+        float | None,
+        typer.Option(help="prototypes: largest share of one value; 0.5, of two values 0.75."),
+    ] = None,
     lam: Annotated[float, typer.Option(help="paper: weight of privacy, eq. (12).")] = 2.0,
     target: Annotated[
-        str | None, typer.Option(help="Release pictures that look like this private value.")
+        str | None,
+        typer.Option(
+            help="Release pictures that look like this private value. Prototypes, and "
+            "--substitute, release real ones of it: take one that nobody is."
+        ),
     ] = None,
     substitute: Annotated[
         bool, typer.Option(help="paper: release the target's nearest training picture.")
@@ -50,8 +66,10 @@ def anonymizer(
 ) -> None:
     """Learn to release pictures that do not say who, and still say what.
 
-    Only the private label is looked at. Interrupted, the same command goes on. `release` applies
-    the result to a collection, `audit` attacks it.
+    Only the private label is looked at. By default each released picture is the mean of --k
+    originals of --values people at least, and none is near to an original: prototypes that cannot
+    keep that are dropped, and a collection that cannot is refused. Interrupted, the same command
+    goes on. `release` applies the result to a collection, `audit` attacks it.
     """
     from sfumato.data.sources import load
     from sfumato.errors import ConfigError
@@ -66,11 +84,12 @@ def anonymizer(
     if epochs is not None:
         common["epochs"] = epochs
     made: PretrainedProtector
-    settings = [method, private, common, prototypes, light, lam, substitute]
+    settings = [method, private, common, prototypes, k, values, share, light, lam, substitute]
     with resumable(out, [*settings, images.fingerprint()]) as checkpoint:
         common["checkpoint"] = checkpoint
         if method == "prototypes":
-            made = _prototypes(images, private, prototypes, light, common)
+            rule = {"k": k, "values": values, "share": share}
+            made = _prototypes(images, private, prototypes, rule, light, common)
         else:
             made = _paper(images, private, lam, substitute, common)
         made.save_pretrained(out)
@@ -80,21 +99,41 @@ def anonymizer(
             "private": private,
             "images": len(images),
             "skipped": len(images.skipped),
+            "guarantee": dict(made.guarantee.figures),
+            "originals": made.guarantee.originals,
             "out": str(out),
         },
         f"{made.name}: trained on {len(images):,} images to hide {private!r}; saved in {out}\n"
-        f"next: sfumato release {out} --data {data} -o RELEASED",
+        f"{_stands_for(made)}next: sfumato release {out} --data {data} -o RELEASED",
         as_json=as_json,
     )
 
 
+def _stands_for(made: PretrainedProtector) -> str:
+    """Say what each released picture stands for; on stderr, that some are real, if they are."""
+    if made.guarantee.originals:
+        typer.echo(f"warning: {made.guarantee.originals}, on purpose", err=True)
+    return "".join(f"  {figure:g}  {what}\n" for what, figure in made.guarantee.figures.items())
+
+
 def _prototypes(
-    images: ImageSet, private: str, count: int, light: float, common: dict[str, object]
+    images: ImageSet,
+    private: str,
+    count: int,
+    rule: dict[str, Any],
+    light: float,
+    common: dict[str, object],
 ) -> PretrainedProtector:
     from sfumato.protect.deform import Deformation
+    from sfumato.protect.prototypes_anonymity import Anonymity
     from sfumato.protect.prototypes_fit import PrototypesConfig, fit_prototypes
 
-    config = PrototypesConfig(prototypes=count, deformation=Deformation(light=light), **common)  # type: ignore[arg-type]
+    config = PrototypesConfig(
+        prototypes=count,
+        anonymity=Anonymity(**rule),
+        deformation=Deformation(light=light),
+        **common,  # type: ignore[arg-type]
+    )
     return fit_prototypes(images, private, config)
 
 

@@ -105,7 +105,6 @@ def obfuscator(
         },
         f"{made.name}: {utility} read from maps with {100 * accuracy:.1f} % accuracy on "
         f"{len(check):,} images kept aside{bound}; saved in {out}\n"
-        f"next: sfumato audit --protector {out} --data {data} --utility {utility} "
-        "--attack reconstruct",
+        f"next: sfumato audit --protector {out} --data {data} --utility {utility}",
         as_json=as_json,
     )

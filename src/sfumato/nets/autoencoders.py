@@ -83,6 +83,7 @@ class ConvEncoder(nn.Module):
 
     def __init__(self, channels: int, *, width: int = 32, dim: int = 128) -> None:
         super().__init__()
+        self.width, self.dim = width, dim
         self.body = nn.Sequential(
             _block(channels, width),
             nn.MaxPool2d(2),

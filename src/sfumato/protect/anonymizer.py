@@ -11,6 +11,7 @@ from torch import Tensor
 from sfumato.nets.autoencoders import ConvAutoencoder
 from sfumato.protect.hiding import Hiding
 from sfumato.protect.substitute import substitute
+from sfumato.types import Guarantee
 
 Images = Float[Tensor, "n c h w"]
 
@@ -50,6 +51,11 @@ class Anonymizer(Hiding):
         target = "" if self.target is None else f":{self.target}"
         substituted = "+substitution" if len(self.gallery) else ""
         return f"{self.kind}:{self.lam:g}{target}{substituted}"
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """With substitution, that real pictures are released."""
+        return Guarantee(originals=self.real_pictures if len(self.gallery) else "")
 
     def substituted(self, gallery: Images) -> Anonymizer:
         """Return the same autoencoder, whose releases are the gallery's pictures nearest to it."""

@@ -23,6 +23,11 @@ class Hiding(PretrainedProtector):
         return self._shape
 
     @property
+    def real_pictures(self) -> str:
+        """Say that releases are real pictures of the target, as `Guarantee.originals` does."""
+        return f"its releases are real pictures of {self.hides} {self.target!r}"
+
+    @property
     def private(self) -> tuple[str, ...]:
         """The label that it was trained to hide."""
         return (self.hides,)

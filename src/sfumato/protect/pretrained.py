@@ -30,6 +30,7 @@ from sfumato.files import (
     write_tensors,
 )
 from sfumato.fingerprint import code_of, fingerprint
+from sfumato.types import Guarantee
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 KINDS: Mapping[str, str] = {
@@ -96,6 +97,11 @@ class PretrainedProtector(nn.Module, PyTorchModelHubMixin, ABC):
         settings = cast("Any", self)._hub_mixin_config
         return fingerprint(code_of(self), settings, self.state_dict())
 
+    @property
+    def guarantee(self) -> Guarantee:
+        """What holds of every release by construction; nothing unless a subclass says so."""
+        return Guarantee()
+
     @torch.no_grad()
     def release(self, images: Float[Tensor, "n c h w"]) -> Tensor:
         """Return the release of images in [0, 1], computed in batches on the network's device.
@@ -146,7 +152,7 @@ class PretrainedProtector(nn.Module, PyTorchModelHubMixin, ABC):
         return ModelCard(
             f"---\nlibrary_name: sfumato\ntags:\n- sfumato\n- {self.kind}\n---\n\n"
             f"# {self.name}\n\nA protector of kind `{self.kind}`, made by Sfumato. It takes images "
-            f"of shape {self.shape} (channels, height, width).\n\n"
+            f"of shape {self.shape} (channels, height, width).\n\n{_promised(self.guarantee)}"
             "Not audited yet: `sfumato audit --protector FOLDER` fills this card.\n"
         )
 
@@ -186,6 +192,18 @@ class PretrainedProtector(nn.Module, PyTorchModelHubMixin, ABC):
                 _downloaded(model_id, CARD, hub)
         model._card = _Card.beside(path)
         return model.to(map_location).eval()
+
+
+def _promised(guarantee: Guarantee) -> str:
+    """Return what a card says of a guarantee: paragraphs, each with an empty line after it."""
+    said = f"**Releases originals on purpose:** {guarantee.originals}.\n\n" * bool(
+        guarantee.originals
+    )
+    rows = [f"| {what} | {figure:g} |" for what, figure in guarantee.figures.items()]
+    if not rows:
+        return said
+    head = ["Holds of every release by construction:\n", "| | |", "| --- | ---: |"]
+    return said + "\n".join([*head, *rows]) + "\n\n"
 
 
 def open_pretrained(source: str | Path) -> PretrainedProtector:

@@ -1,27 +1,51 @@
-"""An anonymiser whose releases are a few fixed pictures, each used by everyone equally often.
+"""An anonymiser whose releases are a few fixed pictures, each a mean over many people.
 
 A release that takes P values carries at most log P nats, whoever looks at it, and of the private
 label the mutual information of eq. (5), which is then counted and not estimated
-(`anonymizer_losses.mutual_information`). Training spends those log P on what is common to all
-private values: within each of them every prototype is to be used equally often.
+(`anonymizer_losses.mutual_information`). Two rules hold by construction. Each picture is a mean of
+k different pictures of p private values at least (`prototypes_anonymity`). And a collection is
+released as a whole, so that everybody uses the pictures in the same proportions
+(`prototypes_plan`).
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, cast
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from sfumato.errors import ArtifactError
 from sfumato.nets.autoencoders import PrototypeMatcher
 from sfumato.protect.hiding import Hiding
+from sfumato.protect.prototypes_anonymity import Anonymity, Seen, check_standing, digests
+from sfumato.protect.prototypes_release import Plan, PlannedRelease, plan_collection
+from sfumato.types import Guarantee, Labels
 
 Images = Float[Tensor, "n c h w"]
+_FIGURES = {
+    "released": "different pictures that can be released",
+    "fewest_pictures": "originals behind a released picture, at least",
+    "k": "originals behind it, as asked for (k)",
+    "fewest_values": "private values behind a released picture, at least",
+    "values": "private values behind it, as asked for (p)",
+    "largest_share": "share of one private value among them, at most",
+    "share": "largest share of one private value, as allowed",
+    "nearest_original": "distance to the nearest original, at least (root mean square, 0 to 1)",
+    "closest_allowed": "smallest distance, as allowed",
+}
+"""What a report and a card call each figure of a standing."""
 
 
 class PrototypeAnonymizer(Hiding):
     """Releases, for each image, the picture of the prototype that it is most similar to.
+
+    `release` and `forward` look at one picture at a time: use them to look at pictures, and
+    `for_collection` for what leaves its owner. `standing` is what the pictures were counted to
+    stand for when they were made (`prototypes_pictures.settle_pictures`), as JSON values, and
+    `rule` what each record of every release has to.
 
     Shapes: images `(n, channels, height, width)` in [0, 1], to the same.
     """
@@ -40,8 +64,11 @@ class PrototypeAnonymizer(Hiding):
         features: int = 32,
         dim: int = 128,
         target: str | None = None,
+        standing: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(channels=channels, height=height, width=width, hides=hides, target=target)
+        self.standing = standing
+        self.rule = Anonymity() if standing is None else check_standing(standing)
         self.matcher = PrototypeMatcher(channels, prototypes, width=features, dim=dim)
         self.register_buffer("pictures", torch.zeros(prototypes, channels, height, width))
 
@@ -50,6 +77,41 @@ class PrototypeAnonymizer(Hiding):
         """Kind, number of prototypes, and the identity that releases look like."""
         target = "" if self.target is None else f":{self.target}"
         return f"{self.kind}:{len(self.pictures)}{target}"
+
+    @classmethod
+    def _from_pretrained(
+        cls,
+        *,
+        model_id: str,
+        map_location: str = "cpu",
+        strict: bool = True,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> PrototypeAnonymizer:
+        """Read an artifact; one whose pictures nobody counted is refused.
+
+        Raises:
+            ArtifactError: it is no artifact, or was fitted by version 0.1.
+        """
+        if kwargs.get("standing") is None:
+            raise ArtifactError(
+                f"{model_id} was fitted by version 0.1, whose pictures may be originals; fit it "
+                "anew, and replace what was released by it"
+            )
+        made = super()._from_pretrained(
+            model_id=model_id, map_location=map_location, strict=strict, **kwargs
+        )
+        return cast("PrototypeAnonymizer", made)
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """What the pictures were counted to stand for; with a target, that they are real ones."""
+        found = self.standing or {}
+        return Guarantee(
+            figures={
+                words: float(found[name]) for name, words in _FIGURES.items() if name in found
+            },
+            originals=self.real_pictures if self.target is not None else "",
+        )
 
     @torch.no_grad()
     def similarities(self, images: Images) -> Float[Tensor, "n prototypes"]:
@@ -64,6 +126,58 @@ class PrototypeAnonymizer(Hiding):
     def assign(self, images: Images) -> Int64[Tensor, "n"]:
         """Return which prototype stands for each image."""
         return self.similarities(images).argmax(1)
+
+    def plan(
+        self,
+        similar: Float[Tensor, "n prototypes"],
+        counted: Bool[Tensor, "n"],
+        labels: Labels,
+        classes: Mapping[str, Sequence[str]],
+        *,
+        kept: Sequence[str] = (),
+        seed: int = 0,
+    ) -> Plan:
+        """Plan the release of a collection whose `similarities` are known: `plan_collection`."""
+        return plan_collection(
+            similar, counted, labels, classes, hides=self.hides, kept=kept, rule=self.rule,
+            seed=seed,
+        )  # fmt: skip
+
+    def for_collection(
+        self,
+        images: Images,
+        labels: Labels,
+        classes: Mapping[str, Sequence[str]],
+        *,
+        kept: Sequence[str] = (),
+        seed: int = 0,
+    ) -> PlannedRelease:
+        """Return the protector that releases this collection as `sfumato release` would.
+
+        Raises:
+            DataError: the collection cannot keep the rule, or lacks the private label.
+        """
+        found = self.plan(
+            self.similarities(images), Seen().first(images), labels, classes, kept=kept, seed=seed
+        )
+        places = dict(zip(digests(images), found.index.tolist(), strict=True))
+        return PlannedRelease(self.name, places, self.pictures, self)
+
+    def with_pictures(
+        self, kept: Int64[Tensor, "m"], pictures: Float[Tensor, "m c h w"], about: dict[str, Any]
+    ) -> PrototypeAnonymizer:
+        """Return an anonymiser with only the `kept` prototypes, their pictures and `about` them."""
+        channels, height, width = self.shape
+        encoder = self.matcher.encoder
+        made = PrototypeAnonymizer(
+            channels=channels, height=height, width=width, hides=self.hides, target=self.target,
+            prototypes=len(kept), features=encoder.width, dim=encoder.dim, standing=about,
+        )  # fmt: skip
+        made.matcher.encoder.load_state_dict(encoder.state_dict())
+        with torch.no_grad():
+            made.matcher.prototypes.copy_(self.matcher.prototypes[kept])
+        made.pictures.copy_(pictures)
+        return made.eval()
 
     def forward(self, images: Images) -> Images:
         """Return what is released."""

@@ -1,10 +1,10 @@
-"""Training of the prototypes: two views of a picture must agree, and nobody owns a prototype.
+"""Training of the prototypes: two views of a picture must agree, whoever it shows.
 
 Each step divides the batch among the prototypes so that every private value uses each of them
 equally often (an optimal-transport problem, solved by Sinkhorn's iteration), then teaches the
 network to predict that division of one view from the other view. The swapped prediction is that
 of Caron and others (2020, SwAV); the balance within each private value is what makes it hide
-the label.
+the label. What a prototype then shows, and whether it may, is settled in `prototypes_pictures`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from sfumato.fit import FitConfig, Turn, fit, one_cycle
 from sfumato.protect.deform import Deformation, random_view
 from sfumato.protect.labels import private_labels
 from sfumato.protect.prototypes import PrototypeAnonymizer
+from sfumato.protect.prototypes_anonymity import Anonymity
 from sfumato.protect.prototypes_division import Shares, balanced_division
+from sfumato.protect.prototypes_pictures import Collection, settle_pictures
 from sfumato.protect.prototypes_settle import settle
 
 Images = Float[Tensor, "n c h w"]
@@ -38,9 +40,11 @@ class PrototypesConfig:
     """How many prototypes, and how they are found."""
 
     prototypes: int = 32
-    """Pictures in the release; fewer say less, of the private label and of everything else."""
+    """Pictures in the release, at most; those that cannot keep `anonymity` are dropped."""
+    anonymity: Anonymity = field(default_factory=Anonymity)
+    """What every released picture must stand for."""
     target: str | None = None
-    """Release real pictures of this private value; None releases means over everyone."""
+    """Release real pictures of this private value; None releases means over many people."""
     deformation: Deformation = field(default_factory=Deformation)
     """What two pictures may differ in and still get the same release."""
     epochs: int = 40
@@ -74,55 +78,34 @@ def fit_prototypes(images: ImageSet, private: str, config: PrototypesConfig) -> 
     """Find prototypes of labelled images; only the private label is looked at.
 
     Raises:
-        DataError: the private label is unusable, `config.target` is no value of it, or there are
-            fewer images than prototypes.
+        DataError: the private label is unusable, `config.target` is no value of it, pictures are
+            too small, or there are too few of them for two prototypes that keep the rule.
+        ConfigError: the rule asks for more private values than there are.
     """
     labels = private_labels(images, private, target=config.target)
     channels, height, width = images.images.shape[1:]
-    if len(images) < config.prototypes or min(height, width) < _SMALLEST:
+    if min(height, width) < _SMALLEST:
         raise DataError(
-            f"expected at least {config.prototypes} images of {_SMALLEST}x{_SMALLEST} pixels, got "
-            f"{len(images)} of {width}x{height}"
+            f"expected images of at least {_SMALLEST}x{_SMALLEST} pixels, got {width}x{height}"
         )
+    rows = images.floats()
+    values = labels.unique(return_inverse=True)[1]
+    crowd = Collection.of(rows, values, config.anonymity)
     torch.manual_seed(config.seed)
     made = PrototypeAnonymizer(
         channels=channels,
         height=height,
         width=width,
         hides=private,
-        prototypes=config.prototypes,
+        prototypes=min(config.prototypes, crowd.most),
         features=config.width,
         target=config.target,
     )
-    rows = images.floats()
-    values = labels.unique(return_inverse=True)[1]
     _train(made, rows, values, config)
     made = made.cpu().to(memory_format=torch.contiguous_format).eval()
     _settle(made, rows, values, config)
-    if config.target is None:
-        made.pictures.copy_(mean_pictures(made, rows))
-    else:
-        shown = images.where(private, config.target)
-        made.pictures.copy_(nearest_pictures(made, shown.floats()))
-    return made
-
-
-@torch.no_grad()
-def _settle(
-    made: PrototypeAnonymizer, rows: Images, values: Int64[Tensor, "n"], config: PrototypesConfig
-) -> None:
-    generator = torch.Generator().manual_seed(config.seed)
-    some = torch.randperm(len(rows), generator=generator)[:_SETTLED]
-    parts = rows[some].split(made.batch_size)
-    settled = settle(
-        torch.cat([made.matcher.encoder(part) for part in parts]),
-        values[some],
-        config.prototypes,
-        sharpness=config.sharpness,
-        rounds=config.rounds,
-        seed=config.seed,
-    )
-    made.matcher.prototypes.copy_(settled)
+    shown = None if config.target is None else images.where(private, config.target).floats()
+    return settle_pictures(made, crowd, shown=shown, seed=config.seed)
 
 
 def swapped_prediction(
@@ -139,18 +122,22 @@ def swapped_prediction(
     return (losses[0] + losses[1]) / 2
 
 
-def mean_pictures(made: PrototypeAnonymizer, rows: Images) -> Float[Tensor, "prototypes c h w"]:
-    """Return for each prototype the mean of its images; of one that has none, the overall mean."""
-    index = made.assign(rows)
-    sums = torch.zeros_like(made.pictures, device="cpu").index_add_(0, index, rows)
-    counts = torch.bincount(index, minlength=len(made.pictures))
-    means = sums / counts.clamp(min=1)[:, None, None, None]
-    return torch.where((counts > 0)[:, None, None, None], means, rows.mean(0))
-
-
-def nearest_pictures(made: PrototypeAnonymizer, rows: Images) -> Float[Tensor, "prototypes c h w"]:
-    """Return for each prototype the image that is most similar to it."""
-    return rows[made.similarities(rows).argmax(0)]
+@torch.no_grad()
+def _settle(
+    made: PrototypeAnonymizer, rows: Images, values: Int64[Tensor, "n"], config: PrototypesConfig
+) -> None:
+    generator = torch.Generator().manual_seed(config.seed)
+    some = torch.randperm(len(rows), generator=generator)[:_SETTLED]
+    parts = rows[some].split(made.batch_size)
+    settled = settle(
+        torch.cat([made.matcher.encoder(part) for part in parts]),
+        values[some],
+        len(made.pictures),
+        sharpness=config.sharpness,
+        rounds=config.rounds,
+        seed=config.seed,
+    )
+    made.matcher.prototypes.copy_(settled)
 
 
 def _train(

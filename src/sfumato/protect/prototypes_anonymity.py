@@ -1,0 +1,170 @@
+"""The rule that every released picture keeps: k pictures, p private values, nobody's alone.
+
+The rule is counted, not trained: for each prototype, how many pictures it stands for, of how many
+private values, and which share of them the most frequent value has. Equal pictures count once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int64, UInt8
+from torch import Tensor
+
+from sfumato.errors import ConfigError, DataError
+
+_FIGURES = (
+    *("k", "values", "share", "released", "fewest_pictures", "fewest_values", "largest_share"),
+    *("nearest_original", "closest_allowed"),
+)
+_VALUES = 5  # private values behind a picture, where the collection has as many
+_SHARE = 0.5  # of one private value among the pictures that a prototype stands for
+_ROOM = 1.5  # times an equal share: of two people, one may have three quarters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anonymity:
+    """What each released picture must stand for.
+
+    Raises:
+        ConfigError: a number is out of its range.
+    """
+
+    k: int = 10
+    """Different pictures, at least."""
+    values: int | None = None
+    """Private values, at least; None asks for five, or for all where there are fewer."""
+    share: float | None = None
+    """Largest share of one private value; None allows a half, or 1.5 times an equal share."""
+
+    def __post_init__(self) -> None:
+        if self.k < 2:
+            raise ConfigError(f"k must be at least 2, got {self.k}: one picture is somebody's")
+        if self.values is not None and self.values < 2:
+            raise ConfigError(f"values must be at least 2, got {self.values}")
+        if self.share is not None and not 0 < self.share <= 1:
+            raise ConfigError(f"share must be above 0 and at most 1, got {self.share:g}")
+
+    def settled(self, values: int) -> Anonymity:
+        """Return the rule with its defaults for a collection of so many private values.
+
+        Raises:
+            DataError: there is one private value only.
+            ConfigError: the rule asks for more private values than there are.
+        """
+        if values < 2:
+            raise DataError("expected two private values at least, got one: nothing can hide it")
+        wanted = min(_VALUES, values) if self.values is None else self.values
+        if wanted > values:
+            raise ConfigError(
+                f"values: expected at most the {values} private values that there are, got {wanted}"
+            )
+        share = max(_SHARE, _ROOM / values) if self.share is None else self.share
+        return Anonymity(k=self.k, values=wanted, share=share)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What each prototype stands for, counted."""
+
+    pictures: Int64[Tensor, "prototypes"]
+    values: Int64[Tensor, "prototypes"]
+    shares: Float[Tensor, "prototypes"]
+    """Of the most frequent private value; 0 where a prototype stands for nothing."""
+
+    @property
+    def used(self) -> Int64[Tensor, "m"]:
+        """The prototypes that stand for a picture at all."""
+        return self.pictures.nonzero().squeeze(1)
+
+    def broken(self, rule: Anonymity) -> Int64[Tensor, "m"]:
+        """Return the used prototypes that break a settled rule."""
+        assert rule.values is not None and rule.share is not None  # noqa: S101, PT018
+        few = (self.pictures < rule.k) | (self.values < rule.values)
+        # Shares are quotients of counts: a half is a half, whatever its last bit.
+        bad = (few | (self.shares > rule.share + 1e-6)) & (self.pictures > 0)
+        return bad.nonzero().squeeze(1)
+
+    def document(self) -> dict[str, Any]:
+        """Return the least and the largest over the used prototypes, as JSON values."""
+        used = self.used
+        return {
+            "released": len(used),
+            "fewest_pictures": int(self.pictures[used].min()) if len(used) else 0,
+            "fewest_values": int(self.values[used].min()) if len(used) else 0,
+            "largest_share": float(self.shares[used].max()) if len(used) else 0.0,
+        }
+
+
+def count_standing(
+    index: Int64[Tensor, "n"],
+    private: Int64[Tensor, "n"],
+    prototypes: int,
+    *,
+    first: Bool[Tensor, "n"] | None = None,
+) -> Standing:
+    """Count what prototypes stand for.
+
+    `index` is each picture's prototype, `private` its private value (from 0), and `first` which
+    pictures count: False for one that equals an earlier picture.
+    """
+    if first is not None:
+        index, private = index[first], private[first]
+    values = int(private.max()) + 1 if len(private) else 1
+    table = torch.zeros(prototypes, values, dtype=torch.int64)
+    table.index_put_((index, private), torch.ones_like(index), accumulate=True)
+    pictures = table.sum(1)
+    return Standing(
+        pictures=pictures,
+        values=(table > 0).sum(1),
+        shares=table.amax(1) / pictures.clamp(min=1),
+    )
+
+
+def check_standing(standing: Mapping[str, Any]) -> Anonymity:
+    """Check what an artifact's config says that its pictures stand for; return the rule.
+
+    Raises:
+        ValueError: a figure is missing or no finite number.
+    """
+    for name in _FIGURES:
+        value = standing[name]
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"standing: {name} must be a number, got {value!r}")
+        if not math.isfinite(value):
+            raise ValueError(f"standing: {name} must be finite, got {value!r}")
+    if not isinstance(standing["real_pictures"], bool):
+        raise ValueError("standing: real_pictures must be true or false")
+    rule = standing["rule"]
+    return Anonymity(k=rule["k"], values=rule["values"], share=rule["share"])
+
+
+class Seen:
+    """Remembers pictures by a digest, so that equal ones count once."""
+
+    def __init__(self) -> None:
+        self._digests: set[bytes] = set()
+
+    def first(self, images: Float[Tensor, "n c h w"]) -> Bool[Tensor, "n"]:
+        """Say of each picture whether no earlier one is equal to it, rounded to 8 bits."""
+        found = []
+        for digest in digests(images):
+            found.append(digest not in self._digests)
+            self._digests.add(digest)
+        return torch.tensor(found, dtype=torch.bool)
+
+
+def digests(images: Float[Tensor, "n c h w"]) -> list[bytes]:
+    """Return SHA-256 over each picture, rounded to 8 bits."""
+    rows = to_bytes(images).flatten(1).numpy()
+    return [hashlib.sha256(row.tobytes()).digest() for row in rows]
+
+
+def to_bytes(images: Float[Tensor, "n c h w"]) -> UInt8[Tensor, "n c h w"]:
+    """Return images in [0, 1] as 8-bit pictures, as a file keeps them."""
+    return (images.clamp(0, 1) * 255).round().to(torch.uint8)
