@@ -17,6 +17,7 @@ from sfumato.errors import ConfigError, InputError
 from sfumato.nets.vgg import PAPER_CUT
 from sfumato.protect.obfuscator import Obfuscator
 from sfumato.protect.prototypes import PrototypeAnonymizer
+from tests.protect.standing import STANDING
 
 
 def test_a_blurred_collection_is_written_and_read_back(tmp_path: Path) -> None:
@@ -152,7 +153,9 @@ def test_what_cannot_be_released_is_said_with_the_way_there_is(
 def test_home_is_expanded_in_every_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     _album(tmp_path / "album")
-    made = PrototypeAnonymizer(channels=1, height=8, width=8, hides="who", prototypes=2)
+    made = PrototypeAnonymizer(
+        channels=1, height=8, width=8, hides="who", prototypes=2, standing=STANDING
+    )
     made.save_pretrained(tmp_path / "made")
     result = _release("~/made", "--data=folder:~/album", f"-o{tmp_path / 'out'}")
     assert result.exit_code == 0, result.output
@@ -165,7 +168,9 @@ def test_a_protector_fitted_anew_does_not_go_on_with_an_old_release(
     album, out = _album(tmp_path / "album"), tmp_path / "out"
 
     def fit() -> None:
-        made = PrototypeAnonymizer(channels=1, height=8, width=8, hides="who", prototypes=2)
+        made = PrototypeAnonymizer(
+            channels=1, height=8, width=8, hides="who", prototypes=2, standing=STANDING
+        )
         made.pictures.copy_(torch.rand(2, 1, 8, 8))
         made.save_pretrained(tmp_path / "made")
 
