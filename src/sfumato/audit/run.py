@@ -76,7 +76,8 @@ def audit(
     how = check_disjoint(victims, adversary, identity)
     labels: dict[Role, list[str]] = {"privacy": _names(private), "utility": _names(utility)}
     config = config or LearnerConfig()
-    setting = Setting(seeds=tuple(seeds), config=config, identity=identity, kept=tuple(utility))
+    kept = labels["utility"]
+    setting = Setting(seeds=tuple(seeds), config=config, identity=identity, kept=tuple(kept))
     if attacks is None:
         attacks = default_attacks(labels["privacy"], setting)
     trials = _trials(labels, attacks, setting, matching=matching)
@@ -85,7 +86,7 @@ def audit(
     check_labels((victims, adversary), [*labels["privacy"], *labels["utility"]], attacks)
     guarantees = {protector.name: guarantee_of(protector) for protector in protectors}
     desk = Desk(victims, adversary, out)
-    bound = [of_collection(protector, (victims, adversary), utility) for protector in protectors]
+    bound = [of_collection(one, (victims, adversary), kept) for one in protectors]
     work = [(protector, *trial) for protector in bound for trial in trials]
     desk.measure(work, over)
     cells = [cell for job in work for cell in desk.cells(*job)]
