@@ -97,7 +97,7 @@ def test_a_missing_report_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "match"),
     [
-        ("fog", "none of"),
+        ("fog", "one of"),
         ("blur:x", "number"),
         ("blur", "number"),
         ("pixelate:1.5", "whole"),

@@ -49,7 +49,7 @@ def test_no_kind_is_missing() -> None:
     named = {kind(spec) for spec in config["protector"]}
     # k-same draws from pictures that the collection's owner would have to publish as well.
     assert named == set(KINDS) | set(PROTECTORS) - {"ksame"}
-    setting = Setting(seeds=(0,), config=LearnerConfig())
+    setting = Setting(seeds=(0,), config=LearnerConfig(), kept=tuple(config["utility"]))
     default = {kind(attack.name) for attack in default_attacks(config["private"], setting)}
     assert {kind(spec) for spec in config["attack"]} == set(ATTACKS) - default
 

@@ -62,21 +62,30 @@ def evidence(finding: Finding, role: Role = "privacy") -> Evidence:
     why = _unmeasurable(finding, role)
     if why:
         return Evidence(None, None, why)
-    value, ends = _read(finding, role)
-    floor, ceiling = finding.floor, finding.ceiling
-    floors = finding.floor_interval or (floor, floor)
-    ceilings = finding.ceiling_interval or (ceiling, ceiling)
-    share = _share(value, floor, ceiling)
-    moved = [
-        [_share(end, floor, ceiling) for end in ends],
-        [_share(value, end, ceiling) for end in floors],
-        [_share(value, floor, end) for end in ceilings],
-    ]
-    above = math.hypot(*(max(0.0, *(m - share for m in some)) for some in moved))
-    below = math.hypot(*(max(0.0, *(share - m for m in some)) for some in moved))
+    share, below, above = _moved(finding, finding.value, finding.interval)
+    if role == "privacy" and _two_sided(finding):
+        mirrored = _moved(finding, *_backwards(finding))
+        above = max(share + above, mirrored[0] + mirrored[2])
+        if finding.interval[1] < finding.floor:
+            share, below, _ = mirrored
+        above -= share
     if not math.isfinite(share - below) or not math.isfinite(share + above):
         return Evidence(None, None, "not measurable: its numbers are too large")
     return Evidence(share, (share - below, share + above))
+
+
+def _moved(finding: Finding, value: float, ends: Ends) -> tuple[float, float, float]:
+    """Return the share, and how far its interval reaches below and above it."""
+    floor, ceiling = finding.floor, finding.ceiling
+    share = _share(value, floor, ceiling)
+    moved = [
+        [_share(end, floor, ceiling) for end in ends],
+        [_share(value, end, ceiling) for end in finding.floor_interval or ()],
+        [_share(value, floor, end) for end in finding.ceiling_interval or ()],
+    ]
+    below = math.hypot(*(max(0.0, *(share - m for m in some)) for some in moved if some))
+    above = math.hypot(*(max(0.0, *(m - share for m in some)) for some in moved if some))
+    return share, below, above
 
 
 def victims_needed(found: Evidence, victims: int, limit: float) -> int | None:
@@ -107,14 +116,10 @@ def _two_sided(finding: Finding) -> bool:
     return binary or finding.metric == "auc"
 
 
-def _read(finding: Finding, role: Role) -> tuple[float, Ends]:
-    """Return value and interval as the reader of this role takes them."""
+def _backwards(finding: Finding) -> tuple[float, Ends]:
+    """Return value and interval as whoever turns every answer round has them."""
     (low, high), floor = finding.interval, finding.floor
-    if role == "utility" or not _two_sided(finding):
-        return finding.value, (low, high)
-    if high < floor:
-        return 2 * floor - finding.value, (2 * floor - high, 2 * floor - low)
-    return finding.value, (low, max(high, 2 * floor - low))
+    return 2 * floor - finding.value, (2 * floor - high, 2 * floor - low)
 
 
 def _unmeasurable(finding: Finding, role: Role) -> str:
@@ -126,8 +131,10 @@ def _unmeasurable(finding: Finding, role: Role) -> str:
         if math.isnan(ceiling):
             return "not measurable: the same reader failed on an unprotected release"
         # Nobody measured this ceiling, so only what the attack found itself proves that it finds.
-        found = [*_read(finding, role)[1], ceiling]
-        if min(sign * end for end in found) > highest_floor + _ROUNDING:
+        ways = [finding.interval]
+        if role == "privacy" and _two_sided(finding):
+            ways.append(_backwards(finding)[1])
+        if any(min(sign * e for e in (*w, ceiling)) > highest_floor + _ROUNDING for w in ways):
             return ""
         return (
             "not measurable: there is no unprotected release on which this attack could be shown "

@@ -42,14 +42,19 @@ def judge(cells: Sequence[Cell], limit: float) -> list[Case]:
     Raises:
         ConfigError: the limit is no finite number.
     """
-    if not math.isfinite(limit):
-        raise ConfigError(f"--fail-above is a number such as 0.2, got {limit}")
+    check_limit(limit)
     judged = [c for c in cells if c.role == "privacy" and c.protector != UNPROTECTED]
     cases = [_case(cell, limit) for cell in judged]
     for name in dict.fromkeys(cell.protector for cell in judged):
         if all(case.outcome == "skipped" for case in cases if case.protector == name):
             cases.append(Case(name, "all attacks", "error", "nothing was measured"))
     return cases
+
+
+def check_limit(limit: float) -> None:
+    """Raise a ConfigError where a limit is none: nothing is above what is not a number."""
+    if not math.isfinite(limit):
+        raise ConfigError(f"--fail-above is a number such as 0.2, got {limit}")
 
 
 def _case(cell: Cell, limit: float) -> Case:

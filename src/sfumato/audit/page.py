@@ -205,9 +205,12 @@ def _costs(cells: Sequence[Cell]) -> list[dict[str, Any]]:
 def _example(cells: Sequence[Cell]) -> Cell | None:
     """Return a cell to explain floor, ceiling and leakage by: the one nearest the middle."""
     usable = [
-        (cell, found.share)
+        (cell, cell.finding.leakage)
         for cell in cells
-        if cell.role == "privacy" and (found := cell.evidence) and found.share is not None
+        if cell.role == "privacy"
+        and cell.finding is not None
+        and cell.evidence is not None
+        and cell.evidence.share == cell.finding.leakage  # not one that is read backwards
     ]
     return min(usable, key=lambda pair: abs(pair[1] - 0.5), default=(None, None))[0]
 

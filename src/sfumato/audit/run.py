@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -75,26 +74,19 @@ def audit(
     if pictures and out is None:
         raise ConfigError("pictures need `out`, a folder to be drawn in")
     how = check_disjoint(victims, adversary, identity)
-    private, utility = _names(private), _names(utility)
-    for name in set(private) & set(utility):
-        refuse_same(name, name)
+    labels: dict[Role, list[str]] = {"privacy": _names(private), "utility": _names(utility)}
     config = config or LearnerConfig()
-    setting = Setting(seeds=tuple(seeds), config=config, identity=identity, kept=tuple(utility))
+    kept = labels["utility"]
+    setting = Setting(seeds=tuple(seeds), config=config, identity=identity, kept=tuple(kept))
     if attacks is None:
-        attacks = default_attacks(private, setting)
-    check_labels((victims, adversary), [*private, *utility], attacks)
-    reading = _Reading(tuple(seeds), config, identity)
-    trials: list[tuple[Role, Attack]] = [("privacy", reading("attributes", n)) for n in private]
-    trials += [("privacy", attack) for attack in attacks]
-    trials += [("utility", reading("utility", name)) for name in utility]
+        attacks = default_attacks(labels["privacy"], setting)
+    trials = _trials(labels, attacks, setting, matching=matching)
     if not protectors or not trials:
         raise ConfigError("an audit needs a protector, and a private label or an attack")
-    trials = [("privacy", CopiesAttack(seed=seeds[0])), *trials]
-    trials.append(("utility", PictureQuality()))
-    if matching:
-        trials.append(("utility", reading.matching()))
+    check_labels((victims, adversary), [*labels["privacy"], *labels["utility"]], attacks)
+    guarantees = {protector.name: guarantee_of(protector) for protector in protectors}
     desk = Desk(victims, adversary, out)
-    bound = [of_collection(protector, (victims, adversary), utility) for protector in protectors]
+    bound = [of_collection(one, (victims, adversary), kept) for one in protectors]
     work = [(protector, *trial) for protector in bound for trial in trials]
     desk.measure(work, over)
     cells = [cell for job in work for cell in desk.cells(*job)]
@@ -106,9 +98,9 @@ def audit(
         sfumato=__version__,
         data=desk.described() | {"disjoint": how},
         settings={
-            "private": private,
+            "private": labels["privacy"],
             "attacks": [attack.name for role, attack in trials if role == "privacy"],
-            "utility": utility,
+            "utility": labels["utility"],
             "identity": identity,
             "seeds": list(seeds),
             "protectors": [protector.name for protector in protectors],
@@ -120,32 +112,53 @@ def audit(
         },
         environment=_environment(),
         cells=_completed(cells, len(victims)),
-        guarantees={protector.name: guarantee_of(protector) for protector in protectors},
+        guarantees=guarantees,
         pictures=drawn,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """How every label of one audit is read, by an adversary or an honest recipient."""
-
-    seeds: tuple[int, ...]
-    config: LearnerConfig
-    identity: str | None
-
-    def __call__(self, kind: str, label: str) -> AttributeAttack:
-        return AttributeAttack(
-            attributes=(label,),
-            seeds=self.seeds,
-            config=self.config,
-            group=None if self.identity == label else self.identity,
-            name=f"{kind}:{label}",
+def _trials(
+    labels: Mapping[Role, Sequence[str]],
+    attacks: Sequence[Attack],
+    setting: Setting,
+    *,
+    matching: bool,
+) -> list[tuple[Role, Attack]]:
+    """Return what every protector is put before; nothing where nothing was asked for."""
+    for name in set(labels["privacy"]) & set(labels["utility"]):
+        refuse_same(name, name)
+    asked: list[tuple[Role, Attack]] = [
+        *(("privacy", _reading("attributes", name, setting)) for name in labels["privacy"]),
+        *(("privacy", attack) for attack in attacks),
+        *(("utility", _reading("utility", name, setting)) for name in labels["utility"]),
+    ]
+    if not asked:
+        return []
+    found: list[tuple[Role, Attack]] = [
+        ("privacy", CopiesAttack(seed=setting.seeds[0])),
+        *asked,
+        ("utility", PictureQuality()),
+    ]
+    if matching:
+        matcher = VerificationAttack(
+            identity=setting.identity or "",
+            seeds=setting.seeds,
+            config=setting.config,
+            name="matching",
         )
+        found.append(("utility", matcher))
+    return found
 
-    def matching(self) -> VerificationAttack:
-        return VerificationAttack(
-            identity=self.identity or "", seeds=self.seeds, config=self.config, name="matching"
-        )
+
+def _reading(kind: str, label: str, setting: Setting) -> AttributeAttack:
+    """Return how a label is read, by an adversary or an honest recipient."""
+    return AttributeAttack(
+        attributes=(label,),
+        seeds=setting.seeds,
+        config=setting.config,
+        group=None if setting.identity == label else setting.identity,
+        name=f"{kind}:{label}",
+    )
 
 
 def _completed(cells: Sequence[Cell], victims: int) -> tuple[Cell, ...]:

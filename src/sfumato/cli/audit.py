@@ -111,6 +111,7 @@ def audit(
     from sfumato.audit.attacks import Setting, default_attacks, open_attack
     from sfumato.audit.card import write_cards
     from sfumato.audit.disjoint import sides
+    from sfumato.audit.gate import check_limit
     from sfumato.audit.pictures import FOLDER
     from sfumato.audit.protectors import open_protector
     from sfumato.audit.run import audit as run
@@ -120,6 +121,8 @@ def audit(
 
     if pictures and ray is not None:
         raise ConfigError("--pictures are drawn by one process; leave out --ray, or the pictures")
+    if fail_above is not None:
+        check_limit(fail_above)
     runs = tuple(range(seed, seed + seeds))
     effort = LearnerConfig(device=device, precision=precision)
     if quick:
