@@ -15,9 +15,8 @@ from sfumato.data.decode import encode_png
 from sfumato.data.sources import load
 from sfumato.errors import ConfigError, InputError
 from sfumato.nets.vgg import PAPER_CUT
+from sfumato.protect.anonymizer import Anonymizer
 from sfumato.protect.obfuscator import Obfuscator
-from sfumato.protect.prototypes import PrototypeAnonymizer
-from tests.protect.standing import STANDING
 
 
 def test_a_blurred_collection_is_written_and_read_back(tmp_path: Path) -> None:
@@ -153,13 +152,11 @@ def test_what_cannot_be_released_is_said_with_the_way_there_is(
 def test_home_is_expanded_in_every_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     _album(tmp_path / "album")
-    made = PrototypeAnonymizer(
-        channels=1, height=8, width=8, hides="who", prototypes=2, standing=STANDING
-    )
+    made = Anonymizer(channels=1, height=8, width=8, hides="who", lam=1.0, features=2, code=2)
     made.save_pretrained(tmp_path / "made")
     result = _release("~/made", "--data=folder:~/album", f"-o{tmp_path / 'out'}")
     assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout.splitlines()[-1])["protector"] == "prototypes:2"
+    assert json.loads(result.stdout.splitlines()[-1])["protector"] == "anonymizer:1"
 
 
 def test_a_protector_fitted_anew_does_not_go_on_with_an_old_release(
@@ -168,10 +165,7 @@ def test_a_protector_fitted_anew_does_not_go_on_with_an_old_release(
     album, out = _album(tmp_path / "album"), tmp_path / "out"
 
     def fit() -> None:
-        made = PrototypeAnonymizer(
-            channels=1, height=8, width=8, hides="who", prototypes=2, standing=STANDING
-        )
-        made.pictures.copy_(torch.rand(2, 1, 8, 8))
+        made = Anonymizer(channels=1, height=8, width=8, hides="who", lam=1.0, features=2, code=2)
         made.save_pretrained(tmp_path / "made")
 
     def stopping(*_: object) -> None:
@@ -180,7 +174,7 @@ def test_a_protector_fitted_anew_does_not_go_on_with_an_old_release(
     fit()
     command = [tmp_path / "made", f"--data=folder:{album}", f"-o{out}"]
     with monkeypatch.context() as patch:
-        patch.setattr(PrototypeAnonymizer, "forward", stopping)
+        patch.setattr(Anonymizer, "forward", stopping)
         _release(*command)
     assert (tmp_path / ".out.part").is_dir()
     fit()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,22 @@ def test_a_planned_release_keeps_the_rule_for_every_record(blobs: ImageSet) -> N
     assert bool((used.amax(1) / used.sum(1) <= 0.5).all())
     # Counting alone makes some 0.03 nats of nothing; one owner a picture would be 1.6.
     assert float(mutual_information(used.T)) < 0.1
+
+
+def test_equal_pictures_are_released_as_the_plan_has_it(blobs: ImageSet) -> None:
+    """Forty originals, each five times: their releases differ, as those of different ones do."""
+    made = fit_prototypes(blobs, "person", _config())
+    many = blobs.subset(torch.arange(200) % 40)
+    loose = replace(made.rule, k=2, values=2, share=1.0)
+    made.rule = loose
+    whole = made.for_collection(many.floats(), many.labels, many.classes)
+    shown = whole.release(many.floats()).flatten(1).unique(dim=0, return_inverse=True)[1]
+    of_each = shown.reshape(5, 40)
+    assert bool((of_each != of_each[:1]).any())
+    planned = sorted(place for places in whole.places.values() for place in places)
+    index = {tuple(p.flatten().tolist()): i for i, p in enumerate(made.pictures)}
+    released = sorted(index[tuple(p.flatten().tolist())] for p in whole.release(many.floats()))
+    assert released == planned
 
 
 def test_a_collection_without_the_private_label_is_refused_by_name(blobs: ImageSet) -> None:

@@ -118,6 +118,14 @@ def test_a_rule_has_defaults_for_every_number_of_people_and_refuses_nonsense() -
             Anonymity(**wrong)  # type: ignore[arg-type]
 
 
+def test_a_prototype_for_equal_pictures_alone_breaks_the_rule() -> None:
+    standing = count_standing(
+        torch.tensor([0, 0, 1]), torch.tensor([0, 1, 0]), 2,
+        first=torch.tensor([True, True, False]),
+    )  # fmt: skip
+    assert standing.broken(Anonymity(k=2).settled(2)).tolist() == [1]
+
+
 def test_equal_pictures_count_once() -> None:
     images = torch.rand(3, 1, 4, 4)
     seen = Seen()
@@ -127,6 +135,7 @@ def test_equal_pictures_count_once() -> None:
         torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 1, 1]), 3,
         first=torch.tensor([True, False, True, True]),
     )  # fmt: skip
+    assert standing.released.tolist() == [3, 1, 0]
     assert standing.pictures.tolist() == [2, 1, 0]
     assert standing.values.tolist() == [2, 1, 0]
     assert standing.shares.tolist() == [0.5, 1.0, 0.0]

@@ -101,7 +101,7 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_a_release_is_bit_identical(
     machines: object, blobs: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sfumato.protect.pictures.secrets.randbits", lambda _: 11)
+    monkeypatch.setattr("sfumato.protect.parts.fresh_secret", lambda: bytes(range(32)))
     write = partial(write_pictures, Pixelate(2), LoadedImages(blobs), labels=["mood"])
     write(tmp_path / "here", batch_size=16)
     write(tmp_path / "there", batch_size=16, over=RayMap())

@@ -189,8 +189,7 @@ class PrototypeAnonymizer(Hiding):
             kept=kept,
             generator=torch.Generator().manual_seed(seed),
         )
-        places = dict(zip(digests(images), found.index.tolist(), strict=True))
-        return PlannedRelease(self.name, places, self.pictures, self)
+        return PlannedRelease.of(found, digests(images), self.pictures, self)
 
     def with_pictures(
         self, kept: Int64[Tensor, "m"], pictures: Float[Tensor, "m c h w"], about: dict[str, Any]

@@ -72,22 +72,25 @@ class Anonymity:
 class Standing:
     """What each prototype stands for, counted."""
 
+    released: Int64[Tensor, "prototypes"]
+    """How often it is released, for pictures that equal an earlier one as well."""
     pictures: Int64[Tensor, "prototypes"]
+    """Different pictures that it stands for."""
     values: Int64[Tensor, "prototypes"]
     shares: Float[Tensor, "prototypes"]
     """Of the most frequent private value; 0 where a prototype stands for nothing."""
 
     @property
     def used(self) -> Int64[Tensor, "m"]:
-        """The prototypes that stand for a picture at all."""
-        return self.pictures.nonzero().squeeze(1)
+        """The prototypes that are released at all."""
+        return self.released.nonzero().squeeze(1)
 
     def broken(self, rule: Anonymity) -> Int64[Tensor, "m"]:
         """Return the used prototypes that break a settled rule."""
         assert rule.values is not None and rule.share is not None  # noqa: S101, PT018
         few = (self.pictures < rule.k) | (self.values < rule.values)
         # Shares are quotients of counts: a half is a half, whatever its last bit.
-        bad = (few | (self.shares > rule.share + 1e-6)) & (self.pictures > 0)
+        bad = (few | (self.shares > rule.share + 1e-6)) & (self.released > 0)
         return bad.nonzero().squeeze(1)
 
     def document(self) -> dict[str, Any]:
@@ -113,6 +116,7 @@ def count_standing(
     `index` is each picture's prototype, `private` its private value (from 0), and `first` which
     pictures count: False for one that equals an earlier picture.
     """
+    released = torch.bincount(index, minlength=prototypes)
     if first is not None:
         index, private = index[first], private[first]
     values = int(private.max()) + 1 if len(private) else 1
@@ -120,6 +124,7 @@ def count_standing(
     table.index_put_((index, private), torch.ones_like(index), accumulate=True)
     pictures = table.sum(1)
     return Standing(
+        released=released,
         pictures=pictures,
         values=(table > 0).sum(1),
         shares=table.amax(1) / pictures.clamp(min=1),

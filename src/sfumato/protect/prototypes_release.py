@@ -108,22 +108,35 @@ def _combinations(
 
 @dataclass(frozen=True, slots=True)
 class PlannedRelease:
-    """A protector for the pictures of one planned collection.
+    """A protector for the pictures of one planned collection, told by their content.
 
     Other pictures, which only an adversary would ask for, get what `single` releases for them.
     """
 
     name: str
-    places: Mapping[bytes, int]
-    """Which released picture stands for an original, by the original's digest."""
+    places: Mapping[bytes, Sequence[int]]
+    """Which released pictures stand for the originals with a digest, one for each of them."""
     pictures: Float[Tensor, "prototypes c h w"]
     single: Protector
 
+    @classmethod
+    def of(
+        cls, plan: Plan, keys: Sequence[bytes], pictures: Images, single: Protector
+    ) -> PlannedRelease:
+        """Return the release of a plan, given the digests of the collection's pictures."""
+        places: dict[bytes, list[int]] = {}
+        for digest, place in zip(keys, plan.index.tolist(), strict=True):
+            places.setdefault(digest, []).append(place)
+        return cls(single.name, places, pictures, single)
+
     def release(self, images: Images) -> Images:
-        """Return what is released for each picture."""
+        """Return what is released for each picture; equal ones take turns as in the plan."""
         released = self.single.release(images)
+        turns: dict[bytes, int] = {}
         for i, digest in enumerate(digests(images)):
-            place = self.places.get(digest)
-            if place is not None:
-                released[i] = self.pictures[place]
+            places = self.places.get(digest)
+            if places is not None:
+                turn = turns.setdefault(digest, i)
+                turns[digest] = turn + 1
+                released[i] = self.pictures[places[turn % len(places)]]
         return released
