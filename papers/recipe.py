@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sfumato.data.imageset import ImageSet
+from sfumato.device import Device
 from sfumato.files import write_bytes
 
 Results = dict[str, Any]
@@ -31,7 +32,7 @@ class Run:
     recipe: str
     quick: bool
     seed: int
-    device: str
+    device: Device
     data_dir: Path | None
     out: Path
     data: dict[str, str] = field(default_factory=dict)

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "src" / "sfumato"
 
 STAGES = [
     {"errors", "types"},
-    {"files", "fingerprint", "progress"},
+    {"device", "files", "fingerprint", "progress"},
     {"data"},
     {"nets"},
     {"fit"},

@@ -41,7 +41,7 @@ def draw(
         seeds=tuple(range(run.seed, run.seed + settings["seeds"])),
         config=ReconstructionConfig(
             networks=(network,),
-            device=_device(run),
+            device=run.device,
             **{key: value for key, value in settings.items() if key != "seeds"},
         ),
         metric="psnr",
@@ -76,7 +76,7 @@ def others(
 
     `settings["attributes"]` are labels that no training looked at; who is shown may be one.
     """
-    config = LearnerConfig(device=_device(run), **frozen(settings["learners"]))
+    config = LearnerConfig(device=run.device, **frozen(settings["learners"]))
 
     def classify(stored: Tensor) -> Tensor:
         logits: Tensor = made.classifier(made.floats(stored))
@@ -117,7 +117,7 @@ def retrain(run: Run, party: Parties, made: Obfuscator) -> float:
             )
             for images in (party.keeper, party.victims)
         )
-    config = MapClassifierConfig(seed=run.seed, device="cpu" if run.device == "cpu" else "auto")
+    config = MapClassifierConfig(seed=run.seed, device=run.device)
     classifier, _ = fit_map_classifier(kept, party.utility, config)
     return classifier.accuracy(new)
 
@@ -166,7 +166,3 @@ def _released(made: Obfuscator, victims: ImageSet) -> Releases:
     return Releases(
         protector=made.name, tensor=ask(made.release, images), images=images, labels=victims.labels
     )
-
-
-def _device(run: Run) -> str:
-    return "cpu" if run.device == "cpu" else "auto"

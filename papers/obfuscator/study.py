@@ -146,7 +146,7 @@ class Study:
                 **self.settings["network"],
                 **frozen(settings),
                 seed=self.run.seed,
-                device="cpu" if self.run.device == "cpu" else "auto",
+                device=self.run.device,
                 checkpoint=checkpoint,
             )
             fitted = fit_obfuscator(

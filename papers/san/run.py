@@ -82,7 +82,7 @@ def _matcher(
     stage = FitConfig(
         epochs=settings["own_matcher_epochs"],
         seed=seed,
-        device="cpu" if run.device == "cpu" else "auto",
+        device=run.device,
         batch_size=64,
         checkpoint=run.out / "state" / run.name / f"{name}.ckpt",
     )
@@ -205,7 +205,7 @@ def _taught(
     stage = FitConfig(
         epochs=settings["retrain_epochs"],
         seed=run.seed + _STRANGER_SEED,
-        device="cpu" if run.device == "cpu" else "auto",
+        device=run.device,
         batch_size=64,
         checkpoint=run.out / "state" / run.name / f"{name}.ckpt",
     )

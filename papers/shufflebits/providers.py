@@ -13,6 +13,7 @@ from papers.recipe import Run
 from papers.shufflebits.parties import Parties
 from sfumato.attack.learners import LearnerConfig, train_namer
 from sfumato.data.imageset import ImageSet
+from sfumato.device import Device, resolve_device
 from sfumato.errors import DataError
 from sfumato.features.backbone import Backbone, open_backbone
 from sfumato.features.preprocess import Preprocess
@@ -28,11 +29,10 @@ class Extractor:
     It runs on the accelerator where there is one and answers on the CPU.
     """
 
-    def __init__(self, backbone: Backbone, device: str) -> None:
+    def __init__(self, backbone: Backbone, device: Device) -> None:
         self.backbone, self.name = backbone, backbone.name
         self.answers: dict[bytes, Tensor] = {}
-        there = torch.cuda.is_available() and device != "cpu"
-        self.device = torch.device("cuda" if there else "cpu")
+        self.device = resolve_device(device)
         self.backbone.to(self.device)
 
     def __call__(self, images: Tensor, /) -> Tensor:

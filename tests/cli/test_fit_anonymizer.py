@@ -54,7 +54,6 @@ def test_what_was_fitted_releases_a_collection_without_the_label(
         (["--k=106"], DataError, "at least 212 different pictures"),
         (["--values=4"], ConfigError, "at most the 3 private values"),
         (["--share=0"], ConfigError, "share"),
-        (["--device=tpu"], ConfigError, "--device"),
         (["--light=-1"], ConfigError, "deformations"),
     ],
 )

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sfumato.errors import ArtifactError, ConfigError, SfumatoError
 from sfumato.fit import FitConfig, History, Turn, fit
+from sfumato.fit.loop import _accelerator
 
 
 def regression() -> tuple[Tensor, Tensor]:
@@ -138,3 +139,21 @@ def test_runs_of_several_precisions_follow_each_other_in_one_process() -> None:
     for precision in ("no", "bf16", "no"):
         _, history = run(FitConfig(epochs=2, batch_size=32, precision=precision, device="cpu"))  # type: ignore[arg-type]
         assert history.curve("loss")[-1] < history.curve("loss")[0]
+
+
+def test_each_run_is_where_it_is_told_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Accelerate keeps the first device for all; then a run would be where another one was."""
+    monkeypatch.setattr(
+        "sfumato.fit.loop.resolve_device",
+        lambda name: torch.device("meta" if name == "cuda" else "cpu"),
+    )
+    seen = []
+    for name in ("cpu", "cuda", "cuda", "cpu", "auto", "cuda", "auto"):
+        made = _accelerator(FitConfig(epochs=1, device=name))
+        seen.append(made.device.type)
+    assert seen == ["cpu", "meta", "meta", "cpu", "cpu", "meta", "cpu"]
+
+
+def test_a_run_on_no_device_is_refused() -> None:
+    with pytest.raises(ConfigError, match="expected a device"):
+        FitConfig(epochs=1, device="banana")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any, Literal
 
 import torch
@@ -13,8 +12,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sfumato.attack.views import Standard
+from sfumato.device import Device
 from sfumato.errors import ConfigError
 from sfumato.fit import FitConfig, Turn, fit
+from sfumato.fit.outputs import outputs
 from sfumato.nets.biggan import Discriminator, Generator, MapGenerator
 from sfumato.nets.reconstructors import RECONSTRUCTORS, reconstructor
 
@@ -66,7 +67,7 @@ class ReconstructionConfig:
     """Held-out pictures that are drawn and scored after each epoch, at most."""
     precision: Literal["no", "bf16", "fp16"] = "no"
     """Mixed precision in training; pictures are always drawn in full."""
-    device: str = "auto"
+    device: Device = "auto"
 
     def __post_init__(self) -> None:
         weights = (self.pixel, self.feature, self.adversarial)
@@ -123,10 +124,7 @@ class Decoder:
 
 def draw(net: nn.Module, rows: Float[Tensor, "n *shape"]) -> Images:
     """Return the generator's pictures, in evaluation mode, on the CPU."""
-    device = next(chain(net.parameters(), net.buffers())).device
-    net.eval()
-    with torch.no_grad():
-        return torch.cat([net(part.to(device)).cpu() for part in rows.split(256)])
+    return outputs(net, rows)
 
 
 class Copy(nn.Module):
@@ -187,7 +185,7 @@ def train_decoder(
             epochs=config.epochs,
             batch_size=config.batch_size,
             seed=seed,
-            device="cpu" if config.device == "cpu" else "auto",
+            device=config.device,
             precision=config.precision,
             patience=config.patience,
             monitor="validated",

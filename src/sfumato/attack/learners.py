@@ -17,8 +17,10 @@ from torch import Tensor
 from sfumato.attack.scores import balanced_accuracy
 from sfumato.attack.table import learn_table
 from sfumato.data.imageset import MISSING
+from sfumato.device import Device, device_of
 from sfumato.errors import ConfigError
 from sfumato.fit import FitConfig, Turn, fit
+from sfumato.fit.outputs import outputs
 from sfumato.nets.classifiers import ConvClassifier, Heads, LinearProbe, Perceptron
 
 # The paper's setting (section III-B and the authors' code): slow, and without an early stop.
@@ -55,7 +57,7 @@ class LearnerConfig:
     """Epochs without a better validated figure before the end; None never stops early."""
     validation: float = 0.2
     """Share of the adversary's own data held out to stop and to choose by."""
-    device: str = "auto"
+    device: Device = "auto"
     precision: Literal["no", "bf16", "fp16"] = "no"
     """Mixed precision in training; releases are always read in full."""
 
@@ -201,7 +203,7 @@ def _fit_config(config: LearnerConfig, seed: int) -> FitConfig:
         epochs=config.epochs,
         batch_size=config.batch_size,
         seed=seed,
-        device="cpu" if config.device == "cpu" else "auto",
+        device=config.device,
         precision=config.precision,
         patience=config.patience,
         monitor="validated",
@@ -246,14 +248,7 @@ def train_namer(
 
 def embedding(net: LinearProbe | Perceptron | ConvClassifier) -> Predictor:
     """Return a network's layer before the last as a function of many rows, on the CPU."""
-
-    def embed(rows: Float[Tensor, "n *shape"]) -> Float[Tensor, "n d"]:
-        device = next(net.parameters()).device
-        net.eval()
-        with torch.no_grad():
-            return torch.cat([net.embed(part.to(device)).cpu() for part in rows.split(1024)])
-
-    return embed
+    return lambda rows: outputs(net, rows, batch_size=1024, through=net.embed)
 
 
 def _midway(optimizer: torch.optim.Optimizer, epochs: int) -> torch.optim.lr_scheduler.LRScheduler:
@@ -264,7 +259,7 @@ def _midway(optimizer: torch.optim.Optimizer, epochs: int) -> torch.optim.lr_sch
 
 def _apply(net: Heads) -> Scores:
     def scores(rows: Float[Tensor, "n *shape"]) -> dict[str, Tensor]:
-        device = next(net.parameters()).device
+        device = device_of(net)
         net.eval()
         with torch.no_grad():
             parts = [net(batch.to(device)) for batch in rows.split(1024)]

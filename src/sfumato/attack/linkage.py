@@ -21,6 +21,7 @@ from sfumato.attack.scores import share_interval
 from sfumato.attack.views import Standard, ask, holdout, read
 from sfumato.data.imageset import MISSING
 from sfumato.fit import FitConfig, Turn, fit
+from sfumato.fit.outputs import outputs
 from sfumato.nets.autoencoders import ConvEncoder, VectorEncoder
 from sfumato.types import Finding, Knowledge, Releases
 
@@ -123,7 +124,7 @@ def learn_links(
         return {"loss": loss}
 
     def validate() -> dict[str, float]:
-        own, other = (nets[side](row[check]) for side, row in zip(nets, rows, strict=True))
+        own, other = (outputs(nets[side], row[check]) for side, row in zip(nets, rows, strict=True))
         return {"validated": float(contrast(own, other))}
 
     fit(
@@ -139,7 +140,7 @@ def learn_links(
             epochs=config.epochs,
             batch_size=config.batch_size,
             seed=seed,
-            device="cpu" if config.device == "cpu" else "auto",
+            device=config.device,
             patience=config.patience,
             monitor="validated",
         ),
@@ -171,12 +172,4 @@ def vote(
 
 
 def _embedding(net: torch.nn.Module, standard: Standard) -> Callable[[Tensor], Vectors]:
-    device = next(net.parameters()).device
-
-    @torch.no_grad()
-    def embed(images: Float[Tensor, "n *shape"]) -> Vectors:
-        net.eval()
-        parts = standard(images).split(512)
-        return torch.cat([net(part.to(device)).cpu() for part in parts])
-
-    return embed
+    return lambda images: outputs(net, standard(images))

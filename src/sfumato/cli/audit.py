@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from sfumato.cli.configfile import Config, command_line
-from sfumato.cli.options import AsJson, DataDir, Device, Ray, Seed, finish
+from sfumato.cli.options import AsJson, DataDir, DeviceSomewhere, Ray, Seed, finish
 
 if TYPE_CHECKING:
     from sfumato.audit.cell import Cell
@@ -88,7 +88,7 @@ def audit(
     ] = None,
     config: Config = None,
     data_dir: DataDir = None,
-    device: Device = "auto",
+    device: DeviceSomewhere = "auto",
     ray: Ray = None,
     as_json: AsJson = False,
 ) -> None:
@@ -116,6 +116,7 @@ def audit(
     from sfumato.audit.protectors import open_protector
     from sfumato.audit.run import audit as run
     from sfumato.data.sources import load
+    from sfumato.device import resolve_device
     from sfumato.errors import ConfigError
     from sfumato.scale.ray import spread
 
@@ -123,6 +124,8 @@ def audit(
         raise ConfigError("--pictures are drawn by one process; leave out --ray, or the pictures")
     if fail_above is not None:
         check_limit(fail_above)
+    if ray is None:
+        resolve_device(device)
     runs = tuple(range(seed, seed + seeds))
     effort = LearnerConfig(device=device, precision=precision)
     if quick:

@@ -150,7 +150,10 @@ def check(
 ) -> None:
     """Decide whether a picture may be shared, and say why. For the platform's eyes.
 
-    Of an animation, or of several pages, every frame is judged, and any of them blocks it.
+    Of an animation, or of several pages, every frame is judged, and any of them blocks it. The
+    decision is the one that `filter serve` takes by the rules as they are now: where `filter rules
+    set` leaves uploads unblocked, it is share, and the reason says what would block it. In a
+    roll-out to a part of the uploaders, somebody without a name counts as one of that part.
     """
     needs_serve()
     from sfumato.files import at_home
@@ -161,11 +164,14 @@ def check(
     judged = judge(image, bank, backbone or at_home(bank).with_suffix(".backbone"), owner)
     # Where no foreign claim was left to decide there is neither a margin nor a nearest one.
     which = "" if judged.frame is None else f"frame {judged.frame}, "
-    near = f" ({which}margin {judged.margin:.3g} sigma; nearest claim: {judged.enrollment})"
-    text = f"{judged.decision}: {judged.reason}{near if judged.enrollment else ''}"
+    unit = "bits" if judged.against is not None and judged.against.claim == "copy" else "sigma"
+    near = f" ({which}margin {judged.margin:.3g} {unit}; nearest claim: {judged.enrollment})"
+    text = f"{judged.decision}: {judged.explanation}{near if judged.enrollment else ''}"
     result = {
         "decision": judged.decision,
-        "reason": judged.reason,
+        "reason": judged.explanation,
+        "would_block": judged.against is not None,
+        "enforced": judged.enforced,
         # JSON has no infinity; null where no foreign claim was left to decide.
         "margin": judged.margin if judged.enrollment else None,
         "enrollment": judged.enrollment,

@@ -80,7 +80,7 @@ def anonymizer(
         data, split=split, data_dir=data_dir, seed=seed, size=size, count=count,
         channels=1 if grey else None,
     )  # fmt: skip
-    common: dict[str, object] = {"target": target, "seed": seed, "device": _device(device)}
+    common: dict[str, object] = {"target": target, "seed": seed, "device": device}
     if epochs is not None:
         common["epochs"] = epochs
     made: PretrainedProtector
@@ -144,11 +144,3 @@ def _paper(
 
     config = AnonymizerConfig(lam=lam, substitute=substitute, **common)  # type: ignore[arg-type]
     return fit_anonymizer(images, private, config)
-
-
-def _device(text: str) -> str:
-    from sfumato.errors import ConfigError
-
-    if text not in ("auto", "cpu"):
-        raise ConfigError(f"--device is auto or cpu, got {text!r}")
-    return text

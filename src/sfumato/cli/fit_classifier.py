@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -23,15 +23,11 @@ def classifier(
 
     Its accuracy is measured on a fifth of the maps, which it does not learn from.
     """
-    from sfumato.errors import ConfigError
     from sfumato.protect.mapclassifier import MapClassifierConfig, fit_map_classifier
     from sfumato.protect.maps import open_maps
 
-    if device not in ("auto", "cpu"):
-        raise ConfigError(f"--device is auto or cpu, got {device!r}")
-    where: Literal["auto", "cpu"] = "cpu" if device == "cpu" else "auto"
     maps = open_maps(from_release)
-    config = MapClassifierConfig(epochs=epochs, seed=seed, device=where)
+    config = MapClassifierConfig(epochs=epochs, seed=seed, device=device)
     made, accuracy = fit_map_classifier(maps, label, config)
     made.save(out)
     finish(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 import typer
 
@@ -62,12 +62,9 @@ def obfuscator(
     """
     from sfumato.data.sources import load
     from sfumato.data.splits import split_images
-    from sfumato.errors import ConfigError
     from sfumato.protect.obfuscator_config import ObfuscatorConfig
     from sfumato.protect.obfuscator_fit import certified_rate, fit_obfuscator
 
-    if device not in ("auto", "cpu"):
-        raise ConfigError(f"--device is auto or cpu, got {device!r}")
     images = load(data, split=split, data_dir=data_dir, seed=seed, size=size, count=count)
     train, check = split_images(images, (1 - _CHECKED, _CHECKED), seed=seed)
     config = ObfuscatorConfig(
@@ -83,7 +80,7 @@ def obfuscator(
         stored=stored,
         flip=flip,
         seed=seed,
-        device=cast("Literal['auto', 'cpu']", device),
+        device=device,
     )
     with resumable(out, [config, utility, images.fingerprint()]) as checkpoint:
         config = replace(config, checkpoint=checkpoint)

@@ -9,8 +9,33 @@ from typing import Annotated, Any
 
 import typer
 
+from sfumato.device import parse_device, resolve_device
+from sfumato.errors import ConfigError
+
 Seed = Annotated[int, typer.Option(help="Same seed, same result on the same machine.")]
-Device = Annotated[str, typer.Option(help="auto, or cpu to leave an accelerator alone.")]
+
+
+def parse_somewhere(text: str) -> str:
+    """Return the device that `--device` names, which another machine may have."""
+    try:
+        return parse_device(text)
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def parse_here(text: str) -> str:
+    """Return the device that `--device` names, which this machine has."""
+    if parse_somewhere(text) not in ("auto", "cpu"):  # these need no torch to be looked for
+        resolve_device(text)
+    return text
+
+
+_DEVICE = "auto (the accelerator, if there is one), cpu, cuda, cuda:N, mps, xpu or xpu:N."
+Device = Annotated[str, typer.Option(parser=parse_here, metavar="DEVICE", help=_DEVICE)]
+DeviceSomewhere = Annotated[
+    str, typer.Option(parser=parse_somewhere, metavar="DEVICE", help=_DEVICE)
+]
+"""For a command whose work may go to other machines."""
 DataDir = Annotated[
     Path | None,
     typer.Option(

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sfumato.data.imageset import ImageSet
+from sfumato.device import device_of
 from sfumato.errors import ArtifactError, ConfigError, DataError
 from sfumato.features import stored
 from sfumato.features.preprocess import Images, Preprocess
@@ -196,7 +197,7 @@ class Backbone(nn.Module):
 
 def _width(net: nn.Module, preprocess: Preprocess) -> int:
     """Return the features a picture, by running two grey ones."""
-    device = next((t.device for t in net.parameters()), torch.device("cpu"))
+    device = device_of(net)
     blank = torch.full((2, preprocess.channels, *preprocess.size), 0.5, device=device)
     with torch.no_grad():
         output = net(blank)

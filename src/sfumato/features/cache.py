@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from pathlib import Path
 
 import torch
@@ -10,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sfumato.data.imageset import ImageSet
+from sfumato.device import Device, device_of, resolve_device
 from sfumato.errors import FormatError
 from sfumato.features.backbone import Backbone
 from sfumato.files import map_tensors, write_tensors
@@ -21,7 +21,7 @@ def extract(
     images: ImageSet,
     *,
     batch_size: int = 64,
-    device: str = "auto",
+    device: Device = "auto",
     cache: Path | None = None,
 ) -> Float[Tensor, "n d"]:
     """Return the features in [0, 1] of all images, in order, as float32 on the CPU.
@@ -32,6 +32,7 @@ def extract(
     Raises:
         ConfigError: the backbone's scaler was never fitted.
         DataError: a feature is not finite.
+        UnavailableError: this machine has no such device.
     """
     if cache is None:
         return _compute(backbone, images, batch_size, device)
@@ -57,10 +58,10 @@ def _mapped(path: Path, shape: tuple[int, int]) -> Float[Tensor, "n d"] | None:
 
 
 def _compute(
-    backbone: Backbone, images: ImageSet, batch_size: int, device: str
+    backbone: Backbone, images: ImageSet, batch_size: int, device: Device
 ) -> Float[Tensor, "n d"]:
-    where = _device(device)
-    home = next(chain(backbone.parameters(), backbone.buffers()), torch.empty(0)).device
+    where = resolve_device(device)
+    home = device_of(backbone)
     features = torch.empty(len(images), backbone.dim)
     backbone.to(where)
     try:
@@ -72,10 +73,3 @@ def _compute(
     finally:
         backbone.to(home)
     return features
-
-
-def _device(name: str) -> torch.device:
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
-    if name != "auto" or accelerator is None:
-        return torch.device("cpu" if name == "auto" else name)
-    return accelerator

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from sfumato.device import Device, resolve_device
 from sfumato.errors import DataError
 from sfumato.filter.enrollment import Calibration, Enrollment
 from sfumato.filter.oneclass import OneClass, OneClassConfig, one_thread, squared_error, train
@@ -22,7 +23,7 @@ def enroll(
     backbone: str,
     seed: int,
     calibration: Calibration | None = None,
-    device: str = "cpu",
+    device: Device = "cpu",
     copies: UInt8[Tensor, "k 32"] | None = None,
 ) -> Enrollment:
     """Train on one class of private features and measure its errors.
@@ -41,7 +42,7 @@ def enroll(
     if calibration is None:
         calibration = "held-out" if len(features) >= _FEW else "cross-fitted"
     order = torch.randperm(len(features), generator=torch.Generator().manual_seed(seed))
-    shuffled = features[order].to(device)
+    shuffled = features[order].to(resolve_device(device))
     measure = {"held-out": _held_out, "cross-fitted": _cross_fitted, "training": _training}
     with one_thread():
         net, errors, own = measure[calibration](shuffled, config, seed, device)
@@ -66,7 +67,7 @@ def enroll(
 Measured = tuple[OneClass, Float[Tensor, " k"], Float[Tensor, "n d"]]
 
 
-def _held_out(x: Tensor, config: OneClassConfig, seed: int, device: str) -> Measured:
+def _held_out(x: Tensor, config: OneClassConfig, seed: int, device: Device) -> Measured:
     held = max(1, round(_HELD_OUT * len(x)))
     if held < 2:
         return _cross_fitted(x, config, seed, device)
@@ -74,7 +75,7 @@ def _held_out(x: Tensor, config: OneClassConfig, seed: int, device: str) -> Meas
     return net, _errors(net, x[:held]), x[held:]
 
 
-def _cross_fitted(x: Tensor, config: OneClassConfig, seed: int, device: str) -> Measured:
+def _cross_fitted(x: Tensor, config: OneClassConfig, seed: int, device: Device) -> Measured:
     folds = x.tensor_split(min(_FOLDS, len(x)))
     rests = [torch.cat([f for f in folds if f is not fold]) for fold in folds]
     errors = [
@@ -84,7 +85,7 @@ def _cross_fitted(x: Tensor, config: OneClassConfig, seed: int, device: str) -> 
     return train([x], config, seed=seed, device=device), torch.cat(errors), x
 
 
-def _training(x: Tensor, config: OneClassConfig, seed: int, device: str) -> Measured:
+def _training(x: Tensor, config: OneClassConfig, seed: int, device: Device) -> Measured:
     net = train([x], config, seed=seed, device=device)
     return net, _errors(net, x), x
 

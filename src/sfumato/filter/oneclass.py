@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from sfumato.device import Device, resolve_device
 from sfumato.errors import ConfigError, DataError
 
 Stack = Float[Tensor, "users batch dim"]
@@ -134,7 +135,7 @@ def train(
     config: OneClassConfig,
     *,
     seed: int,
-    device: str = "cpu",
+    device: Device = "cpu",
 ) -> OneClass:
     """Train one autoencoder a user on that user's features alone, eq. (5), with ADADELTA.
 
@@ -146,11 +147,12 @@ def train(
         DataError: a user has no features, or values outside [0, 1].
     """
     _check(features)
-    net = OneClass(len(features), features[0].shape[1], config.hidden, seed=seed).to(device)
+    where = resolve_device(device)
+    net = OneClass(len(features), features[0].shape[1], config.hidden, seed=seed).to(where)
     optimizer = torch.optim.Adadelta(net.parameters(), lr=config.lr, rho=config.rho)
     result = copy.deepcopy(net).requires_grad_(False) if config.average else net
-    draws = [_Draws(f.to(device), config, seed + i) for i, f in enumerate(features)]
-    steps = torch.tensor([config.steps(len(f)) for f in features], device=device)
+    draws = [_Draws(f.to(where), config, seed + i) for i, f in enumerate(features)]
+    steps = torch.tensor([config.steps(len(f)) for f in features], device=where)
     for step in range(int(steps.max())):
         learning = steps > step
         x, noisy = (torch.stack(part) for part in zip(*(d.images() for d in draws), strict=True))

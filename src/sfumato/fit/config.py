@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sfumato.device import Device, parse_device
 from sfumato.errors import ConfigError
 
 
@@ -19,8 +20,8 @@ class FitConfig:
     """Images a step, on each device."""
     seed: int = 0
     """Order of the batches and every random draw inside the step."""
-    device: Literal["auto", "cpu"] = "auto"
-    """`auto` takes the accelerator(s) that `accelerate` finds; `cpu` never does."""
+    device: Device = "auto"
+    """Where networks train; `auto` takes the accelerator(s) that `accelerate` finds."""
     precision: Literal["no", "bf16", "fp16"] = "no"
     """Mixed precision of the forward passes."""
     checkpoint: Path | None = None
@@ -35,6 +36,7 @@ class FitConfig:
     """Direction of `monitor`."""
 
     def __post_init__(self) -> None:
+        parse_device(self.device)
         if self.epochs < 1 or self.batch_size < 1:
             raise ConfigError(
                 "--epochs and --batch-size must be at least 1, "

@@ -11,13 +11,15 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
+from accelerate.state import AcceleratorState, PartialState
+from accelerate.utils import DistributedType, patch_environment
 from rich.progress import Progress, TaskID
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, Dataset
 
+from sfumato.device import resolve_device
 from sfumato.errors import ConfigError, SfumatoError
 from sfumato.fit.checkpoint import load_checkpoint, restore, save_checkpoint, snapshot
 from sfumato.fit.config import FitConfig
@@ -268,11 +270,17 @@ class _evaluating:  # noqa: N801 - used like a function
 
 
 def _accelerator(config: FitConfig) -> Accelerator:
-    # Accelerate keeps one precision a process, but a protector and its attackers may differ.
+    # Accelerate keeps one precision and one device a process, but a protector and its attackers
+    # may differ.
+    where = resolve_device(config.device)
     kept = AcceleratorState._shared_state.get("_mixed_precision", config.precision)
-    if kept != config.precision:
-        AcceleratorState._reset_state()
-    return Accelerator(cpu=config.device == "cpu", mixed_precision=config.precision)
+    alone = PartialState._shared_state.get("distributed_type") == DistributedType.NO
+    elsewhere = alone and PartialState._shared_state["device"] != where
+    if kept != config.precision or elsewhere:
+        AcceleratorState._reset_state(reset_partial_state=elsewhere)
+    named = {} if config.device == "auto" else {"accelerate_torch_device": str(where)}
+    with patch_environment(**named):
+        return Accelerator(cpu=where.type == "cpu", mixed_precision=config.precision)
 
 
 def _as_is(batch: Any) -> Any:  # noqa: ANN401 - `_Rows` made the batch already

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from sfumato.data.imageset import ImageSet
+from sfumato.device import Device
 from sfumato.errors import ConfigError
 from sfumato.fit import FitConfig, Turn, fit
 from sfumato.nets.autoencoders import PictureDiscriminator
@@ -56,7 +56,7 @@ class AnonymizerConfig:
     batch_size: int = 128
     lr: float = 1e-3
     seed: int = 0
-    device: Literal["auto", "cpu"] = "auto"
+    device: Device = "auto"
     checkpoint: Path | None = None
     """Stem of the files from which an interrupted training goes on, one a stage."""
 

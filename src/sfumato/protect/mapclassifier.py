@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from sfumato.data.imageset import MISSING
+from sfumato.device import Device, device_of
 from sfumato.errors import ArtifactError, ConfigError, DataError
 from sfumato.files import MALFORMED, read_tensors, write_tensors
 from sfumato.fit import FitConfig, Turn, fit, one_cycle
@@ -34,7 +34,7 @@ class MapClassifierConfig:
     lr: float = 2e-3
     """AdamW's, of a one-cycle schedule."""
     seed: int = 0
-    device: Literal["auto", "cpu"] = "auto"
+    device: Device = "auto"
 
 
 class MapClassifier(nn.Module):
@@ -70,7 +70,7 @@ class MapClassifier(nn.Module):
         """
         check_maker(stored.about, self.obfuscator)
         self.eval()
-        device = self.mean.device
+        device = device_of(self)
         parts = stored.floats().split(512)
         return torch.cat([self(part.to(device)).argmax(1).cpu() for part in parts])
 

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int8, Int64, Shaped
 from torch import Tensor, nn
 
+from sfumato.device import device_of
 from sfumato.errors import ConfigError, DataError
 from sfumato.nets.vgg import DEEP_CUT, Back, check_cut, front, map_shape
 from sfumato.protect.pretrained import PretrainedProtector
@@ -126,6 +127,6 @@ class Obfuscator(PretrainedProtector):
     def classify(self, stored: Shaped[Tensor, "n m y x"]) -> Int64[Tensor, "n"]:
         """Return the class of each stored map, as a position in `classes`."""
         self.eval()
-        device = next(self.parameters()).device
+        device = device_of(self)
         parts = self.floats(stored).split(self.batch_size)
         return torch.cat([self.classifier(part.to(device)).argmax(1).cpu() for part in parts])

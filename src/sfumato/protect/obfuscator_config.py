@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from sfumato.device import Device
 from sfumato.errors import ConfigError
 from sfumato.nets.reconstructors import RECONSTRUCTORS
 from sfumato.nets.vgg import DEEP_CUT
@@ -57,7 +58,7 @@ class ObfuscatorConfig:
     precision: Literal["no", "bf16", "fp16"] = "no"
     """Mixed precision of the training; bf16 halves the time on processors that have it."""
     seed: int = 0
-    device: Literal["auto", "cpu"] = "auto"
+    device: Device = "auto"
     checkpoint: Path | None = None
     """File from which an interrupted training goes on."""
 

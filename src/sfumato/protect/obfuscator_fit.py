@@ -12,6 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from sfumato.data.imageset import MISSING, ImageSet
+from sfumato.device import device_of
 from sfumato.errors import ConfigError, DataError
 from sfumato.fit import Turn
 from sfumato.nets.vgg import xavier
@@ -126,9 +127,10 @@ def utility_labels(images: ImageSet, utility: str) -> Int64[Tensor, "n"]:
 def certified_rate(fitted: Fitted, images: ImageSet) -> float:
     """Return the mean excess rate of these images in nats: no map says more beyond its class."""
     made = fitted.obfuscator.eval()
-    labels = images.label(made.utility)
+    labels, device = images.label(made.utility), device_of(made)
+    priors = fitted.priors.to(device)
     rates = [
-        excess_rate(made.means(part), fitted.priors, where)
+        excess_rate(made.means(part.to(device)), priors, where.to(device)).cpu()
         for part, where in zip(images.floats().split(256), labels.split(256), strict=True)
     ]
     return float(torch.cat(rates).mean()) / max(made.noise, 1e-9) ** 2

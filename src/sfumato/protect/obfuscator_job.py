@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from sfumato.data.imageset import ImageSet
+from sfumato.device import device_of
 from sfumato.fit import FitConfig, History, Turn, fit
 from sfumato.protect.deform import random_view
 from sfumato.protect.obfuscator import Obfuscator
@@ -36,7 +37,7 @@ class Job:
     def accuracy(self) -> Mapping[str, float]:
         """Return the share of images kept aside that the classifier names rightly."""
         labels = self.check.label(self.made.utility)
-        device = next(self.made.parameters()).device
+        device = device_of(self.made)
         found = [
             self.made.classifier(self.made.noisy(self.made.means(part.to(device)))).argmax(1).cpu()
             for part in self.check.floats().split(256)

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sfumato.device import device_of
 from sfumato.fit import Turn
 from sfumato.fit.checkpoint import load_checkpoint, save_checkpoint
 from sfumato.nets.reconstructors import reconstructor
@@ -120,7 +121,7 @@ class _Duel:
         """
         names = list(self.attackers)
         name = names[turn % len(names)]
-        device = next(self.attackers.parameters()).device
+        device = device_of(self.attackers)
         with torch.random.fork_rng():
             torch.manual_seed(self.config.seed + turn)
             self.attackers[name] = self._attacker(name).to(device)

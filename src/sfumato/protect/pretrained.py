@@ -19,6 +19,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sfumato.device import device_of
 from sfumato.errors import ArtifactError, DataError, UnavailableError
 from sfumato.files import (
     MALFORMED,
@@ -116,7 +117,7 @@ class PretrainedProtector(nn.Module, PyTorchModelHubMixin, ABC):
             )
         training = self.training
         self.eval()
-        device = next(self.parameters()).device
+        device = device_of(self)
         parts = [self(batch.to(device)).cpu() for batch in images.split(self.batch_size)]
         self.train(training)
         return torch.cat(parts)

@@ -19,6 +19,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sfumato.data.imageset import ImageSet
+from sfumato.device import Device
 from sfumato.errors import ConfigError, DataError
 from sfumato.fit import FitConfig, Turn, fit, one_cycle
 from sfumato.protect.deform import Deformation, random_view
@@ -61,7 +62,7 @@ class PrototypesConfig:
     rounds: int = 20
     """Of Sinkhorn's iteration."""
     seed: int = 0
-    device: Literal["auto", "cpu"] = "auto"
+    device: Device = "auto"
     precision: Literal["no", "bf16", "fp16"] = "no"
     """Mixed precision; bf16 halves the time on processors that have it."""
     checkpoint: Path | None = None

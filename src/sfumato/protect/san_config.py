@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sfumato.device import Device
 from sfumato.errors import ConfigError
 from sfumato.fit.config import FitConfig
 from sfumato.protect.deform import LOOKS, Deformation
@@ -69,8 +70,8 @@ class SanConfig:
     """Pictures a step."""
     seed: int = 0
     """Every random draw."""
-    device: str = "auto"
-    """auto, or cpu."""
+    device: Device = "auto"
+    """Where networks train."""
     checkpoints: Path | None = None
     """Folder for the state of every stage, from which a killed run goes on."""
 
@@ -103,6 +104,6 @@ class SanConfig:
             epochs=epochs,
             batch_size=self.batch_size,
             seed=self.seed,
-            device="cpu" if self.device == "cpu" else "auto",
+            device=self.device,
             checkpoint=None if self.checkpoints is None else self.checkpoints / f"{name}.ckpt",
         )

@@ -20,6 +20,7 @@ from sfumato import __version__
 from sfumato.cipher.header import Suite
 from sfumato.cipher.request import check_public, seal_answer
 from sfumato.data.decode import ImageLimits, decode_image
+from sfumato.device import device_of
 from sfumato.errors import ConfigError, InputError, RequestError
 from sfumato.features.backbone import Backbone
 from sfumato.serve.bodies import read_body
@@ -128,7 +129,7 @@ def _answer(backbone: Backbone, settings: FeatureSettings, content: bytes, publi
         max_bytes=settings.image_limit_bytes, max_pixels=settings.image_limit_pixels
     )
     image = decode_image(content, limits=limits)
-    home = next(backbone.buffers(), next(backbone.parameters(), torch.empty(0))).device
+    home = device_of(backbone)
     with torch.no_grad():
         features = backbone(image.unsqueeze(0).to(home))
     return seal_answer(features, public, suite=settings.suite)

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from sqlalchemy import URL
 
@@ -17,34 +15,19 @@ from sfumato.errors import BankError, InputError
 from sfumato.features.backbone import Backbone
 from sfumato.files import at_home
 from sfumato.filter.enrollment import open_enrollment
-from sfumato.filter.guard import BLOCKED
-from sfumato.filter.neardup import MATCH
 from sfumato.serve.admission import admit, check_terms
 from sfumato.serve.auth import Caller, account_named, add_account
 from sfumato.serve.db import open_database
-from sfumato.serve.deciding import STRANGER, find_copy
+from sfumato.serve.deciding import STRANGER
 from sfumato.serve.ledger import COMMAND_LINE
 from sfumato.serve.locks import change_lock
+from sfumato.serve.outcome import Outcome, decide
 from sfumato.serve.pictures import see
 from sfumato.serve.places import database_url, file_url, is_sqlite
 from sfumato.serve.state import BankState
 from sfumato.serve.store import Entry, Store, Terms
 
 _NO_LIMIT = 1 << 31
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A decision as the platform sees it."""
-
-    decision: Literal["share", "block"]
-    reason: str
-    margin: float
-    """Sigmas inside (>= 0) or outside the deciding claim; bits inside that of a near copy."""
-    enrollment: str
-    """The enrollment that decided, or ''."""
-    frame: int | None = None
-    """The frame or page that decided, from 1; None of a file with one picture."""
 
 
 def bank_url(bank: str) -> URL:
@@ -116,8 +99,8 @@ def remove(bank: str, enrollment_id: str) -> Entry:
         return found[0]
 
 
-def judge(image: Path, bank: str, backbone: Path, owner: str | None) -> Judged:
-    """Decide whether an image file may be uploaded by an owner, or by a stranger.
+def judge(image: Path, bank: str, backbone: Path, owner: str | None) -> Outcome:
+    """Decide whether an image file may be uploaded by an owner, or by a stranger without a name.
 
     Raises:
         ImageError: the file is no picture.
@@ -138,14 +121,7 @@ def judge(image: Path, bank: str, backbone: Path, owner: str | None) -> Judged:
         state = BankState.load(store, terms)
         now = store.clock.now()
     seen = see(opened_backbone, content, hashes=state.asks_hashes)
-    nearest = state.decide(seen.features, account, now)
-    decision, frame = nearest.decision, seen.frame(nearest.view)
-    copy = None if decision.blocked else find_copy(state, seen.hashes, account, now)
-    if copy is not None:
-        bits = float(MATCH - copy.distance)
-        return Judged("block", BLOCKED, bits, copy.enrollment, seen.frame(copy.view))
-    verdict: Literal["share", "block"] = "block" if decision.blocked else "share"
-    return Judged(verdict, decision.reason, decision.margin, nearest.enrollment, frame)
+    return decide(state, seen, account_id=account, uploader=owner, now=now)
 
 
 def _add(store: Store, terms: Terms, caller: Caller, content: bytes) -> Entry:

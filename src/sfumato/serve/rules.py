@@ -59,13 +59,16 @@ class Rules:
         ends = (*self.account_disabled.values(), *self.enrollment_disabled.values())
         return min((end for end in ends if end > now), default=None)
 
-    def enforces(self, uploader: str, now: datetime) -> bool:
+    def enforces(self, uploader: str | None, now: datetime) -> bool:
         """Return whether what this uploader may not share is blocked, rather than observed.
 
-        An uploader is always in the same part: nobody gets through by trying again.
+        An uploader is always in the same part: nobody gets through by trying again. Where nobody
+        is named, the answer is whether anybody at all is blocked.
         """
         if self.disabled_until is not None and now < self.disabled_until:
             return False
+        if uploader is None:
+            return self.enforced > 0
         digest = hashlib.sha256(f"{self.seed}\x00{uploader}".encode()).digest()
         return int.from_bytes(digest[:8]) < self.enforced * _CUT
 

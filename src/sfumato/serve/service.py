@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from typing import Any, Literal
 
@@ -16,21 +15,21 @@ from sqlalchemy import text
 from sfumato.data.decode import ImageLimits
 from sfumato.errors import RequestError, ServiceError, SfumatoError
 from sfumato.features.backbone import Backbone
-from sfumato.filter.guard import BLOCKED, SHARED
-from sfumato.filter.neardup import MATCH, available
+from sfumato.filter.neardup import available
 from sfumato.serve.admission import admit, readmit
 from sfumato.serve.auth import Caller, find_account
 from sfumato.serve.batches import Batches
 from sfumato.serve.db import open_database, reading
-from sfumato.serve.deciding import STRANGER, Deciding, find_copy
-from sfumato.serve.decisions import Against, Stopped, keep_blocks, new_id
+from sfumato.serve.deciding import STRANGER, Deciding
+from sfumato.serve.decisions import Stopped, keep_blocks, new_id
 from sfumato.serve.erasing import forget
 from sfumato.serve.faults import check_pages
 from sfumato.serve.follow import Follower
 from sfumato.serve.limits import RateLimit
 from sfumato.serve.locks import change_lock
 from sfumato.serve.metrics import Metrics
-from sfumato.serve.pictures import Pictures, Seen
+from sfumato.serve.outcome import Outcome, decide
+from sfumato.serve.pictures import Pictures
 from sfumato.serve.settings import ServeSettings
 from sfumato.serve.state import BankState
 from sfumato.serve.store import Entry, Store, Terms
@@ -217,16 +216,24 @@ class FilterService:
         with self.metrics.seconds.time():
             seen = self._pictures(content, hashes=self.state.asks_hashes)
             now = self.store.clock.now()
-            against, frame = self._against(seen, account_id, now)
-        id_, enforced = new_id(), self.state.rules.enforces(name, now)
-        if against is not None:
-            self._blocks(Stopped(id=id_, account_id=caller.id, against=against, enforced=enforced))
-        blocked = against is not None and enforced
-        verdict = Verdict(id_, "block", BLOCKED) if blocked else Verdict(id_, "share", SHARED)
-        self.metrics.count_upload(blocked=against is not None, enforced=enforced)
-        where = "" if frame is None else f", by frame {frame}"
-        _log.info("decision %s for account %d: %s%s", id_, caller.id, verdict.decision, where)
+            found = decide(self.state, seen, account_id=account_id, uploader=name, now=now)
+        self.tally.count(found.nearest.account, found.nearest.score)
+        verdict = Verdict(new_id(), found.decision, found.reason)
+        self._record(verdict, caller, found)
         return verdict
+
+    def _record(self, verdict: Verdict, caller: Caller, found: Outcome) -> None:
+        against, enforced = found.against, found.enforced
+        if against is not None:
+            stopped = Stopped(
+                id=verdict.id, account_id=caller.id, against=against, enforced=enforced
+            )
+            self._blocks(stopped)
+        self.metrics.count_upload(blocked=against is not None, enforced=enforced)
+        where = "" if against is None or found.frame is None else f", by frame {found.frame}"
+        _log.info(
+            "decision %s for account %d: %s%s", verdict.id, caller.id, verdict.decision, where
+        )
 
     def check_ready(self) -> None:
         """Raise a ServiceError where the database does not answer, or was not heard of lately."""
@@ -238,26 +245,6 @@ class FilterService:
     def apply_rules(self) -> None:
         """Take over rules that were just changed, before that is acknowledged."""
         self._apply()
-
-    def _against(
-        self, seen: Seen, account_id: int, now: datetime
-    ) -> tuple[Against | None, int | None]:
-        """What stands against an upload, and the frame that it is: a class, else a near copy.
-
-        An own copy never overrides a claim of the class: whoever enrolled a stolen picture's hash
-        before its owner enrolled would win by it.
-        """
-        found = self.state.decide(seen.features, account_id, now)
-        self.tally.count(found.account, found.score)
-        if found.decision.blocked:
-            margin = found.decision.margin
-            against = Against("class", found.enrollment, margin, found.score)
-            return against, seen.frame(found.view)
-        copy = find_copy(self.state, seen.hashes, account_id, now)
-        if copy is None:
-            return None, None
-        against = Against("copy", copy.enrollment, float(MATCH - copy.distance), None)
-        return against, seen.frame(copy.view)
 
     def _for_whom(self, caller: Caller, owner: str | None) -> tuple[int, str]:
         if owner is None:
