@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, cast
+from typing import Any
 
 from papers.anonymizer.worlds import World, template_name, with_template
 from papers.recipe import Run
@@ -31,7 +31,7 @@ def prototypes(
         target=template_name(world),
         deformation=Deformation(**settings["deformation"]),
         seed=seed,
-        device=_device(run),
+        device=run.device,
         **settings["fit"],
     )
     return fit_prototypes(with_template(world), world.private, config)
@@ -51,7 +51,7 @@ def paper(
         lam=lam,
         target=template_name(world),
         seed=seed,
-        device=_device(run),
+        device=run.device,
         **settings["paper"],
     )
     return fit_anonymizer(with_template(world), world.private, config, after_epoch=after_epoch)
@@ -68,7 +68,3 @@ def baselines(world: World, settings: Mapping[str, Any]) -> list[Protector]:
         else:
             made += [_BASELINES[name](strength) for strength in strengths]
     return made
-
-
-def _device(run: Run) -> Literal["auto", "cpu"]:
-    return cast("Literal['auto', 'cpu']", run.device)
