@@ -76,8 +76,21 @@ def test_prototypes_of_another_size_are_refused(faces: ImageSet) -> None:
         means.add(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.zeros(2, 1, dtype=torch.int64))
     with pytest.raises(DataError, match="expected prototypes of shape"):
         made().set_prototypes(torch.rand(2, 3, 3, 8, 8))
-    with pytest.raises(DataError, match="both values"):
+    with pytest.raises(DataError, match="of each value of a hidden attribute, got 0 of one"):
         means.prototypes()
+
+
+def test_a_prototype_is_the_mean_of_ten_pictures_at_least() -> None:
+    """The artifact carries it: of nine pictures of one value, it would nearly be one of them."""
+    images = torch.randint(0, 256, (30, 3, 8, 8)).to(torch.uint8)
+    for fewest in (1, 9, 10):
+        means = MeanPictures.empty(1, (8, 8))
+        means.add(images, (torch.arange(30) < fewest).long()[:, None])
+        if fewest < 10:
+            with pytest.raises(DataError, match=f"got {fewest} of one"):
+                means.prototypes()
+        else:
+            assert means.prototypes().shape == (1, 3, 3, 8, 8)
 
 
 def test_an_attribute_that_cannot_be_hidden_is_named(faces: ImageSet) -> None:

@@ -15,6 +15,8 @@ from torch import Tensor
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.errors import DataError
 
+FEWEST = 10
+"""Pictures behind a prototype, at least: an artifact carries it, and a mean of one is that one."""
 _BATCH = 512
 _VALUES = 2
 
@@ -63,10 +65,14 @@ class MeanPictures:
         The last, neutral one is the mean of the two weighted by their counts (section 3.2).
 
         Raises:
-            DataError: no picture has one of the values.
+            DataError: fewer than ten pictures have one of the values.
         """
-        if bool((self.counts == 0).any()):
-            raise DataError("a prototype needs pictures of both values of its attribute")
+        least = int(self.counts.min())
+        if least < FEWEST:
+            raise DataError(
+                f"expected at least {FEWEST} pictures of each value of a hidden attribute, got "
+                f"{least} of one: the artifact carries their mean, which must be nobody's picture"
+            )
         counts = self.counts[:, :, None, None, None]
         neutral = self.sums.sum(1, keepdim=True) / counts.sum(1, keepdim=True)
         return torch.cat([self.sums / counts, neutral], 1).float()
