@@ -121,6 +121,14 @@ def _people(run: Run, name: str, settings: Mapping[str, Any]) -> People:
     return People(rows, _extract(backbone, images.subset(one[1::2])))
 
 
+def facenet_features(
+    run: Run, images: ImageSet, public: Tensor, rows: Sequence[Tensor]
+) -> list[Tensor]:
+    """Return face features of some images by person; `public` ones fit the scaler."""
+    backbone = _backbone(run, "face").fit(images.subset(public))
+    return [_extract(backbone, images.subset(row)) for row in rows]
+
+
 def _backbone(run: Run, name: str) -> Backbone:
     if name == "general":
         scaled = Preprocess(size=(GENERAL_SIZE, GENERAL_SIZE))
@@ -297,7 +305,7 @@ def _curve(worlds: Sequence[World], unseen: Tensor) -> list[dict[str, float]]:
 def _scaling(
     people: People, config: OneClassConfig, settings: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Accuracy and the trade-off over alpha as many more people enroll, with ever fewer pictures."""
+    """Accuracy and the trade-off over alpha as more people enroll, with ever fewer pictures."""
     ranked = sorted(people.rows, key=lambda p: -len(people.rows[p]))
     found = []
     for count in settings["scaling_people"]:
