@@ -18,10 +18,10 @@ from papers.docl import measure
 from papers.docl.faces import facenet_features
 from papers.docl.worlds import World, by_class
 from papers.recipe import Results, Run
-from sfumato.attack.crowd import gather
-from sfumato.attack.poison import Setting, all_pairs, owners_kept, recruit, stolen_shared
-from sfumato.attack.thief import ThiefConfig
-from sfumato.data.lfw import TIGHT
+from sfumato.attack.on_filter.enrolled import gather
+from sfumato.attack.on_filter.poison import Setting, all_pairs, owners_kept, recruit, stolen_shared
+from sfumato.attack.on_filter.thief import ThiefConfig
+from sfumato.data.sets.lfw import TIGHT
 from sfumato.data.sources import load
 from sfumato.features.backbone import open_backbone
 from sfumato.features.cache import extract

@@ -21,7 +21,7 @@ from sfumato.features.backbone import Backbone
 from sfumato.features.preprocess import Preprocess
 from sfumato.filter.enroll import page_settings
 from sfumato.filter.oneclass import OneClassConfig
-from sfumato.serve.deps import Service
+from sfumato.serve.http.deps import Service
 
 router = APIRouter(include_in_schema=False)
 
