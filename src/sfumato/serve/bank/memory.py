@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from sfumato.errors import BankError, EnrollmentError
@@ -190,12 +190,12 @@ class BankState:
                 errors,
                 scores.mu,
                 scores.sigma,
-                alpha=related.alpha,
+                alpha=_edges(listed, related),
                 accounts=related.accounts,
                 account=upload.account_id,
                 pairs=pairs,
             )
-            for errors, upload in zip(scores.errors, uploads, strict=True)
+            for errors, listed, upload in zip(scores.errors, scores.listed, uploads, strict=True)
         ]
 
     def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
@@ -238,25 +238,32 @@ class BankState:
 
 
 def _row(scores: BankScores, row: int) -> BankScores:
-    return replace(scores, errors=scores.errors[row : row + 1])
+    one = slice(row, row + 1)
+    return replace(scores, errors=scores.errors[one], listed=scores.listed[one])
+
+
+def _edges(listed: Bool[Tensor, " n"], related: _Relations) -> Float[Tensor, " n"]:
+    """Return alpha of each claim on one upload; of those not listed for it minus infinity."""
+    return related.alpha.masked_fill(~listed, -torch.inf)
 
 
 def _decided(scores: BankScores, related: _Relations, account_id: int) -> Nearest:
     """Apply the default rule to one upload."""
     owned = (related.accounts == account_id)[None]
+    alpha = _edges(scores.listed[0], related)
     verdicts = contest_rule(
         scores.errors,
         scores.mu,
         scores.sigma,
         owned,
         contested=related.contested,
-        alpha=related.alpha,
+        alpha=alpha,
     )
     decision = next(iter(verdicts))
     column = decision.enrollment
     if column == NOBODY:
         return Nearest(decision, "", STRANGER, math.inf)
-    score = float(related.alpha[column]) - decision.margin
+    score = float(alpha[column]) - decision.margin
     return Nearest(decision, scores.ids[column], int(related.accounts[column]), score)
 
 
