@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import tests.cipher.independent as independent
 from sfumato.cipher import keyfile
 from sfumato.cipher.keyfile import load_ring, lock_ring, save_ring, unlock_ring
-from sfumato.cipher.keys import EnvelopeKey, KeyRing, KeyState
+from sfumato.cipher.keys import KeyRing, KeyState
 from sfumato.errors import KeyRingError
 
 VECTORS = json.loads((Path(__file__).parent / "vectors/keyring.json").read_text())
