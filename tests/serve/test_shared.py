@@ -16,7 +16,6 @@ from sfumato.filter.enrollment import open_enrollment
 from sfumato.serve.auth import account_named, add_account
 from sfumato.serve.client import FilterClient
 from sfumato.serve.db import open_database
-from sfumato.serve.follow import PAUSE_SECONDS
 from sfumato.serve.local import add_files, remove
 from sfumato.serve.rules import change_account, change_bank, disable_enrollment
 from sfumato.serve.state import BankState
@@ -44,10 +43,6 @@ def soon(holds: Callable[[], bool]) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("it never came to hold")
-
-
-def test_a_second_is_enough_for_several_looks_at_the_database() -> None:
-    assert 3 * PAUSE_SECONDS < 1
 
 
 def test_what_one_acknowledges_the_other_scores_and_what_it_erases_not(
