@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sfumato.attack import decoder, learners, linkage
-from sfumato.attack.decoder import ReconstructionConfig, train_decoder
-from sfumato.attack.learners import LearnerConfig, embedding, train_namer
+from sfumato.attack import linkage
+from sfumato.attack.tools import decoder, learners
+from sfumato.attack.tools.decoder import ReconstructionConfig, train_decoder
+from sfumato.attack.tools.learners import LearnerConfig, embedding, train_namer
 from sfumato.data.imageset import ImageSet
 from tests.elsewhere import Elsewhere
 

@@ -9,9 +9,13 @@ from sfumato.data.imageset import ImageSet
 from sfumato.data.sources import load
 from sfumato.fit import FitConfig
 from sfumato.nets.readers import Reader
-from sfumato.protect import anonymizer_fit, obfuscator_fit, obfuscator_job, san_crowd, san_matcher
-from sfumato.protect.anonymizer_fit import AnonymizerConfig
-from sfumato.protect.obfuscator_config import ObfuscatorConfig
+from sfumato.protect.anonymizer import fit as anonymizer_fit
+from sfumato.protect.anonymizer.fit import AnonymizerConfig
+from sfumato.protect.obfuscator import fit as obfuscator_fit
+from sfumato.protect.obfuscator import training as obfuscator_job
+from sfumato.protect.obfuscator.config import ObfuscatorConfig
+from sfumato.protect.san import classifiers as san_crowd
+from sfumato.protect.san import matcher as san_matcher
 from tests.elsewhere import Elsewhere
 
 _FIT = FitConfig(epochs=6, device="cpu")
