@@ -24,7 +24,7 @@ from tests.data.decoding.viewer_files import FILES, REFUSED, png
 
 _LEVELS = 1
 _PAGE_LEVELS = 2
-_DOCS = Path(__file__).parents[2] / "docs" / "pictures.md"
+_DOCS = Path(__file__).parents[3] / "docs" / "pictures.md"
 
 
 @pytest.fixture(scope="module")
