@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from papers.obfuscator import attacks, parties
-from papers.obfuscator.run import RECIPES, characters
+from papers.obfuscator.run import RECIPES
 from papers.recipe import Run, frozen
 from sfumato.attack.decoder import ReconstructionConfig
 from sfumato.attack.learners import LearnerConfig
@@ -63,9 +63,9 @@ def test_a_study_runs_to_its_end_and_goes_on_where_it_was_killed(
     real = attacks.draw
     monkeypatch.setattr(attacks, "draw", counted)
     with pytest.raises(KeyboardInterrupt):
-        characters(_run(tmp_path), settings)
+        RECIPES["characters"](_run(tmp_path), settings)
     fitted = len(list(tmp_path.rglob("fit-*.safetensors")))
-    results = characters(_run(tmp_path), settings)
+    results = RECIPES["characters"](_run(tmp_path), settings)
     assert fitted == 1 + 4 + 1 + 2, "every obfuscator was kept before the first attack"
     # 5 networks against 7 obfuscators, 1 against the other bottleneck, one of them twice.
     assert len(drawn) == 5 * 7 + 1 + 1
