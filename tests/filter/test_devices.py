@@ -12,9 +12,7 @@ from sfumato.features.cache import extract
 from sfumato.filter.enroll import enroll
 from sfumato.filter.oneclass import OneClassConfig, train
 
-_NOISY = OneClassConfig(
-    hidden=4, epochs=2, batch_size=16, noise=0.6, code_noise=0.5, average=0.998
-)
+_NOISY = OneClassConfig(hidden=4, epochs=2, batch_size=16, noise=0.6, code_noise=0.5, average=0.998)
 
 
 def test_one_class_autoencoders(card: str) -> None:
@@ -27,9 +25,7 @@ def test_one_class_autoencoders(card: str) -> None:
 @pytest.mark.parametrize("calibration", ["training", "held-out", "cross-fitted"])
 def test_an_enrollment(card: str, calibration: str) -> None:
     rows = load("digits").floats()[:60].flatten(1)
-    made = enroll(
-        rows, _NOISY, backbone="0" * 64, calibration=calibration, seed=0, device=card
-    )  # type: ignore[call-overload]
+    made = enroll(rows, _NOISY, backbone="0" * 64, calibration=calibration, seed=0, device=card)  # type: ignore[call-overload]
     assert made.sigma > 0
     assert {made.encoder.device.type, made.code_covariance.device.type} == {"cpu"}
 
