@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.turns import best_seconds
-from sfumato.filter.bank import Bank
+from sfumato.filter.bank.bank import Bank
+from sfumato.filter.bank.workers import run_all
 from sfumato.filter.enrollment import Enrollment
-from sfumato.filter.workers import run_all
 
 _HIDDEN = 32
 _BATCH = 64

@@ -18,7 +18,7 @@ import timm
 import torch
 from torch import Tensor
 
-from sfumato.attack.bitstatistics import BitStatistics, Known
+from sfumato.attack.on_cipher.bitstatistics import BitStatistics, Known
 from sfumato.cipher.envelope import seal
 from sfumato.cipher.keys import EnvelopeKey
 from sfumato.cipher.permutation import draw_key

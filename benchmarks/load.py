@@ -37,9 +37,9 @@ from benchmarks.server import (
     running,
 )
 from benchmarks.turns import best_seconds
-from sfumato.data.decode import decode_image
+from sfumato.data.decoding.decode import decode_image
 from sfumato.features.backbone import Backbone
-from sfumato.filter.bank import Bank
+from sfumato.filter.bank.bank import Bank
 from sfumato.filter.neardup import BYTES, MATCH, pdq
 
 _BATCH = 64

@@ -18,11 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.turns import best_seconds
-from sfumato.data.decode import encode_png
+from sfumato.data.decoding.decode import encode_png
 from sfumato.data.lazy import open_lazily
 from sfumato.data.options import SourceOptions
-from sfumato.protect.pictures import write_pictures
-from sfumato.protect.san import SemiAdversarial
+from sfumato.protect.release.pictures import write_pictures
+from sfumato.protect.san.model import SemiAdversarial
 
 _BATCH = 32
 

@@ -24,14 +24,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sfumato.data.decode import decode_image, encode_png
+from sfumato.data.decoding.decode import decode_image, encode_png
 from sfumato.data.sources import load as load_images
 from sfumato.features.backbone import Backbone, open_backbone
+from sfumato.filter.bank.scoring import BATCH
 from sfumato.filter.enrollment import Enrollment
-from sfumato.filter.scoring import BATCH
 from sfumato.serve.app import create_app
-from sfumato.serve.auth import add_account
-from sfumato.serve.listening import listening, run_app
+from sfumato.serve.http.listening import listening, run_app
+from sfumato.serve.records.auth import add_account
 from sfumato.serve.service import FilterService
 from sfumato.serve.settings import ServeSettings
 

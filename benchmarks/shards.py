@@ -21,17 +21,17 @@ import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy.orm import Session
 
+from sfumato.cluster import LOCAL, connected
 from sfumato.filter.enrollment import Enrollment, open_enrollment, seal_enrollment
-from sfumato.scale.actors import RayShards
-from sfumato.scale.ray import LOCAL, connected
-from sfumato.scale.serving import orders
-from sfumato.scale.sharded import ShardedBank
-from sfumato.serve.auth import add_account
-from sfumato.serve.db import open_database
-from sfumato.serve.deciding import STRANGER
-from sfumato.serve.state import BankState
-from sfumato.serve.store import Store, Terms
-from sfumato.serve.tables import EnrollmentRow
+from sfumato.serve.bank.interface import STRANGER
+from sfumato.serve.bank.memory import BankState
+from sfumato.serve.database.db import open_database
+from sfumato.serve.database.tables import EnrollmentRow
+from sfumato.serve.records.auth import add_account
+from sfumato.serve.records.store import Store, Terms
+from sfumato.serve.sharded.actors import RayShards
+from sfumato.serve.sharded.bank import ShardedBank
+from sfumato.serve.sharded.serving import orders
 
 _TERMS = Terms(backbone="0" * 64, dim=128, hidden=32)
 _THREADS = 32

@@ -20,8 +20,8 @@ import torch
 
 from benchmarks.bank import _bank, _enrollment
 from benchmarks.turns import best_core_seconds
-from sfumato.filter.bank import Bank
-from sfumato.filter.shortlist import Shortlist, _Block
+from sfumato.filter.bank.bank import Bank
+from sfumato.filter.bank.shortlist import Shortlist, _Block
 
 _DIM = 128
 _HIDDEN = 32

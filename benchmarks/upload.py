@@ -24,14 +24,14 @@ from torch import Tensor
 
 from benchmarks.server import DIM, HIDDEN, enrollments, make_backbone, pictures
 from benchmarks.turns import best_seconds
-from sfumato.data.decode import decode_image
+from sfumato.data.decoding.decode import decode_image
 from sfumato.features.backbone import Backbone
-from sfumato.filter.bank import Bank, BankScores
-from sfumato.filter.guard import contest_rule
-from sfumato.serve.auth import add_account, authenticate
-from sfumato.serve.db import open_database
-from sfumato.serve.decisions import Against, Stopped, keep_blocks, new_id
-from sfumato.serve.store import Store
+from sfumato.filter.bank.bank import Bank, BankScores
+from sfumato.filter.rule.guard import contest_rule
+from sfumato.serve.database.db import open_database
+from sfumato.serve.records.auth import add_account, authenticate
+from sfumato.serve.records.decisions import Against, Stopped, keep_blocks, new_id
+from sfumato.serve.records.store import Store
 
 _SIDES = (256, 1024, 3464)  # 3464 squared is the 12 megapixels of a phone
 _PAIRS = torch.empty(0, 2, dtype=torch.int64)

@@ -23,18 +23,18 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sfumato.audit.report import read_report
+from sfumato.audit.report.report import read_report
 from sfumato.errors import SfumatoError
 from sfumato.features.backbone import Backbone, open_backbone
 from sfumato.files import read_tensors, write_tensors
-from sfumato.filter import bankfile
-from sfumato.protect.anonymizer import Anonymizer
-from sfumato.protect.mapclassifier import MapClassifier, open_map_classifier
-from sfumato.protect.maps import FILE, about, open_maps
-from sfumato.protect.obfuscator import Obfuscator
+from sfumato.filter.bank import file as bankfile
+from sfumato.protect.anonymizer.model import Anonymizer
+from sfumato.protect.obfuscator.model import Obfuscator
 from sfumato.protect.pretrained import CONFIG, WEIGHTS, PretrainedProtector, open_pretrained
-from sfumato.protect.prototypes import PrototypeAnonymizer
-from sfumato.protect.san import SemiAdversarial
+from sfumato.protect.prototypes.model import PrototypeAnonymizer
+from sfumato.protect.release.classifier import MapClassifier, open_map_classifier
+from sfumato.protect.release.maps import FILE, about, open_maps
+from sfumato.protect.san.model import SemiAdversarial
 from tests.audit.findings import cell, report
 from tests.protect.standing import STANDING
 from tests.test_readers import sound

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sfumato.fingerprint import fingerprint
-from sfumato.protect.obfuscator import Obfuscator
+from sfumato.protect.obfuscator.model import Obfuscator
 
 
 class _Shift(nn.Module):

@@ -30,17 +30,17 @@ from sfumato.cipher.featurefile import map_features
 from sfumato.cipher.header import read_header
 from sfumato.cipher.keys import EnvelopeKey
 from sfumato.data.folder import offered
-from sfumato.data.mnist import read_idx
-from sfumato.data.pendigits import read_unipen
+from sfumato.data.sets.mnist import read_idx
+from sfumato.data.sets.pendigits import read_unipen
 from sfumato.errors import SfumatoError
 from sfumato.features.backbone import Backbone, open_backbone
 from sfumato.files import map_tensors, pack_tensors, read_json, read_tensors
-from sfumato.filter import bankfile
-from sfumato.filter.bank import Bank
+from sfumato.filter.bank import file as bankfile
+from sfumato.filter.bank.bank import Bank
 from sfumato.filter.enrollment import Enrollment, open_enrollment, seal_enrollment
-from sfumato.protect.maps import FILE, open_maps
+from sfumato.filter.private_pictures import owner_key
 from sfumato.protect.pretrained import open_pretrained
-from sfumato.serve.device import owner_key
+from sfumato.protect.release.maps import FILE, open_maps
 
 PACKAGE = Path(__file__).parents[1] / "src" / "sfumato"
 
@@ -114,7 +114,7 @@ READERS: Mapping[str, Reader] = {
         lambda: seal_enrollment(_enrollment(), Ed25519PrivateKey.from_private_bytes(bytes(32))),
         lambda path: open_enrollment(path.read_bytes()),
     ),
-    "bank file": Reader("filter/bankfile.py", _bank, bankfile.read),
+    "bank file": Reader("filter/bank/file.py", _bank, bankfile.read),
     "backbone file": Reader(
         "features/stored.py",
         lambda: open_backbone("raw:1x2x2").to_bytes(),
@@ -132,7 +132,7 @@ READERS: Mapping[str, Reader] = {
         lambda: pack_tensors({"features": torch.rand(2, 3)}, {}),
         map_features,
     ),
-    "maps": Reader("protect/maps.py", _maps, lambda path: open_maps(path.parent), FILE),
+    "maps": Reader("protect/release/maps.py", _maps, lambda path: open_maps(path.parent), FILE),
     CONFIG_NAME: Reader(
         "protect/pretrained.py",
         lambda: CONFIG,
@@ -152,22 +152,22 @@ READERS: Mapping[str, Reader] = {
         "metadata.jsonl",
     ),
     "IDX": Reader(
-        "data/mnist.py", lambda: struct.pack(">BBBBII", 0, 0, 8, 2, 2, 3) + b"abcdef", read_idx
+        "data/sets/mnist.py", lambda: struct.pack(">BBBBII", 0, 0, 8, 2, 2, 3) + b"abcdef", read_idx
     ),
     "pen recordings": Reader(
-        "data/pendigits.py", lambda: UNIPEN, lambda path: read_unipen(path, writers=44)
+        "data/sets/pendigits.py", lambda: UNIPEN, lambda path: read_unipen(path, writers=44)
     ),
-    "owner's key": Reader("serve/device.py", _pem, owner_key),
+    "owner's key": Reader("filter/private_pictures.py", _pem, owner_key),
 }
 
 ELSEWHERE: Mapping[str, str] = {
-    "data/decode.py": "tests/data/test_decode.py",
-    "data/formats.py": "tests/data/test_decode.py",
-    "data/giffile.py": "tests/data/test_decode.py",
-    "data/isofile.py": "tests/data/test_decode.py",
-    "data/jpegfile.py": "tests/data/test_decode.py",
-    "data/orientation.py": "tests/data/test_decode.py",
-    "data/pngfile.py": "tests/data/test_decode.py",
+    "data/decoding/decode.py": "tests/data/decoding/test_decode.py",
+    "data/decoding/formats.py": "tests/data/decoding/test_decode.py",
+    "data/decoding/giffile.py": "tests/data/decoding/test_decode.py",
+    "data/decoding/isofile.py": "tests/data/decoding/test_decode.py",
+    "data/decoding/jpegfile.py": "tests/data/decoding/test_decode.py",
+    "data/decoding/orientation.py": "tests/data/decoding/test_decode.py",
+    "data/decoding/pngfile.py": "tests/data/decoding/test_decode.py",
     "cipher/envelope.py": "tests/cipher/test_envelope.py",
     "cipher/keyfile.py": "tests/cipher/test_keys.py",
     "cipher/request.py": "tests/cipher/test_request.py",
@@ -176,29 +176,29 @@ ELSEWHERE: Mapping[str, str] = {
 
 EXAMPLES: Mapping[str, str] = {
     "nets/vggface.py": "a published file of a paper's evaluation, through `files.read_tensors`",
-    "protect/mapclassifier.py": "through `files.read_tensors`",
+    "protect/release/classifier.py": "through `files.read_tensors`",
     "features/onnx_net.py": "protobuf's own parser; every exception of it is caught",
     "features/timm_net.py": "through `files.read_tensors`",
-    "audit/report.py": "through `files.read_json`",
-    "audit/desk.py": "through `files.read_json`",
+    "audit/report/report.py": "through `files.read_json`",
+    "audit/measure/cells.py": "through `files.read_json`",
     "cli/configfile.py": "a person's own command line, in TOML",
-    "data/cifar.py": "one NumPy view of bytes whose number was checked; tarfile's own errors",
-    "data/yale.py": "an archive of pictures; each is decoded by `data/decode.py`",
-    "data/lfw.py": "an archive of pictures; each is decoded by `data/decode.py`",
+    "data/sets/cifar.py": "one NumPy view of bytes whose number was checked; tarfile's own errors",
+    "data/sets/yale.py": "an archive of pictures; each is decoded by `data/decoding/decode.py`",
+    "data/sets/lfw.py": "an archive of pictures; each is decoded by `data/decoding/decode.py`",
 }
 """Modules whose hostile files are lists of examples in their own tests, and why that is enough."""
 
 OWN: Mapping[str, str] = {
     "fit/checkpoint.py": "a run's own state",
-    "protect/parts.py": "a release's own progress",
-    "protect/unguessable.py": "a digest made a line before",
+    "protect/release/parts.py": "a release's own progress",
+    "protect/release/noise.py": "a digest made a line before",
     "data/leftout.py": "a list that the release itself has written",
     "features/cache.py": "our cache",
     "data/cache.py": "our cache",
-    "data/rasterise.py": "our own process at the other end of a pipe",
+    "data/sets/rasterise.py": "our own process at the other end of a pipe",
     "protect/encrypted.py": "a ciphertext made a line before",
-    "attack/bitstatistics.py": "bytes made by the attack itself",
-    "scale/shard.py": "a hash that our own service computed",
+    "attack/on_cipher/bitstatistics.py": "bytes made by the attack itself",
+    "serve/sharded/shard.py": "a hash that our own service computed",
 }
 """Modules that read back only what this machine wrote."""
 

@@ -15,11 +15,11 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from papers.anonymizer.worlds import World
-from sfumato.attack.learners import LearnerConfig, train_all
-from sfumato.attack.scores import draw_weights, interval, weighted_mean
-from sfumato.attack.views import Standard, ask
+from sfumato.attack.tools.learners import LearnerConfig, train_all
+from sfumato.attack.tools.read import Standard, ask
+from sfumato.attack.tools.scores import draw_weights, interval, weighted_mean
 from sfumato.data.imageset import ImageSet
-from sfumato.protect.anonymizer_losses import mutual_information
+from sfumato.protect.anonymizer.losses import mutual_information
 from sfumato.types import Attack, Finding, Knowledge, Protector, Releases
 
 _SHUFFLES = 20  # of the private labels, for what counting alone makes of no information

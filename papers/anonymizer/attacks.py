@@ -8,10 +8,10 @@ from papers.anonymizer.assess import attacked
 from papers.anonymizer.worlds import World, released_set
 from sfumato.attack.attributes import AttributeAttack
 from sfumato.attack.groups import GroupAttack
-from sfumato.attack.learners import LearnerConfig
 from sfumato.attack.linkage import LinkageAttack
+from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.attack.verify import VerificationAttack
-from sfumato.audit.collection import of_collection
+from sfumato.audit.measure.collection import of_collection
 from sfumato.types import Finding, Protector
 
 _GROUP = 10  # releases that are known to be of one person

@@ -17,7 +17,7 @@ from papers.anonymizer.worlds import World
 from papers.recipe import Results, Run
 from sfumato.data.sheet import contact_sheet
 from sfumato.files import write_bytes
-from sfumato.protect.pictures import as_pictures
+from sfumato.protect.release.pictures import as_pictures
 from sfumato.types import Protector
 
 mpl.use("Agg")

@@ -7,12 +7,12 @@ from typing import Any
 
 from papers.anonymizer.worlds import World, template_name, with_template
 from papers.recipe import Run
-from sfumato.protect.anonymizer import Anonymizer
-from sfumato.protect.anonymizer_fit import AfterEpoch, AnonymizerConfig, fit_anonymizer
+from sfumato.protect.anonymizer.fit import AfterEpoch, AnonymizerConfig, fit_anonymizer
+from sfumato.protect.anonymizer.model import Anonymizer
+from sfumato.protect.augment import Deformation
 from sfumato.protect.baselines import Blur, KSame, Noise, Pixelate
-from sfumato.protect.deform import Deformation
-from sfumato.protect.prototypes import PrototypeAnonymizer
-from sfumato.protect.prototypes_fit import PrototypesConfig, fit_prototypes
+from sfumato.protect.prototypes.fit import PrototypesConfig, fit_prototypes
+from sfumato.protect.prototypes.model import PrototypeAnonymizer
 from sfumato.types import Protector
 
 _BASELINES: dict[str, Callable[[float], Protector]] = {

@@ -16,11 +16,11 @@ from papers.anonymizer.assess import Assessment, assess, attackers, information,
 from papers.anonymizer.attacks import attacks
 from papers.anonymizer.worlds import World
 from papers.recipe import Recipe, Results, Run
-from sfumato.attack.learners import LearnerConfig
-from sfumato.audit.collection import of_collection
-from sfumato.protect.anonymizer import Anonymizer
+from sfumato.attack.tools.learners import LearnerConfig
+from sfumato.audit.measure.collection import of_collection
+from sfumato.protect.anonymizer.model import Anonymizer
 from sfumato.protect.baselines import Unprotected
-from sfumato.protect.prototypes import PrototypeAnonymizer
+from sfumato.protect.prototypes.model import PrototypeAnonymizer
 from sfumato.types import Protector
 
 

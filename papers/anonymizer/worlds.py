@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from papers.recipe import Run
-from sfumato.data.characters import CharactersConfig, load_characters
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions
+from sfumato.data.sets.characters import CharactersConfig, load_characters
 from sfumato.data.sources import load
 from sfumato.data.splits import split_images
 from sfumato.protect.labels import private_labels, refuse_same

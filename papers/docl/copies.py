@@ -19,19 +19,19 @@ from papers.docl.edits import EDITS, edited
 from papers.docl.faces import _backbone
 from papers.docl.figures import draw_copies
 from papers.recipe import Results, Run
-from sfumato.attack.scores import draw_weights, interval, weighted_mean
-from sfumato.data.characters import CharactersConfig, load_characters
-from sfumato.data.decode import Box, decode_image, encode_png
+from sfumato.attack.tools.scores import draw_weights, interval, weighted_mean
+from sfumato.data.decoding.decode import Box, decode_image, encode_png
 from sfumato.data.imageset import ImageSet
-from sfumato.data.lfw import TIGHT
 from sfumato.data.options import SourceOptions
+from sfumato.data.sets.characters import CharactersConfig, load_characters
+from sfumato.data.sets.lfw import TIGHT
 from sfumato.data.sources import load
 from sfumato.features.backbone import Backbone, open_backbone
-from sfumato.filter.bank import Bank
+from sfumato.filter.bank.bank import Bank
 from sfumato.filter.enroll import enroll
-from sfumato.filter.guard import contest_rule
 from sfumato.filter.neardup import MATCH, distances, pdq, stack
 from sfumato.filter.oneclass import OneClassConfig
+from sfumato.filter.rule.guard import contest_rule
 from sfumato.progress import track
 
 _TRAIN = 0.75

@@ -14,8 +14,8 @@ from torch import Tensor
 from papers.docl import cifar10, faces, mnist
 from papers.docl.mobilenet import load_mobilenet
 from papers.recipe import Run
-from sfumato.attack.crowd import Crowd, enroll_all
-from sfumato.filter.bank import Bank
+from sfumato.attack.on_filter.enrolled import Crowd, enroll_all
+from sfumato.filter.bank.bank import Bank
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.progress import track

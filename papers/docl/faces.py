@@ -21,8 +21,8 @@ from papers.docl.figures import draw_faces
 from papers.docl.generalnet import SIZE as GENERAL_SIZE
 from papers.docl.generalnet import load_generalnet
 from papers.recipe import Results, Run
-from sfumato.attack.crowd import Crowd, enroll_all, scores
-from sfumato.attack.poison import (
+from sfumato.attack.on_filter.enrolled import Crowd, enroll_all, scores
+from sfumato.attack.on_filter.poison import (
     Setting,
     Thieves,
     all_pairs,
@@ -31,17 +31,17 @@ from sfumato.attack.poison import (
     recruit,
     stolen_shared,
 )
-from sfumato.attack.thief import ThiefConfig
+from sfumato.attack.on_filter.thief import ThiefConfig
 from sfumato.data.cache import cache_folder
 from sfumato.data.imageset import ImageSet
-from sfumato.data.lfw import TIGHT
+from sfumato.data.sets.lfw import TIGHT
 from sfumato.data.sources import load
 from sfumato.errors import ConfigError
 from sfumato.features.backbone import Backbone
 from sfumato.features.cache import extract
 from sfumato.features.preprocess import Preprocess
-from sfumato.filter.guard import claims
 from sfumato.filter.oneclass import OneClassConfig
+from sfumato.filter.rule.guard import claims
 
 _USERS = 10
 _PAPER_ACCURACY = 0.92  # with M = 32

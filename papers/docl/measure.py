@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from sfumato.attack.crowd import Crowd, scores
-from sfumato.attack.poison import Setting, all_pairs, owners_kept, poison, recruit
-from sfumato.attack.thief import ThiefConfig
-from sfumato.filter.guard import claims, standardize
+from sfumato.attack.on_filter.enrolled import Crowd, scores
+from sfumato.attack.on_filter.poison import Setting, all_pairs, owners_kept, poison, recruit
+from sfumato.attack.on_filter.thief import ThiefConfig
 from sfumato.filter.oneclass import OneClassConfig
+from sfumato.filter.rule.guard import claims, standardize
 
 Errors = Float[Tensor, "b n"]
 Truth = Int64[Tensor, " b"]

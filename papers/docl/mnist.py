@@ -10,7 +10,7 @@ from torch import Tensor
 from papers.docl import figures, measure
 from papers.docl.worlds import World, by_class, sizes
 from papers.recipe import Results, Run
-from sfumato.attack.crowd import Crowd, scores
+from sfumato.attack.on_filter.enrolled import Crowd, scores
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import Split
 from sfumato.data.sources import load

@@ -17,8 +17,8 @@ from torch import Tensor
 from papers.docl.crowds import crowded_bank, groups, pictures
 from papers.docl.figures import draw_shortlist
 from papers.recipe import Results, Run
-from sfumato.filter.bank import Bank
-from sfumato.filter.guard import ALPHA
+from sfumato.filter.bank.bank import Bank
+from sfumato.filter.rule.guard import ALPHA
 
 _GOAL = 0.999
 

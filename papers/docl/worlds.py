@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sfumato.attack.crowd import Crowd, gather
+from sfumato.attack.on_filter.enrolled import Crowd, gather
 from sfumato.data.imageset import ImageSet
 from sfumato.filter.enroll import enroll
 from sfumato.filter.enrollment import Calibration

@@ -13,16 +13,16 @@ from papers.obfuscator.parties import Parties
 from papers.recipe import Run, frozen
 from papers.stages import Stage
 from sfumato.attack.attributes import AttributeAttack
-from sfumato.attack.decoder import ReconstructionConfig
-from sfumato.attack.learners import LearnerConfig
 from sfumato.attack.linkage import LinkageAttack
 from sfumato.attack.membership import MembershipAttack, with_membership
 from sfumato.attack.reconstruct import ReconstructionAttack
-from sfumato.attack.views import ask
+from sfumato.attack.tools.decoder import ReconstructionConfig
+from sfumato.attack.tools.learners import LearnerConfig
+from sfumato.attack.tools.read import ask
 from sfumato.data.imageset import ImageSet
-from sfumato.protect.mapclassifier import MapClassifierConfig, fit_map_classifier
-from sfumato.protect.maps import StoredMaps, about
-from sfumato.protect.obfuscator import Obfuscator
+from sfumato.protect.obfuscator.model import Obfuscator
+from sfumato.protect.release.classifier import MapClassifierConfig, fit_map_classifier
+from sfumato.protect.release.maps import StoredMaps, about
 from sfumato.types import Attack, Finding, Knowledge, Releases
 
 SHOWN = 8

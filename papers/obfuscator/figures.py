@@ -15,7 +15,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
 from papers.recipe import Run
-from sfumato.attack.scores import psnr
+from sfumato.attack.tools.scores import psnr
 
 
 def accuracy(run: Run, curves: Mapping[str, Sequence[float]]) -> None:

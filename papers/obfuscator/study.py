@@ -19,9 +19,9 @@ from papers.stages import Stage, Stages
 from papers.workers import Job, do_ahead
 from sfumato.device import resolve_device
 from sfumato.nets.reconstructors import RECONSTRUCTORS
-from sfumato.protect.obfuscator import Obfuscator
-from sfumato.protect.obfuscator_config import ObfuscatorConfig
-from sfumato.protect.obfuscator_fit import Fitted, certified_rate, fit_obfuscator
+from sfumato.protect.obfuscator.config import ObfuscatorConfig
+from sfumato.protect.obfuscator.fit import Fitted, certified_rate, fit_obfuscator
+from sfumato.protect.obfuscator.model import Obfuscator
 
 _EVERY = ("generator", *RECONSTRUCTORS)
 _PLAIN, _DEFAULT, _BOUNDED = "no protection", "bottleneck", "bounded"

@@ -15,7 +15,7 @@ from papers.san.measure import OUTPUTS
 from papers.san.worlds import World
 from sfumato.data.sheet import contact_sheet
 from sfumato.files import write_bytes
-from sfumato.protect.san_fit import SanFit
+from sfumato.protect.san.fit import SanFit
 
 mpl.use("Agg")
 

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sfumato.attack.scores import psnr, ssim
+from sfumato.attack.tools.scores import psnr, ssim
 from sfumato.attack.verify import area, tar_at_far
 from sfumato.data.imageset import MISSING, ImageSet
-from sfumato.data.lfw import Pairs
-from sfumato.protect.san import SemiAdversarial
-from sfumato.protect.san_crowd import balanced_rows
+from sfumato.data.sets.lfw import Pairs
+from sfumato.protect.san.classifiers import balanced_rows
+from sfumato.protect.san.model import SemiAdversarial
 
 Scores = Callable[[Tensor], Tensor]
 OUTPUTS = ("SM", "NT", "OP")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from papers.docl.facenet import FaceNet
 from sfumato.progress import track
-from sfumato.protect.deform import LOOKS, Deformation, random_view
+from sfumato.protect.augment import LOOKS, Deformation, random_view
 
 _DEPTHS = (4, 7, 9, 12)
 """Blocks after which a linear layer looks: at 64, 64, 128 and 256 channels."""

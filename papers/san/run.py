@@ -22,12 +22,12 @@ from sfumato.data.options import SourceOptions
 from sfumato.data.splits import with_at_least
 from sfumato.fit.config import FitConfig
 from sfumato.nets.classifiers import ConvClassifier
-from sfumato.protect.san import SemiAdversarial
-from sfumato.protect.san_config import SanConfig
-from sfumato.protect.san_crowd import train_reader
-from sfumato.protect.san_fit import SanFit, fit_san
-from sfumato.protect.san_matcher import train_matcher
-from sfumato.protect.san_prototypes import binary_labels, labelled
+from sfumato.protect.san.classifiers import train_reader
+from sfumato.protect.san.config import SanConfig
+from sfumato.protect.san.fit import SanFit, fit_san
+from sfumato.protect.san.matcher import train_matcher
+from sfumato.protect.san.model import SemiAdversarial
+from sfumato.protect.san.prototypes import binary_labels, labelled
 
 _STRANGER_SEED = 1_000  # no reader of the crowd has it
 _STRANGER_WIDTH = 12

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from papers.recipe import Run
-from sfumato.audit.disjoint import check_disjoint
+from sfumato.audit.measure.disjoint import check_disjoint
 from sfumato.data.imageset import ImageSet
-from sfumato.data.lfw import TIGHT, Pairs, lfw_pairs
+from sfumato.data.sets.lfw import TIGHT, Pairs, lfw_pairs
 from sfumato.data.sources import load
 from sfumato.data.splits import split_groups
 from sfumato.errors import DataError

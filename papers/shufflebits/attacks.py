@@ -15,12 +15,12 @@ from papers.recipe import Run
 from papers.shufflebits.parties import Parties
 from papers.shufflebits.providers import Extractor, perceptual
 from sfumato.attack.attributes import AttributeAttack
-from sfumato.attack.bitstatistics import BitStatistics
-from sfumato.attack.decoder import ReconstructionConfig
-from sfumato.attack.learners import LearnerConfig
+from sfumato.attack.on_cipher.bitstatistics import BitStatistics
 from sfumato.attack.reconstruct import ReconstructionAttack
-from sfumato.attack.scores import draw_weights, interval, weighted_mean
-from sfumato.audit.evidence import evidence
+from sfumato.attack.tools.decoder import ReconstructionConfig
+from sfumato.attack.tools.learners import LearnerConfig
+from sfumato.attack.tools.scores import draw_weights, interval, weighted_mean
+from sfumato.audit.measure.evidence import evidence
 from sfumato.data.imageset import ImageSet
 from sfumato.protect.encrypted import EncryptedFeatures, Features
 from sfumato.types import Finding, Knowledge, Protector, Releases

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from papers.recipe import Run
-from sfumato.data.characters import CharactersConfig, load_characters
 from sfumato.data.imageset import MISSING, ImageSet
-from sfumato.data.lfw import TIGHT
 from sfumato.data.options import SourceOptions
+from sfumato.data.sets.characters import CharactersConfig, load_characters
+from sfumato.data.sets.lfw import TIGHT
 from sfumato.data.sources import load
 from sfumato.data.splits import shuffled, split_groups, split_images
 from sfumato.errors import ConfigError

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from papers.recipe import Run
 from papers.shufflebits.parties import Parties
-from sfumato.attack.learners import LearnerConfig, train_namer
+from sfumato.attack.tools.learners import LearnerConfig, train_namer
 from sfumato.data.imageset import ImageSet
 from sfumato.device import Device, resolve_device
 from sfumato.errors import DataError

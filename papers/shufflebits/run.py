@@ -10,7 +10,7 @@ from papers.shufflebits import parties as who
 from papers.shufflebits.attacks import attributes, cryptanalysis, reconstruction
 from papers.shufflebits.parties import Parties
 from papers.shufflebits.providers import extractors
-from sfumato.audit.disjoint import check_disjoint
+from sfumato.audit.measure.disjoint import check_disjoint
 
 
 def _recipe(make: Callable[[Run, Mapping[str, Any]], Parties]) -> Recipe:

@@ -131,7 +131,7 @@ class Finding:
 
         A metric whose unprotected value does not differ from its floor measures nothing; its
         leakage is NaN rather than a made-up number. What the figure shows, with which uncertainty,
-        says `sfumato.audit.evidence`.
+        says `sfumato.audit.measure.evidence`.
         """
         span = self.ceiling - self.floor
         return (self.value - self.floor) / span if span else float("nan")

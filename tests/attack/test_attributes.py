@@ -8,8 +8,8 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 from sfumato.attack.attributes import AttributeAttack
-from sfumato.attack.learners import LearnerConfig, class_weights
-from sfumato.attack.views import holdout, popcounts, read
+from sfumato.attack.tools.learners import LearnerConfig, class_weights
+from sfumato.attack.tools.read import holdout, popcounts, read
 from sfumato.data.imageset import ImageSet
 from sfumato.data.splits import split_images
 from sfumato.errors import ConfigError, DataError

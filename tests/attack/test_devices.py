@@ -10,19 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from sfumato.attack.attributes import AttributeAttack
-from sfumato.attack.bitstatistics import BitStatistics
 from sfumato.attack.copies import CopiesAttack
-from sfumato.attack.crowd import enroll_all
-from sfumato.attack.decoder import ReconstructionConfig
-from sfumato.attack.enrollment_leak import Evidence, enrollment_leak
 from sfumato.attack.groups import GroupAttack
-from sfumato.attack.learners import LearnerConfig
 from sfumato.attack.linkage import LinkageAttack
 from sfumato.attack.membership import MEMBER, MembershipAttack
-from sfumato.attack.poison import Setting, all_pairs, poison, recruit
+from sfumato.attack.on_cipher.bitstatistics import BitStatistics
+from sfumato.attack.on_filter.enrolled import enroll_all
+from sfumato.attack.on_filter.enrollment_leak import Evidence, enrollment_leak
+from sfumato.attack.on_filter.poison import Setting, all_pairs, poison, recruit
+from sfumato.attack.on_filter.thief import ThiefConfig
 from sfumato.attack.reconstruct import ReconstructionAttack
 from sfumato.attack.reidentify import ReidentificationAttack
-from sfumato.attack.thief import ThiefConfig
+from sfumato.attack.tools.decoder import ReconstructionConfig
+from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.attack.verify import VerificationAttack
 from sfumato.cipher.permutation import draw_key
 from sfumato.cipher.shufflebits import shuffle_bits
@@ -30,7 +30,7 @@ from sfumato.data.imageset import ImageSet
 from sfumato.data.sources import load
 from sfumato.device import device_of, resolve_device
 from sfumato.filter.oneclass import OneClassConfig
-from sfumato.protect.obfuscator import Obfuscator
+from sfumato.protect.obfuscator.model import Obfuscator
 from sfumato.types import Attack, Knowledge, Releases
 
 

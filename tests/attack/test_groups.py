@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from sfumato.attack.attributes import AttributeAttack
 from sfumato.attack.groups import GroupAttack, named_groups
-from sfumato.attack.known import Known
-from sfumato.attack.learners import LearnerConfig
+from sfumato.attack.tools.known import Known
+from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.errors import ConfigError, DataError
 from sfumato.types import Knowledge, Releases
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import torch
 
-from sfumato.attack.learners import LearnerConfig
 from sfumato.attack.linkage import LinkageAttack, contrast, vote
+from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.data.imageset import ImageSet
 from sfumato.protect.baselines import Unprotected
 from sfumato.types import Finding, Knowledge, Protector, Releases

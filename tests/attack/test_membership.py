@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from sfumato.attack.learners import LearnerConfig
 from sfumato.attack.membership import MEMBER, MembershipAttack, with_membership
+from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import DataError
 from sfumato.types import Finding, Knowledge, Releases

@@ -8,9 +8,9 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from sfumato.attack.learners import LearnerConfig
-from sfumato.attack.matchers import pairs
 from sfumato.attack.reidentify import ReidentificationAttack, rank
+from sfumato.attack.tools.learners import LearnerConfig
+from sfumato.attack.tools.matchers import pairs
 from sfumato.attack.verify import VerificationAttack, area, tar_at_far
 from sfumato.errors import DataError
 from sfumato.types import Knowledge, Releases

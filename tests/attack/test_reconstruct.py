@@ -9,8 +9,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from sfumato.attack.decoder import ReconstructionConfig
 from sfumato.attack.reconstruct import ReconstructionAttack
+from sfumato.attack.tools.decoder import ReconstructionConfig
 from sfumato.errors import ConfigError
 from sfumato.types import Knowledge, Releases
 

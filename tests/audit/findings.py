@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from sfumato.audit.cell import Cell
-from sfumato.audit.evidence import Role
-from sfumato.audit.report import Report
+from sfumato.audit.measure.cell import Cell
+from sfumato.audit.measure.evidence import Role
+from sfumato.audit.report.report import Report
 from sfumato.types import Finding
 
 

@@ -5,9 +5,9 @@ from typing import Any, cast
 
 import pytest
 
-from sfumato.attack.learners import LearnerConfig
+from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.audit.attacks import ATTACKS, Setting, open_attack
-from sfumato.audit.words import wording
+from sfumato.audit.report.wording import wording
 from sfumato.errors import ConfigError
 
 _SETTING = Setting(seeds=(3, 4), config=LearnerConfig(), identity="person", kept=("mood",))

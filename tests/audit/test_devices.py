@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sfumato.attack.learners import LearnerConfig
+from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.audit import audit
 from sfumato.data.sources import load
 from sfumato.data.splits import split_groups
 from sfumato.device import resolve_device
-from sfumato.protect.anonymizer_fit import AnonymizerConfig, fit_anonymizer
+from sfumato.protect.anonymizer.fit import AnonymizerConfig, fit_anonymizer
 from sfumato.protect.baselines import KSame, Unprotected
 
 

@@ -10,19 +10,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from sfumato.attack.learners import LearnerConfig
+from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.audit import Report, audit
 from sfumato.audit.attacks import Setting, default_attacks
-from sfumato.audit.card import write_cards
-from sfumato.audit.disjoint import sides
-from sfumato.audit.gate import check, judge
+from sfumato.audit.measure.disjoint import sides
+from sfumato.audit.report.card import write_cards
+from sfumato.audit.report.gate import check, judge
 from sfumato.cli.audit import table
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import DataError, GateError
-from sfumato.protect.anonymizer import Anonymizer
+from sfumato.protect.anonymizer.model import Anonymizer
 from sfumato.protect.baselines import KSame
 from sfumato.protect.pretrained import CARD
-from sfumato.protect.prototypes import PrototypeAnonymizer
+from sfumato.protect.prototypes.model import PrototypeAnonymizer
 from sfumato.types import Guarantee, Protector
 
 _WEAK = LearnerConfig(learners=("probe",), epochs=4, restarts=1, batch_size=32, device="cpu")

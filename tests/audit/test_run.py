@@ -11,10 +11,10 @@ from PIL import Image
 from torch import Tensor
 
 from sfumato.attack.attributes import AttributeAttack
-from sfumato.attack.decoder import ReconstructionConfig
-from sfumato.attack.learners import LearnerConfig
 from sfumato.attack.reconstruct import ReconstructionAttack
 from sfumato.attack.reidentify import ReidentificationAttack
+from sfumato.attack.tools.decoder import ReconstructionConfig
+from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.audit import Report, audit, read_report
 from sfumato.audit.attacks import Setting, open_attack
 from sfumato.audit.protectors import open_protector

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from benchmarks.release import plain, run
-from sfumato.protect.san import SemiAdversarial
+from sfumato.protect.san.model import SemiAdversarial
 
 
 def test_the_plain_copy_computes_the_same() -> None:

@@ -11,7 +11,7 @@ import torch
 from benchmarks import scaling
 from benchmarks.bank import _bank
 from benchmarks.scaling import Costs, Machine
-from sfumato.filter.bank import Bank
+from sfumato.filter.bank.bank import Bank
 
 COSTS = Costs(whole=0.2, alone=1.0, listing=0.004, picked=5.0)
 

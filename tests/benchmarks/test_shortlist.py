@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks import shortlist
-from sfumato.filter.shortlist import Shortlist, _Block
+from sfumato.filter.bank.shortlist import Shortlist, _Block
 
 faiss = pytest.importorskip("faiss")
 

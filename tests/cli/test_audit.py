@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sfumato.audit.desk import NO_KEY, PLAIN
+from sfumato.audit.measure.cells import NO_KEY, PLAIN
 from sfumato.cli import app
 from sfumato.cli.audit import table
 from sfumato.errors import ConfigError, GateError

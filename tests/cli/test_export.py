@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 
 from sfumato.cli.main import app
 from sfumato.errors import ArtifactError, ConfigError
-from sfumato.protect.obfuscator import Obfuscator
-from sfumato.protect.prototypes import PrototypeAnonymizer
-from sfumato.protect.san import SemiAdversarial
+from sfumato.protect.obfuscator.model import Obfuscator
+from sfumato.protect.prototypes.model import PrototypeAnonymizer
+from sfumato.protect.san.model import SemiAdversarial
 from tests.protect.standing import STANDING
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")

@@ -11,12 +11,12 @@ import torch
 from typer.testing import CliRunner, Result
 
 from sfumato.cli.main import app
-from sfumato.data.decode import encode_png
+from sfumato.data.decoding.decode import encode_png
 from sfumato.data.sources import load
 from sfumato.errors import ConfigError, InputError
 from sfumato.nets.vgg import PAPER_CUT
-from sfumato.protect.anonymizer import Anonymizer
-from sfumato.protect.obfuscator import Obfuscator
+from sfumato.protect.anonymizer.model import Anonymizer
+from sfumato.protect.obfuscator.model import Obfuscator
 
 
 def test_a_blurred_collection_is_written_and_read_back(tmp_path: Path) -> None:

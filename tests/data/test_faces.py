@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from sfumato.cli.main import app
 from sfumato.data import encode_png, load
-from sfumato.data.decode import Box, decode_image
+from sfumato.data.decoding.decode import Box, decode_image
 from sfumato.data.faces import SKIPPED, cut_faces, frontal_faces
 from sfumato.errors import DataError, InputError, UnavailableError
 

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import pytest
 import torch
 
-from sfumato.data.decode import encode_png
+from sfumato.data.decoding.decode import encode_png
 from sfumato.demo.report import write_report
 from sfumato.demo.section import Figure, Picture, Plot, Section
 from sfumato.demo.sections import run_sections

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from sfumato.attack.learners import LearnerConfig
+from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.audit.attacks import ATTACKS, Setting, default_attacks
 from sfumato.audit.protectors import PROTECTORS
 from sfumato.cli import app
 from sfumato.nets.vgg import PAPER_CUT
-from sfumato.protect.anonymizer import Anonymizer
-from sfumato.protect.obfuscator import Obfuscator
+from sfumato.protect.anonymizer.model import Anonymizer
+from sfumato.protect.obfuscator.model import Obfuscator
 from sfumato.protect.pretrained import KINDS, PretrainedProtector
-from sfumato.protect.prototypes import PrototypeAnonymizer
-from sfumato.protect.san import SemiAdversarial
+from sfumato.protect.prototypes.model import PrototypeAnonymizer
+from sfumato.protect.san.model import SemiAdversarial
 from tests.protect.standing import STANDING
 
 CONFIG = Path(__file__).parents[2] / "docs" / "audit-everything.toml"

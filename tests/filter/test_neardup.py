@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
-from sfumato.data.decode import decode_image, encode_png
+from sfumato.data.decoding.decode import decode_image, encode_png
 from sfumato.data.sources import load
 from sfumato.errors import UnavailableError
 from sfumato.filter import neardup

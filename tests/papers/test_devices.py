@@ -10,7 +10,7 @@ from papers import workers
 from papers.obfuscator.run import RECIPES
 from papers.recipe import Run
 from sfumato.device import device_of, resolve_device
-from sfumato.protect.obfuscator import Obfuscator
+from sfumato.protect.obfuscator.model import Obfuscator
 from tests.papers.test_obfuscator import TINY, settings_of
 
 

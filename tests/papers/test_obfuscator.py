@@ -11,10 +11,10 @@ import torch
 from papers.obfuscator import attacks, parties
 from papers.obfuscator.run import RECIPES
 from papers.recipe import Run, frozen
-from sfumato.attack.decoder import ReconstructionConfig
-from sfumato.attack.learners import LearnerConfig
+from sfumato.attack.tools.decoder import ReconstructionConfig
+from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.data.imageset import ImageSet
-from sfumato.protect.obfuscator_config import ObfuscatorConfig
+from sfumato.protect.obfuscator.config import ObfuscatorConfig
 
 _FOLDER = Path(__file__).parents[2] / "papers" / "obfuscator"
 

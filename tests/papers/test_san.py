@@ -28,10 +28,10 @@ from papers.san.published import dlib_gender, face_api_gender
 from papers.san.run import RECIPES
 from papers.san.worlds import characters, first_folds
 from sfumato.data.imageset import ImageSet
-from sfumato.data.lfw import TIGHT, Pairs
+from sfumato.data.sets.lfw import TIGHT, Pairs
 from sfumato.data.sources import load
 from sfumato.errors import ArtifactError, DataError
-from sfumato.protect.san_config import SanConfig
+from sfumato.protect.san.config import SanConfig
 
 _FOLDER = Path(__file__).parents[2] / "papers" / "san"
 

@@ -11,7 +11,7 @@ from papers.shufflebits.attacks import _differences
 from papers.shufflebits.parties import characters, digits
 from papers.shufflebits.providers import extractors
 from papers.shufflebits.run import RECIPES
-from sfumato.audit.disjoint import check_disjoint
+from sfumato.audit.measure.disjoint import check_disjoint
 
 _FOLDER = Path(__file__).parents[2] / "papers" / "shufflebits"
 

@@ -11,17 +11,17 @@ from sfumato.data.sources import load
 from sfumato.device import device_of, resolve_device
 from sfumato.fit import FitConfig
 from sfumato.nets.classifiers import ConvClassifier
-from sfumato.protect.anonymizer_fit import AnonymizerConfig, fit_anonymizer
-from sfumato.protect.mapclassifier import MapClassifierConfig, fit_map_classifier
-from sfumato.protect.maps import StoredMaps, about
-from sfumato.protect.obfuscator_config import ObfuscatorConfig
-from sfumato.protect.obfuscator_fit import Fitted, certified_rate, fit_obfuscator
+from sfumato.protect.anonymizer.fit import AnonymizerConfig, fit_anonymizer
+from sfumato.protect.obfuscator.config import ObfuscatorConfig
+from sfumato.protect.obfuscator.fit import Fitted, certified_rate, fit_obfuscator
 from sfumato.protect.pretrained import PretrainedProtector
-from sfumato.protect.prototypes_anonymity import Anonymity
-from sfumato.protect.prototypes_fit import PrototypesConfig, fit_prototypes
-from sfumato.protect.san_config import SanConfig
-from sfumato.protect.san_fit import fit_san
-from sfumato.protect.san_matcher import train_matcher
+from sfumato.protect.prototypes.anonymity import Anonymity
+from sfumato.protect.prototypes.fit import PrototypesConfig, fit_prototypes
+from sfumato.protect.release.classifier import MapClassifierConfig, fit_map_classifier
+from sfumato.protect.release.maps import StoredMaps, about
+from sfumato.protect.san.config import SanConfig
+from sfumato.protect.san.fit import fit_san
+from sfumato.protect.san.matcher import train_matcher
 
 
 def _releases_there(made: PretrainedProtector, images: ImageSet, card: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from sfumato.serve.app import create_app
-from sfumato.serve.auth import Role, add_account
+from sfumato.serve.records.auth import Role, add_account
 from sfumato.serve.service import FilterService
 from sfumato.serve.settings import ServeSettings
 from tests.serve.postgres import Cluster, binary

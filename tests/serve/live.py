@@ -12,8 +12,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from unittest import mock
 
-from sfumato.serve.auth import add_account
-from sfumato.serve.db import open_database
+from sfumato.serve.database.db import open_database
+from sfumato.serve.records.auth import add_account
 from sfumato.serve.run import serve
 from sfumato.serve.settings import ServeSettings
 from tests.serve.world import HIDDEN, World

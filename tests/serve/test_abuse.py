@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode, checks
 
 from sfumato.serve.app import create_app
-from sfumato.serve.auth import add_account, add_token
-from sfumato.serve.ledger import verify
+from sfumato.serve.records.audit_log import verify
+from sfumato.serve.records.auth import add_account, add_token
 from sfumato.serve.service import FilterService
 from tests.serve.conftest import Start
 

@@ -13,14 +13,14 @@ from sqlalchemy import Engine, text
 from sfumato.errors import BankError, InputError
 from sfumato.filter.enrollment import open_enrollment
 from sfumato.serve.app import create_app
-from sfumato.serve.auth import add_account
 from sfumato.serve.backup import backup, check, restore
-from sfumato.serve.db import open_database
-from sfumato.serve.erasing import forget, purge
+from sfumato.serve.database.db import open_database
+from sfumato.serve.database.erasing import forget, purge
+from sfumato.serve.database.tables import Base
+from sfumato.serve.records.auth import add_account
+from sfumato.serve.records.store import Store, Stored, Terms
 from sfumato.serve.service import FilterService
 from sfumato.serve.settings import ServeSettings
-from sfumato.serve.store import Store, Stored, Terms
-from sfumato.serve.tables import Base
 from tests.serve.conftest import Start, bearer
 from tests.serve.postgres import Cluster
 from tests.serve.world import World

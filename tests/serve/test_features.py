@@ -28,9 +28,9 @@ from sfumato.cipher.request import Kem, RequestKey, seal_answer
 from sfumato.errors import ConfigError, EnvelopeError, RequestError, ServiceError
 from sfumato.features.backbone import Backbone, open_backbone
 from sfumato.features.preprocess import Preprocess
+from sfumato.serve.clients.features import FeatureClient
 from sfumato.serve.features import FeatureSettings, create_feature_app
-from sfumato.serve.features_client import FeatureClient
-from sfumato.serve.listening import listening
+from sfumato.serve.http.listening import listening
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
 
@@ -162,7 +162,7 @@ def test_a_client_refuses_what_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(RequestError, match="without a reason"):
         answering(b"<html>", 502).features(b"image")
     key = RequestKey.draw()
-    monkeypatch.setattr("sfumato.serve.features_client.RequestKey.draw", lambda _: key)
+    monkeypatch.setattr("sfumato.serve.clients.features.RequestKey.draw", lambda _: key)
     for wrong in (torch.zeros(64), torch.zeros(2, 64), torch.zeros(1, 64, dtype=torch.int32)):
         with pytest.raises(ServiceError, match="float32 features of one picture"):
             answering(seal_answer(wrong, key.public)).features(b"image")

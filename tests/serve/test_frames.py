@@ -14,16 +14,16 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from sfumato.cli.main import app
-from sfumato.data.decode import ImageLimits
+from sfumato.data.decoding.decode import ImageLimits
 from sfumato.data.sources import load
 from sfumato.errors import ImageError
+from sfumato.serve.bank.extract import see
 from sfumato.serve.local import add_files, judge
-from sfumato.serve.pictures import see
-from tests.data.viewer_animations import apng
-from tests.data.viewer_files import chunk, exif, iccp, png, raw_profile_chunk, xmp_chunk
-from tests.data.viewer_profiles import rgb_matrix
+from tests.data.decoding.viewer_animations import apng
+from tests.data.decoding.viewer_files import chunk, exif, iccp, png, raw_profile_chunk, xmp_chunk
+from tests.data.decoding.viewer_profiles import rgb_matrix
+from tests.filter.test_copies import enrolled
 from tests.serve.conftest import Start, bearer
-from tests.serve.test_copies import enrolled
 from tests.serve.world import World
 
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import ArtifactError, RequestError, ServiceError
-from sfumato.serve.client import FilterClient
+from sfumato.serve.clients.filter import FilterClient
 from tests.serve.live import LiveServer
 from tests.serve.world import World
 

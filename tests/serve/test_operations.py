@@ -7,8 +7,8 @@ from fastapi.testclient import TestClient
 
 from sfumato.errors import InputError
 from sfumato.filter.enrollment import open_enrollment
-from sfumato.serve.auth import add_token
-from sfumato.serve.rules import Rules, change_bank
+from sfumato.serve.records.auth import add_token
+from sfumato.serve.records.rules import Rules, change_bank
 from tests.serve.conftest import Start, bearer
 from tests.serve.world import World
 
@@ -99,7 +99,7 @@ def test_a_part_of_the_uploaders_is_enforced_and_the_rest_observed(
 
 def test_the_share_is_the_share_asked_for() -> None:
     names = [f"user{n}" for n in range(4000)]
-    from sfumato.serve.clock import datetime
+    from sfumato.serve.database.clock import datetime
 
     now = datetime(2026, 1, 1).astimezone()
     parts = {}

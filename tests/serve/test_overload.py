@@ -12,7 +12,7 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from sfumato.serve.patience import PatientProtocol
+from sfumato.serve.http.timeouts import PatientProtocol
 
 PLACES = 4
 

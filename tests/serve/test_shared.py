@@ -13,14 +13,14 @@ import pytest
 
 from sfumato.errors import ServiceError
 from sfumato.filter.enrollment import open_enrollment
-from sfumato.serve.auth import account_named, add_account
-from sfumato.serve.client import FilterClient
-from sfumato.serve.db import open_database
-from sfumato.serve.follow import PAUSE_SECONDS
+from sfumato.serve.bank.follow import PAUSE_SECONDS
+from sfumato.serve.bank.memory import BankState
+from sfumato.serve.clients.filter import FilterClient
+from sfumato.serve.database.db import open_database
 from sfumato.serve.local import add_files, remove
-from sfumato.serve.rules import change_account, change_bank, disable_enrollment
-from sfumato.serve.state import BankState
-from sfumato.serve.store import Store
+from sfumato.serve.records.auth import account_named, add_account
+from sfumato.serve.records.rules import change_account, change_bank, disable_enrollment
+from sfumato.serve.records.store import Store
 from tests.serve.live import LiveServer
 from tests.serve.world import World
 
@@ -157,8 +157,8 @@ def test_a_process_that_follows_has_what_one_that_starts_has(
 
 def test_loading_while_others_change_ends_in_the_same_bank(world: World, database: str) -> None:
     """Applying a change that the bank has already changes nothing."""
-    from sfumato.serve.follow import Follower
-    from sfumato.serve.store import Stored, Terms
+    from sfumato.serve.bank.follow import Follower
+    from sfumato.serve.records.store import Stored, Terms
 
     engine = open_database(database)
     store = Store(engine)

@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from sfumato.errors import ConfigError
-from sfumato.filter import bank as bank_module
+from sfumato.filter.bank import bank as bank_module
 from sfumato.filter.enrollment import open_enrollment
-from sfumato.filter.screening import Likeness
-from sfumato.serve.rules import Rules
+from sfumato.filter.rule.screening import Likeness
+from sfumato.serve.bank.memory import BankState
+from sfumato.serve.records.rules import Rules
+from sfumato.serve.records.store import Terms
 from sfumato.serve.service import FilterService
 from sfumato.serve.settings import ServeSettings
-from sfumato.serve.state import BankState
-from sfumato.serve.store import Terms
 from tests.serve.world import World
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

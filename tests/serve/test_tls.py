@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 
 from sfumato.cli import app
 from sfumato.errors import ConfigError, ServiceError
-from sfumato.serve.client import FilterClient
+from sfumato.serve.clients.filter import FilterClient
 from sfumato.serve.settings import ServeSettings
 from sfumato.serve.tls import Tls
 from tests.serve.live import LiveServer

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sfumato.errors import DataError
-from sfumato.serve.state import BankState
+from sfumato.serve.bank.memory import BankState
 from tests.serve.conftest import Start, bearer
 from tests.serve.world import World
 

@@ -10,7 +10,7 @@ import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sklearn.datasets import load_digits
 
-from sfumato.data.decode import encode_png
+from sfumato.data.decoding.decode import encode_png
 from sfumato.features.backbone import Backbone, open_backbone
 from sfumato.filter.enroll import enroll
 from sfumato.filter.enrollment import Enrollment, open_enrollment, seal_enrollment

@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torchvision.transforms.functional import rgb_to_grayscale
 
-from sfumato.attack.scores import ssim
+from sfumato.attack.tools.scores import ssim
 from sfumato.errors import DataError
 
 _QUANTILE = 0.01

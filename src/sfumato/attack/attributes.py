@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from sfumato.attack.known import Known
-from sfumato.attack.learners import Candidate, LearnerConfig, train_all
-from sfumato.attack.scores import balanced_accuracy, share_interval
-from sfumato.attack.views import Source, Standard, View, holdout, read, training_rows
+from sfumato.attack.tools.known import Known
+from sfumato.attack.tools.learners import Candidate, LearnerConfig, train_all
+from sfumato.attack.tools.read import Source, Standard, View, holdout, read, training_rows
+from sfumato.attack.tools.scores import balanced_accuracy, share_interval
 from sfumato.data.imageset import MISSING
 from sfumato.errors import ConfigError, DataError
 from sfumato.types import Finding, Knowledge, Labels, Releases

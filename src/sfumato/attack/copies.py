@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sfumato.attack.album import Album, compared, like, limits_by
-from sfumato.attack.scores import share_interval
-from sfumato.attack.views import drawn_rows, is_picture
+from sfumato.attack.tools.read import drawn_rows, is_picture
+from sfumato.attack.tools.scores import share_interval
 from sfumato.types import Finding, Knowledge, Releases
 
 ORIGINALS: Final = "originals"

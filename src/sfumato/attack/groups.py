@@ -15,9 +15,9 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from sfumato.attack.attributes import AttributeAttack, Readers
-from sfumato.attack.learners import Candidate, LearnerConfig
-from sfumato.attack.scores import share_interval
-from sfumato.attack.views import ask, holdout
+from sfumato.attack.tools.learners import Candidate, LearnerConfig
+from sfumato.attack.tools.read import ask, holdout
+from sfumato.attack.tools.scores import share_interval
 from sfumato.data.imageset import MISSING
 from sfumato.errors import ConfigError
 from sfumato.types import Finding, Knowledge, Releases

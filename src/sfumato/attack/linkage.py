@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from sfumato.attack.learners import LearnerConfig
 from sfumato.attack.reidentify import rank
-from sfumato.attack.scores import share_interval
-from sfumato.attack.views import Standard, ask, holdout, read
+from sfumato.attack.tools.learners import LearnerConfig
+from sfumato.attack.tools.read import Standard, ask, holdout, read
+from sfumato.attack.tools.scores import share_interval
 from sfumato.data.imageset import MISSING
 from sfumato.fit import FitConfig, Turn, fit
 from sfumato.fit.outputs import outputs

@@ -15,7 +15,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from sfumato.attack.attributes import AttributeAttack
-from sfumato.attack.learners import LearnerConfig
+from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import DataError
 from sfumato.types import Finding, Knowledge, Releases

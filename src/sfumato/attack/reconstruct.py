@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from sfumato.attack.decoder import (
+from sfumato.attack.reidentify import rank
+from sfumato.attack.tools.decoder import (
     Copy,
     Decoder,
     Perceptual,
@@ -20,17 +21,8 @@ from sfumato.attack.decoder import (
     draw,
     train_decoder,
 )
-from sfumato.attack.matchers import similarities
-from sfumato.attack.reidentify import rank
-from sfumato.attack.scores import (
-    PERFECT_PSNR,
-    cosine_distance,
-    mean_interval,
-    psnr,
-    ssim,
-)
-from sfumato.attack.sheet import write_sheet
-from sfumato.attack.views import (
+from sfumato.attack.tools.matchers import similarities
+from sfumato.attack.tools.read import (
     Source,
     Standard,
     View,
@@ -40,6 +32,14 @@ from sfumato.attack.views import (
     read,
     training_rows,
 )
+from sfumato.attack.tools.scores import (
+    PERFECT_PSNR,
+    cosine_distance,
+    mean_interval,
+    psnr,
+    ssim,
+)
+from sfumato.attack.tools.sheet import write_sheet
 from sfumato.data.imageset import MISSING
 from sfumato.errors import ConfigError
 from sfumato.types import Finding, Knowledge, Releases

@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from sfumato.attack.learners import LearnerConfig
-from sfumato.attack.matchers import Embed, Matcher, similarities, train_matchers
-from sfumato.attack.scores import share_interval
-from sfumato.attack.views import Source, View, holdout, read, training_rows
+from sfumato.attack.tools.learners import LearnerConfig
+from sfumato.attack.tools.matchers import Embed, Matcher, similarities, train_matchers
+from sfumato.attack.tools.read import Source, View, holdout, read, training_rows
+from sfumato.attack.tools.scores import share_interval
 from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
 from sfumato.types import Finding, Knowledge, Releases

@@ -11,10 +11,17 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torchmetrics.functional.classification import binary_roc
 
-from sfumato.attack.learners import LearnerConfig
-from sfumato.attack.matchers import Embed, Matcher, pair_scores, pairs, separation, train_matchers
-from sfumato.attack.scores import draw_weights, interval, wilson_interval
-from sfumato.attack.views import Source, View, holdout, read, training_rows
+from sfumato.attack.tools.learners import LearnerConfig
+from sfumato.attack.tools.matchers import (
+    Embed,
+    Matcher,
+    pair_scores,
+    pairs,
+    separation,
+    train_matchers,
+)
+from sfumato.attack.tools.read import Source, View, holdout, read, training_rows
+from sfumato.attack.tools.scores import draw_weights, interval, wilson_interval
 from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
 from sfumato.types import Finding, Knowledge, Releases

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sfumato.attack.attributes import AttributeAttack
-from sfumato.attack.bitstatistics import BitStatistics
-from sfumato.attack.decoder import ReconstructionConfig
 from sfumato.attack.groups import GroupAttack
-from sfumato.attack.learners import LearnerConfig
 from sfumato.attack.linkage import LinkageAttack
 from sfumato.attack.membership import MembershipAttack
+from sfumato.attack.on_cipher.bitstatistics import BitStatistics
 from sfumato.attack.reconstruct import ReconstructionAttack
 from sfumato.attack.reidentify import ReidentificationAttack
+from sfumato.attack.tools.decoder import ReconstructionConfig
+from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.attack.verify import VerificationAttack
 from sfumato.errors import ConfigError
 from sfumato.types import Attack

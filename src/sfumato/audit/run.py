@@ -13,18 +13,18 @@ import torch
 from sfumato import __version__
 from sfumato.attack.attributes import AttributeAttack
 from sfumato.attack.copies import CopiesAttack
-from sfumato.attack.learners import LearnerConfig
+from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.attack.verify import VerificationAttack
 from sfumato.audit.attacks import Setting, default_attacks
-from sfumato.audit.cell import Cell
-from sfumato.audit.collection import of_collection
-from sfumato.audit.desk import NO_KEY, Desk, is_keyed
-from sfumato.audit.disjoint import check_disjoint
-from sfumato.audit.evidence import Role
-from sfumato.audit.labels import check_labels
-from sfumato.audit.pictures import Sheet, draw_pictures
-from sfumato.audit.quality import PictureQuality
-from sfumato.audit.report import Report
+from sfumato.audit.measure.cell import Cell
+from sfumato.audit.measure.cells import NO_KEY, Desk, is_keyed
+from sfumato.audit.measure.collection import of_collection
+from sfumato.audit.measure.disjoint import check_disjoint
+from sfumato.audit.measure.evidence import Role
+from sfumato.audit.measure.labels import check_labels
+from sfumato.audit.measure.quality import PictureQuality
+from sfumato.audit.report.report import Report
+from sfumato.audit.report.sheets import Sheet, draw_pictures
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import ConfigError
 from sfumato.progress import Over, in_turn

@@ -13,8 +13,8 @@ from sfumato.cli.configfile import Config, command_line
 from sfumato.cli.options import AsJson, DataDir, DeviceSomewhere, Ray, Seed, finish
 
 if TYPE_CHECKING:
-    from sfumato.audit.cell import Cell
-    from sfumato.audit.report import Report
+    from sfumato.audit.measure.cell import Cell
+    from sfumato.audit.report.report import Report
 
 _QUICK_EPOCHS = 15
 _HEAD = (
@@ -107,18 +107,18 @@ def audit(
     """
     given = dict(locals())
 
-    from sfumato.attack.learners import LearnerConfig
+    from sfumato.attack.tools.learners import LearnerConfig
     from sfumato.audit.attacks import Setting, default_attacks, open_attack
-    from sfumato.audit.card import write_cards
-    from sfumato.audit.disjoint import sides
-    from sfumato.audit.gate import check_limit
-    from sfumato.audit.pictures import FOLDER
+    from sfumato.audit.measure.disjoint import sides
     from sfumato.audit.protectors import open_protector
+    from sfumato.audit.report.card import write_cards
+    from sfumato.audit.report.gate import check_limit
+    from sfumato.audit.report.sheets import FOLDER
     from sfumato.audit.run import audit as run
+    from sfumato.cluster import spread
     from sfumato.data.sources import load
     from sfumato.device import resolve_device
     from sfumato.errors import ConfigError
-    from sfumato.scale.ray import spread
 
     if pictures and ray is not None:
         raise ConfigError("--pictures are drawn by one process; leave out --ray, or the pictures")
@@ -166,7 +166,7 @@ def audit(
 
 
 def _gate(report: Report, limit: float, out: Path) -> None:
-    from sfumato.audit.gate import check, judge, junit
+    from sfumato.audit.report.gate import check, judge, junit
     from sfumato.files import write_bytes
 
     cases = judge(report.cells, limit)
@@ -176,7 +176,7 @@ def _gate(report: Report, limit: float, out: Path) -> None:
 
 def table(report: Report) -> str:
     """Return a report's figures as text, what has none and why, and a verdict a protector."""
-    from sfumato.audit.verdict import originals_found, verdicts
+    from sfumato.audit.report.verdict import originals_found, verdicts
 
     first = originals_found(report.cells, report.guarantees)
     lines = [*([first, ""] if first else []), _HEAD]
@@ -200,7 +200,7 @@ def _line(cell: Cell) -> str | None:
 
 def _without_meaning(cells: Sequence[Cell]) -> Iterator[str]:
     """One line an attack and reason; ways that only exist for keyed releases go without saying."""
-    from sfumato.audit.desk import NO_KEY, PLAIN
+    from sfumato.audit.measure.cells import NO_KEY, PLAIN
 
     every = dict.fromkeys(cell.protector for cell in cells)
     of: dict[tuple[str, str], dict[str, None]] = {}

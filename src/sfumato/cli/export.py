@@ -22,11 +22,11 @@ def export(
     in it. A SAN's takes `images` and gives `release`. Pixels are in [0, 1].
     """
     from sfumato.errors import ConfigError
-    from sfumato.protect.obfuscator import Obfuscator
-    from sfumato.protect.obfuscator_onnx import export_obfuscator
+    from sfumato.protect.obfuscator.model import Obfuscator
+    from sfumato.protect.obfuscator.onnx import export_obfuscator
     from sfumato.protect.pretrained import open_pretrained
-    from sfumato.protect.san import SemiAdversarial
-    from sfumato.protect.san_onnx import export_san
+    from sfumato.protect.san.model import SemiAdversarial
+    from sfumato.protect.san.onnx import export_san
 
     made = open_pretrained(protector)
     if isinstance(made, Obfuscator):

@@ -149,7 +149,7 @@ def fetch(
     """Ask a feature service for one picture's features, under a key made for this request."""
     from sfumato.cipher.featurefile import write_features
     from sfumato.errors import InputError
-    from sfumato.serve.features_client import FeatureClient
+    from sfumato.serve.clients.features import FeatureClient
 
     try:
         content = image.read_bytes()

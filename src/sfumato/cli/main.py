@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from sfumato import __version__
-from sfumato.cli import audit, data, features, fit, report
-from sfumato.cli import filter as filter_
+from sfumato.cli import audit, data, features, report
 from sfumato.cli.demo import demo
 from sfumato.cli.export import export
+from sfumato.cli.filter import root as filter_
+from sfumato.cli.fit import root as fit
 from sfumato.cli.paper import paper
 from sfumato.cli.release import release
 from sfumato.errors import SfumatoError

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sfumato.data.lazy import FolderImages, LoadedImages
     from sfumato.data.options import SourceOptions, Split
     from sfumato.progress import Over
-    from sfumato.protect.obfuscator import Obfuscator
+    from sfumato.protect.obfuscator.model import Obfuscator
     from sfumato.types import Protector
 
 _EXTRACT = "sfumato features extract DATA --backbone BACKBONE -o FEATURES"
@@ -63,8 +63,8 @@ def release(
     have changed. With --ray, batches are made on a cluster whose machines all see the pictures at
     the same place. An obfuscator's maps become one Arrow file, which `fit classifier` learns from.
     """
-    from sfumato.protect.obfuscator import Obfuscator
-    from sfumato.scale.ray import spread
+    from sfumato.cluster import spread
+    from sfumato.protect.obfuscator.model import Obfuscator
 
     applied, images = _opened(protector, data, split, size, count, seed, data_dir)
     labels = tuple(keep or ())
@@ -84,7 +84,7 @@ def _write_pictures(
     batch: int,
     over: Over,
 ) -> tuple[dict[str, Any], str]:
-    from sfumato.protect.pictures import write_pictures
+    from sfumato.protect.release.pictures import write_pictures
 
     written = write_pictures(applied, images, out, labels=labels, batch_size=batch, over=over)
     facts = {"protector": applied.name, "images": written.count, "standing": written.standing}
@@ -115,7 +115,7 @@ def _write_maps(
     batch: int,
     over: Over,
 ) -> tuple[dict[str, Any], str]:
-    from sfumato.protect.maps import write_maps
+    from sfumato.protect.release.maps import write_maps
 
     written = write_maps(applied, images, out, labels=labels, batch_size=batch, over=over)
     facts = {
@@ -134,7 +134,7 @@ def _write_maps(
 def _told(out: Path, count: int, left_out: int, labels: tuple[str, ...]) -> dict[str, Any]:
     """Say on stderr what was left out, and return it for the JSON line."""
     from sfumato.data.leftout import named, read_list
-    from sfumato.protect.parts import left_out_list
+    from sfumato.protect.release.parts import left_out_list
 
     listed = left_out_list(out) if left_out else None
     if listed is not None:
@@ -187,7 +187,7 @@ def _ksame(spec: str, data: str, options: SourceOptions) -> tuple[Protector, Loa
     from sfumato.audit.protectors import whole
     from sfumato.data.lazy import LoadedImages
     from sfumato.data.sources import load_with
-    from sfumato.protect.ksame_set import KSameSet
+    from sfumato.protect.release.ksame_set import KSameSet
 
     name, _, rest = spec.partition(":")
     k, _, label = rest.partition(":")

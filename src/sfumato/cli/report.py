@@ -11,7 +11,7 @@ from sfumato.cli.audit import table
 from sfumato.cli.options import AsJson, finish
 
 if TYPE_CHECKING:
-    from sfumato.audit.compare import Comparison
+    from sfumato.audit.report.compare import Comparison
 
 app = typer.Typer(no_args_is_help=True, help="Draw audit reports, and compare them.")
 
@@ -25,7 +25,7 @@ def render(
     as_json: AsJson = False,
 ) -> None:
     """Render a report.json as one self-contained HTML page."""
-    from sfumato.audit.report import read_report
+    from sfumato.audit.report.report import read_report
     from sfumato.files import write_bytes
 
     report = read_report(path)
@@ -45,8 +45,8 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Show what changed between two audits: better or worse only where intervals do not overlap."""
-    from sfumato.audit.compare import compare as compared
-    from sfumato.audit.report import read_report
+    from sfumato.audit.report.compare import compare as compared
+    from sfumato.audit.report.report import read_report
 
     found = compared(read_report(before), read_report(after))
     finish(found.document(), _lines(found), as_json=as_json)

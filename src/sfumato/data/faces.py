@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import UInt8
 from torch import Tensor
 
-from sfumato.data.decode import Box, encode_png
+from sfumato.data.decoding.decode import Box, encode_png
 from sfumato.data.folder import Rows, decode_files, offered
 from sfumato.data.leftout import FILE_COLUMN, table_of
 from sfumato.data.metadata import METADATA

@@ -17,7 +17,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from sfumato.data.assemble import no_split, stack
-from sfumato.data.decode import ImageLimits, decode_image
+from sfumato.data.decoding.decode import ImageLimits, decode_image
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.leftout import LeftOut, named
 from sfumato.data.listing import OUTSIDE, list_files

@@ -12,7 +12,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from sfumato.data.assemble import pick, stack
-from sfumato.data.decode import decode_image
+from sfumato.data.decoding.decode import decode_image
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.leftout import LeftOut, named
 from sfumato.data.options import SourceOptions

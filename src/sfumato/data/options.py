@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sfumato.data.decode import Box
+from sfumato.data.decoding.decode import Box
 from sfumato.errors import ConfigError
 
 Split = Literal["all", "train", "test"]

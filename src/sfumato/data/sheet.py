@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from sfumato.data.decode import encode_png
+from sfumato.data.decoding.decode import encode_png
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.errors import DataError
 

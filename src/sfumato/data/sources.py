@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sfumato.data import (
+from sfumato.data.decoding.decode import Box
+from sfumato.data.folder import load_folder
+from sfumato.data.hub import load_hub
+from sfumato.data.imageset import ImageSet
+from sfumato.data.options import SourceOptions, Split
+from sfumato.data.sets import (
     celeba,
     characters,
     cifar,
@@ -19,11 +24,6 @@ from sfumato.data import (
     pendigits,
     yale,
 )
-from sfumato.data.decode import Box
-from sfumato.data.folder import load_folder
-from sfumato.data.hub import load_hub
-from sfumato.data.imageset import ImageSet
-from sfumato.data.options import SourceOptions, Split
 from sfumato.errors import DataError
 from sfumato.files import at_home
 

@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from sfumato.attack.learners import LearnerConfig, train_all
-from sfumato.attack.views import Standard, ask
-from sfumato.data.characters import CharactersConfig, load_characters
+from sfumato.attack.tools.learners import LearnerConfig, train_all
+from sfumato.attack.tools.read import Standard, ask
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions
+from sfumato.data.sets.characters import CharactersConfig, load_characters
 from sfumato.data.sheet import contact_sheet
 from sfumato.data.splits import split_images
 from sfumato.demo.section import Advance, Figure, Picture, Section
+from sfumato.protect.augment import Deformation
 from sfumato.protect.baselines import Unprotected
-from sfumato.protect.deform import Deformation
-from sfumato.protect.pictures import as_pictures
-from sfumato.protect.prototypes_fit import PrototypesConfig, fit_prototypes
+from sfumato.protect.prototypes.fit import PrototypesConfig, fit_prototypes
+from sfumato.protect.release.pictures import as_pictures
 from sfumato.types import Protector
 
 STEPS = 3

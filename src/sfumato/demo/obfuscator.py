@@ -8,17 +8,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sfumato.attack.decoder import ReconstructionConfig
 from sfumato.attack.reconstruct import ReconstructionAttack
+from sfumato.attack.tools.decoder import ReconstructionConfig
 from sfumato.data.imageset import ImageSet
 from sfumato.data.sheet import contact_sheet
 from sfumato.data.sources import load
 from sfumato.data.splits import split_images
 from sfumato.demo.section import Advance, Figure, Picture, Section
 from sfumato.nets.vgg import DEEP_CUT, PAPER_CUT
-from sfumato.protect.obfuscator import Obfuscator
-from sfumato.protect.obfuscator_config import ObfuscatorConfig
-from sfumato.protect.obfuscator_fit import fit_obfuscator
+from sfumato.protect.obfuscator.config import ObfuscatorConfig
+from sfumato.protect.obfuscator.fit import fit_obfuscator
+from sfumato.protect.obfuscator.model import Obfuscator
 from sfumato.types import Finding, Knowledge, Releases
 
 STEPS = 4

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
-from sfumato.data.decode import png_url
+from sfumato.data.decoding.decode import png_url
 from sfumato.demo.section import Figure, Section
 from sfumato.files import write_bytes
 

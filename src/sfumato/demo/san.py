@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torchmetrics.functional.classification import binary_roc
 
-from sfumato.attack.matchers import separation
+from sfumato.attack.tools.matchers import separation
 from sfumato.attack.verify import area
 from sfumato.data.imageset import ImageSet
 from sfumato.data.sheet import contact_sheet
@@ -19,11 +19,11 @@ from sfumato.data.splits import split_groups
 from sfumato.demo.section import Advance, Figure, Picture, Plot, Section
 from sfumato.fit.config import FitConfig
 from sfumato.nets.classifiers import ConvClassifier
-from sfumato.protect.san import Output, SemiAdversarial
-from sfumato.protect.san_config import SanConfig
-from sfumato.protect.san_crowd import train_reader
-from sfumato.protect.san_fit import fit_san
-from sfumato.protect.san_matcher import IdentityMatcher, train_matcher
+from sfumato.protect.san.classifiers import train_reader
+from sfumato.protect.san.config import SanConfig
+from sfumato.protect.san.fit import fit_san
+from sfumato.protect.san.matcher import IdentityMatcher, train_matcher
+from sfumato.protect.san.model import Output, SemiAdversarial
 
 STEPS = 4
 

@@ -10,10 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sfumato.attack.attributes import AttributeAttack
-from sfumato.attack.bitstatistics import BitStatistics
-from sfumato.attack.decoder import ReconstructionConfig
-from sfumato.attack.learners import LearnerConfig, train_namer
+from sfumato.attack.on_cipher.bitstatistics import BitStatistics
 from sfumato.attack.reconstruct import ReconstructionAttack
+from sfumato.attack.tools.decoder import ReconstructionConfig
+from sfumato.attack.tools.learners import LearnerConfig, train_namer
 from sfumato.data.imageset import ImageSet
 from sfumato.data.sheet import contact_sheet
 from sfumato.data.sources import load

@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from sfumato.attack.crowd import Crowd, gather, scores
-from sfumato.attack.poison import (
+from sfumato.attack.on_filter.enrolled import Crowd, gather, scores
+from sfumato.attack.on_filter.poison import (
     Setting,
     Thieves,
     all_pairs,
@@ -25,7 +25,7 @@ from sfumato.attack.poison import (
     recruit,
     stolen_shared,
 )
-from sfumato.attack.thief import ThiefConfig
+from sfumato.attack.on_filter.thief import ThiefConfig
 from sfumato.data.imageset import ImageSet
 from sfumato.data.sources import load
 from sfumato.data.splits import split_images

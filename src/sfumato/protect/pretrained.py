@@ -35,10 +35,10 @@ from sfumato.types import Guarantee
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 KINDS: Mapping[str, str] = {
-    "anonymizer": "sfumato.protect.anonymizer:Anonymizer",
-    "prototypes": "sfumato.protect.prototypes:PrototypeAnonymizer",
-    "obfuscator": "sfumato.protect.obfuscator:Obfuscator",
-    "san": "sfumato.protect.san:SemiAdversarial",
+    "anonymizer": "sfumato.protect.anonymizer.model:Anonymizer",
+    "prototypes": "sfumato.protect.prototypes.model:PrototypeAnonymizer",
+    "obfuscator": "sfumato.protect.obfuscator.model:Obfuscator",
+    "san": "sfumato.protect.san.model:SemiAdversarial",
 }
 """Where the class of each kind of artifact is; the same words as in `sfumato fit`."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from sfumato import __version__
-from sfumato.serve import moderation, routes
-from sfumato.serve.deps import problems
-from sfumato.serve.problems import install_problems
+from sfumato.serve.http import moderation, routes
+from sfumato.serve.http.deps import problems
+from sfumato.serve.http.problems import install_problems
 from sfumato.serve.service import FilterService
 from sfumato.serve.web import pages
 

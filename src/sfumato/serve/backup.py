@@ -19,13 +19,13 @@ from sqlalchemy import Connection, Engine, Table, delete, func, insert, inspect,
 from sfumato.errors import EnrollmentError, InputError
 from sfumato.files import replacing
 from sfumato.filter.enrollment import open_enrollment
-from sfumato.serve.db import open_database
-from sfumato.serve.faults import database_errors
-from sfumato.serve.ledger import verify
-from sfumato.serve.locks import change_lock
-from sfumato.serve.places import file_url, place
-from sfumato.serve.state import damaged
-from sfumato.serve.tables import Base, ClockRow
+from sfumato.serve.bank.memory import damaged
+from sfumato.serve.database.db import open_database
+from sfumato.serve.database.errors import database_errors
+from sfumato.serve.database.locks import change_lock
+from sfumato.serve.database.tables import Base, ClockRow
+from sfumato.serve.database.url import file_url, place
+from sfumato.serve.records.audit_log import verify
 
 _CHUNK: Final = 64  # rows in memory at once; those of the enrollments are large
 

@@ -19,13 +19,13 @@ from starlette.concurrency import run_in_threadpool
 from sfumato import __version__
 from sfumato.cipher.header import Suite
 from sfumato.cipher.request import check_public, seal_answer
-from sfumato.data.decode import ImageLimits, decode_image
+from sfumato.data.decoding.decode import ImageLimits, decode_image
 from sfumato.device import device_of
 from sfumato.errors import ConfigError, InputError, RequestError
 from sfumato.features.backbone import Backbone
-from sfumato.serve.bodies import read_body
-from sfumato.serve.listening import listening, run_app
-from sfumato.serve.problems import install_problems
+from sfumato.serve.http.bodies import read_body
+from sfumato.serve.http.listening import listening, run_app
+from sfumato.serve.http.problems import install_problems
 
 PATH = "/v1/features"
 PUBLIC_KEY_HEADER = "Sfumato-Public-Key"

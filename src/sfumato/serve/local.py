@@ -15,17 +15,17 @@ from sfumato.errors import BankError, InputError
 from sfumato.features.backbone import Backbone
 from sfumato.files import at_home
 from sfumato.filter.enrollment import open_enrollment
-from sfumato.serve.admission import admit, check_terms
-from sfumato.serve.auth import Caller, account_named, add_account
-from sfumato.serve.db import open_database
-from sfumato.serve.deciding import STRANGER
-from sfumato.serve.ledger import COMMAND_LINE
-from sfumato.serve.locks import change_lock
-from sfumato.serve.outcome import Outcome, decide
-from sfumato.serve.pictures import see
-from sfumato.serve.places import database_url, file_url, is_sqlite
-from sfumato.serve.state import BankState
-from sfumato.serve.store import Entry, Store, Terms
+from sfumato.serve.bank.admission import admit, check_terms
+from sfumato.serve.bank.decide import Outcome, decide
+from sfumato.serve.bank.extract import see
+from sfumato.serve.bank.interface import STRANGER
+from sfumato.serve.bank.memory import BankState
+from sfumato.serve.database.db import open_database
+from sfumato.serve.database.locks import change_lock
+from sfumato.serve.database.url import database_url, file_url, is_sqlite
+from sfumato.serve.records.audit_log import COMMAND_LINE
+from sfumato.serve.records.auth import Caller, account_named, add_account
+from sfumato.serve.records.store import Entry, Store, Terms
 
 _NO_LIMIT = 1 << 31
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 
 from sfumato.serve.app import create_app
-from sfumato.serve.listening import listening, run_app
+from sfumato.serve.http.listening import listening, run_app
 from sfumato.serve.service import FilterService, Load, in_memory
 from sfumato.serve.settings import ServeSettings
 

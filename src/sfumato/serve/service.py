@@ -12,28 +12,28 @@ from typing import Any, Literal
 
 from sqlalchemy import text
 
-from sfumato.data.decode import ImageLimits
+from sfumato.data.decoding.decode import ImageLimits
 from sfumato.errors import RequestError, ServiceError, SfumatoError
 from sfumato.features.backbone import Backbone
 from sfumato.filter.neardup import available
-from sfumato.serve.admission import admit, readmit
-from sfumato.serve.auth import Caller, find_account
-from sfumato.serve.batches import Batches
-from sfumato.serve.db import open_database, reading
-from sfumato.serve.deciding import STRANGER, Deciding
-from sfumato.serve.decisions import Stopped, keep_blocks, new_id
-from sfumato.serve.erasing import forget
-from sfumato.serve.faults import check_pages
-from sfumato.serve.follow import Follower
-from sfumato.serve.limits import RateLimit
-from sfumato.serve.locks import change_lock
-from sfumato.serve.metrics import Metrics
-from sfumato.serve.outcome import Outcome, decide
-from sfumato.serve.pictures import Pictures
+from sfumato.serve.bank.admission import admit, readmit
+from sfumato.serve.bank.batches import Batches
+from sfumato.serve.bank.decide import Outcome, decide
+from sfumato.serve.bank.extract import Pictures
+from sfumato.serve.bank.follow import Follower
+from sfumato.serve.bank.interface import STRANGER, Deciding
+from sfumato.serve.bank.limits import RateLimit
+from sfumato.serve.bank.memory import BankState
+from sfumato.serve.bank.metrics import Metrics
+from sfumato.serve.database.db import open_database, reading
+from sfumato.serve.database.erasing import forget
+from sfumato.serve.database.errors import check_pages
+from sfumato.serve.database.locks import change_lock
+from sfumato.serve.records.auth import Caller, find_account
+from sfumato.serve.records.decisions import Stopped, keep_blocks, new_id
+from sfumato.serve.records.near_counts import Tally
+from sfumato.serve.records.store import Entry, Store, Terms
 from sfumato.serve.settings import ServeSettings
-from sfumato.serve.state import BankState
-from sfumato.serve.store import Entry, Store, Terms
-from sfumato.serve.tally import Tally
 
 _HIDDEN = 32  # the paper's M for ten classes
 _WRITTEN = 64  # blocks in one transaction

@@ -9,7 +9,7 @@ import torch
 
 from papers.docl.copies import Enrolled, Scene, Uploads, _alpha, _enroll, _rates, _read
 from papers.docl.edits import EDITS, edited
-from sfumato.data.decode import decode_image, encode_png
+from sfumato.data.decoding.decode import decode_image, encode_png
 from sfumato.data.sources import load
 from sfumato.features.backbone import open_backbone
 from sfumato.filter.oneclass import OneClassConfig

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from papers.docl.facenet import DIM, SIZE, FaceNet, face_crop, load_facenet
-from sfumato.data.lfw import lfw_pairs
+from sfumato.data.sets.lfw import lfw_pairs
 from sfumato.data.sources import load
 from sfumato.errors import ArtifactError
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from sfumato.serve.auth import Role, add_account
-from sfumato.serve.db import open_database
+from sfumato.serve.database.db import open_database
+from sfumato.serve.records.auth import Role, add_account
 from tests.serve.live import LiveServer
 from tests.serve.world import World
 

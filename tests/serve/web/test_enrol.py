@@ -14,7 +14,7 @@ from torch import Tensor
 from sfumato.filter.enroll import enroll
 from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.oneclass import OneClassConfig, squared_error
-from sfumato.serve.device import owner_key
+from sfumato.filter.private_pictures import owner_key
 from tests.serve.live import LiveServer
 from tests.serve.web.conftest import SCREENS, Visit, Visitor, axe, token
 from tests.serve.world import HIDDEN, World

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sfumato.serve.auth import Role
+from sfumato.serve.records.auth import Role
 from tests.serve.live import LiveServer
 from tests.serve.web.conftest import SCREENS, Visitor, axe, token
 from tests.serve.world import World

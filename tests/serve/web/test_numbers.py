@@ -13,7 +13,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from sfumato.data.decode import decode_image
+from sfumato.data.decoding.decode import decode_image
 from sfumato.data.imageset import ImageSet
 from sfumato.features.backbone import Backbone, open_backbone
 from sfumato.filter.enroll import enroll

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from sfumato.serve.tables import Base
+from sfumato.serve.database.tables import Base
 
 context.configure(
     connection=context.config.attributes["connection"],

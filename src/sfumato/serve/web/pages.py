@@ -18,7 +18,7 @@ from sfumato import __version__
 from sfumato.errors import RequestError
 from sfumato.features.backbone import Backbone
 from sfumato.features.preprocess import Preprocess
-from sfumato.serve.deps import Service
+from sfumato.serve.http.deps import Service
 
 router = APIRouter(include_in_schema=False)
 

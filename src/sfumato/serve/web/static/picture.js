@@ -1,4 +1,4 @@
-// A picture file to planes of floats in [0, 1], as sfumato.data.decode: upright, 8 bits, in sRGB,
+// A picture file to planes of floats in [0, 1], as sfumato.data.decoding.decode: upright, 8 bits, in sRGB,
 // transparency laid on white. The browser decodes; nothing leaves this thread.
 
 import { check } from "./formats.js";

@@ -1,0 +1,1 @@
+"""Attacks on encrypted features: what their bits say."""

@@ -1,0 +1,105 @@
+"""Enrolled users as stacked tensors: what attacks on the filter are measured against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sfumato.device import Device
+from sfumato.errors import DataError
+from sfumato.filter.enrollment import Enrollment
+from sfumato.filter.oneclass import OneClass, OneClassConfig, squared_error, train
+from sfumato.filter.rule.screening import draw_codes
+
+_CHUNK_FLOATS = 1 << 26  # of one chunk's reconstructions: 256 MiB
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """The enrollments of n users, with everything that the platform knows of them."""
+
+    net: OneClass
+    mu: Float[Tensor, " n"]
+    sigma: Float[Tensor, " n"]
+    code_mean: Float[Tensor, "n m"]
+    code_covariance: Float[Tensor, "n m m"]
+
+    def __len__(self) -> int:
+        return len(self.mu)
+
+    def samples(self, count: int, *, seed: int) -> Float[Tensor, "n count d"]:
+        """Return decoded samples of each enrollment, as the platform draws them."""
+        statistics = zip(self.code_mean, self.code_covariance, strict=True)
+        codes = [draw_codes(m, c, count, seed=seed + i) for i, (m, c) in enumerate(statistics)]
+        return self.net.decode(torch.stack(codes).to(self.net.encoder))
+
+
+def gather(enrollments: Sequence[Enrollment]) -> Crowd:
+    """Stack enrollments of one width."""
+    first = enrollments[0]
+    net = OneClass(len(enrollments), first.dim, first.hidden, seed=0).requires_grad_(False).eval()
+    for name, parameter in net.named_parameters():
+        parameter.copy_(torch.stack([getattr(e, name) for e in enrollments]))
+    return Crowd(
+        net,
+        torch.tensor([e.mu for e in enrollments]),
+        torch.tensor([e.sigma for e in enrollments]),
+        torch.stack([e.code_mean for e in enrollments]),
+        torch.stack([e.code_covariance for e in enrollments]),
+    )
+
+
+def scores(net: OneClass, x: Float[Tensor, "b d"]) -> Float[Tensor, "b n"]:
+    """Return every autoencoder's squared error on every row, eq. (8) before its minimum."""
+    users = len(net.encoder)
+    rows = max(1, _CHUNK_FLOATS // (users * x.shape[1]))
+    with torch.no_grad():
+        parts = []
+        for chunk in x.split(rows):
+            stack = chunk.expand(users, *chunk.shape)
+            parts.append(squared_error(stack, net(stack)).mT)
+    return torch.cat(parts)
+
+
+def enroll_all(
+    features: Sequence[Float[Tensor, "_ d"]],
+    config: OneClassConfig,
+    *,
+    folds: int = 4,
+    seed: int,
+    device: Device = "cpu",
+) -> Crowd:
+    """Enrol many users at once, cross-fitted: what `enroll` does for one, with stacked training.
+
+    mu and sigma come from networks that did not see the image. Training runs on the device; the
+    crowd is on the CPU.
+
+    Raises:
+        DataError: a user has fewer images than there are folds.
+    """
+    if min(len(x) for x in features) < folds:
+        raise DataError(f"every user needs at least {folds} images to cross-fit")
+    net = train(features, config, seed=seed, device=device).cpu()
+    errors: list[list[Tensor]] = [[] for _ in features]
+    split = [x.tensor_split(folds) for x in features]
+    for i in range(folds):
+        rest = [torch.cat([p for j, p in enumerate(parts) if j != i]) for parts in split]
+        other = train(rest, config, seed=seed + i + 1, device=device).cpu()
+        for user, parts in enumerate(split):
+            errors[user].append(scores(other, parts[i])[:, user])
+    held = [torch.cat(e) for e in errors]
+    codes = [
+        (x @ w.mT + b).relu()
+        for x, w, b in zip(features, net.encoder, net.encoder_bias, strict=True)
+    ]
+    return Crowd(
+        net,
+        torch.stack([e.mean() for e in held]),
+        torch.stack([e.std().clamp(min=1e-12) for e in held]),
+        torch.stack([h.mean(0) for h in codes]),
+        torch.stack([h.mT.cov() for h in codes]),
+    )

@@ -1,0 +1,1 @@
+"""What attacks are built from: learners, matchers, decoders, and their scores."""

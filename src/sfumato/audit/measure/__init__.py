@@ -1,0 +1,1 @@
+"""What an audit measures: cells of protector and attack, their quality and cost."""

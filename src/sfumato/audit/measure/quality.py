@@ -1,0 +1,57 @@
+"""Utility that needs no reader: how much a release still looks like its original."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jaxtyping import Float
+from torch import Tensor
+
+from sfumato.attack.tools.read import is_picture
+from sfumato.attack.tools.scores import mean_interval, psnr, ssim
+from sfumato.types import Finding, Knowledge, Releases
+
+Images = Float[Tensor, "n c h w"]
+
+
+@dataclass(frozen=True, slots=True)
+class PictureQuality:
+    """Structural similarity of releases to their originals; `details` has PSNR as well.
+
+    The floor is the mean picture of the other side's images, which needs no release.
+    """
+
+    name: ClassVar[str] = "quality"
+
+    def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:  # noqa: ARG002
+        """Say why quality has no meaning here, or None."""
+        if is_picture(victim.tensor) and victim.tensor.shape == victim.images.shape:
+            return None
+        return "this release is no picture to look at"
+
+    def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
+        """Compare each release, as an 8-bit picture, with its original."""
+        shown = (victim.tensor.float().clamp(0, 1) * 255).round() / 255
+        mean = knowledge.images.mean(0, keepdim=True).expand_as(victim.images).contiguous()
+        scores, floors = _scores(victim.images, shown), _scores(victim.images, mean)
+        return Finding(
+            attack=self.name,
+            protector=victim.protector,
+            metric="ssim",
+            value=float(scores["ssim"].mean()),
+            floor=float(floors["ssim"].mean()),
+            ceiling=1.0,
+            interval=mean_interval(scores["ssim"][None]),
+            seeds=(0,),
+            floor_interval=mean_interval(floors["ssim"][None]),
+            details={
+                "scores": {name: float(values.mean()) for name, values in scores.items()},
+                "floors": {name: float(values.mean()) for name, values in floors.items()},
+                "victims": len(shown),
+            },
+        )
+
+
+def _scores(images: Images, guesses: Images) -> dict[str, Float[Tensor, "n"]]:
+    return {"ssim": ssim(images, guesses), "psnr": psnr(images, guesses)}

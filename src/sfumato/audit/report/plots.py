@@ -1,0 +1,231 @@
+"""The report's charts. Marks and dashes tell lines apart where colours cannot."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from sfumato.audit.measure.cell import Cell
+from sfumato.audit.measure.cells import PLAIN
+from sfumato.audit.report.trainings import trainings
+from sfumato.audit.report.verdict import Verdict
+
+# Okabe and Ito's colours, which people see apart with any kind of colour blindness.
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
+_MARKS = ("circle", "square", "diamond", "triangle-up", "x", "star", "pentagon", "cross")
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+_ROW = 34  # pixels a protector in a chart with one row each
+_ENTRY = 22  # pixels of a name in the legend
+_EDGES = (-4.0, 106.0)  # per cent; what is beyond is drawn there
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Colour, mark and dash of one protector, the same in every chart."""
+
+    colour: str
+    mark: str
+    dash: str
+
+
+def looks(protectors: Sequence[str]) -> dict[str, Look]:
+    """Return how each protector is drawn."""
+    return {
+        name: Look(_COLOURS[i % 7], _MARKS[i % 8], _DASHES[i % 6])
+        for i, name in enumerate(protectors)
+    }
+
+
+def row_name(cell: Cell) -> str:
+    """Return what a cell is called among the others of its attack."""
+    return f"{cell.protector} (inside)" if cell.attack.endswith(PLAIN) else cell.protector
+
+
+def frontier(found: Sequence[Verdict], style: Mapping[str, Look]) -> go.Figure | None:
+    """Draw what each protector hides against what it keeps; None where either was not measured."""
+    figure = go.Figure()
+    for v in found:
+        if v.learned is None or v.kept is None:
+            continue
+        useful, hidden = 100 * v.kept, 100 * (1 - v.learned)
+        look, name = style[v.protector], html.escape(v.protector)
+        ends = [_on_scale(100 * (1 - e)) for e in v.learned_interval or (v.learned, v.learned)]
+        figure.add_scatter(
+            x=[_on_scale(useful)],
+            y=[_on_scale(hidden)],
+            error_y={
+                "array": [ends[0] - _on_scale(hidden)],
+                "arrayminus": [_on_scale(hidden) - ends[1]],
+                "symmetric": False,
+                "thickness": 1.5,
+            },
+            mode="markers",
+            name=name,
+            marker={"size": 13, "symbol": look.mark, "color": look.colour},
+            hovertemplate=f"{name}<br>useful {useful:.0f} %<br>hidden {hidden:.0f} %"
+            "<extra></extra>",
+        )
+    if not figure.data:
+        return None
+    best = sorted(
+        (_on_scale(100 * v.kept), _on_scale(100 * (1 - v.learned)))
+        for v in found
+        if v.best and v.kept is not None and v.learned is not None
+    )
+    figure.add_scatter(
+        x=[x for x, _ in best],
+        y=[y for _, y in best],
+        mode="lines",
+        line={"dash": "dot", "color": "#7f7f7f", "width": 1.5},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    figure.data = (figure.data[-1], *figure.data[:-1])
+    figure.update_xaxes(title="stays useful, %", range=[_EDGES[0] - 6, _EDGES[1] + 6])
+    figure.update_yaxes(title="hidden, %", range=[_EDGES[0] - 10, _EDGES[1] + 8])
+    # Names beside the marks would lie over each other where releases are alike.
+    return _laid_out(figure, height=270 + _ENTRY * len(figure.data))
+
+
+def _on_scale(percent: float) -> float:
+    """Return where a share is drawn: one far below a guess or above the originals at the edge."""
+    return min(max(percent, _EDGES[0]), _EDGES[1])
+
+
+def forest(cells: Sequence[Cell], style: Mapping[str, Look]) -> go.Figure | None:
+    """Draw each protector's figure with its interval between floor and ceiling."""
+    found = [(cell, cell.finding) for cell in cells if cell.finding is not None]
+    if not found:
+        return None
+    figure = go.Figure()
+    for kind, symbol in (("floor", "line-ns"), ("ceiling", "line-ns")):
+        pairs = [(row_name(cell), getattr(f, kind)) for cell, f in found]
+        figure.add_scatter(
+            x=[value if value == value else None for _, value in pairs],
+            y=[html.escape(name) for name, _ in pairs],
+            mode="markers",
+            name=f"{kind} ({'thin' if kind == 'floor' else 'thick'})",
+            marker={
+                "symbol": symbol,
+                "size": 20,
+                "line": {"width": 1.5 if kind == "floor" else 4, "color": "#7f7f7f"},
+            },
+            hovertemplate=f"{kind} %{{x:.3f}}<extra></extra>",
+        )
+    for cell, finding in found:
+        (low, high), look = finding.interval, style[cell.protector]
+        figure.add_scatter(
+            x=[finding.value],
+            y=[html.escape(row_name(cell))],
+            error_x={
+                "array": [high - finding.value],
+                "arrayminus": [finding.value - low],
+                "symmetric": False,
+            },
+            mode="markers",
+            showlegend=False,
+            marker={"size": 11, "symbol": look.mark, "color": look.colour},
+            hovertemplate=f"%{{y}}<br>%{{x:.3f}} ({low:.3f} to {high:.3f})<extra></extra>",
+        )
+    figure.update_yaxes(autorange="reversed", type="category", ticksuffix="  ")
+    return _laid_out(figure, height=110 + _ROW * len(found))
+
+
+def roc(cells: Sequence[Cell], style: Mapping[str, Look]) -> go.Figure | None:
+    """Draw the ROC curves of an attack that matches pairs; None where it left none."""
+    figure = go.Figure()
+    for cell in cells:
+        curve = None if cell.finding is None else cell.finding.details.get("roc")
+        with suppress(KeyError, TypeError, ValueError):
+            if curve:
+                points = [[float(v) for v in curve[axis]] for axis in ("far", "tar")]
+                figure.add_scatter(
+                    x=points[0],
+                    y=points[1],
+                    hovertemplate="accepted wrongly %{x:.2f}<br>rightly %{y:.2f}",
+                    **_line(cell, style),
+                )
+    if not figure.data:
+        return None
+    figure.add_scatter(
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        name="guessing",
+        line={"dash": "dot", "color": "#7f7f7f", "width": 1},
+        hoverinfo="skip",
+    )
+    figure.update_xaxes(title="pairs of two people accepted", range=[0, 1])
+    figure.update_yaxes(title="pairs of one person accepted", range=[0, 1.02])
+    return _laid_out(figure, height=400)
+
+
+def curves(cells: Sequence[Cell], style: Mapping[str, Look]) -> go.Figure | None:
+    """Draw how the attackers that count got better in training, with a star at the epoch used."""
+    figure = go.Figure()
+    for cell in cells:
+        runs = [run for run in trainings(cell) if run.chosen and run.validated]
+        for i, run in enumerate(runs):
+            figure.add_scatter(
+                x=list(range(1, len(run.validated) + 1)),
+                y=list(run.validated),
+                hovertemplate=f"{html.escape(run.learner)}, epoch %{{x}}: %{{y:.3f}}",
+                legendgroup=row_name(cell),
+                showlegend=i == 0,
+                **_line(cell, style),
+            )
+            if 0 <= run.best_epoch < len(run.validated):
+                figure.add_scatter(
+                    x=[run.best_epoch + 1],
+                    y=[run.validated[run.best_epoch]],
+                    mode="markers",
+                    marker={"symbol": "star", "size": 12, "color": style[cell.protector].colour},
+                    legendgroup=row_name(cell),
+                    showlegend=False,
+                    hoverinfo="skip",
+                )
+    if not figure.data:
+        return None
+    figure.update_xaxes(title="epoch", rangemode="tozero")
+    figure.update_yaxes(title="figure on held-out pictures")
+    return _laid_out(figure, height=340)
+
+
+def drawn(figure: go.Figure) -> str:
+    """Return a chart as a block of HTML; the page itself holds the drawing library, once."""
+    block: str = figure.to_html(
+        full_html=False,
+        include_plotlyjs=False,
+        config={"displayModeBar": False, "responsive": True},
+    )
+    return block
+
+
+def _line(cell: Cell, style: Mapping[str, Look]) -> dict[str, Any]:
+    look = style[cell.protector]
+    return {
+        "mode": "lines",
+        "name": html.escape(row_name(cell)),
+        "line": {"color": look.colour, "dash": look.dash, "width": 2},
+    }
+
+
+def _laid_out(figure: go.Figure, *, height: int, legend: bool = True) -> go.Figure:
+    figure.update_layout(
+        template="plotly_white",
+        height=height,
+        showlegend=legend,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        margin={"l": 12, "r": 12, "t": 24, "b": 12},
+        font={"family": "system-ui, sans-serif", "size": 13},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+    )
+    figure.update_xaxes(automargin=True, zeroline=False)
+    figure.update_yaxes(automargin=True, zeroline=False)
+    return figure

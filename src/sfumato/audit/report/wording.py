@@ -1,0 +1,147 @@
+"""Plain words for what an audit measured: for someone who has never trained a network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sfumato.audit.measure.cells import PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How a report speaks of an attack, or of a use."""
+
+    title: str
+    """A short phrase that goes on after "by" or stands alone: "reading digit"."""
+    done: str
+    """One or two sentences: what was done, and by whom with what knowledge."""
+    metric: str
+    """What the figure is."""
+
+
+_OWN = (
+    "The adversary has pictures of its own with labels, may have any picture released as often as "
+    "it likes, and never saw the victims' pictures."
+)
+
+_WORDS: Mapping[str, Callable[[str], Wording]] = {
+    "attributes": lambda label: Wording(
+        f"reading {label}",
+        f"Guesses {label} from a release. {_OWN} Several kinds of classifiers are trained; the one "
+        "that does best on pictures the adversary held out is applied to the victims.",
+        "share of right answers, every value of the label counting the same",
+    ),
+    "knowing": lambda label: Wording(
+        f"reading {label} with the labels of use known",
+        f"Guesses {label} from a release and from the labels of use, which are released along. "
+        f"{_OWN} The floor is what these labels say without any release.",
+        "share of right answers, every value of the label counting the same",
+    ),
+    "groups": lambda label: Wording(
+        f"naming {label} from ten releases",
+        f"Has ten releases that share their {label}, with the labels of use, and puts together "
+        f"what each of them says. {_OWN} The floor is what the labels say without any release.",
+        "share of groups named rightly, every value of the label counting the same",
+    ),
+    "copies": lambda _: Wording(
+        "releasing originals",
+        "Compares each released picture with every picture that the adversary or the keeper has. "
+        "It counts as an original if it is equal to one, or nearer to one than two originals ever "
+        "are to each other. The floor is how many originals would pass for copies of others.",
+        "share of releases that are originals",
+    ),
+    "popcounts": lambda label: Wording(
+        f"reading {label} from bit counts",
+        f"Guesses {label} from how many bits of each encrypted number are set, which moving bits "
+        f"about does not change. {_OWN}",
+        "share of right answers, every value of the label counting the same",
+    ),
+    "reconstruct": lambda _: Wording(
+        "redrawing the picture",
+        f"A network learns to draw the original from its release. {_OWN}",
+        "likeness of the drawn picture to the original (structural similarity, 1 is the same)",
+    ),
+    "verify": lambda _: Wording(
+        "matching one person's pictures",
+        "Says whether two releases show the same person, of people whom the adversary never saw. "
+        f"{_OWN}",
+        "chance that a pair of one person scores above a pair of two (area under the ROC curve)",
+    ),
+    "reidentify": lambda label: Wording(
+        f"naming the {label}" if label else "naming the person",
+        "Looks a release up among releases of people whom the adversary knows by name.",
+        "share of victims whose name comes first",
+    ),
+    "linkage": lambda _: Wording(
+        "linking release and original",
+        "Names the private label by the labelled originals that lie near a release, after learning "
+        f"from pairs which release belongs to which original. {_OWN}",
+        "share of right answers",
+    ),
+    "bitstatistics": lambda _: Wording(
+        "putting the bits back",
+        "Recovers encrypted features from the ciphertext alone, by how often each bit is set in "
+        "features of public pictures. The adversary has the public network, and no key. The "
+        "ceiling is what it recovers where bits are only moved (ShuffleBits).",
+        "likeness of recovered and true features (median cosine similarity)",
+    ),
+    "membership": lambda _: Wording(
+        "telling who was trained on",
+        "Says whether a picture was among those that the protection was trained with.",
+        "chance that a member scores above a stranger (area under the ROC curve)",
+    ),
+    "utility": lambda label: Wording(
+        f"reading {label}",
+        f"An honest recipient trains a fresh classifier of {label} on releases, with the same "
+        "effort as the adversary.",
+        "share of right answers, every value of the label counting the same",
+    ),
+    "quality": lambda _: Wording(
+        "looking like the original",
+        "Compares each released picture with its original.",
+        "structural similarity (1 is the same picture)",
+    ),
+    "matching": lambda _: Wording(
+        "matching people",
+        "An honest recipient learns to tell people apart by their releases.",
+        "chance that a pair of one person scores above a pair of two (area under the ROC curve)",
+    ),
+}
+
+
+def wording(attack: str) -> Wording:
+    """Return the words for an attack by its name in a report; of an unknown one, its name."""
+    plain = attack.endswith(PLAIN)
+    kind, _, label = attack.removesuffix(PLAIN).partition(":")
+    if kind not in _WORDS:
+        return Wording(
+            attack, "An attack from outside Sfumato; its own documentation says more.", ""
+        )
+    words = _WORDS[kind](label)
+    if not plain:
+        return words
+    return Wording(
+        words.title,
+        f"{words.done} It learned on unencrypted releases of its own pictures, and was applied to "
+        "encrypted ones.",
+        words.metric,
+    )
+
+
+def amount(share: float) -> str:
+    """Return a share as a word: little, some, much, nearly all, all."""
+    edges = {"little": 0.2, "some": 0.5, "much": 0.8, "nearly all": 0.995, "all": math.inf}
+    return next(word for word, edge in edges.items() if share < edge)
+
+
+def percent(share: float) -> str:
+    """Return a share as whole percent."""
+    return f"{round(100 * share)} %".replace("-", "\N{MINUS SIGN}")
+
+
+def span(ends: tuple[float, float]) -> str:
+    """Return an interval of shares as whole percent."""
+    low, high = (str(round(100 * end)).replace("-", "\N{MINUS SIGN}") for end in ends)
+    return f"{low} to {high} %"

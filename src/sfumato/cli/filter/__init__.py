@@ -1,0 +1,1 @@
+"""`sfumato filter`: the upload filter."""

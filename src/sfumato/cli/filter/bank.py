@@ -1,0 +1,73 @@
+"""`sfumato filter bank`: keep enrollments; a service may run on the same bank."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sfumato.cli.filter.options import BankPlace, needs_serve
+from sfumato.cli.options import AsJson, finish
+
+if TYPE_CHECKING:
+    from sfumato.serve.records.store import Entry
+
+app = typer.Typer(no_args_is_help=True, help="Keep a bank of enrollments.")
+
+
+@app.command("add")
+def bank_add(
+    files: Annotated[list[Path], typer.Argument(help="Enrollment files.")],
+    bank: BankPlace,
+    owner: Annotated[str, typer.Option(help="Whose they are.")],
+    as_json: AsJson = False,
+) -> None:
+    """Check, screen and add enrollments; the first one of a new bank fixes its backbone."""
+    needs_serve()
+    from sfumato.serve.local import add_files
+
+    entries = add_files(bank, files, owner)
+    _show(entries, as_json=as_json)
+
+
+@app.command("remove")
+def bank_remove(
+    enrollment: Annotated[str, typer.Argument(help="Id, or its first 8 or more digits.")],
+    bank: BankPlace,
+    as_json: AsJson = False,
+) -> None:
+    """Erase an enrollment: no query finds it, and no byte of it stays in a SQLite bank's files."""
+    needs_serve()
+    from sfumato.serve.local import remove
+
+    gone = remove(bank, enrollment)
+    finish({"erased": gone.id}, f"erased {gone.id} of {gone.account}", as_json=as_json)
+
+
+@app.command("list")
+def bank_list(bank: BankPlace, as_json: AsJson = False) -> None:
+    """List the enrollments of a bank."""
+    needs_serve()
+    from sfumato.serve.local import opened
+
+    with opened(bank) as store:
+        entries = store.entries()
+    _show(entries, as_json=as_json)
+
+
+def _show(entries: list[Entry], *, as_json: bool) -> None:
+    lines = [f"{e.id}  {e.status:<12}{e.account:<16}{e.created[:19]}  {e.reason}" for e in entries]
+    result = {
+        "enrollments": [
+            {
+                "id": e.id,
+                "owner": e.account,
+                "status": e.status,
+                "reason": e.reason,
+                "created": e.created,
+            }
+            for e in entries
+        ]
+    }
+    finish(result, "\n".join(lines) or "the bank is empty", as_json=as_json)

@@ -1,0 +1,188 @@
+"""`sfumato filter`: make the provider's backbone, enrol on a device, decide about a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from sfumato.cli.filter import admin as filter_admin
+from sfumato.cli.filter import bank as filter_bank
+from sfumato.cli.filter import serve as filter_serve
+from sfumato.cli.filter.options import BankPlace, needs_serve
+from sfumato.cli.options import AsJson, DataDir, Seed, finish
+from sfumato.errors import InputError
+
+app = typer.Typer(no_args_is_help=True, help="Block uploads of pictures that others enrolled.")
+app.add_typer(filter_bank.app, name="bank")
+app.add_typer(filter_admin.user, name="user")
+app.add_typer(filter_admin.rules, name="rules")
+app.add_typer(filter_admin.db, name="db")
+app.command("log")(filter_admin.log)
+app.command("serve")(filter_serve.serve)
+
+
+@app.command()
+def backbone(
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")],
+    spec: Annotated[
+        str,
+        typer.Option(
+            help="The provider's extractor: gradients:CxHxW, raw:CxHxW, timm:NAME or onnx:PATH."
+        ),
+    ],
+    public: Annotated[
+        str | None, typer.Option(help="Public images that fit its scaler: a data set's name.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Safetensors file with a timm model's weights.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the public images.")] = None,
+    count: Annotated[int | None, typer.Option(help="Number of public images.")] = None,
+    dims: Annotated[int | None, typer.Option(help="Project to this many dimensions.")] = None,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Keep a timm model as an ONNX graph: twice as fast.")
+    ] = False,
+    data_dir: DataDir = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Write the provider's public backbone file, which devices and the service share."""
+    from sfumato.data import load
+    from sfumato.features.backbone import open_backbone
+    from sfumato.features.onnx_copy import onnx_copy
+
+    images = public and load(public, data_dir=data_dir, size=size, count=count, seed=seed)
+    made = open_backbone(spec, weights=weights, public=images or None, dims=dims, seed=seed)
+    made = onnx_copy(made) if onnx else made
+    made.save(out)
+    result = {"file": str(out), "fingerprint": made.fingerprint, "dim": made.dim}
+    text = f"{out}: {made.name}, {made.dim} features, fingerprint {made.fingerprint}"
+    finish(result, text, as_json=as_json)
+
+
+@app.command()
+def enroll(
+    folder: Annotated[Path, typer.Argument(help="Folder of private pictures; they stay here.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Enrollment file to write.")],
+    backbone: Annotated[
+        str, typer.Option(help="The provider's backbone file, or a spec such as raw:1x28x28.")
+    ],
+    key: Annotated[
+        Path | None,
+        typer.Option(help="Ed25519 key (PEM) that signs; made where there is none."),
+    ] = None,
+    hidden: Annotated[int, typer.Option(help="M, as the bank asks for.")] = 32,
+    epochs: Annotated[int, typer.Option(help="Passes over the pictures.")] = 60,
+    calibration: Annotated[
+        Literal["held-out", "cross-fitted", "training"] | None,
+        typer.Option(
+            help="Pictures whose errors set the claim: by default new ones, held out of many or "
+            "cross-fitted from few; training is the paper's way, which claims too little."
+        ),
+    ] = None,
+    copies: Annotated[
+        bool,
+        typer.Option(
+            help="Send hashes of the pictures along, so that near copies are blocked as well; "
+            "they tell more of the pictures than the rest does."
+        ),
+    ] = False,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Train on private pictures on this device, and write the one file that may leave it."""
+    from sfumato.features.backbone import open_backbone
+    from sfumato.files import write_bytes
+    from sfumato.filter.enroll import enroll as train
+    from sfumato.filter.enrollment import open_enrollment, seal_enrollment
+    from sfumato.filter.oneclass import OneClassConfig
+    from sfumato.filter.private_pictures import owner_key, read_features
+
+    opened = open_backbone(backbone)
+    found = read_features(folder, opened, copies=copies)
+    for left_out in found.skipped:
+        typer.echo(f"skipped {left_out}", err=True)
+    config = OneClassConfig(hidden=hidden, epochs=epochs)
+    made = train(
+        found.features,
+        config,
+        backbone=opened.fingerprint,
+        seed=seed,
+        calibration=calibration,
+        copies=found.copies,
+    )
+    secret, fresh = owner_key(key or _default_key())
+    if fresh:
+        typer.echo(f"made the key {key or _default_key()}; keep it, it is yours alone", err=True)
+    content = seal_enrollment(made, secret)
+    write_bytes(out, content)
+    result: dict[str, Any] = {
+        "file": str(out),
+        "id": open_enrollment(content).id,
+        "count": made.count,
+        "skipped": [name for name, _ in found.skipped],
+        "mu": made.mu,
+        "sigma": made.sigma,
+        "calibration": made.calibration,
+        "copies": 0 if made.copies is None else len(made.copies),
+        "backbone": made.backbone,
+    }
+    text = (
+        f"{out}: {made.count} pictures, {len(found.skipped)} files skipped, "
+        f"mu {made.mu:.4g}, sigma {made.sigma:.4g} ({made.calibration})"
+    )
+    finish(result, text, as_json=as_json)
+
+
+@app.command()
+def check(
+    image: Annotated[
+        Path, typer.Argument(help="The picture or animation that somebody wants to upload.")
+    ],
+    bank: BankPlace,
+    backbone: Annotated[
+        Path | None, typer.Option(help="Backbone file; BANK with the ending .backbone by default.")
+    ] = None,
+    owner: Annotated[
+        str | None, typer.Option("--as", help="Who uploads it; a stranger by default.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decide whether a picture may be shared, and say why. For the platform's eyes.
+
+    Of an animation, or of several pages, every frame is judged, and any of them blocks it. The
+    decision is the one that `filter serve` takes by the rules as they are now: where `filter rules
+    set` leaves uploads unblocked, it is share, and the reason says what would block it. In a
+    roll-out to a part of the uploaders, somebody without a name counts as one of that part.
+    """
+    needs_serve()
+    from sfumato.files import at_home
+    from sfumato.serve.local import judge
+
+    if backbone is None and "://" in bank:
+        raise InputError("expected --backbone FILE beside a bank that is a database's URL")
+    judged = judge(image, bank, backbone or at_home(bank).with_suffix(".backbone"), owner)
+    # Where no foreign claim was left to decide there is neither a margin nor a nearest one.
+    which = "" if judged.frame is None else f"frame {judged.frame}, "
+    unit = "bits" if judged.against is not None and judged.against.claim == "copy" else "sigma"
+    near = f" ({which}margin {judged.margin:.3g} {unit}; nearest claim: {judged.enrollment})"
+    text = f"{judged.decision}: {judged.explanation}{near if judged.enrollment else ''}"
+    result = {
+        "decision": judged.decision,
+        "reason": judged.explanation,
+        "would_block": judged.against is not None,
+        "enforced": judged.enforced,
+        # JSON has no infinity; null where no foreign claim was left to decide.
+        "margin": judged.margin if judged.enrollment else None,
+        "enrollment": judged.enrollment,
+        "frame": judged.frame,
+    }
+    finish(result, text, as_json=as_json)
+
+
+def _default_key() -> Path:
+    from platformdirs import user_config_path
+
+    return user_config_path("sfumato") / "owner.pem"

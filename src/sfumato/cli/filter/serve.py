@@ -1,0 +1,70 @@
+"""`sfumato filter serve`: one process of the service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sfumato.cli.filter.options import DATABASE, Database, needs_serve
+from sfumato.cli.options import Ray
+
+
+def serve(
+    backbone: Annotated[Path, typer.Option(help="The provider's public backbone file.")],
+    db: Database = DATABASE,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8080,
+    hidden: Annotated[
+        int | None, typer.Option(help="M of every enrollment; the database's, 32 where new.")
+    ] = None,
+    quota: Annotated[int, typer.Option(help="Enrollments that one account may hold.")] = 20,
+    flood: Annotated[
+        int, typer.Option(help="Enrollments in an hour, after which more are quarantined.")
+    ] = 500,
+    uploads: Annotated[int, typer.Option(help="Uploads of one account in a minute.")] = 600,
+    enrollments: Annotated[int, typer.Option(help="Enrollments of one account in a minute.")] = 60,
+    shortlist: Annotated[
+        float | None,
+        typer.Option(help="Reach: score only who may claim an upload. Left out, all are scored."),
+    ] = None,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="Certificate with its chain (PEM): serve HTTPS.")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="The certificate's key (PEM, no passphrase).")
+    ] = None,
+    ray: Ray = None,
+    shards: Annotated[
+        int, typer.Option(min=1, help="With --ray: parts of the bank, a process each.")
+    ] = 2,
+) -> None:
+    """Serve the filter over HTTP; /docs describes it. Several may share one database."""
+    needs_serve()
+    from sfumato.errors import ConfigError
+    from sfumato.serve.run import serve as run
+    from sfumato.serve.settings import ServeSettings
+    from sfumato.serve.tls import Tls
+
+    if (tls_certificate is None) != (tls_key is None):
+        raise ConfigError("--tls-certificate and --tls-key go together: give both or neither")
+    settings = ServeSettings(
+        backbone=backbone,
+        database=db,
+        host=host,
+        port=port,
+        hidden=hidden,
+        quota=quota,
+        flood=flood,
+        uploads_per_minute=uploads,
+        enrollments_per_minute=enrollments,
+        shortlist=shortlist,
+        tls=Tls(tls_certificate, tls_key) if tls_certificate and tls_key else None,
+    )
+    if ray is None:
+        run(settings)
+        return
+    from sfumato.serve.sharded.serving import serve_sharded
+
+    serve_sharded(settings, address=ray, shards=shards)

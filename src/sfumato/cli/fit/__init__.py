@@ -1,0 +1,1 @@
+"""`sfumato fit`: train a protector."""

@@ -1,0 +1,1 @@
+"""Data sets by name: where their files are and how they are read."""

@@ -1,0 +1,40 @@
+"""Sets that are one picture file an image: decoded once, cached, with their size and colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jaxtyping import UInt8
+from torch import Tensor
+
+from sfumato.data.cache import cached_images, content_key, decode_all
+from sfumato.data.decoding.decode import decode_image
+from sfumato.data.options import SourceOptions
+from sfumato.errors import DataError, ImageError
+
+
+def load_pictures(
+    name: str, paths: Sequence[Path], options: SourceOptions, *, size: tuple[int, int]
+) -> UInt8[Tensor, "n c h w"]:
+    """Return the pictures in RGB or as asked; `size` (height, width) is theirs where none is asked.
+
+    Raises:
+        DataError: a file cannot be read or is no picture.
+    """
+    shape = options.shape
+    if shape is None and options.box is not None:
+        shape = (options.box[3] - options.box[1], options.box[2] - options.box[0])
+    shape = shape or size
+    channels = options.channels or 3
+
+    def decode(i: int) -> UInt8[Tensor, "c h w"]:
+        try:
+            content = paths[i].read_bytes()
+            return decode_image(content, channels=channels, size=shape, box=options.box)
+        except (OSError, ImageError) as error:
+            raise DataError(f"{paths[i]}: {error}") from error
+
+    key = content_key(paths, shape, channels, options.box)
+    fill = decode_all(decode, len(paths), f"{name}: decoding")
+    return cached_images(name, key, (len(paths), channels, *shape), fill, cache=options.cache)

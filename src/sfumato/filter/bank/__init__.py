@@ -1,0 +1,1 @@
+"""A bank of enrollments: in memory, on disk, and scored."""

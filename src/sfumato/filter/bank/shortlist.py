@@ -1,0 +1,146 @@
+"""Which enrollments may claim an upload, told from what they reveal: only those are scored.
+
+An enrollment claims x if the squared error (6) of its reconstruction y is at most its edge,
+`mu + alpha sigma`. Its reconstructions lie around one point m, the decoded mean of its codes; their
+root mean square distance from it, the `spread`, follows from the decoder and the codes' covariance.
+Listed is who has an edge that is not negative, and
+
+    |x - m| <= sqrt(edge) + reach spread.
+
+By the triangle inequality this misses no claim of a picture whose reconstruction is within `reach`
+spreads of m.
+
+Whether an enrollment is listed depends on its own numbers alone. A list of the k nearest would not
+do: k enrollments of an adversary, which claim nothing and only say that they are near, would fill
+it, and the victim's would never be asked. Here a lie about an own enrollment costs the platform one
+score more, or hides that enrollment and no other.
+
+A row is D + 4 numbers beside the 2 M D of an autoencoder, and D products instead of 2 M D.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from sfumato.errors import ConfigError
+from sfumato.filter.bank.segment import Segment
+
+SMALL: Final = 1000
+"""Enrollments below which a list saves nothing: all are scored then."""
+_BLOCK_BYTES = 16 << 20
+
+
+@dataclass(slots=True)
+class _Block:
+    """Rows in one piece of memory, of which the first `count` are in use."""
+
+    means: Float[Tensor, "rows d"]
+    numbers: Float[Tensor, "rows 4"]
+    """Of each mean its square; mu, sigma and spread."""
+    count: int = 0
+
+
+class Shortlist:
+    """One row an enrollment, in the order of a bank's rows. Not thread-safe: a bank's lock is.
+
+    What `reach` finds every claim depends on the extractor: 0.5 on faces, 1.5 on digits; see
+    the recipe `shortlist` of the paper.
+    """
+
+    def __init__(self, dim: int, *, reach: float) -> None:
+        if not reach >= 0:
+            raise ConfigError(f"expected a reach of at least 0, got {reach}")
+        self.reach = reach
+        self._dim = dim
+        self._rows = max(1, _BLOCK_BYTES // (4 * dim))
+        self._blocks: list[_Block] = []
+
+    @classmethod
+    def of(cls, segments: Iterable[Segment], dim: int, *, reach: float) -> Shortlist:
+        """Return the list of enrollments that are stored already; it reads every decoder once."""
+        made = cls(dim, reach=reach)
+        for segment in segments:
+            for place in range(segment.count):
+                made.append(segment, place)
+        return made
+
+    def __len__(self) -> int:
+        return sum(block.count for block in self._blocks)
+
+    def append(self, segment: Segment, place: int) -> None:
+        """Add the enrollment in that place of a segment as the last row."""
+        if not self._blocks or self._blocks[-1].count == self._rows:
+            means = torch.zeros(self._rows, self._dim)
+            self._blocks.append(_Block(means, torch.zeros(self._rows, 4)))
+        block = self._blocks[-1]
+        own = {name: tensor[place] for name, tensor in segment.tensors.items()}
+        mean, spread = reconstructions(
+            own["decoder"].float(), own["decoder_bias"], own["code_mean"], own["code_covariance"]
+        )
+        block.means[block.count] = mean
+        numbers = (mean.square().sum(), own["mu"], own["sigma"], spread)
+        block.numbers[block.count] = torch.stack(numbers)
+        block.count += 1
+
+    def remove(self, row: int) -> None:
+        """Overwrite a row by the last one, whose place is wiped: as a bank removes."""
+        place, last = self._blocks[row // self._rows], self._blocks[-1]
+        last.count -= 1
+        for kept, moved in ((place.means, last.means), (place.numbers, last.numbers)):
+            kept[row % self._rows] = moved[last.count]
+            moved[last.count] = 0
+        if not last.count:
+            self._blocks.pop()
+
+    def near(
+        self, x: Float[Tensor, "b d"], alpha: float | Float[Tensor, " n"]
+    ) -> Int64[Tensor, " k"]:
+        """Return the rows, in order, of all that may claim one of the features at this alpha.
+
+        Numbers that overflowed rule nothing out: such a row is listed.
+
+        Raises:
+            ConfigError: there is not one alpha a row.
+        """
+        edges = torch.as_tensor(alpha, dtype=torch.float32)
+        if edges.ndim and len(edges) != len(self):
+            raise ConfigError(f"expected an alpha for each of {len(self)} rows, got {len(edges)}")
+        squares, found = x.square().sum(1), []
+        for i, block in enumerate(self._blocks):
+            start = i * self._rows
+            square, mu, sigma, spread = block.numbers[: block.count].unbind(1)
+            own = edges[start : start + block.count] if edges.ndim else edges
+            edge = mu + own * sigma
+            radius = edge.clamp(min=0).sqrt() + self.reach * spread
+            products = _products(block.means[: block.count], x)
+            distance = products.mul_(-2).add_((square - radius.square())[:, None]).add_(squares)
+            listed = ~(distance > 0).all(1) & ~(edge < 0)
+            found.append(listed.nonzero()[:, 0] + start)
+        return torch.cat(found) if found else torch.empty(0, dtype=torch.int64)
+
+
+def _products(means: Float[Tensor, "n d"], x: Float[Tensor, "b d"]) -> Float[Tensor, "n b"]:
+    """One image as a matrix times a vector, which reads memory at its speed."""
+    return torch.mv(means, x[0])[:, None] if len(x) == 1 else means @ x.T
+
+
+def reconstructions(
+    decoder: Float[Tensor, "d m"],
+    bias: Float[Tensor, " d"],
+    code_mean: Float[Tensor, " m"],
+    code_covariance: Float[Tensor, "m m"],
+) -> tuple[Float[Tensor, " d"], Float[Tensor, ""]]:
+    """Return the decoded mean of the codes, and how far reconstructions are spread around it.
+
+    The spread is the root of their covariance's trace, with the sigmoid of eq. (3) as its tangent
+    in the mean.
+    """
+    mean = torch.addmv(bias, decoder, code_mean.relu()).sigmoid()
+    tangent = decoder * (mean * (1 - mean))[:, None]
+    return mean, ((tangent @ code_covariance) * tangent).sum().clamp(min=0).sqrt()

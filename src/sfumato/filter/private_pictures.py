@@ -1,0 +1,106 @@
+"""What happens on a person's device before anything leaves it: pictures to features, and a key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from sfumato.data.decoding.decode import ImageLimits, decode_image
+from sfumato.data.leftout import LeftOut, named
+from sfumato.data.listing import list_files
+from sfumato.errors import DataError, ImageError, KeyRingError
+from sfumato.features.backbone import Backbone
+from sfumato.files import write_bytes
+from sfumato.filter.neardup import pdq, stack
+from sfumato.progress import track
+
+
+@dataclass(frozen=True, slots=True)
+class FolderFeatures:
+    """Features of a folder's pictures, and the files that gave none."""
+
+    features: Float[Tensor, "n d"]
+    copies: UInt8[Tensor, "k 32"] | None
+    """Hashes of those pictures that have one, where they were asked for."""
+    files: tuple[str, ...]
+    skipped: tuple[LeftOut, ...]
+    """Files, links and subfolders that gave none, each with the reason."""
+
+
+def read_features(folder: Path, backbone: Backbone, *, copies: bool = False) -> FolderFeatures:
+    """Return the features of every picture in a folder and the folders in it, in order of name.
+
+    Each picture goes through the backbone exactly as the service takes an upload: whole, at its
+    own size. Hidden files are passed over; what is no usable picture is named in `skipped`.
+
+    Raises:
+        DataError: there is no such folder, it cannot be read, or has under two usable pictures.
+    """
+    listing = list_files(folder)
+    rows, hashes, files = [], [], []
+    skipped = list(listing.left_out)
+    for file in track(listing.files, f"pictures of {folder.name}"):
+        try:
+            picture = _picture(folder / file)
+            rows.append(_features(picture, backbone))
+        except (ImageError, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            skipped.append(LeftOut(file, reason or type(error).__name__))
+        else:
+            files.append(file)
+            hashes.append(pdq(picture) if copies else None)
+    if len(rows) < 2:
+        total = len(rows) + len(skipped)
+        why = f": {named(skipped)}" if skipped else "; it is empty" if not rows else ""
+        raise DataError(
+            f"{folder}: expected at least 2 usable pictures, got {len(rows)} of {total} files{why}"
+        )
+    return FolderFeatures(torch.cat(rows), stack(hashes), tuple(files), tuple(skipped))
+
+
+def owner_key(path: Path) -> tuple[Ed25519PrivateKey, bool]:
+    """Return the Ed25519 key of a PEM file, and whether it was made just now, with mode 0600.
+
+    Raises:
+        KeyRingError: the file holds no such key, or cannot be read.
+    """
+    if not path.exists():
+        key = Ed25519PrivateKey.generate()
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        write_bytes(path, pem, mode=0o600)
+        return key, True
+    try:
+        found = load_pem_private_key(path.read_bytes(), password=None)
+    except OSError as error:
+        raise KeyRingError(f"cannot read the key {path}: {error.strerror}") from error
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise KeyRingError(f"{path}: expected an Ed25519 key in PEM without passphrase") from error
+    if not isinstance(found, Ed25519PrivateKey):
+        raise KeyRingError(f"{path}: expected an Ed25519 key, got a {type(found).__name__}")
+    return found, False
+
+
+def _picture(path: Path) -> UInt8[Tensor, "c h w"]:
+    limits = ImageLimits()
+    size = path.stat().st_size
+    if size > limits.max_bytes:
+        raise ImageError(f"expected at most {limits.max_bytes:,} bytes, got {size:,}")
+    return decode_image(path.read_bytes(), limits=limits)
+
+
+def _features(picture: UInt8[Tensor, "c h w"], backbone: Backbone) -> Float[Tensor, "1 d"]:
+    with torch.inference_mode():
+        features: Tensor = backbone(picture[None])
+    return features.clone()

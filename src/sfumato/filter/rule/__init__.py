@@ -1,0 +1,1 @@
+"""The rule of an upload: who overrides whom, and who is screened."""

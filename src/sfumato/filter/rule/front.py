@@ -1,0 +1,115 @@
+"""What one part of a bank has to say of an upload, so that the rule decides over all parts.
+
+An upload is blocked by the claim deepest inside its edge, of those that no owned enrollment
+overrides (`contest_rule`), and an owned one overrides by having the smaller score. So of two
+claims the one that has the larger score and is less deep inside never decides: whatever overrides
+the other one overrides it. What is left of a part is a staircase, the deepest claim first and
+every further one with a smaller score than all before it: about log n of n claims. Beside
+it stand the uploader's own scores, and the claims that somebody may not override.
+
+All numbers are those that the part computed, so that ties are ties as they are in one bank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from sfumato.filter.rule.guard import NOBODY, Decision, contest_rule, standardize
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One enrollment and its score of the upload; plain numbers, fit to be sent."""
+
+    enrollment: str
+    account: int
+    score: float
+    mu: float
+    sigma: float
+    alpha: float
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The rows that may take part in a decision, and the pairs (k, v): k may not override v."""
+
+    rows: tuple[Row, ...]
+    pairs: tuple[tuple[str, str], ...] = ()
+
+    def owns(self, account: int) -> bool:
+        """Say whether an enrollment of this account is among the rows."""
+        return any(row.account == account for row in self.rows)
+
+
+def front(
+    ids: Sequence[str],
+    scores: Float[Tensor, " n"],
+    mu: Float[Tensor, " n"],
+    sigma: Float[Tensor, " n"],
+    *,
+    alpha: Float[Tensor, " n"],
+    accounts: Int64[Tensor, " n"],
+    account: int,
+    pairs: Iterable[tuple[str, str]],
+) -> Front:
+    """Return the front of one part for an upload of `account`.
+
+    `pairs` may name enrollments of other parts.
+    """
+    here = tuple(pairs)
+    margin = alpha - standardize(scores[None], mu, sigma)[0]
+    margin = margin.masked_fill(accounts == account, -torch.inf)
+    claimants = {claimant for _, claimant in here}
+    columns = {*_stairs(scores, margin), *(accounts == account).nonzero()[:, 0].tolist()}
+    columns |= {i for i, name in enumerate(ids) if name in claimants} if claimants else set()
+    rows = [
+        Row(ids[i], int(accounts[i]), *(float(column[i]) for column in (scores, mu, sigma, alpha)))
+        for i in sorted(columns)
+    ]
+    return Front(tuple(rows), here)
+
+
+def joined(fronts: Iterable[Front]) -> Front:
+    """Return the front of a bank of which these are the parts."""
+    every = list(fronts)
+    rows = tuple(row for one in every for row in one.rows)
+    return Front(rows, tuple(dict.fromkeys(pair for one in every for pair in one.pairs)))
+
+
+def decide(whole: Front, account: int) -> tuple[Decision, Row | None]:
+    """Decide as `contest_rule` does over the whole bank; return the deciding row too.
+
+    Of claims that are equally deep inside, the one of the first part decides.
+    """
+    names = {row.enrollment: i for i, row in enumerate(whole.rows)}
+    known = [(names[k], names[v]) for k, v in whole.pairs if k in names and v in names]
+    columns = [[r.score, r.mu, r.sigma, r.alpha] for r in whole.rows]
+    scores, mu, sigma, alpha = torch.tensor(columns).reshape(-1, 4).unbind(1)
+    owned = torch.tensor([row.account == account for row in whole.rows], dtype=torch.bool)
+    verdicts = contest_rule(
+        scores[None],
+        mu,
+        sigma,
+        owned[None],
+        contested=torch.tensor(known, dtype=torch.int64).reshape(-1, 2),
+        alpha=alpha,
+    )
+    decision = next(iter(verdicts))
+    found = decision.enrollment
+    return decision, None if found == NOBODY else whole.rows[found]
+
+
+def _stairs(scores: Float[Tensor, " n"], margin: Float[Tensor, " n"]) -> list[int]:
+    """Return the columns that no other one beats in both score and margin; ties go to the first."""
+    order = margin.argsort(descending=True, stable=True)
+    order = order[~margin[order].isneginf()]
+    falling = scores[order]
+    new = torch.ones(len(order), dtype=torch.bool)
+    if len(order) > 1:
+        new[1:] = falling[1:] < falling.cummin(0).values[:-1]
+    return [int(i) for i in order[new]]

@@ -1,0 +1,1 @@
+"""The paper `anonymizer`: a private label is removed from a data set."""

@@ -1,0 +1,220 @@
+"""The three-stage training of the paper `anonymizer` (section 2, "Training procedure")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from sfumato.data.imageset import ImageSet
+from sfumato.device import Device
+from sfumato.errors import ConfigError
+from sfumato.fit import FitConfig, Turn, fit
+from sfumato.nets.autoencoders import PictureDiscriminator
+from sfumato.nets.classifiers import ConvClassifier
+from sfumato.protect.anonymizer.losses import (
+    autoencoder_loss,
+    empirical_distribution,
+    fidelity_loss,
+    objective_loss,
+    private_loss,
+)
+from sfumato.protect.anonymizer.model import Anonymizer
+from sfumato.protect.labels import private_labels
+
+Images = Float[Tensor, "n c h w"]
+_BETAS = (0.5, 0.999)  # of Adam, as is usual for discriminators
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnonymizerConfig:
+    """What the autoencoder is trained for, and for how long."""
+
+    lam: float = 2.0
+    """Lambda of eq. (12)."""
+    pixel: float = 0.0
+    """Weight of a pixel term beside eq. (12), which the paper does not have."""
+    target: str | None = None
+    """Show the discriminator originals of this private value alone (the intertwined method)."""
+    substitute: bool = False
+    """Release the nearest training picture of `target`."""
+    width: int = 16
+    """Channels of all networks at full size."""
+    skips: bool = False
+    """Hand the encoder's maps to the decoder."""
+    pixel_epochs: int = 5
+    """Of the first stage: the autoencoder alone, on pixels."""
+    discriminator_epochs: int = 3
+    """Of the second: autoencoder against discriminator."""
+    epochs: int = 20
+    """Of the third: autoencoder against discriminator and private branch."""
+    batch_size: int = 128
+    lr: float = 1e-3
+    seed: int = 0
+    device: Device = "auto"
+    checkpoint: Path | None = None
+    """Stem of the files from which an interrupted training goes on, one a stage."""
+
+    def __post_init__(self) -> None:
+        if self.lam < 0 or self.pixel < 0:
+            raise ConfigError(f"--lam must not be negative, got {self.lam:g} and {self.pixel:g}")
+        if self.substitute and self.target is None:
+            raise ConfigError("--substitute needs --target, whose pictures it releases")
+
+
+AfterEpoch = Callable[[int, Anonymizer], None]
+"""Called with 0 after the pre-training, then with each epoch's number."""
+
+
+def fit_anonymizer(
+    images: ImageSet,
+    private: str,
+    config: AnonymizerConfig,
+    *,
+    after_epoch: AfterEpoch | None = None,
+) -> Anonymizer:
+    """Train an anonymiser on labelled images; only the private label is looked at.
+
+    Raises:
+        DataError: the private label is unusable, or `config.target` is no value of it.
+    """
+    labels = private_labels(images, private, target=config.target)
+    channels, height, width = images.images.shape[1:]
+    shown = images if config.target is None else images.where(private, config.target)
+    torch.manual_seed(config.seed)
+    made = Anonymizer(
+        channels=channels,
+        height=height,
+        width=width,
+        hides=private,
+        lam=config.lam,
+        features=config.width,
+        code=2 * config.width,
+        skips=config.skips,
+        target=config.target,
+    )
+    game = _Game(made, shown.floats(), labels, config)
+    rows = images.floats()
+    game.play("pixels", rows, labels, config.pixel_epochs, game.reproduce)
+    game.play("discriminator", rows, labels, config.discriminator_epochs, game.resemble)
+    if after_epoch is not None:
+        after_epoch(0, made)
+    game.play("anonymise", rows, labels, config.epochs, game.anonymise, after_epoch)
+    made = made.cpu().eval()
+    return made.substituted(shown.floats()) if config.substitute else made
+
+
+class _Game:
+    """The three networks and their turns."""
+
+    def __init__(
+        self,
+        made: Anonymizer,
+        originals: Images,
+        labels: Int64[Tensor, "m"],
+        config: AnonymizerConfig,
+    ) -> None:
+        self.made, self.originals, self.config = made, originals, config
+        values = int(labels.max()) + 1
+        self.distribution = empirical_distribution(labels, values)
+        channels, *size = made.shape
+        shape = (size[0], size[1])
+        self.networks: dict[str, nn.Module] = {
+            "auto": made.autoencoder,
+            "discriminator": PictureDiscriminator(channels, shape, width=config.width),
+            "private": ConvClassifier(channels, shape, values, width=config.width),
+        }
+        self.optimizers: dict[str, torch.optim.Optimizer] = {
+            name: torch.optim.Adam(net.parameters(), lr=config.lr, betas=_BETAS)
+            for name, net in self.networks.items()
+        }
+
+    def play(
+        self,
+        stage: str,
+        rows: Images,
+        labels: Int64[Tensor, "n"],
+        epochs: int,
+        step: Callable[[tuple[Tensor, ...], Turn], Mapping[str, Tensor]],
+        after_epoch: AfterEpoch | None = None,
+    ) -> None:
+        """Train one stage."""
+        seen = 0
+
+        def validate() -> dict[str, float]:
+            nonlocal seen
+            seen += 1
+            if after_epoch is not None:
+                after_epoch(seen, self.made)
+            return {}
+
+        stem = self.config.checkpoint
+        fit(
+            networks=self.networks,
+            optimizers=self.optimizers,
+            data=(rows, labels),
+            step=step,
+            validate=validate,
+            config=FitConfig(
+                epochs=epochs,
+                batch_size=self.config.batch_size,
+                seed=self.config.seed,
+                device=self.config.device,
+                checkpoint=None if stem is None else stem.with_name(f"{stem.name}-{stage}"),
+            ),
+            title=f"anonymizer: {stage}",
+        )
+
+    def reproduce(self, batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
+        """First stage: a pixel to pixel loss."""
+        loss = F.binary_cross_entropy(turn.networks["auto"](batch[0]), batch[0])
+        turn.descend("auto", loss)
+        return {"pixel": loss}
+
+    def resemble(self, batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
+        """Second stage: discriminator and autoencoder in alternation."""
+        released = turn.networks["auto"](batch[0])
+        judged = self._judge(released.detach(), turn)
+        fooled = self._fooled(released, turn)
+        turn.descend("auto", fooled)
+        return {"discriminator": judged, "fidelity": fooled}
+
+    def anonymise(self, batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
+        """Third stage: the autoencoder, eq. (12), against both others, eqs (13) and (14)."""
+        images, labels = batch
+        released = turn.networks["auto"](images)
+        judged = self._judge(released.detach(), turn)
+        named = private_loss(turn.networks["private"](released.detach()), labels)
+        turn.descend("private", named)
+        logits = turn.networks["private"](released)
+        fooled = self._fooled(released, turn)
+        objective = objective_loss(logits, self.distribution.to(logits.device))
+        loss = autoencoder_loss(
+            fooled, objective, private_loss(logits, labels), lam=self.config.lam
+        )
+        if self.config.pixel:
+            loss = loss + self.config.pixel * F.binary_cross_entropy(released, images)
+        turn.descend("auto", loss)
+        return {"discriminator": judged, "fidelity": fooled, "private": named}
+
+    def _judge(self, released: Images, turn: Turn) -> Tensor:
+        """Teach the discriminator originals (of the target) and releases, eq. (13)."""
+        net = turn.networks["discriminator"]
+        picks = torch.randint(len(self.originals), (len(released),))
+        originals = self.originals[picks].to(released.device)
+        truth = torch.cat([torch.ones(len(originals)), torch.zeros(len(released))])
+        logits = torch.cat([net(originals), net(released)])
+        loss = fidelity_loss(logits, truth.to(logits.device))
+        turn.descend("discriminator", loss)
+        return loss
+
+    def _fooled(self, released: Images, turn: Turn) -> Tensor:
+        # The paper says that the autoencoder minimises (13) as the discriminator does; with the
+        # true y it would help to be found out. As in every GAN it is given y = 1.
+        logits = turn.networks["discriminator"](released)
+        return fidelity_loss(logits, torch.ones_like(logits))

@@ -1,0 +1,1 @@
+"""The paper `obfuscator`: a picture is kept as a feature map only."""

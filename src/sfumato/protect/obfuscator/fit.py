@@ -1,0 +1,187 @@
+"""Training of the obfuscator: the paper's Algorithm 1, and a bottleneck that needs no attacker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from sfumato.data.imageset import MISSING, ImageSet
+from sfumato.device import device_of
+from sfumato.errors import ConfigError, DataError
+from sfumato.fit import Turn
+from sfumato.nets.vgg import xavier
+from sfumato.protect.obfuscator.alternations import rounds
+from sfumato.protect.obfuscator.config import ObfuscatorConfig
+from sfumato.protect.obfuscator.losses import excess_rate, rate_loss
+from sfumato.protect.obfuscator.model import Obfuscator
+from sfumato.protect.obfuscator.training import Job
+
+_RAMP = 0.4  # share of the epochs over which the rate's weight grows to its full value
+_CALIBRATED = 1024  # images that set the step of the 8 bits
+_PRIOR_SPEED = 10  # a class's prior is a mean of many maps and may move faster than weights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """What a training leaves."""
+
+    obfuscator: Obfuscator
+    priors: Float[Tensor, "k m y x"]
+    warmup_accuracy: float
+    """On the images kept aside, before any protection; of `rate`, the accuracy at its end."""
+    accuracies: tuple[float, ...]
+    """On the images kept aside: an epoch of the first stage, then a round."""
+
+
+def fit_obfuscator(
+    images: ImageSet,
+    utility: str,
+    config: ObfuscatorConfig,
+    *,
+    check: ImageSet,
+    warm: Fitted | None = None,
+) -> Fitted:
+    """Train an obfuscator and its classifier; `check` are images for accuracy only.
+
+    `warm` is one trained with the objective `none`, from which the rounds of `psnr` and `bounded`
+    start instead of from a warm-up of their own; it stays as it is.
+
+    Raises:
+        DataError: an image has no utility label, or only one class occurs.
+        ConfigError: the pictures are too small for the cut, or `warm` is of another architecture.
+    """
+    labels = utility_labels(images, utility)
+    channels, height, width = images.images.shape[1:]
+    torch.manual_seed(config.seed)
+    made = Obfuscator(
+        channels=channels,
+        height=height,
+        width=width,
+        utility=utility,
+        classes=list(images.classes[utility]),
+        objective=config.objective,
+        cut=config.cut,
+        scale=config.scale,
+        map_channels=config.map_channels,
+        noise=config.noise,
+        stored=config.stored,
+    )
+    if config.initialisation == "xavier":
+        xavier(made)
+    made.to(memory_format=torch.channels_last)
+    priors = _Priors(len(made.classes), made.map_shape)
+    job = Job(made, images.floats(), labels, check, config)
+    accuracies = _first_stage(job, priors) if warm is None else _start(made, warm)
+    warmed = accuracies[-1]
+    if config.objective in ("psnr", "bounded"):
+        accuracies += rounds(job)
+    _calibrate(job)
+    made = made.cpu().to(memory_format=torch.contiguous_format).eval()
+    return Fitted(
+        obfuscator=made,
+        priors=priors.maps.detach().cpu(),
+        warmup_accuracy=warmed,
+        accuracies=tuple(accuracies),
+    )
+
+
+@torch.no_grad()
+def _calibrate(job: Job) -> None:
+    """Set the step of the 8 bits by some of the images."""
+    made = job.made.eval()
+    # Drawn: collections come sorted, and other classes than the first may need longer steps.
+    generator = torch.Generator().manual_seed(job.config.seed)
+    some = torch.randperm(len(job.images), generator=generator)[:_CALIBRATED]
+    made.set_step(made.noisy(made.means(job.images[some].to(device_of(made)))))
+
+
+def _start(made: Obfuscator, warm: Fitted) -> list[float]:
+    """Take over the weights of a warm-up, and return its accuracies."""
+    try:
+        made.load_state_dict(warm.obfuscator.state_dict())
+    except RuntimeError as error:
+        raise ConfigError(
+            f"expected a warm-up with maps {made.map_shape} and {len(made.classes)} classes, got "
+            f"{warm.obfuscator.map_shape} and {len(warm.obfuscator.classes)}"
+        ) from error
+    return list(warm.accuracies)
+
+
+def utility_labels(images: ImageSet, utility: str) -> Int64[Tensor, "n"]:
+    """Return the labels to classify by.
+
+    Raises:
+        DataError: there is no such label, an image has none, or only one class occurs.
+    """
+    labels = images.label(utility)
+    missing = int((labels == MISSING).sum())
+    if missing or len(labels.unique()) < 2:
+        raise DataError(
+            f"{images.name}: expected a {utility!r} for every image and two classes at least, got "
+            f"{missing:,} images without one and {len(labels.unique())} classes"
+        )
+    return labels
+
+
+@torch.no_grad()
+def certified_rate(fitted: Fitted, images: ImageSet) -> float:
+    """Return the mean excess rate of these images in nats: no map says more beyond its class."""
+    made = fitted.obfuscator.eval()
+    labels, device = images.label(made.utility), device_of(made)
+    priors = fitted.priors.to(device)
+    rates = [
+        excess_rate(made.means(part.to(device)), priors, where.to(device)).cpu()
+        for part, where in zip(images.floats().split(256), labels.split(256), strict=True)
+    ]
+    return float(torch.cat(rates).mean()) / max(made.noise, 1e-9) ** 2
+
+
+class _Priors(nn.Module):
+    """A learned map a class."""
+
+    def __init__(self, classes: int, shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.maps = nn.Parameter(torch.zeros(classes, *shape))
+
+
+def _first_stage(job: Job, priors: _Priors) -> list[float]:
+    """Train obfuscator and classifier, without an attacker; return the accuracy by epoch."""
+    config, made = job.config, job.made
+    groups: list[dict[str, Any]] = [
+        {"params": list(made.parameters())},
+        {"params": list(priors.parameters()), "lr": config.lr * _PRIOR_SPEED},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=config.lr, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, [config.lr, config.lr * _PRIOR_SPEED], total_steps=config.epochs + 1
+    )
+
+    def step(batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
+        images, labels = job.view(batch[0]), batch[1]
+        means = made.means(images)
+        logits = made.classifier(made.noisy(means))
+        if config.objective == "rate":
+            weight = config.lam * min(1.0, turn.epoch / max(1.0, _RAMP * config.epochs))
+            loss = rate_loss(logits, labels, means, priors.maps, weight)
+        else:
+            loss = F.cross_entropy(logits, labels)
+        turn.descend("all", loss)
+        return {"loss": loss}
+
+    history = job.run(
+        {"made": made, "priors": priors},
+        {"all": optimizer},
+        step,
+        epochs=config.epochs,
+        seed=config.seed,
+        schedulers={"all": schedule},
+        checkpoint=config.checkpoint,
+        title=f"obfuscator: {config.objective}",
+    )
+    return [figures["accuracy"] for figures in history.epochs]

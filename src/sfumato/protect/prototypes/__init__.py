@@ -1,0 +1,1 @@
+"""Prototypes: released means of pictures of many people, planned for a collection."""

@@ -1,0 +1,1 @@
+"""Releases on disk: pictures, maps, and what draws their order and noise."""

@@ -1,0 +1,27 @@
+"""One picture released by itself, as if there were no others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import torch
+
+from sfumato.data.lazy import Picture
+from sfumato.filter.oneclass import one_thread
+from sfumato.protect.release.noise import unguessable
+
+_SMALL = 1 << 16  # pixels; below, threads wait for each other longer than they compute
+
+
+@contextmanager
+def alone(picture: Picture, secret: bytes) -> Iterator[None]:
+    """Let a protector release one picture in a `with` block, with what the secret draws for it.
+
+    In a batch it would depend on its neighbours: by their noise, and in the last bits of every
+    sum by how many they are.
+    """
+    height, width = picture.pixels.shape[1:]
+    threads = one_thread() if height * width < _SMALL else nullcontext()
+    with threads, unguessable(secret, picture.position), torch.no_grad():
+        yield

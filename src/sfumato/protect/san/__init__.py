@@ -1,0 +1,1 @@
+"""The paper `san`: an autoencoder hides an attribute of a face."""

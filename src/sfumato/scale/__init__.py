@@ -1,1 +1,0 @@
-"""The same work over several machines, by Ray: the bank in shards, releases, an audit's cells."""

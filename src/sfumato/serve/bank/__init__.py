@@ -1,0 +1,1 @@
+"""The bank that the service holds: in memory, batched, followed, limited."""

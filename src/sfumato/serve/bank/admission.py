@@ -1,0 +1,79 @@
+"""What an enrollment must pass before it counts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sfumato.errors import EnrollmentError, RequestError
+from sfumato.filter.enrollment import Enrollment, open_enrollment
+from sfumato.filter.neardup import available
+from sfumato.serve.bank.interface import Deciding
+from sfumato.serve.records.auth import Caller
+from sfumato.serve.records.store import Entry, Store, Stored, Terms
+
+# Whose it resembles is not said, and neither is how much: both would guide a thief.
+_WAITS: Final = "it resembles an enrollment that was here before; a moderator will decide"
+_BROAD: Final = "it claims more than one class of pictures; a moderator will decide"
+_FLOOD: Final = "many enrollments came within the hour; a moderator will decide"
+
+
+def admit(
+    store: Store, state: Deciding, caller: Caller, content: bytes, *, quota: int, flood: int
+) -> Entry:
+    """Check an enrollment file, screen it and store it; call this under the change lock.
+
+    More than `flood` enrollments within an hour, from whomever, wait for a moderator: that many
+    accounts at once are one person's, and would claim what is not theirs.
+
+    Raises:
+        EnrollmentError: it is malformed, forged or does not fit this bank.
+        RequestError: 409 somebody else enrolled it, 403 the account's quota is used up.
+        StorageError: the disk is full; nothing was stored.
+    """
+    signed = open_enrollment(content)
+    check_terms(signed.enrollment, state.terms)
+    known = store.find(signed.id)
+    if known is not None:
+        if known[0].account_id != caller.id:
+            raise RequestError(409, "this enrollment is already enrolled")
+        return known[1]  # the answer got lost, and is asked for again
+    if store.count(caller.id) >= quota:
+        raise RequestError(403, f"expected at most {quota} enrollments an account; erase one first")
+    screening = state.screen(signed.id, signed.enrollment, caller.id)
+    stored = Stored(id=signed.id, account_id=caller.id, content=content)
+    if screening.contested:
+        return store.insert(stored, status="quarantined", reason=_WAITS)
+    if screening.broad:
+        return store.insert(stored, status="quarantined", reason=_BROAD)
+    if store.arrivals() >= flood:
+        return store.insert(stored, status="quarantined", reason=_FLOOD)
+    return store.insert(stored, status="active", reason="")
+
+
+def readmit(store: Store, state: Deciding, stored: Stored, *, actor: str) -> None:
+    """Let a quarantined enrollment count, as a moderator decided.
+
+    It is screened anew, because others came and went while it waited. Its contested pairs stay
+    contested: the moderator's word lets it claim, not override the one that it resembles.
+    """
+    enrollment = open_enrollment(stored.content).enrollment
+    contests = state.screen(stored.id, enrollment, stored.account_id).contested
+    store.admit(stored.id, contests, actor=actor)
+
+
+def check_terms(enrollment: Enrollment, terms: Terms) -> None:
+    """Raise an EnrollmentError unless the enrollment fits the bank."""
+    if enrollment.copies is not None and not available():
+        raise EnrollmentError(
+            "near copies are not matched here (pdqhash is not installed); enrol without --copies"
+        )
+    if enrollment.backbone != terms.backbone:
+        raise EnrollmentError(
+            f"expected an enrollment for backbone {terms.backbone[:12]}..., got one for "
+            f"{enrollment.backbone[:12]}...; enrol again with the backbone of this service"
+        )
+    if (enrollment.dim, enrollment.hidden) != (terms.dim, terms.hidden):
+        raise EnrollmentError(
+            f"expected D = {terms.dim} and M = {terms.hidden}, got D = {enrollment.dim} and "
+            f"M = {enrollment.hidden}; enrol again with --hidden {terms.hidden}"
+        )

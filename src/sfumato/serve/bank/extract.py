@@ -1,0 +1,78 @@
+"""Uploaded pictures become features on as many threads as there are cores, whoever asks.
+
+Each thread that runs a network keeps memory for the next time: torch's scratch and compiled
+operations, the C library's own pool. Requests come on any of forty threads that start and end as
+they please, and each would come to keep tens of megabytes; so would the pictures, if all that
+arrive were decoded at once.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from sfumato.data.decoding.decode import ImageLimits, decode_views
+from sfumato.features.backbone import Backbone
+from sfumato.filter.neardup import pdq
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What an upload's file shows: one row a picture, of every frame as viewers show it."""
+
+    features: Float[Tensor, "n d"]
+    hashes: tuple[UInt8[Tensor, "32"] | None, ...]
+    """Of each picture its hash for near copies, where they were asked for and it has one."""
+    frames: tuple[int, ...]
+    """Which frame or page of the file each is, from 0."""
+
+    def frame(self, row: int) -> int | None:
+        """Return the number of a picture's frame, from 1; None where the file has one alone."""
+        return self.frames[row] + 1 if self.frames[-1] else None
+
+
+def see(
+    backbone: Backbone, content: bytes, *, limits: ImageLimits | None = None, hashes: bool
+) -> Seen:
+    """Decode all that a file shows, one picture at a time, with features and hashes.
+
+    Raises:
+        ImageError: the bytes are no picture, or it is too large or has too many frames.
+    """
+    features, found, frames = [], [], []
+    for view in decode_views(content, limits=limits):
+        with torch.inference_mode():
+            features.append(backbone(view.picture[None]))
+        found.append(pdq(view.picture) if hashes else None)
+        frames.append(view.frame)
+    return Seen(torch.cat(features), tuple(found), tuple(frames))
+
+
+class Pictures:
+    """Decodes pictures within limits and computes their features by a backbone.
+
+    Thread-safe: who asks waits for a free core, in order of arrival.
+    """
+
+    def __init__(self, backbone: Backbone, limits: ImageLimits) -> None:
+        self._see = partial(see, backbone, limits=limits)
+        cores = os.cpu_count() or 1
+        self._cores = ThreadPoolExecutor(cores, thread_name_prefix="sfumato-picture")
+
+    def __call__(self, content: bytes, *, hashes: bool = False) -> Seen:
+        """Return what the pictures in a file's bytes are to the filter; as `see`.
+
+        Raises:
+            ImageError: the bytes are no picture, or it is too large or has too many frames.
+        """
+        return self._cores.submit(self._see, content, hashes=hashes).result()
+
+    def close(self) -> None:
+        """End the threads, after what they work on."""
+        self._cores.shutdown()

@@ -1,0 +1,95 @@
+"""A bank as the service asks it: in this process, or in parts on several machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Protocol, runtime_checkable
+
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from sfumato.filter.copies import Copy
+from sfumato.filter.enrollment import Enrollment
+from sfumato.filter.rule.guard import Decision
+from sfumato.filter.rule.screening import Likeness, Screening
+from sfumato.serve.records.rules import Rules
+from sfumato.serve.records.store import Terms
+
+STRANGER: Final = -1
+"""In place of an account's number: no account has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """A decision, and the claim that was nearest to the upload among those that may block it."""
+
+    decision: Decision
+    enrollment: str
+    """Whose claim it was, or '' where there was none."""
+    account: int
+    """The account of that enrollment, or `STRANGER`."""
+    score: float
+    """Sigmas between the upload and the mean of that enrollment; infinite where there is none."""
+    view: int = 0
+    """Which of the upload's pictures decided: its row in the features."""
+
+
+def deciding(found: Iterable[Nearest]) -> Nearest:
+    """Return what decides an upload of several pictures: of the claims the deepest, or nearest."""
+    rows = [replace(nearest, view=row) for row, nearest in enumerate(found)]
+    return max(rows, key=lambda nearest: (nearest.decision.blocked, nearest.decision.margin))
+
+
+@runtime_checkable
+class Deciding(Protocol):
+    """What the service, admission and the follower need; `BankState` says what each does."""
+
+    terms: Terms
+    rules: Rules
+
+    def __len__(self) -> int:
+        """Return how many enrollments count, or raise a ServiceError where nobody can tell."""
+        ...
+
+    def add(
+        self, name: str, enrollment: Enrollment, account_id: int, contests: Iterable[Likeness] = ()
+    ) -> None:
+        """Let an enrollment count that is in the database."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Forget an enrollment that is gone from the database."""
+        ...
+
+    @property
+    def asks_hashes(self) -> bool:
+        """Whether a picture's hash may be that of a near copy: if not, none need be computed."""
+        ...
+
+    def decide(self, features: Float[Tensor, "n d"], account_id: int, now: datetime) -> Nearest:
+        """Decide one upload by the features of all its pictures; any of them may block it."""
+        ...
+
+    def find_copy(self, hash_: UInt8[Tensor, "32"], account_id: int, now: datetime) -> Copy | None:
+        """Return the enrolled picture of somebody else that a picture is a copy of."""
+        ...
+
+    def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
+        """Compare a newcomer with everybody else's enrollments."""
+        ...
+
+
+def find_copy(
+    bank: Deciding,
+    hashes: Sequence[UInt8[Tensor, "32"] | None],
+    account_id: int,
+    now: datetime,
+) -> Copy | None:
+    """Return the first of an upload's pictures that is a copy of somebody else's."""
+    for view, hash_ in enumerate(hashes):
+        found = None if hash_ is None else bank.find_copy(hash_, account_id, now)
+        if found is not None:
+            return replace(found, view=view)
+    return None

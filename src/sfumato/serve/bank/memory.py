@@ -1,0 +1,311 @@
+"""The bank in memory with what the rule needs beside it: whose each column is, what is contested.
+
+Changes come one at a time (`Follower` sees to that) and take the lock only for the moment in
+which they are made, so that a reader never sees half of one. Scoring holds the lock too: one
+matrix product already uses every core, and two at once would only share them. Uploads that come
+meanwhile are scored together: a pass over the bank costs hardly more for 64 than for one.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+
+from sfumato.errors import BankError, EnrollmentError
+from sfumato.filter.bank.bank import Bank, BankScores
+from sfumato.filter.bank.scoring import BATCH
+from sfumato.filter.copies import Copies, Copy
+from sfumato.filter.enrollment import Enrollment, open_enrollment
+from sfumato.filter.rule.front import Front, front
+from sfumato.filter.rule.guard import NOBODY, contest_rule
+from sfumato.filter.rule.screening import (
+    Comparison,
+    Likeness,
+    Screening,
+    compare,
+    concluded,
+    pair_rows,
+)
+from sfumato.serve.bank.batches import Batches
+from sfumato.serve.bank.interface import STRANGER, Nearest, deciding
+from sfumato.serve.records.part import WHOLE, Part
+from sfumato.serve.records.rules import Rules, read_rules
+from sfumato.serve.records.store import Store, Terms
+
+
+@dataclass(frozen=True, slots=True)
+class _Relations:
+    """What the rule needs of the bank's columns, in their order."""
+
+    accounts: Int64[Tensor, " n"]
+    contested: Int64[Tensor, "pairs 2"]
+    alpha: Float[Tensor, " n"]
+    until: datetime | None
+    """When `alpha` changes by itself, because a disabling ends."""
+
+    def at(self, rows: Int64[Tensor, " k"]) -> _Relations:
+        """Return what concerns these columns alone, in the order of `rows`."""
+        place = torch.full((len(self.accounts),), -1)
+        place[rows] = torch.arange(len(rows))
+        pairs = place[self.contested]
+        return replace(
+            self,
+            accounts=self.accounts[rows],
+            contested=pairs[(pairs >= 0).all(1)],
+            alpha=self.alpha[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What one decision is asked about."""
+
+    features: Float[Tensor, "1 d"]
+    account_id: int
+    now: datetime
+
+
+class BankState:
+    """All enrollments that count, or a part of them; with a `reach` a shortlist is scored."""
+
+    def __init__(self, terms: Terms, part: Part = WHOLE, *, reach: float | None = None) -> None:
+        self.terms, self.part = terms, part
+        self._bank = _empty(terms, reach=reach)
+        self._accounts: dict[str, int] = {}
+        self._contests: dict[tuple[str, str], Likeness] = {}
+        self._rules = Rules()
+        self._copies = Copies()
+        self._relations: _Relations | None = None
+        self._lock = threading.Lock()
+        self._batches = Batches(self._decide_all, most=BATCH)
+
+    @classmethod
+    def load(
+        cls, store: Store, terms: Terms, part: Part = WHOLE, *, reach: float | None = None
+    ) -> BankState:
+        """Return the state that the database holds, or the part of it.
+
+        Raises:
+            BankError: a stored enrollment is damaged.
+        """
+        state = cls(terms, part, reach=reach)
+        with closing(store.active(part)) as rows:
+            for stored in rows:
+                try:
+                    enrollment = open_enrollment(stored.content).enrollment
+                except EnrollmentError as error:
+                    raise damaged(stored.id, error) from error
+                state.add(stored.id, enrollment, stored.account_id)
+        state._contests = _keyed(store.contests())
+        state.rules = read_rules(store)
+        return state
+
+    def __len__(self) -> int:
+        return len(self._accounts)
+
+    def add(
+        self, name: str, enrollment: Enrollment, account_id: int, contests: Iterable[Likeness] = ()
+    ) -> None:
+        """Let an enrollment count, with the contested pairs that it is in; once is enough.
+
+        Of an enrollment of another part only the pairs are kept: it may not override claims here.
+        """
+        with self._lock:
+            if self.part.holds(name) and name not in self._accounts:
+                self._bank.add(name, enrollment)
+                self._accounts[name] = account_id
+                if enrollment.copies is not None:
+                    self._copies.add(name, enrollment.copies.clone())
+            self._contests |= _keyed(contests)
+            self._relations = None
+
+    def remove(self, name: str) -> None:
+        """Forget an enrollment; one that does not count is forgotten already."""
+        with self._lock:
+            self._contests = {k: p for k, p in self._contests.items() if name not in k}
+            self._relations = None
+            if self._accounts.pop(name, None) is None:
+                return
+            self._bank.remove(name)
+            self._copies.remove(name)
+
+    @property
+    def asks_hashes(self) -> bool:
+        """Whether any enrollment claims near copies."""
+        return len(self._copies) > 0
+
+    def find_copy(self, hash_: UInt8[Tensor, "32"], account_id: int, now: datetime) -> Copy | None:
+        """Return the enrolled picture that a picture is a copy of, unless it is the uploader's."""
+        found = self.first_copy(hash_, now)
+        return None if found is None or found[1] == account_id else found[0]
+
+    def first_copy(self, hash_: UInt8[Tensor, "32"], now: datetime) -> tuple[Copy, int] | None:
+        """Return the first enrolled picture that this hash is near to, and whose account's."""
+        with self._lock:
+            found = self._copies.first(hash_, lambda name: self._edge(name, now) > -torch.inf)
+            return None if found is None else (found, self._accounts[found.enrollment])
+
+    @property
+    def rules(self) -> Rules:
+        """What a moderator set."""
+        return self._rules
+
+    @rules.setter
+    def rules(self, rules: Rules) -> None:
+        with self._lock:
+            self._rules, self._relations = rules, None
+
+    def decide(self, features: Float[Tensor, "n d"], account_id: int, now: datetime) -> Nearest:
+        """Decide one upload by the default rule on each of its pictures."""
+        asked = [Upload(row[None], account_id, now) for row in features]
+        return deciding(self._batches.each(asked))
+
+    def _decide_all(self, uploads: Sequence[Upload]) -> list[Nearest]:
+        scores, related = self._scored(uploads)
+        return [
+            _decided(_row(scores, row), related, upload.account_id)
+            for row, upload in enumerate(uploads)
+        ]
+
+    def _edge(self, name: str, now: datetime) -> float:
+        """Return how far an enrollment's claim reaches, in sigmas; a few are asked for, not all."""
+        return float(self._related(now).alpha[self._bank.ids.index(name)])
+
+    def fronts(self, uploads: Sequence[Upload]) -> list[Front]:
+        """Return what this part has to say of each upload."""
+        scores, related = self._scored(uploads)
+        pairs = tuple(self._contests)
+        return [
+            front(
+                scores.ids,
+                errors,
+                scores.mu,
+                scores.sigma,
+                alpha=related.alpha,
+                accounts=related.accounts,
+                account=upload.account_id,
+                pairs=pairs,
+            )
+            for errors, upload in zip(scores.errors, uploads, strict=True)
+        ]
+
+    def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
+        """Compare a newcomer, which does not count yet, with everybody else's enrollments."""
+        # A newcomer who could foresee the samples could be trained to fail on them.
+        seed = secrets.randbits(32)
+        return concluded([self.compare(name, enrollment, account_id, seed)])
+
+    def compare(self, name: str, enrollment: Enrollment, account_id: int, seed: int) -> Comparison:
+        """Return what screening a newcomer finds in this part; samples are drawn from `seed`."""
+        own = [known for known, account in self._accounts.items() if account == account_id]
+        candidates = _Candidates(self._bank, self.terms, name, enrollment)
+        return compare(name, candidates, seed=seed, own=own)
+
+    def _scored(self, uploads: Sequence[Upload]) -> tuple[BankScores, _Relations]:
+        with self._lock:
+            related = self._related(max(upload.now for upload in uploads))
+            # The uploaders' own are always scored: they may override a claim.
+            asking = torch.tensor([upload.account_id for upload in uploads])
+            own = torch.isin(related.accounts, asking).nonzero()[:, 0]
+            features = torch.cat([upload.features for upload in uploads])
+            scores = self._bank.score_near(features, alpha=related.alpha, always=own)
+        if len(scores.rows) < len(related.accounts):
+            related = related.at(scores.rows)
+        return scores, related
+
+    def _related(self, now: datetime) -> _Relations:
+        known = self._relations
+        if known is None or (known.until is not None and known.until <= now):
+            names = self._bank.ids
+            accounts = [self._accounts[name] for name in names]
+            known = _Relations(
+                torch.tensor(accounts, dtype=torch.int64),
+                pair_rows(self._contests.values(), names),
+                self._rules.edges(names, accounts, now),
+                self._rules.changes_after(now),
+            )
+            self._relations = known
+        return known
+
+
+def _row(scores: BankScores, row: int) -> BankScores:
+    return replace(scores, errors=scores.errors[row : row + 1])
+
+
+def _decided(scores: BankScores, related: _Relations, account_id: int) -> Nearest:
+    """Apply the default rule to one upload."""
+    owned = (related.accounts == account_id)[None]
+    verdicts = contest_rule(
+        scores.errors,
+        scores.mu,
+        scores.sigma,
+        owned,
+        contested=related.contested,
+        alpha=related.alpha,
+    )
+    decision = next(iter(verdicts))
+    column = decision.enrollment
+    if column == NOBODY:
+        return Nearest(decision, "", STRANGER, math.inf)
+    score = float(related.alpha[column]) - decision.margin
+    return Nearest(decision, scores.ids[column], int(related.accounts[column]), score)
+
+
+def damaged(enrollment_id: str, error: EnrollmentError) -> BankError:
+    """Return the error for an enrollment that the database does not hold as it came."""
+    return BankError(
+        f"enrollment {enrollment_id} in the database is damaged ({error}); "
+        "restore a backup of the database"
+    )
+
+
+def _keyed(pairs: Iterable[Likeness]) -> dict[tuple[str, str], Likeness]:
+    return {(pair.overrider, pair.claimant): pair for pair in pairs}
+
+
+class _Candidates:
+    """A bank with one newcomer beside it: screened as if it were in the bank, and never in it."""
+
+    def __init__(self, bank: Bank, terms: Terms, name: str, enrollment: Enrollment) -> None:
+        self._bank, self._name = bank, name
+        self._newcomer = _empty(terms)
+        self._newcomer.add(name, enrollment)
+
+    @property
+    def ids(self) -> Sequence[str]:
+        return (*self._bank.ids, self._name)
+
+    @property
+    def mu(self) -> Float[Tensor, " n"]:
+        return torch.cat([self._bank.mu, self._newcomer.mu])
+
+    @property
+    def sigma(self) -> Float[Tensor, " n"]:
+        return torch.cat([self._bank.sigma, self._newcomer.sigma])
+
+    def errors(
+        self, x: Float[Tensor, "b d"], ids: Sequence[str] | None = None
+    ) -> Float[Tensor, "b n"]:
+        asked = self.ids if ids is None else ids
+        known = [name for name in asked if name != self._name]
+        columns = dict(zip(known, self._bank.errors(x, known).unbind(1), strict=True))
+        if self._name in asked:
+            columns[self._name] = self._newcomer.errors(x)[:, 0]
+        return torch.stack([columns[name] for name in asked], 1)
+
+    def samples(self, id: str, count: int, seed: int) -> Float[Tensor, "s d"]:  # noqa: A002
+        bank = self._newcomer if id == self._name else self._bank
+        return bank.samples(id, count, seed=seed)
+
+
+def _empty(terms: Terms, *, reach: float | None = None) -> Bank:
+    return Bank.empty(terms.dim, terms.hidden, backbone=terms.backbone, reach=reach)

@@ -1,0 +1,126 @@
+"""The device's side of the service: private pictures stay here, enrollments and uploads leave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from sfumato.data.imageset import ImageSet
+from sfumato.errors import ArtifactError, ServiceError
+from sfumato.features.backbone import Backbone
+from sfumato.features.cache import extract
+from sfumato.filter.enroll import enroll
+from sfumato.filter.enrollment import seal_enrollment
+from sfumato.filter.neardup import pdq, stack
+from sfumato.filter.oneclass import OneClassConfig
+from sfumato.serve.clients.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteEnrollment:
+    """An enrollment as the service lists it."""
+
+    id: str
+    status: Literal["active", "quarantined"]
+    reason: str
+    created: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteDecision:
+    """What the service decided about one image."""
+
+    id: str
+    decision: Literal["share", "block"]
+    reason: str
+
+
+class FilterClient(Connection):
+    """A device that talks to one service with one account's token.
+
+    Raises, from every method:
+        RequestError: the service refused; `status` and the message are its own.
+        ServiceError: the service cannot be reached, or its answer is not what it should be.
+    """
+
+    def __init__(self, url: str, token: str, *, timeout_seconds: float = 60.0) -> None:
+        headers = {"Authorization": f"Bearer {token}"}
+        super().__init__(url, headers=headers, timeout_seconds=timeout_seconds)
+        self._backbone: Backbone | None = None
+
+    def backbone(self) -> Backbone:
+        """Fetch the provider's backbone once, and check that it is the one that it says.
+
+        Raises:
+            ArtifactError: the file is damaged, or its fingerprint is not the announced one.
+        """
+        if self._backbone is None:
+            answer = self._send("GET", "/v1/backbone")
+            found = Backbone.from_bytes(answer.content)
+            announced = answer.headers.get("ETag", "").strip('"')
+            if found.fingerprint != announced:
+                raise ArtifactError(
+                    f"the service announced backbone {announced[:12]}..., but sent "
+                    f"{found.fingerprint[:12]}...; nothing was enrolled, ask the provider"
+                )
+            self._backbone = found
+        return self._backbone
+
+    def policy(self) -> dict[str, Any]:
+        """Return the service's limits and the sizes that an enrollment must have."""
+        policy: dict[str, Any] = _json(self._send("GET", "/v1/policy"), dict)
+        return policy
+
+    def enroll(
+        self,
+        images: ImageSet,
+        key: Ed25519PrivateKey,
+        *,
+        seed: int,
+        epochs: int = 60,
+        copies: bool = False,
+    ) -> RemoteEnrollment:
+        """Train on private images here, and upload nothing but the signed enrollment.
+
+        With `copies` it carries hashes of the images, so that near copies are claimed as well.
+
+        Raises:
+            DataError: fewer than two images.
+            UnavailableError: copies are asked for, and pdqhash is not installed.
+        """
+        backbone, policy = self.backbone(), self.policy()
+        config = OneClassConfig(hidden=int(policy["hidden"]), epochs=epochs)
+        features = extract(backbone, images)
+        hashes = stack(map(pdq, images.images)) if copies else None
+        made = enroll(features, config, backbone=backbone.fingerprint, seed=seed, copies=hashes)
+        return self.send_enrollment(seal_enrollment(made, key))
+
+    def send_enrollment(self, content: bytes) -> RemoteEnrollment:
+        """Upload an enrollment file; when this returns, the service has it on disk."""
+        return RemoteEnrollment(**_json(self._send("POST", "/v1/enrollments", content), dict))
+
+    def enrollments(self) -> list[RemoteEnrollment]:
+        """Return the account's enrollments."""
+        entries = _json(self._send("GET", "/v1/enrollments"), list)
+        return [RemoteEnrollment(**entry) for entry in entries]
+
+    def erase(self, enrollment_id: str) -> None:
+        """Erase one of the account's enrollments from the service, for good."""
+        self._send("DELETE", f"/v1/enrollments/{enrollment_id}")
+
+    def upload(self, image: bytes) -> RemoteDecision:
+        """Ask whether an image file may be shared."""
+        return RemoteDecision(**_json(self._send("POST", "/v1/uploads", image), dict))
+
+
+def _json(answer: httpx.Response, kind: type[Any]) -> Any:  # noqa: ANN401 - checked here
+    try:
+        value = answer.json()
+    except ValueError as error:
+        raise ServiceError("expected JSON from the service; is this its address?") from error
+    if not isinstance(value, kind):
+        raise ServiceError(f"expected a JSON {kind.__name__} from the service")
+    return value

@@ -1,0 +1,1 @@
+"""The database: its tables, URL, locks, clock, and erasure."""

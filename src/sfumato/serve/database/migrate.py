@@ -1,0 +1,101 @@
+"""Bring a database to the newest tables, in one transaction, whichever process comes first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, inspect, text
+
+from sfumato.errors import BankError
+from sfumato.serve.database.locks import change_lock
+from sfumato.serve.database.url import place
+
+_FIRST: Final = "0001"
+_FOREIGN: Final = "(other tables)"
+
+
+def upgrade(engine: Engine) -> None:
+    """Run the steps that the database lacks; a new one gets all of them.
+
+    Raises:
+        BankError: it holds other tables, or was written by a newer program; it is unchanged.
+    """
+    if _is_newest(engine):
+        return
+    # Only the lock's holder looks closer: another process may be rebuilding the tables meanwhile.
+    with change_lock(engine), engine.connect() as connection:
+        _refuse_unknown(connection)
+        lenient = connection.dialect.name == "sqlite"
+        if lenient:
+            # Rebuilding a table drops the old one, and with foreign keys on, what refers to it.
+            _pragma(connection, "foreign_keys=OFF")
+        try:
+            with connection.execution_options(sqlite_begin="EXCLUSIVE").begin():
+                _run(connection)
+                if lenient and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+                    raise BankError(f"{place(engine)} refers to rows that are not there")
+        finally:
+            if lenient:
+                _pragma(connection, "foreign_keys=ON")
+
+
+def _run(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_scripts()))
+    config.attributes["connection"] = connection
+    if _found(connection) == _FIRST:
+        command.stamp(config, _FIRST)
+    command.upgrade(config, "head")
+
+
+def _is_newest(engine: Engine) -> bool:
+    with engine.connect() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+    return found == _newest()
+
+
+def _refuse_unknown(connection: Connection) -> None:
+    with connection.begin():
+        found, where = _found(connection), place(connection.engine)
+    known = {step.revision for step in ScriptDirectory(str(_scripts())).walk_revisions()}
+    if found == _FOREIGN:
+        raise BankError(f"{where}: expected a bank's database, got one with other tables")
+    if found is not None and found not in known:
+        raise BankError(
+            f"{where}: expected a database of version {_newest()} or older, got {found[:20]}; "
+            "use the release of sfumato that wrote it, or a newer one"
+        )
+
+
+def _found(connection: Connection) -> str | None:
+    """The database's version; None where it is new."""
+    tables = set(inspect(connection).get_table_names())
+    if "alembic_version" in tables:
+        return MigrationContext.configure(connection).get_current_revision()
+    if not tables:
+        return None
+    if "bank" not in tables:
+        return _FOREIGN
+    # Release 0.1 had no migrations, but a version in its bank.
+    versions = connection.execute(text("SELECT version FROM bank")).scalars().all()
+    return _FIRST if set(versions) <= {1} else str(versions[0])
+
+
+def _newest() -> str:
+    return ScriptDirectory(str(_scripts())).get_heads()[0]
+
+
+def _scripts() -> Path:
+    return Path(__file__).parent / "migrations"
+
+
+def _pragma(connection: Connection, pragma: str) -> None:
+    # Inside a transaction SQLite ignores it: it goes to the driver, which has not begun one.
+    driver = connection.connection.driver_connection
+    if driver is not None:
+        driver.execute(f"PRAGMA {pragma}")

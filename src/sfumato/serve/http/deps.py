@@ -1,0 +1,88 @@
+"""What the routes share: the service, the caller and what its token is good for, documents."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Path, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from sfumato.errors import RequestError
+from sfumato.serve.records.auth import Caller, Scope, authenticate
+from sfumato.serve.service import FilterService
+
+
+def binary_body(description: str) -> dict[str, Any]:
+    """Return the OpenAPI entry of a body that is a file's bytes."""
+    content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    return {"requestBody": {"required": True, "description": description, "content": content}}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI entries of the problems that a route may answer with."""
+    return {
+        status: {"description": _PROBLEMS[status], "content": _PROBLEM_CONTENT}
+        for status in (*statuses, 503)
+    }
+
+
+_PROBLEM_CONTENT: Final = {"application/problem+json": {"schema": {"type": "object"}}}
+_PROBLEMS: Final = {
+    400: "The body is empty, cut short, or not JSON.",
+    401: "No account has this token, or it has expired.",
+    403: "The token is not good for this, or a quota is used up.",
+    404: "There is no such thing of yours.",
+    408: "The body came too slowly.",
+    409: "It was done already.",
+    413: "The body is too large.",
+    415: "The body is a form.",
+    422: "The request is not what it should be.",
+    429: "Too many requests of this account; Retry-After says when.",
+    503: "The service or its database is too busy; Retry-After says when.",
+    507: "The disk is full; nothing was changed.",
+}
+
+
+# A function that is not async costs a thread's turn, so those that ask no database are.
+async def service(request: Request) -> FilterService:
+    """Return the service of this app."""
+    found: FilterService = request.app.state.service
+    return found
+
+
+Service = Annotated[FilterService, Depends(service)]
+
+
+# For the document alone: `authenticate` reads the header itself, and says what is wrong with it.
+_BEARER: Final = HTTPBearer(auto_error=False, description="A token of `sfumato filter user add`.")
+
+
+def anybody(
+    request: Request,
+    filters: Service,
+    _: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+) -> Caller:
+    """Admit callers with any token: 401 nobody has it."""
+    header = request.headers.get("authorization")
+    return authenticate(filters.store.engine, filters.store.clock, header)
+
+
+Anybody = Annotated[Caller, Depends(anybody)]
+
+
+def needs(scope: Scope) -> Callable[..., Awaitable[Caller]]:
+    """Return what admits callers whose token is good for `scope`: 401 nobody, 403 not good."""
+
+    async def caller(found: Anybody) -> Caller:
+        if scope not in found.scopes:
+            raise RequestError(403, f"this token is not good for '{scope}'; ask for one that is")
+        return found
+
+    return caller
+
+
+Enroller = Annotated[Caller, Depends(needs("enroll"))]
+Uploader = Annotated[Caller, Depends(needs("upload"))]
+Moderator = Annotated[Caller, Depends(needs("moderate"))]
+Id = Annotated[str, Path(description="32 hexadecimal digits.", max_length=200)]

@@ -1,0 +1,95 @@
+"""One process that listens: the port is taken first, and logs never hold a body or a header."""
+
+from __future__ import annotations
+
+import copy
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.config import LOGGING_CONFIG
+
+from sfumato.errors import ConfigError, ServiceError
+from sfumato.serve.http.timeouts import PatientProtocol
+from sfumato.serve.tls import Tls
+
+_CONCURRENCY = 32  # requests at once; more are answered 503 so that memory stays bounded
+
+
+def run_app(
+    app: FastAPI,
+    sock: socket.socket,
+    *,
+    ready: Callable[[], None],
+    concurrency: int = _CONCURRENCY,
+    tls: Tls | None = None,
+) -> None:
+    """Serve `app` on a listening socket until told to stop by SIGINT or SIGTERM.
+
+    `ready` is called once requests are answered and signals heeded.
+    """
+    config = uvicorn.Config(
+        app,
+        log_config=log_config(),
+        limit_concurrency=concurrency,
+        http=PatientProtocol,
+        timeout_graceful_shutdown=10,
+        server_header=False,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
+    )
+    _Announcing(config, ready).run(sockets=[sock])
+
+
+class _Announcing(uvicorn.Server):
+    """Says that it is ready when it is: a signal that is sent to it before may be lost."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+@contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Yield a socket that listens, so that a port in use is found before anything is loaded.
+
+    Raises:
+        ConfigError: the host cannot be resolved, or the port is out of range.
+        ServiceError: the port is in use, or not allowed.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, OverflowError) as error:
+        raise ConfigError(f"--host, --port: cannot listen on {host!r}, {port}: {error}") from error
+    family, kind, protocol, _, address = found[0]
+    # With the protocol named, asyncio sends small answers at once (TCP_NODELAY) and not after the
+    # 40 ms in which the other side puts off its acknowledgement.
+    with socket.socket(family, kind, protocol) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(address)
+            sock.listen(128)
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ServiceError(
+                f"cannot listen on {host}:{port}: {reason}; "
+                "stop what does, or choose another --port"
+            ) from error
+        yield sock
+
+
+def log_config() -> dict[str, Any]:
+    """Return uvicorn's logging, all of it on stderr, with ours beside it."""
+    config: dict[str, Any] = copy.deepcopy(LOGGING_CONFIG)
+    config["handlers"]["access"]["stream"] = "ext://sys.stderr"
+    config["loggers"]["sfumato"] = {"handlers": ["default"], "level": "INFO", "propagate": False}
+    return config

@@ -1,0 +1,169 @@
+"""The moderators' routes: quarantine, appeals, rules at run time, and the audit log."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from sfumato.errors import RequestError
+from sfumato.serve.http.deps import Id, Moderator, Service, problems
+from sfumato.serve.http.schemas import (
+    AccountRulesBody,
+    AppealAnswer,
+    CountsAnswer,
+    CurveAnswer,
+    DecisionAnswer,
+    DisableBody,
+    EventAnswer,
+    ForecastAnswer,
+    PointAnswer,
+    QuarantineAnswer,
+    RulesAnswer,
+    RulesBody,
+    RulingBody,
+    VerdictBody,
+)
+from sfumato.serve.records import audit_log as ledger
+from sfumato.serve.records import curve, decisions, rules
+from sfumato.serve.records.auth import find_account
+from sfumato.serve.service import FilterService
+
+router = APIRouter()
+AccountQuery = Annotated[
+    str | None, Query(max_length=64, description="Whose claims; of all, where it is left out.")
+]
+
+
+@router.get("/v1/quarantine", responses=problems(401, 403))
+def quarantine(_: Moderator, filters: Service) -> list[QuarantineAnswer]:
+    """The enrollments that wait for a moderator."""
+    entries = filters.store.entries(status="quarantined")
+    return [QuarantineAnswer.model_validate(entry, from_attributes=True) for entry in entries]
+
+
+@router.post(
+    "/v1/quarantine/{enrollment_id}",
+    status_code=204,
+    responses=problems(400, 401, 403, 404, 422, 507),
+)
+def moderate(enrollment_id: Id, body: VerdictBody, who: Moderator, filters: Service) -> None:
+    """Let a quarantined enrollment count, or erase it."""
+    filters.moderate(who, enrollment_id, admit=body.verdict == "admit")
+
+
+@router.get("/v1/appeals", responses=problems(401, 403))
+def appeals(_: Moderator, filters: Service) -> list[AppealAnswer]:
+    """The appeals that wait for a moderator, oldest first."""
+    found = decisions.appeals(filters.store)
+    return [AppealAnswer.model_validate(block, from_attributes=True) for block in found]
+
+
+@router.post(
+    "/v1/appeals/{decision_id}",
+    status_code=204,
+    responses=problems(400, 401, 403, 404, 422, 507),
+)
+def rule(decision_id: Id, body: RulingBody, who: Moderator, filters: Service) -> None:
+    """Confirm a blocked upload, or overturn it."""
+    decisions.rule(filters.store, decision_id, body.ruling, actor=who.name)
+
+
+@router.get("/v1/decisions/{decision_id}", responses=problems(401, 403, 404, 422))
+def decision(decision_id: Id, _: Moderator, filters: Service) -> DecisionAnswer:
+    """What stood against an upload, blocked or only observed."""
+    found = decisions.find(filters.store, decision_id)
+    return DecisionAnswer.model_validate(found, from_attributes=True)
+
+
+@router.get("/v1/counts", responses=problems(401, 403))
+def counts(_: Moderator, filters: Service) -> list[CountsAnswer]:
+    """How often each enrollment stood against uploads, and what came of appeals."""
+    found = decisions.counts(filters.store)
+    return [CountsAnswer(enrollment=name, **asdict(own)) for name, own in sorted(found.items())]
+
+
+@router.get("/v1/rules", responses=problems(401, 403))
+def bank_rules(_: Moderator, filters: Service) -> RulesAnswer:
+    """The bank's rules."""
+    return RulesAnswer.model_validate(rules.read_rules(filters.store), from_attributes=True)
+
+
+@router.get("/v1/curve", responses=problems(401, 403, 404, 422, 507))
+def threshold_curve(_: Moderator, filters: Service, account: AccountQuery = None) -> CurveAnswer:
+    """What every threshold, of the bank or of an account, does with the uploads so far."""
+    knob = _knob(filters, account)
+    ruled, tally = decisions.rulings(filters.store), filters.tally.read()
+    return CurveAnswer(
+        alpha=knob.alpha,
+        own=knob.account in knob.rules.account_alpha,
+        uploads=sum(tally.values()),
+        rulings=sum(knob.moves(r.account) for r in ruled),
+        points=[PointAnswer(**asdict(p)) for p in curve.points(tally, ruled, knob)],
+    )
+
+
+@router.get("/v1/forecast", responses=problems(401, 403, 404, 422, 507))
+def forecast(
+    _: Moderator,
+    filters: Service,
+    alpha: Annotated[float, Query(ge=0, le=rules.MOST_ALPHA)],
+    account: AccountQuery = None,
+) -> ForecastAnswer:
+    """What a threshold, of the bank or of an account, would have changed so far."""
+    knob, ruled = _knob(filters, account), decisions.rulings(filters.store)
+    found = curve.forecast(filters.tally.read(), ruled, knob, alpha)
+    return ForecastAnswer(**asdict(found))
+
+
+@router.patch("/v1/rules", responses=problems(400, 401, 403, 422, 507))
+def change_rules(body: RulesBody, who: Moderator, filters: Service) -> RulesAnswer:
+    """Change the bank's rules, for every process within a second."""
+    rules.change_bank(filters.store, actor=who.name, **body.model_dump())
+    filters.apply_rules()
+    return bank_rules(who, filters)
+
+
+@router.patch(
+    "/v1/accounts/{name}", status_code=204, responses=problems(400, 401, 403, 404, 422, 507)
+)
+def change_account(
+    name: Annotated[str, Path(max_length=64)],
+    body: AccountRulesBody,
+    who: Moderator,
+    filters: Service,
+) -> None:
+    """Change what one account's enrollments claim."""
+    rules.change_account(filters.store, name, actor=who.name, **body.model_dump())
+    filters.apply_rules()
+
+
+@router.post(
+    "/v1/enrollments/{enrollment_id}/disable",
+    status_code=204,
+    responses=problems(400, 401, 403, 404, 422, 507),
+)
+def disable(enrollment_id: Id, body: DisableBody, who: Moderator, filters: Service) -> None:
+    """Let one enrollment claim nothing for a time."""
+    rules.disable_enrollment(filters.store, enrollment_id, body.hours, actor=who.name)
+    filters.apply_rules()
+
+
+@router.get("/v1/audit", responses=problems(401, 403, 422))
+def audit(
+    _: Moderator,
+    filters: Service,
+    after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> list[EventAnswer]:
+    """The audit log, from one sequence number on."""
+    found = ledger.events(filters.store.engine, after=after, limit=limit)
+    return [EventAnswer.model_validate(event, from_attributes=True) for event in found]
+
+
+def _knob(filters: FilterService, account: str | None) -> curve.Knob:
+    found = None if account is None else find_account(filters.store.engine, account)
+    if account is not None and found is None:
+        raise RequestError(404, f"there is no {account[:40]!r}")
+    return curve.Knob(rules.read_rules(filters.store), found.id if found else None)

@@ -1,0 +1,131 @@
+"""The routes: each reads a request, calls the service in a worker thread, and shapes the answer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.concurrency import run_in_threadpool
+
+from sfumato.serve.http.bodies import read_body
+from sfumato.serve.http.deps import Anybody, Enroller, Id, Service, Uploader, binary_body, problems
+from sfumato.serve.http.schemas import (
+    AccountAnswer,
+    AppealBody,
+    EnrollmentAnswer,
+    PolicyAnswer,
+    UploadAnswer,
+)
+from sfumato.serve.records import decisions
+
+router = APIRouter()
+
+
+@router.get("/v1/account", responses=problems(401))
+def account(who: Anybody) -> AccountAnswer:
+    """Whom the caller's token acts for."""
+    return AccountAnswer(name=who.name, role=who.role, scopes=sorted(who.scopes))
+
+
+@router.get("/v1/policy")
+def policy(filters: Service) -> PolicyAnswer:
+    """What a device must know before it enrols."""
+    return PolicyAnswer(**filters.policy())
+
+
+@router.get("/v1/backbone", response_class=Response)
+def backbone(filters: Service, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+    """The provider's public backbone file; its ETag is its fingerprint."""
+    tag = f'"{filters.backbone.fingerprint}"'
+    if if_none_match == tag:
+        return Response(status_code=304, headers={"ETag": tag})
+    headers = {"ETag": tag, "Cache-Control": "public, no-cache"}
+    return Response(filters.backbone_file, media_type="application/octet-stream", headers=headers)
+
+
+@router.post(
+    "/v1/enrollments",
+    status_code=201,
+    responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 507),
+    openapi_extra=binary_body("An enrollment file, as `sfumato filter enroll` writes it."),
+)
+async def enroll(request: Request, who: Enroller, filters: Service) -> EnrollmentAnswer:
+    """Check, screen and keep an enrollment. It is on disk before this answers."""
+    content = await read_body(
+        request,
+        what="an enrollment",
+        limit_bytes=filters.enrollment_limit_bytes,
+        seconds=filters.settings.body_seconds,
+    )
+    entry = await run_in_threadpool(filters.enroll, who, content)
+    return EnrollmentAnswer.model_validate(entry, from_attributes=True)
+
+
+@router.get("/v1/enrollments", responses=problems(401, 403))
+def enrollments(who: Enroller, filters: Service) -> list[EnrollmentAnswer]:
+    """The caller's own enrollments."""
+    entries = filters.store.entries(account_id=who.id)
+    return [EnrollmentAnswer.model_validate(entry, from_attributes=True) for entry in entries]
+
+
+@router.delete(
+    "/v1/enrollments/{enrollment_id}", status_code=204, responses=problems(401, 403, 404, 507)
+)
+def erase(enrollment_id: Id, who: Enroller, filters: Service) -> None:
+    """Erase one of the caller's enrollments, for good: from memory and from disk."""
+    filters.erase(who, enrollment_id)
+
+
+@router.post(
+    "/v1/uploads",
+    responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 507),
+    openapi_extra=binary_body("An image file."),
+)
+async def upload(
+    request: Request,
+    who: Uploader,
+    filters: Service,
+    owner: Annotated[
+        str | None, Query(max_length=64, description="For whom a platform's uploader asks.")
+    ] = None,
+) -> UploadAnswer:
+    """Decide whether the caller may share an image. The image is not kept."""
+    content = await read_body(
+        request,
+        what="an image",
+        limit_bytes=filters.image_limits.max_bytes,
+        seconds=filters.settings.body_seconds,
+    )
+    verdict = await run_in_threadpool(filters.decide, who, content, owner)
+    return UploadAnswer(id=verdict.id, decision=verdict.decision, reason=verdict.reason)
+
+
+@router.post(
+    "/v1/decisions/{decision_id}/appeal",
+    status_code=204,
+    responses=problems(400, 401, 403, 404, 409, 422, 507),
+)
+def appeal(decision_id: Id, body: AppealBody, who: Uploader, filters: Service) -> None:
+    """Ask a moderator to look again at an upload of the caller's that was blocked."""
+    decisions.appeal(filters.store, decision_id, account_id=who.id, actor=who.name, note=body.note)
+
+
+@router.get("/livez", response_class=PlainTextResponse)
+async def livez() -> str:
+    """Whether the process runs."""
+    return "ok"
+
+
+@router.get("/readyz", response_class=PlainTextResponse, responses=problems())
+def readyz(filters: Service) -> str:
+    """Whether uploads can be decided and enrollments kept."""
+    filters.check_ready()
+    return "ok"
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+def metrics(filters: Service) -> Response:
+    """Counts and durations for Prometheus."""
+    return Response(generate_latest(filters.metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,179 @@
+"""What the service answers, as the OpenAPI document shows it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from sfumato.serve.records.auth import Role, Scope
+from sfumato.serve.records.decisions import MOST_NOTE, Ruling
+from sfumato.serve.records.rules import MOST_ALPHA, MOST_HOURS
+
+
+class PolicyAnswer(BaseModel):
+    """What a device must know before it enrols."""
+
+    backbone: str = Field(description="Fingerprint of the backbone at /v1/backbone.")
+    dim: int = Field(description="D, the length of a feature.")
+    hidden: int = Field(description="M, the width of an enrollment's code.")
+    quota: int = Field(description="Enrollments that one account may hold.")
+    enrollment_limit_bytes: int
+    image_limit_bytes: int
+    copies: bool = Field(description="Whether near copies of hashed pictures are claimed.")
+
+
+class EnrollmentAnswer(BaseModel):
+    """An enrollment as its owner sees it."""
+
+    id: str
+    status: Literal["active", "quarantined"] = Field(
+        description="A quarantined enrollment does not count until a moderator admits it."
+    )
+    reason: str
+    created: str
+
+
+class QuarantineAnswer(EnrollmentAnswer):
+    """A quarantined enrollment as a moderator sees it."""
+
+    account: str
+
+
+class UploadAnswer(BaseModel):
+    """Whether an image may be shared. Never says whose image it is."""
+
+    id: str = Field(description="Identifier of this decision; the service's log has it too.")
+    decision: Literal["share", "block"]
+    reason: str
+
+
+class VerdictBody(BaseModel):
+    """A moderator's verdict on a quarantined enrollment."""
+
+    verdict: Literal["admit", "reject"]
+
+
+class AppealBody(BaseModel):
+    """Why an uploader thinks that a picture was blocked wrongly."""
+
+    # PostgreSQL's text holds every character but NUL.
+    note: str = Field(
+        "", max_length=MOST_NOTE, pattern="^[^\\x00]*$", description="For the moderator."
+    )
+
+
+class RulingBody(BaseModel):
+    """A moderator's ruling on an appeal."""
+
+    ruling: Ruling
+
+
+class AppealAnswer(BaseModel):
+    """An open appeal as a moderator sees it."""
+
+    id: str
+    account: str
+    enrollment: str | None
+    claimant: str | None = Field(description="The account whose enrollment stands against it.")
+    claim: Literal["class", "copy"]
+    margin: float = Field(description="Sigmas inside the class's claim, or bits inside a copy's.")
+    score: float | None = Field(description="Sigmas from the class's mean; none for a near copy.")
+    created: str
+    note: str
+
+
+class DecisionAnswer(AppealAnswer):
+    """An upload that an enrollment stood against, as a moderator sees it."""
+
+    enforced: bool = Field(description="Whether it was blocked, rather than only observed.")
+    appeal: Literal["none", "open", "confirmed", "overturned"]
+
+
+class AccountAnswer(BaseModel):
+    """Whom a token acts for, and what it is good for."""
+
+    name: str
+    role: Role
+    scopes: list[Scope]
+
+
+class PointAnswer(BaseModel):
+    """What one threshold does with the uploads and rulings so far."""
+
+    alpha: float
+    blocked: int
+    acceptance: float | None = Field(description="Share of uploads that no class claims.")
+    accuracy: float | None = Field(description="Share of rulings that it agrees with.")
+
+
+class CurveAnswer(BaseModel):
+    """Acceptance and accuracy for every threshold; near copies are blocked at all of them."""
+
+    alpha: float = Field(description="The threshold that holds now.")
+    own: bool = Field(description="Whether the account has its own, rather than the bank's.")
+    uploads: int
+    rulings: int
+    points: list[PointAnswer]
+
+
+class ForecastAnswer(BaseModel):
+    """What a new threshold would have changed so far."""
+
+    alpha: float = Field(description="As it was asked for, rounded down to a tenth.")
+    uploads: int
+    blocked_before: int
+    blocked_after: int
+    confirmed_freed: int = Field(description="Confirmed blocks that would have been shared.")
+    overturned_freed: int = Field(description="Overturned blocks that would have been shared.")
+
+
+class CountsAnswer(BaseModel):
+    """How often one enrollment stood against uploads, and what came of it."""
+
+    enrollment: str = Field(description="Empty for all those that were erased since.")
+    enforced: int
+    observed: int
+    open: int
+    confirmed: int
+    overturned: int
+
+
+class RulesAnswer(BaseModel):
+    """The bank's rules."""
+
+    alpha: float
+    enforced: float
+    disabled_until: datetime | None
+
+
+class AccountRulesBody(BaseModel):
+    """What to change of one account's claims; what is missing stays."""
+
+    alpha: float | None = Field(None, ge=0, le=MOST_ALPHA)
+    disable_hours: float | None = Field(None, ge=0, le=MOST_HOURS, description="0 ends it.")
+
+
+class RulesBody(AccountRulesBody):
+    """What to change of the bank's rules; what is missing stays."""
+
+    enforced: float | None = Field(None, ge=0, le=1, description="Share of uploaders blocked.")
+
+
+class DisableBody(BaseModel):
+    """For how long an enrollment claims nothing."""
+
+    hours: float = Field(ge=0, le=MOST_HOURS, description="0 ends it.")
+
+
+class EventAnswer(BaseModel):
+    """One entry of the audit log."""
+
+    sequence: int
+    created: str
+    actor: str
+    action: str
+    subject: str
+    detail: str
+    digest: str

@@ -1,0 +1,1 @@
+"""What the service stores: enrollments, rules, decisions, accounts."""

@@ -1,0 +1,199 @@
+"""What a moderator changes while the service runs: thresholds, roll-out, timed disabling.
+
+Every change is a row that all processes read within a second, and an entry in the audit log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+import torch
+from jaxtyping import Float
+from sqlalchemy import or_, select
+from torch import Tensor
+
+from sfumato.errors import BankError, InputError, RequestError
+from sfumato.filter.rule.guard import ALPHA
+from sfumato.serve.database.clock import as_text
+from sfumato.serve.database.db import reading, writing
+from sfumato.serve.database.tables import Account, BankRow, ChangeRow, EnrollmentRow
+from sfumato.serve.records.audit_log import record
+from sfumato.serve.records.store import Store
+
+MOST_ALPHA: Final = 20.0
+MOST_HOURS: Final = 24.0 * 366
+_CUT: Final = 1 << 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """The rules of one bank at one moment."""
+
+    alpha: float = ALPHA
+    """Half width of every claim in sigmas, where its owner's account has none of its own."""
+    enforced: float = 1.0
+    """Share of the uploaders whose uploads are really blocked; the others' are observed."""
+    seed: str = ""
+    """What, beside the uploader, draws who is in that share."""
+    disabled_until: datetime | None = None
+    """Until then nothing is blocked, only observed."""
+    account_alpha: Mapping[int, float] = field(default_factory=dict)
+    account_disabled: Mapping[int, datetime] = field(default_factory=dict)
+    """Accounts whose enrollments claim nothing, and until when."""
+    enrollment_disabled: Mapping[str, datetime] = field(default_factory=dict)
+
+    def edges(
+        self, names: Sequence[str], accounts: Sequence[int], now: datetime
+    ) -> Float[Tensor, " n"]:
+        """Return alpha of each enrollment; minus infinity, which claims nothing, if disabled."""
+        return torch.tensor(
+            [self._edge(name, account, now) for name, account in zip(names, accounts, strict=True)]
+        )
+
+    def changes_after(self, now: datetime) -> datetime | None:
+        """Return when the next disabling ends, or None: until then `edges` stay as they are."""
+        ends = (*self.account_disabled.values(), *self.enrollment_disabled.values())
+        return min((end for end in ends if end > now), default=None)
+
+    def enforces(self, uploader: str | None, now: datetime) -> bool:
+        """Return whether what this uploader may not share is blocked, rather than observed.
+
+        An uploader is always in the same part: nobody gets through by trying again. Where nobody
+        is named, the answer is whether anybody at all is blocked.
+        """
+        if self.disabled_until is not None and now < self.disabled_until:
+            return False
+        if uploader is None:
+            return self.enforced > 0
+        digest = hashlib.sha256(f"{self.seed}\x00{uploader}".encode()).digest()
+        return int.from_bytes(digest[:8]) < self.enforced * _CUT
+
+    def _edge(self, name: str, account: int, now: datetime) -> float:
+        for end in (self.account_disabled.get(account), self.enrollment_disabled.get(name)):
+            if end is not None and now < end:
+                return -torch.inf
+        return self.account_alpha.get(account, self.alpha)
+
+
+def read_rules(store: Store) -> Rules:
+    """Return the rules as the database has them now."""
+    special = or_(Account.alpha.is_not(None), Account.disabled_until.is_not(None))
+    off = select(EnrollmentRow.id, EnrollmentRow.disabled_until)
+    with reading(store.engine) as session:
+        bank = session.scalar(select(BankRow))
+        if bank is None:
+            raise BankError("this bank has no enrollment and no service yet; start one first")
+        accounts = session.scalars(select(Account).where(special)).all()
+        disabled = session.execute(off.where(EnrollmentRow.disabled_until.is_not(None))).all()
+        return Rules(
+            alpha=bank.alpha,
+            enforced=bank.enforced,
+            seed=bank.rollout_seed,
+            disabled_until=_time(bank.disabled_until),
+            account_alpha={a.id: a.alpha for a in accounts if a.alpha is not None},
+            account_disabled={
+                a.id: datetime.fromisoformat(a.disabled_until) for a in accounts if a.disabled_until
+            },
+            enrollment_disabled={
+                name: datetime.fromisoformat(end) for name, end in disabled if end is not None
+            },
+        )
+
+
+def change_bank(
+    store: Store,
+    *,
+    actor: str,
+    alpha: float | None = None,
+    enforced: float | None = None,
+    disable_hours: float | None = None,
+) -> None:
+    """Change the bank's rules; what is None stays. `disable_hours` 0 ends a disabling.
+
+    Raises:
+        InputError: a value is out of its range.
+    """
+    if enforced is not None and not 0 <= enforced <= 1:
+        raise InputError(f"expected a share in 0..1 to be enforced, got {enforced}")
+    values = _values(store, alpha, disable_hours)
+    if enforced is not None:
+        values["enforced"] = enforced
+    read_rules(store)  # refuses a bank that has none yet
+    _change(store, BankRow, "id", 1, values, actor=actor, subject="bank")
+
+
+def change_account(
+    store: Store,
+    name: str,
+    *,
+    actor: str,
+    alpha: float | None = None,
+    disable_hours: float | None = None,
+) -> None:
+    """Change what an account's enrollments claim; what is None stays.
+
+    Raises:
+        InputError: a value is out of its range.
+        RequestError: 404 no account has this name.
+    """
+    values = _values(store, alpha, disable_hours)
+    _change(store, Account, "name", name, values, actor=actor, subject=name)
+
+
+def disable_enrollment(store: Store, enrollment_id: str, hours: float, *, actor: str) -> None:
+    """Let an enrollment claim nothing for some hours; 0 ends it.
+
+    Raises:
+        InputError: the hours are out of their range.
+        RequestError: 404 there is no such enrollment.
+    """
+    values = _values(store, None, hours)
+    _change(store, EnrollmentRow, "id", enrollment_id, values, actor=actor, subject=enrollment_id)
+
+
+def _values(
+    store: Store, alpha: float | None, hours: float | None
+) -> dict[str, float | str | None]:
+    values: dict[str, float | str | None] = {}
+    if alpha is not None:
+        if not 0 <= alpha <= MOST_ALPHA:
+            raise InputError(f"expected alpha in 0..{MOST_ALPHA:g}, got {alpha}")
+        values["alpha"] = alpha
+    if hours is not None:
+        if not 0 <= hours <= MOST_HOURS:
+            raise InputError(f"expected 0 to {MOST_HOURS:g} hours, got {hours}")
+        until = as_text(store.clock.now() + timedelta(hours=hours))
+        values["disabled_until"] = until if hours else None
+    return values
+
+
+def _change(
+    store: Store,
+    table: type[BankRow] | type[Account] | type[EnrollmentRow],
+    key: str,
+    wanted: str | int,
+    values: Mapping[str, float | str | None],
+    *,
+    actor: str,
+    subject: str,
+) -> None:
+    missing = RequestError(404, f"there is no {subject[:40]!r}")
+    if isinstance(wanted, str) and not (wanted.isascii() and wanted.isprintable()):
+        raise missing
+    with writing(store.engine) as session:
+        row = session.scalars(select(table).filter_by(**{key: wanted})).one_or_none()
+        if row is None:
+            raise missing
+        for name, value in values.items():
+            setattr(row, name, value)
+        session.add(ChangeRow(kind="rules", enrollment=""))
+        at = store.clock.text()
+        record(session, at=at, actor=actor, action="change rules", subject=subject, detail=values)
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

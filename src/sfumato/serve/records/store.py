@@ -1,0 +1,308 @@
+"""Enrollments in the database. Each function is one transaction: done and synced, or not at all.
+
+Whoever changes the bank holds `change_lock`. Every change leaves a row that tells the other
+processes (`changes`), and an entry in the audit log.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Literal, cast
+
+from sqlalchemy import Engine, Select, delete, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import undefer
+
+from sfumato.errors import BankError, RequestError
+from sfumato.filter.enrollment import MOST_COPIES
+from sfumato.filter.neardup import BYTES
+from sfumato.filter.rule.guard import ALPHA
+from sfumato.filter.rule.screening import Likeness
+from sfumato.serve.database.clock import Clock, as_text
+from sfumato.serve.database.db import reading, writing
+from sfumato.serve.database.erasing import forget
+from sfumato.serve.database.tables import Account, BankRow, ChangeRow, ContestRow, EnrollmentRow
+from sfumato.serve.records.audit_log import record
+from sfumato.serve.records.part import WHOLE, Part
+
+Status = Literal["active", "quarantined"]
+Kind = Literal["add", "remove", "rules"]
+_HEADER_BYTES: Final = 16 << 10
+_CHUNK: Final = 64  # rows read at once: 32 MiB of content at D = 2,048 and M = 32
+_ID: Final = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What every enrollment of a bank must fit; fixed when the first process opens it."""
+
+    backbone: str
+    dim: int
+    hidden: int
+
+    @property
+    def limit_bytes(self) -> int:
+        """Size of an enrollment file of these terms, with ample room for its header."""
+        m, d = self.hidden, self.dim
+        return 4 * (2 * m * d + m + d + m + m * m) + BYTES * MOST_COPIES + _HEADER_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """An enrollment as its owner and a moderator see it: without its content."""
+
+    id: str
+    account: str
+    status: Status
+    reason: str
+    created: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """An enrollment as it is loaded into the bank."""
+
+    id: str
+    account_id: int
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One change of the bank, for the processes that did not make it."""
+
+    sequence: int
+    kind: Kind
+    enrollment: str
+
+
+class Store:
+    """The enrollments of one database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.clock = Clock(engine)
+
+    def terms(self) -> Terms | None:
+        """Return what this bank's enrollments fit, or None where nobody said so yet."""
+        with reading(self.engine) as session:
+            row = session.scalar(select(BankRow))
+            return row and Terms(backbone=row.backbone, dim=row.dim, hidden=row.hidden)
+
+    def settle(self, wanted: Terms) -> None:
+        """Fix the terms of a new database, or check that they are those of this one.
+
+        Raises:
+            BankError: this database was made for another backbone or size.
+        """
+        found = self.terms() or self._settled(wanted)
+        if found != wanted:
+            raise BankError(
+                f"this database holds enrollments for backbone {found.backbone[:12]}..., "
+                f"D = {found.dim}, M = {found.hidden}; got backbone {wanted.backbone[:12]}..., "
+                f"D = {wanted.dim}, M = {wanted.hidden}; start it with the former, or take another"
+            )
+
+    def entries(
+        self, *, account_id: int | None = None, status: Status | None = None
+    ) -> list[Entry]:
+        """Return the enrollments of an account, of a status, or all, in the order of arrival."""
+        query = select(EnrollmentRow, Account.name).join(
+            Account, Account.id == EnrollmentRow.account_id
+        )
+        if account_id is not None:
+            query = query.where(EnrollmentRow.account_id == account_id)
+        if status is not None:
+            query = query.where(EnrollmentRow.status == status)
+        with reading(self.engine) as session:
+            rows = session.execute(query.order_by(EnrollmentRow.sequence)).all()
+            return [_entry(row, name) for row, name in rows]
+
+    def find(self, enrollment_id: str) -> tuple[Stored, Entry] | None:
+        """Return one enrollment with its content."""
+        if not _ID.fullmatch(enrollment_id):
+            return None
+        with reading(self.engine) as session:
+            found = session.execute(
+                select(EnrollmentRow, Account.name)
+                .join(Account, Account.id == EnrollmentRow.account_id)
+                .where(EnrollmentRow.id == enrollment_id)
+                .options(undefer(EnrollmentRow.content))
+            ).one_or_none()
+            return found and (_stored(found[0]), _entry(*found))
+
+    def count(self, account_id: int) -> int:
+        """Return how many enrollments an account holds, quarantined ones included."""
+        return self._count(select(func.count()).where(EnrollmentRow.account_id == account_id))
+
+    def arrivals(self, hours: float = 1.0) -> int:
+        """Return how many enrollments came in the last hours, from anybody."""
+        since = as_text(self.clock.now() - timedelta(hours=hours))
+        return self._count(select(func.count()).where(EnrollmentRow.created >= since))
+
+    def active(self, part: Part = WHOLE) -> Generator[Stored]:
+        """Yield the enrollments of a part that count, in the order of arrival, a few at a time."""
+        every = select(EnrollmentRow.id).where(EnrollmentRow.status == "active")
+        some = select(EnrollmentRow).options(undefer(EnrollmentRow.content))
+        with reading(self.engine) as session:
+            ids = session.scalars(every.order_by(EnrollmentRow.sequence)).all()
+            wanted = [id_ for id_ in ids if part.holds(id_)]
+            for start in range(0, len(wanted), _CHUNK):
+                chunk = some.where(EnrollmentRow.id.in_(wanted[start : start + _CHUNK]))
+                for row in session.scalars(chunk.order_by(EnrollmentRow.sequence)).all():
+                    yield _stored(row)
+                    session.expunge(row)
+
+    def earliest(self, ids: Iterable[str]) -> str | None:
+        """Return which of these enrollments came first, or None where none is left."""
+        query = select(EnrollmentRow.id).where(EnrollmentRow.id.in_(list(ids)))
+        with reading(self.engine) as session:
+            return session.scalars(query.order_by(EnrollmentRow.sequence).limit(1)).first()
+
+    def contests(self, enrollment_id: str | None = None) -> list[Likeness]:
+        """Return the contested pairs: all, or those that an enrollment is in."""
+        query = select(ContestRow)
+        if enrollment_id is not None:
+            either = (ContestRow.overrider, ContestRow.claimant)
+            query = query.where(or_(*(column == enrollment_id for column in either)))
+        with reading(self.engine) as session:
+            return [
+                Likeness(overrider=row.overrider, claimant=row.claimant, value=row.likeness)
+                for row in session.scalars(query)
+            ]
+
+    def changes(self, after: int) -> list[Change]:
+        """Return what changed after the change of this sequence, in order."""
+        query = select(ChangeRow).where(ChangeRow.sequence > after).order_by(ChangeRow.sequence)
+        with reading(self.engine) as session:
+            return [
+                Change(
+                    sequence=row.sequence,
+                    kind=cast("Kind", row.kind),
+                    enrollment=row.enrollment,
+                )
+                for row in session.scalars(query)
+            ]
+
+    def last_change(self) -> int:
+        """Return the sequence of the last change, 0 where there is none."""
+        return self._count(select(func.max(ChangeRow.sequence)))
+
+    def insert(
+        self,
+        stored: Stored,
+        *,
+        status: Status,
+        reason: str,
+        contests: Iterable[Likeness] = (),
+    ) -> Entry:
+        """Store an enrollment and its contested pairs; on return they are on disk.
+
+        Raises:
+            RequestError: 409 somebody else enrolled this very file in the meantime.
+            StorageError: the disk is full; nothing was stored.
+        """
+        at = self.clock.text()
+        row = EnrollmentRow(
+            id=stored.id,
+            account_id=stored.account_id,
+            content=stored.content,
+            status=status,
+            reason=reason,
+            created=at,
+        )
+        try:
+            with writing(self.engine) as session:
+                session.add(row)
+                session.flush()
+                session.add_all(_contests(contests))
+                name = session.scalars(select(Account.name).filter_by(id=stored.account_id)).one()
+                if status == "active":
+                    session.add(ChangeRow(kind="add", enrollment=stored.id))
+                record(session, at=at, actor=name, action=f"enrol: {status}", subject=stored.id)
+                return _entry(row, name)
+        except IntegrityError as error:
+            raise RequestError(409, "this enrollment is already enrolled") from error
+
+    def admit(self, enrollment_id: str, contests: Iterable[Likeness], *, actor: str) -> None:
+        """Let a quarantined enrollment count, as a moderator decided."""
+        with writing(self.engine) as session:
+            session.execute(
+                update(EnrollmentRow)
+                .where(EnrollmentRow.id == enrollment_id)
+                .values(status="active", reason="admitted by a moderator")
+            )
+            session.add_all(_contests(contests))
+            session.add(ChangeRow(kind="add", enrollment=enrollment_id))
+            at = self.clock.text()
+            record(session, at=at, actor=actor, action="admit", subject=enrollment_id)
+
+    def erase(self, enrollment_id: str, *, actor: str) -> None:
+        """Delete an enrollment for good.
+
+        On return no query finds it, and SQLite's files hold no byte of it (PostgreSQL's do until
+        `purge`).
+
+        Raises:
+            ServiceError: it is deleted, but a reader still holds the log; erase it again.
+        """
+        with writing(self.engine) as session:
+            found = session.execute(
+                delete(EnrollmentRow)
+                .where(EnrollmentRow.id == enrollment_id)
+                .returning(EnrollmentRow.id)
+            ).all()
+            if found:
+                session.add(ChangeRow(kind="remove", enrollment=enrollment_id))
+                at = self.clock.text()
+                record(session, at=at, actor=actor, action="erase", subject=enrollment_id)
+        forget(self.engine)
+
+    def _settled(self, wanted: Terms) -> Terms:
+        row = BankRow(
+            id=1,
+            backbone=wanted.backbone,
+            dim=wanted.dim,
+            hidden=wanted.hidden,
+            alpha=ALPHA,
+            enforced=1.0,
+            rollout_seed=secrets.token_hex(16),
+        )
+        try:
+            with writing(self.engine) as session:
+                session.add(row)
+        except IntegrityError:
+            found = self.terms()  # another process was first
+            if found is None:
+                raise
+            return found
+        return wanted
+
+    def _count(self, query: Select[Any]) -> int:
+        with reading(self.engine) as session:
+            return session.scalar(query) or 0
+
+
+def _contests(pairs: Iterable[Likeness]) -> list[ContestRow]:
+    return [
+        ContestRow(overrider=pair.overrider, claimant=pair.claimant, likeness=pair.value)
+        for pair in pairs
+    ]
+
+
+def _stored(row: EnrollmentRow) -> Stored:
+    return Stored(id=row.id, account_id=row.account_id, content=row.content)
+
+
+def _entry(row: EnrollmentRow, account: str) -> Entry:
+    return Entry(
+        id=row.id,
+        account=account,
+        status=cast("Status", row.status),
+        reason=row.reason,
+        created=row.created,
+    )

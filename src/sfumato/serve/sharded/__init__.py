@@ -1,0 +1,1 @@
+"""A bank over several machines."""

@@ -1,0 +1,47 @@
+"""The filter service with its bank in shards on a Ray cluster: the same routes, one setting."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from sfumato.cluster import connected
+from sfumato.serve.database.url import database_url, is_sqlite
+from sfumato.serve.records.part import Part
+from sfumato.serve.records.store import Store, Terms
+from sfumato.serve.run import serve
+from sfumato.serve.settings import ServeSettings
+from sfumato.serve.sharded.actors import RayShards
+from sfumato.serve.sharded.bank import ShardedBank
+from sfumato.serve.sharded.shard import ShardOrder
+
+
+def serve_sharded(settings: ServeSettings, *, address: str, shards: int) -> None:
+    """Serve as `serve` does, with the bank in `shards` parts on the cluster at `address`.
+
+    Raises:
+        ConfigError, ServiceError, BankError: as `serve`.
+        UnavailableError: Ray is not installed.
+    """
+    with connected(address), ExitStack() as ending:
+
+        def load(store: Store, terms: Terms, settings: ServeSettings) -> ShardedBank:
+            wanted = orders(settings.database, terms, shards, reach=settings.shortlist)
+            asked = ending.enter_context(RayShards(wanted))
+            return ShardedBank.load(store, terms, asked)
+
+        serve(settings, load)
+
+
+def orders(
+    database: str, terms: Terms, shards: int, *, reach: float | None = None
+) -> list[ShardOrder]:
+    """Return what each shard of a database has to hold."""
+    url = database_url(database)
+    if is_sqlite(url):
+        url = url.set(database=str(Path(str(url.database)).absolute()))
+    text = url.render_as_string(hide_password=False)
+    return [
+        ShardOrder(database=text, terms=terms, part=Part(index, shards), reach=reach)
+        for index in range(shards)
+    ]

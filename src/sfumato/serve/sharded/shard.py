@@ -1,0 +1,155 @@
+"""One part of a bank as a process of its own: it loads itself from the database, and follows it.
+
+A shard keeps nothing that the database does not have, so one that was killed is as good as
+new when it has started again. Whoever asks says how far in the database's changes the answer
+must be at least; a shard that is behind catches up first.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from sfumato.errors import ServiceError, SfumatoError, StorageError
+from sfumato.filter.bank.scoring import BATCH
+from sfumato.filter.enrollment import open_enrollment
+from sfumato.filter.rule.front import Front
+from sfumato.filter.rule.screening import Comparison
+from sfumato.serve.bank.batches import Batches
+from sfumato.serve.bank.follow import Follower
+from sfumato.serve.bank.memory import BankState, Upload
+from sfumato.serve.database.db import open_database
+from sfumato.serve.records.part import Part
+from sfumato.serve.records.store import Store, Terms
+
+_LOADING_SECONDS: Final = 1.0  # for which a question waits; it is then asked again
+_log = logging.getLogger("sfumato.scale")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardOrder:
+    """What one shard has to hold."""
+
+    database: str
+    """Its URL, as every machine reaches it."""
+    terms: Terms
+    part: Part
+    reach: float | None = None
+    """Of the shortlist; None scores all."""
+    idle_seconds: float = 60.0
+    """A shard that nobody asks for so long ends itself."""
+
+
+class Shard:
+    """The part of a bank that `order` names. Safe to ask from many threads.
+
+    Uploads that come while others are scored are scored together, as in one process.
+
+    Every method takes `after`, the number of the last change that the answer must know.
+
+    Raises, from every method:
+        ServiceError: it is still loading, or its database does not answer; ask again.
+        BankError: what the database holds is damaged.
+    """
+
+    def __init__(self, order: ShardOrder) -> None:
+        self.order = order
+        self.asked = time.monotonic()
+        self._store: Store | None = None
+        self._state: BankState | None = None
+        self._follower: Follower | None = None
+        self._refusal: SfumatoError | None = None
+        self._ended = threading.Event()
+        self._ready = threading.Event()
+        self._fronts = Batches(self._answer, most=BATCH)
+        threading.Thread(target=self._load, name="load", daemon=True).start()
+
+    def size(self, after: int) -> int:
+        """Return how many enrollments of this part count."""
+        return len(self._reached(after))
+
+    def front(
+        self, after: int, features: Float[np.ndarray, "1 d"], account_id: int, now: datetime
+    ) -> tuple[int, Front]:
+        """Return what this part has to say of an upload, and the last change it knew of."""
+        self._reached(after)
+        return self._fronts(Upload(torch.from_numpy(features.copy()), account_id, now))
+
+    def first_copy(self, after: int, hash_: bytes, now: datetime) -> tuple[str, int, int] | None:
+        """Return the first enrollment with a copy of this hash: its id, the distance, its account.
+
+        An enrollment that is disabled claims nothing.
+        """
+        state = self._reached(after)
+        bits = torch.frombuffer(bytearray(hash_), dtype=torch.uint8)
+        found = state.first_copy(bits, now)
+        return None if found is None else (found[0].enrollment, found[0].distance, found[1])
+
+    def compare(
+        self, after: int, name: str, content: bytes, account_id: int, seed: int
+    ) -> Comparison:
+        """Compare a newcomer's enrollment file with everybody else's enrollments here."""
+        state = self._reached(after)
+        return state.compare(name, open_enrollment(content).enrollment, account_id, seed)
+
+    def close(self) -> None:
+        """Stop following, and close the database."""
+        self._ended.set()
+        self._ready.wait()
+        if self._follower is not None:
+            self._follower.stop()
+        if self._store is not None:
+            self._store.engine.dispose()
+
+    def _reached(self, after: int) -> BankState:
+        self.asked = time.monotonic()
+        if not self._ready.wait(_LOADING_SECONDS):
+            raise ServiceError("a part of the bank is still loading; try again")
+        if self._refusal is not None:
+            raise self._refusal
+        state, follower = self._loaded()
+        if follower.seen < after:
+            follower.catch_up()
+        return state
+
+    def _loaded(self) -> tuple[BankState, Follower]:
+        assert self._state is not None  # noqa: S101 - ready, and not refused
+        assert self._follower is not None  # noqa: S101
+        return self._state, self._follower
+
+    def _answer(self, uploads: Sequence[Upload]) -> list[tuple[int, Front]]:
+        state, follower = self._loaded()
+        # No change between the scores and the number that says which changes they know.
+        with follower.still() as seen:
+            return [(seen, found) for found in state.fronts(uploads)]
+
+    def _load(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self._open()
+            except (ServiceError, StorageError) as error:
+                _log.error("shard %s waits for its database: %s", self.order.part, error)
+                self._ended.wait(_LOADING_SECONDS)
+                continue
+            except SfumatoError as error:
+                self._refusal = error
+            break
+        self._ready.set()
+
+    def _open(self) -> None:
+        store = self._store or Store(open_database(self.order.database))
+        self._store = store
+        seen = store.last_change()  # before the bank: a change that it has already does no harm
+        order = self.order
+        self._state = BankState.load(store, order.terms, order.part, reach=order.reach)
+        self._follower = Follower(store, self._state, seen=seen)
+        self._follower.start()

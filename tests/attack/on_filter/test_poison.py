@@ -1,0 +1,118 @@
+"""The adversary of Fig. 4: it beats the paper's rule, and not the default one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sfumato.attack.on_filter.enrolled import Crowd, gather, scores
+from sfumato.attack.on_filter.poison import (
+    Setting,
+    all_pairs,
+    owners_kept,
+    poison,
+    recruit,
+    stolen_shared,
+)
+from sfumato.attack.on_filter.thief import ThiefConfig, train_thieves
+from sfumato.data.sources import load
+from sfumato.errors import ConfigError
+from sfumato.filter.enroll import enroll
+from sfumato.filter.oneclass import OneClassConfig, squared_error
+
+TRAINING = OneClassConfig(hidden=12, epochs=60, batch_size=32)
+USERS = 4
+PAPER, DEFAULT = Setting(rule="paper"), Setting(alpha=3.0)
+
+
+DIGITS = load("digits")
+ROWS = [DIGITS.where("digit", str(k)).floats().flatten(1) for k in range(USERS)]
+TRAIN = [x[:120] for x in ROWS]
+TESTS = [x[120:] for x in ROWS]
+
+
+@pytest.fixture(scope="module")
+def crowd() -> Crowd:
+    return gather([enroll(x, TRAINING, backbone="0" * 64, seed=k) for k, x in enumerate(TRAIN)])
+
+
+def test_scores_are_each_autoencoders_own_error(crowd: Crowd) -> None:
+    x = TESTS[0][:5]
+    got = scores(crowd.net, x)
+    for k in range(USERS):
+        code = (x @ crowd.net.encoder[k].mT + crowd.net.encoder_bias[k]).relu()
+        image = (code @ crowd.net.decoder[k].mT + crowd.net.decoder_bias[k]).sigmoid()
+        assert torch.allclose(got[:, k], (x - image).square().sum(1), atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["mixed", "separate"])
+def test_the_default_rule_blocks_what_the_papers_lets_through(crowd: Crowd, mode: str) -> None:
+    pairs = all_pairs(USERS)
+    thieves = recruit(crowd, TRAIN, pairs, ThiefConfig(mode=mode), TRAINING, seed=0)
+    under_paper = float(stolen_shared(crowd, thieves, TESTS, PAPER, seed=0).mean())
+    under_default = float(stolen_shared(crowd, thieves, TESTS, DEFAULT, seed=0).mean())
+    assert under_paper > 0.25
+    nobody_overrides = Setting(alpha=3.0, advantage=0.0)
+    unclaimed = float(stolen_shared(crowd, thieves, TESTS, nobody_overrides, seed=0).mean())
+    assert under_default == pytest.approx(unclaimed, abs=0.02)
+    assert float(owners_kept(crowd, TESTS, DEFAULT, seed=0).mean()) > 0.95
+
+
+def test_without_overriding_it_does_not_matter_what_the_adversary_enrols(crowd: Crowd) -> None:
+    setting = Setting(advantage=0.0, contested=0.0)
+    pairs = all_pairs(USERS)[:4]
+    kinds = [ThiefConfig(), ThiefConfig(evasion=1.0), ThiefConfig(mode="separate")]
+    shared = [
+        stolen_shared(
+            crowd, recruit(crowd, TRAIN, pairs, k, TRAINING, seed=1), TESTS, setting, seed=0
+        )
+        for k in kinds
+    ]
+    assert torch.equal(shared[0], shared[1])
+    assert torch.equal(shared[0], shared[2])
+
+
+def test_evasion_raises_the_error_on_decoded_samples_as_it_was_asked_to(crowd: Crowd) -> None:
+    pairs = [(0, 1), (2, 3)]
+    plain, sly = (
+        recruit(crowd, TRAIN, pairs, ThiefConfig(evasion=e), TRAINING, seed=2) for e in (0.0, 3.0)
+    )
+    for i, (_, v) in enumerate(pairs):
+        assert float(sly.alike[i, v]) > 1.3 * float(plain.alike[i, v])
+
+
+def test_a_thief_reconstructs_what_it_stole_and_one_who_stole_nothing_does_not() -> None:
+    pairs = [(0, 1)]
+    errors = []
+    for share in (0.0, 1.0):
+        net = train_thieves(
+            [TRAIN[k] for k, _ in pairs],
+            [TRAIN[v] for _, v in pairs],
+            ThiefConfig(share=share),
+            TRAINING,
+            seed=0,
+        )
+        errors.append(float(squared_error(TESTS[1][None], net(TESTS[1][None])).mean()))
+    assert errors[1] < 0.3 * errors[0]
+
+
+def test_the_finding_has_floor_ceiling_matrix_and_the_strongest_kind(crowd: Crowd) -> None:
+    pairs = all_pairs(USERS)[:5]
+    kinds = [
+        recruit(crowd, TRAIN, pairs, ThiefConfig(share=share), TRAINING, seed=0)
+        for share in (0.1, 1.0)
+    ]
+    finding = poison(crowd, TESTS, pairs, kinds, PAPER, seed=0)
+    assert finding.floor <= finding.value <= finding.ceiling == 1.0
+    assert finding.interval[0] <= finding.value <= finding.interval[1]
+    best = finding.details["kinds"][finding.details["strongest"]]
+    assert best["blocked"] == pytest.approx(1 - finding.value, abs=1e-4)
+    assert best["blocked"] == min(kind["blocked"] for kind in finding.details["kinds"].values())
+    tried = [value for row in best["matrix"] for value in row if value >= 0]
+    assert len(tried) == len(pairs)
+
+
+@pytest.mark.parametrize("wrong", [{"share": 1.1}, {"evasion": -1.0}, {"target": 0.0}])
+def test_impossible_adversaries_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=r"expected|must lie"):
+        ThiefConfig(**wrong)

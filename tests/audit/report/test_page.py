@@ -1,0 +1,195 @@
+"""The report's page in headless Chromium: opens from disk, asks for nothing, excludes nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sfumato.attack.tools.sheet import write_sheet
+from sfumato.audit.measure.cell import Cell
+from sfumato.audit.report.sheets import FOLDER, Sheet
+from tests.audit.findings import cell, copies, report
+
+ROOT = Path(__file__).parents[2]
+AXE = ROOT / ".tools" / "node_modules" / "axe-core" / "axe.min.js"
+_HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>"
+_TRAINING = {
+    "curves": {"validated": [0.1, 0.5, 0.9], "loss": [3.0, 2.0, 1.0]},
+    "best_epoch": 2,
+    "stopped_early": True,
+}
+_LEARNER = {"learner": "probe", "seed": 0, "chosen": True, "training": _TRAINING}
+
+
+def _detailed(made: Cell, **details: object) -> Cell:
+    assert made.finding is not None
+    return replace(made, finding=replace(made.finding, details=details))
+
+
+def _cells() -> Iterator[Cell]:
+    roc = {"far": [0.0, 0.1, 1.0], "tar": [0.0, 0.7, 1.0]}
+    for i, name in enumerate(("none", "blur:2", "sealed:raw", _HOSTILE)):
+        share = 1 - i / 3
+        yield _detailed(cell(name, "attributes:mood", share), learners=[_LEARNER])
+        yield _detailed(cell(name, "verify", share / 2), roc=roc, matchers=[{"matcher": "cosine"}])
+        if name == "sealed:raw":
+            yield cell(name, "bitstatistics", share)
+        else:
+            yield cell(name, "bitstatistics", reason="there are no moved bits")
+        yield cell(name, "reidentify:person", reason="nobody is known by name")
+        yield cell(name, "membership", error=f"RuntimeError: {_HOSTILE}")
+        yield copies(name, 3 if name == "blur:2" else 0)
+        yield cell(name, _HOSTILE)
+        yield cell(name, "utility:person", 0.9 - i / 5, role="utility")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    sheet = Sheet(protector="blur:2", file="release-blur-2.png", rows=("original", "released"))
+    write_sheet(folder / FOLDER / sheet.file, [torch.rand(12, 1, 8, 8), torch.rand(12, 1, 8, 8)])
+    made = report(*_cells())
+    settings = {**made.settings, "quick": True, "command": "sfumato audit --protector blur:2"}
+    replace(made, settings=settings, pictures=(sheet,)).write(folder)
+    return folder / "report.html"
+
+
+class _Visit:
+    """One opened page, with all that it said and asked for."""
+
+    def __init__(self, browser: Any, page: Path, **settings: Any) -> None:
+        self.context = browser.new_context(**settings)
+        self.tab = self.context.new_page()
+        self.said: list[str] = []
+        self.asked: list[str] = []
+        self.tab.on("console", lambda m: self.said.append(f"{m.type}: {m.text}"))
+        self.tab.on("pageerror", lambda error: self.said.append(f"error: {error}"))
+        self.tab.on("dialog", lambda dialog: self.said.append("error: a dialog"))
+        self.tab.on("request", lambda request: self.asked.append(request.url))
+        self.tab.goto(page.as_uri())
+
+    def __enter__(self) -> _Visit:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.context.close()
+
+
+_SCREENS = {
+    "light": {"viewport": {"width": 1280, "height": 860}},
+    "dark": {"viewport": {"width": 1280, "height": 860}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 360, "height": 780}, "is_mobile": True},
+}
+
+
+@pytest.mark.parametrize("screen", _SCREENS)
+def test_it_opens_from_disk_without_a_fault_or_a_request(
+    browser: Any, page: Path, screen: str
+) -> None:
+    with _Visit(browser, page, **_SCREENS[screen]) as visit:
+        assert visit.tab.title() == "Sfumato audit of blobs"
+        assert [url for url in visit.asked if not url.startswith("data:")] == [page.as_uri()]
+        assert visit.said == []
+        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert visit.tab.evaluate(wide) == 0
+        charts = visit.tab.locator(".plotly-graph-div")
+        assert charts.count() >= 6
+        assert (
+            charts.count() == visit.tab.locator(".plotly-graph-div .main-svg:first-child").count()
+        )
+
+
+@pytest.mark.parametrize("screen", _SCREENS)
+def test_axe_finds_nothing_serious(browser: Any, page: Path, screen: str) -> None:
+    if not AXE.is_file():
+        pytest.skip("no axe-core here: access is not checked (make axe)")
+    with _Visit(browser, page, **_SCREENS[screen]) as visit:
+        visit.tab.evaluate(AXE.read_text())
+        found = visit.tab.evaluate("axe.run()")
+        assert len(found["passes"]) > 15
+        faults = [(v["id"], v["nodes"][0]["html"]) for v in found["violations"]]
+        assert faults == []
+
+
+def test_hovering_a_chart_says_its_figures(browser: Any, page: Path) -> None:
+    with _Visit(browser, page, **_SCREENS["light"]) as visit:
+        mark = visit.tab.locator(".plotly-graph-div .point").first
+        mark.hover(force=True)
+        visit.tab.wait_for_selector(".hovertext")
+        assert "useful" in visit.tab.locator(".hovertext").first.text_content()
+
+
+def test_the_keyboard_reaches_the_figures_and_every_attack(browser: Any, page: Path) -> None:
+    with _Visit(browser, page, **_SCREENS["light"]) as visit:
+        visit.tab.keyboard.press("Tab")
+        assert visit.tab.evaluate("document.activeElement.className") == "skip"
+        visit.tab.keyboard.press("Enter")
+        assert visit.tab.url.endswith("#matrix")
+        targets = visit.tab.evaluate(
+            "[...document.querySelectorAll('a[href^=\"#\"]')].map(a => a.getAttribute('href'))"
+        )
+        missing = [t for t in targets if visit.tab.locator(t).count() != 1]
+        assert len(targets) > 8
+        assert missing == []
+
+
+def test_on_paper_nothing_is_cut_off_and_everything_is_dark_on_white(
+    browser: Any, page: Path
+) -> None:
+    with _Visit(browser, page, **_SCREENS["dark"]) as visit:
+        visit.tab.emulate_media(media="print", color_scheme="dark")
+        visit.tab.set_viewport_size({"width": 688, "height": 1000})  # A4 without its margins
+        visit.tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+        over = visit.tab.evaluate(
+            "[...document.querySelectorAll('table, .main-svg, pre')]"
+            ".filter(e => e.getBoundingClientRect().right > 690).map(e => e.outerHTML.slice(0, 80))"
+        )
+        assert over == []
+        assert visit.tab.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+
+
+def test_what_colours_say_is_also_written(page: Path) -> None:
+    text = page.read_text()
+    for share in ("100 %", "67 %", "33 %", "up to 5 %", "n/a", "failed", "not measurable"):
+        assert share in text
+    # Every cell with a leakage: two attacks and one use of all, one attack of one.
+    assert text.count('class="bar"') == 4 * 4 + 1
+    assert "A quick look, not evidence" in text
+    assert "4 of 32 measurements failed" in text
+
+
+def test_an_attack_without_meaning_for_any_release_is_said_once_and_has_no_column(
+    browser: Any, page: Path
+) -> None:
+    with _Visit(browser, page, **_SCREENS["light"]) as visit:
+        heads = visit.tab.locator(".matrix thead th").all_text_contents()
+        assert "putting the bits back" in heads
+        assert "naming the person" not in heads
+        text = visit.tab.locator("main").inner_text()
+        assert text.count("naming the person") == text.count("nobody is known by name") == 1
+        assert "reidentify" not in text
+
+
+def test_six_columns_are_seen_without_scrolling(browser: Any, page: Path) -> None:
+    with _Visit(browser, page, **_SCREENS["light"]) as visit:
+        width = "e => [e.scrollWidth, e.clientWidth]"
+        wide, seen = visit.tab.locator("#matrix .scroll").evaluate(width)
+        assert wide <= seen
+
+
+def test_names_from_elsewhere_are_text(browser: Any, page: Path) -> None:
+    assert _HOSTILE not in page.read_text()
+    with _Visit(browser, page, **_SCREENS["light"]) as visit:
+        assert visit.tab.title() != "owned"
+        assert visit.tab.locator("img[src=x]").count() == 0
+
+
+def test_originals_are_said_before_everything_else(browser: Any, page: Path) -> None:
+    with _Visit(browser, page, **_SCREENS["light"]) as visit:
+        first = visit.tab.locator("header p:not(.eyebrow)").first.text_content()
+        assert first == "blur:2: 3 of 100 releases are originals."

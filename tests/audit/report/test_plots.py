@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from sfumato.audit.report.plots import frontier, looks
+from sfumato.audit.report.verdict import Verdict
+
+
+def verdict(
+    name: str, learned: float, interval: tuple[float, float] | None, kept: float
+) -> Verdict:
+    return Verdict(
+        protector=name,
+        sentence="",
+        learned=learned,
+        learned_interval=interval,
+        kept=kept,
+        best=True,
+    )
+
+
+def test_what_lies_beyond_the_scale_is_drawn_at_its_edge_and_told_in_figures() -> None:
+    """A weak reader on originals makes shares of what it reaches go far above 100 %."""
+    found = [
+        verdict("inside", 0.25, (0.2, 0.4), 0.5),
+        verdict("beyond", 1.87, (1.27, 2.42), 8.27),
+    ]
+    figure = frontier(found, looks(["inside", "beyond"]))
+    assert figure is not None
+    _, inside, beyond = figure.data
+    assert (*inside.x, *inside.y) == (50.0, 75.0)
+    assert [*inside.error_y.array, *inside.error_y.arrayminus] == pytest.approx([5.0, 15.0])
+    assert (*beyond.x, *beyond.y) == (106.0, -4.0)
+    assert [*beyond.error_y.array, *beyond.error_y.arrayminus] == [0.0, 0.0]
+    assert "useful 827 %" in beyond.hovertemplate
+    assert "hidden -87 %" in beyond.hovertemplate
+    across, up = figure.layout.xaxis.range, figure.layout.yaxis.range
+    assert across[0] < 50 < beyond.x[0] < across[1]
+    assert up[0] < beyond.y[0] < up[1]
+
+
+def test_names_take_no_room_from_the_marks() -> None:
+    def height(count: int) -> int:
+        names = [f"p{i}" for i in range(count)]
+        figure = frontier([verdict(n, 0.5, None, 0.5) for n in names], looks(names))
+        assert figure is not None
+        return int(figure.layout.height)
+
+    assert height(11) - height(2) >= 9 * 20

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sfumato.audit.report.verdict import originals_found, verdicts
+from sfumato.types import Guarantee
+from tests.audit.findings import cell, copies
+
+_SHARES = st.integers(0, 4).map(lambda i: i / 4)
+
+
+def test_the_worst_attack_is_the_verdict() -> None:
+    (said,) = verdicts(
+        [
+            cell("blur", "attributes:mood", 0.9),
+            cell("blur", "reconstruct", 0.3),
+            cell("blur", "utility:person", 0.6, role="utility"),
+        ]
+    )
+    assert said.learned == pytest.approx(0.9)
+    assert said.learned_interval == pytest.approx((0.85, 0.95))
+    assert "nearly all" in said.sentence
+    assert "reading mood, 90 %" in said.sentence
+    assert "much of its use (60 %)" in said.sentence
+
+
+def test_little_is_said_by_the_upper_end_only_and_of_all_attacks() -> None:
+    (safe,) = verdicts([cell("p", "attributes:mood", 0.01), cell("p", "reconstruct", -0.4)])
+    assert safe.sentence.startswith("Gives little away: at most 6 % by any of 2 attacks")
+    # The highest share alone would be at the floor; the lower one, surely measured, is not.
+    (leaky,) = verdicts(
+        [cell("p", "attributes:mood", 0.1, half=0.2), cell("p", "verify", 0.09, half=0.01)]
+    )
+    assert leaky.sentence.startswith("Gives something away (matching one person's pictures, 9 %")
+    assert "reach 30 %" in leaky.sentence
+    (wide,) = verdicts([cell("p", "attributes:mood", 0.0, half=0.4, victims=20)])
+    assert wide.sentence.startswith("Not shown to be safe: with 20 victims it may give 40 % away")
+    assert "about 80 are needed to show 20 %" in wide.sentence
+
+
+def test_what_was_not_measured_is_never_a_good_verdict() -> None:
+    (failed,) = verdicts([cell("p", "attributes:mood", error="no layer")])
+    assert "Nothing is shown" in failed.sentence
+    assert "1 of 1 measurements failed" in failed.sentence
+    (unread,) = verdicts([cell("p", "attributes:mood")])
+    assert unread.sentence.startswith("Not measurable: no attack is shown to read even unprotected")
+    assert "Not measurable: reading mood." in unread.sentence
+    (meaningless,) = verdicts([cell("p", "bitstatistics", reason="no bits")])
+    assert meaningless.learned is None
+    assert "failed" not in meaningless.sentence
+    (partly,) = verdicts([cell("p", "attributes:mood"), cell("p", "reconstruct", 0.0)])
+    assert partly.sentence.startswith("Not shown to be safe")
+    assert not partly.whole
+
+
+def test_originals_come_first_and_nothing_good_comes_after() -> None:
+    cells = [copies("p", 1, 240), cell("p", "attributes:mood", 0.0), copies("none", 240, 240)]
+    (said, _) = verdicts(cells)
+    assert said.sentence.startswith("1 of 240 releases are originals. Not shown to be safe")
+    assert (said.originals, said.best) == (1, False)
+    assert originals_found(cells) == "p: 1 of 240 releases are originals."
+    assert originals_found(cells[1:]) == ""
+    meant = {"p": Guarantee(originals="its releases are real pictures of writer 'a'")}
+    assert originals_found(cells, meant) == (
+        "p: 1 of 240 releases are originals, on purpose: its releases are real pictures of writer "
+        "'a'."
+    )
+
+
+def test_a_use_below_its_floor_counts_as_none() -> None:
+    (said,) = verdicts(
+        [
+            cell("p", "reconstruct", 0.5),
+            cell("p", "quality", -3.0, role="utility"),
+            cell("p", "utility:mood", 0.8, role="utility"),
+        ]
+    )
+    assert said.kept == pytest.approx(0.4)
+
+
+@given(st.lists(st.tuples(_SHARES, _SHARES), min_size=1, max_size=6))
+def test_the_frontier_is_what_nothing_beats(points: list[tuple[float, float]]) -> None:
+    cells = []
+    for i, (learned, kept) in enumerate(points):
+        cells.append(cell(f"p{i}", "reconstruct", learned))
+        cells.append(cell(f"p{i}", "quality", kept, role="utility"))
+    found = verdicts(cells)
+    for one in found:
+        beaten = any(
+            (a.learned <= one.learned and a.kept > one.kept)  # type: ignore[operator]
+            or (a.learned < one.learned and a.kept >= one.kept)  # type: ignore[operator]
+            for a in found
+        )
+        assert one.best != beaten

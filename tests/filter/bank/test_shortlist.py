@@ -1,0 +1,265 @@
+"""The shortlist: what its formula says, in step with its bank, and full of nobody's lies."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sfumato.attack.on_filter.enrolled import enroll_all
+from sfumato.data.sources import load
+from sfumato.errors import ConfigError
+from sfumato.filter.bank import bank as bank_module
+from sfumato.filter.bank.bank import Bank
+from sfumato.filter.bank.shortlist import Shortlist, reconstructions
+from sfumato.filter.enrollment import Enrollment
+from sfumato.filter.oneclass import OneClassConfig
+from sfumato.filter.rule.guard import claims
+from tests.filter.bank.test_bank import BACKBONE, features, made
+
+DIM, HIDDEN = 6, 3
+ALPHA = -1.0  # few pictures each give wide sigmas; here about half of the uploads are claimed
+
+
+@pytest.fixture(autouse=True)
+def _no_bank_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bank_module, "SMALL", 0)
+
+
+def kept(
+    count: int, reach: float, dtype: torch.dtype = torch.float32
+) -> tuple[Bank, dict[str, Enrollment]]:
+    bank = Bank.empty(DIM, HIDDEN, backbone=BACKBONE, dtype=dtype, reach=reach)
+    people = {f"p{i}": made(DIM, HIDDEN, i) for i in range(count)}
+    for id_, enrollment in people.items():
+        bank.add(id_, enrollment)
+    return bank, people
+
+
+def listed(bank: Bank) -> Shortlist:
+    assert bank._shortlist is not None
+    return bank._shortlist
+
+
+def slowly(e: Enrollment, x: torch.Tensor, alpha: float, reach: float) -> float:
+    """How far outside the list's edge x is, number by number, in double precision."""
+    mean = 1 / (1 + torch.exp(-(e.decoder.double() @ e.code_mean.double().relu() + e.decoder_bias)))
+    spread = 0.0
+    for j, value in enumerate(mean.tolist()):
+        row = e.decoder[j].double() * value * (1 - value)
+        spread += float(row @ e.code_covariance.double() @ row)
+    edge = e.mu + alpha * e.sigma
+    if edge < 0:
+        return math.inf
+    return float((x.double() - mean).norm()) - math.sqrt(edge) - reach * math.sqrt(spread)
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 99), alpha=st.floats(-3.0, 3.0), reach=st.floats(0.0, 2.0))
+def test_it_lists_whom_the_formula_names(seed: int, alpha: float, reach: float) -> None:
+    bank, people = kept(20, reach)
+    x = features(1, DIM, seed)
+    outside = [slowly(e, x[0], alpha, reach) for e in people.values()]
+    near = set(listed(bank).near(x, alpha).tolist())
+    for row, distance in enumerate(outside):
+        if abs(distance) > 1e-4:
+            assert (row in near) == (distance < 0)
+
+
+def test_the_spread_is_that_of_small_changes_of_the_code() -> None:
+    e = made(DIM, HIDDEN, 4)
+    code = e.code_mean.relu() + 2  # away from the fold of the ReLU
+    small = 1e-4 * e.code_covariance.double()
+    mean, spread = reconstructions(e.decoder, e.decoder_bias, code, small.float())
+    root = torch.linalg.cholesky(small)
+    codes = code + torch.randn(20_000, HIDDEN, dtype=torch.float64) @ root.T
+    decoded = (codes @ e.decoder.T.double() + e.decoder_bias).sigmoid()
+    measured = float(((decoded - mean) ** 2).sum(1).mean().sqrt())
+    assert measured == pytest.approx(float(spread), rel=0.03)
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 99), alpha=st.floats(0.0, 9.0), reach=st.floats(0.0, 2.0))
+def test_no_claim_is_missed_whose_reconstruction_is_within_reach(
+    seed: int, alpha: float, reach: float
+) -> None:
+    bank, people = kept(20, reach)
+    x = features(40, DIM, seed)
+    near = set(listed(bank).near(x[:1], alpha).tolist())
+    for row, e in enumerate(people.values()):
+        y = ((x[0] @ e.encoder.T + e.encoder_bias).relu() @ e.decoder.T + e.decoder_bias).sigmoid()
+        mean, spread = reconstructions(e.decoder, e.decoder_bias, e.code_mean, e.code_covariance)
+        claimed = float((x[0] - y).square().sum()) <= e.mu + alpha * e.sigma
+        if claimed and float((y - mean).norm()) <= reach * float(spread) - 1e-4:
+            assert row in near
+
+
+@settings(max_examples=25)
+@given(
+    steps=st.lists(st.tuples(st.booleans(), st.integers(0, 30)), max_size=40),
+    dtype=st.sampled_from([torch.float32, torch.bfloat16]),
+)
+def test_it_stays_in_step_with_its_bank(steps: list[tuple[bool, int]], dtype: torch.dtype) -> None:
+    bank = Bank.empty(DIM, HIDDEN, backbone=BACKBONE, dtype=dtype, reach=0.5)
+    listed(bank)._rows = 4  # several blocks
+    x = features(2, DIM)
+    for adds, i in steps:
+        name = f"p{i}"
+        if adds and name not in bank:
+            bank.add(name, made(DIM, HIDDEN, i))
+        elif not adds and name in bank:
+            bank.remove(name)
+    fresh = Shortlist.of(bank._segments, DIM, reach=0.5)
+    mine = listed(bank)
+    assert len(mine) == len(fresh) == len(bank)
+    assert torch.equal(mine.near(x, 1.0), fresh.near(x, 1.0))
+    rows = [b.means[: b.count] for b in mine._blocks]
+    if rows:
+        assert torch.equal(torch.cat(rows), fresh._blocks[0].means[: len(fresh)])
+    scores = bank.score_near(x, alpha=1.0)
+    assert set(scores.ids) <= set(bank.ids)
+    columns = [bank.ids.index(name) for name in scores.ids]
+    assert scores.rows.tolist() == columns
+    torch.testing.assert_close(scores.errors, bank.errors(x)[:, columns])
+    assert torch.equal(scores.mu, bank.mu[columns])
+    assert torch.equal(scores.sigma, bank.sigma[columns])
+
+
+def test_the_erased_are_wiped_and_never_come_back() -> None:
+    bank, _ = kept(9, math.inf)
+    gone = listed(bank)._blocks[0].means[3].clone()
+    bank.remove("p3")
+    assert "p3" not in bank.score_near(features(3, DIM), alpha=9.0).ids
+    means = listed(bank)._blocks[0].means
+    assert not bool((means == gone).all(1).any())
+    for name in bank.ids:
+        bank.remove(name)
+    assert len(listed(bank)) == 0
+    assert not bool(means.any())
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_with_everybody_listed_it_is_the_exact_bank(batch: int) -> None:
+    bank, _ = kept(40, math.inf)
+    x = features(batch, DIM)
+    near, exact = bank.score_near(x, alpha=0.0), bank.score(x)
+    assert near.ids == exact.ids
+    for name in ("errors", "mu", "sigma", "rows"):
+        assert torch.equal(getattr(near, name), getattr(exact, name))
+
+
+def test_rows_that_are_named_are_always_scored() -> None:
+    bank, _ = kept(30, 0.0)
+    scores = bank.score_near(features(1, DIM), alpha=-100.0, always=torch.tensor([7, 2]))
+    assert scores.ids == ("p2", "p7")
+
+
+def test_a_small_bank_and_one_without_a_list_are_scored_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bank, _ = kept(5, 0.0)
+    x = features(1, DIM)
+    assert bank.score_near(x, alpha=-100.0).ids == ()
+    monkeypatch.setattr(bank_module, "SMALL", 6)
+    assert bank.score_near(x, alpha=-100.0).ids == bank.ids
+    monkeypatch.setattr(bank_module, "SMALL", 0)
+    bank._shortlist = None
+    assert bank.score_near(x, alpha=-100.0).ids == bank.ids
+
+
+def test_an_opened_bank_makes_the_same_list(tmp_path: Path) -> None:
+    bank, _ = kept(12, 0.5)
+    bank.save(tmp_path / "bank")
+    again = Bank.open(tmp_path / "bank", reach=0.5)
+    assert torch.equal(listed(again)._blocks[0].means, listed(bank)._blocks[0].means)
+    assert torch.equal(listed(again)._blocks[0].numbers, listed(bank)._blocks[0].numbers)
+    assert Bank.open(tmp_path / "bank")._shortlist is None
+
+
+def test_numbers_that_overflow_hide_nobody() -> None:
+    bank, _ = kept(3, 1.0)
+    bank.add("wild", replace(made(DIM, HIDDEN, 9), code_covariance=3e38 * torch.eye(HIDDEN)))
+    assert "wild" in bank.score_near(features(1, DIM), alpha=0.0).ids
+
+
+def test_alphas_are_one_an_enrollment() -> None:
+    bank, _ = kept(4, 0.0)
+    edges = torch.tensor([-torch.inf, 1e6, -torch.inf, 1e6])
+    assert listed(bank).near(features(1, DIM), edges).tolist() == [1, 3]
+    with pytest.raises(ConfigError, match="4 rows, got 3"):
+        listed(bank).near(features(1, DIM), edges[:3])
+    with pytest.raises(ConfigError, match="reach"):
+        Shortlist(DIM, reach=-1.0)
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[Bank, torch.Tensor]:
+    """100 enrollments of six real handwritten digits each, and uploads that nobody enrolled."""
+    images = load("digits")
+    x, y = images.floats().flatten(1), images.label("digit")
+    rows = [part for k in range(10) for part in x[y == k][:60].split(6)]
+    config = OneClassConfig(hidden=8, epochs=40, least_steps=60, batch_size=6)
+    crowd = enroll_all(rows, config, folds=2, seed=0)
+    bank = Bank.empty(64, 8, backbone=BACKBONE, reach=1.5)
+    for i in range(len(crowd)):
+        bank.add(
+            str(i),
+            Enrollment(
+                **{n: p[i].detach() for n, p in crowd.net.named_parameters()},
+                code_mean=crowd.code_mean[i],
+                code_covariance=crowd.code_covariance[i],
+                mu=float(crowd.mu[i]),
+                sigma=float(crowd.sigma[i]),
+                calibration="cross-fitted",
+                count=6,
+                backbone=BACKBONE,
+            ),
+        )
+    return bank, torch.cat([x[y == k][120:150] for k in range(10)])
+
+
+def test_real_claims_are_found(digits: tuple[Bank, torch.Tensor]) -> None:
+    bank, x = digits
+    exact = bank.score(x)
+    claimed = claims(exact.errors, exact.mu, exact.sigma, ALPHA)
+    assert 100 < int(claimed.any(1).sum()) < len(x)
+    asked, found = 0, torch.zeros_like(claimed)
+    for i, row in enumerate(x.split(1)):
+        scores = bank.score_near(row, alpha=ALPHA)
+        asked += len(scores.rows)
+        found[i, scores.rows] = claims(scores.errors, scores.mu, scores.sigma, ALPHA)[0]
+    assert float(found[claimed].float().mean()) >= 0.99
+    assert torch.equal(found.any(1), claimed.any(1))
+    assert asked < 0.3 * len(x) * len(bank)
+
+
+def test_liars_cannot_fill_the_list(digits: tuple[Bank, torch.Tensor]) -> None:
+    bank, x = digits
+    alone = bank.score_near(x[:1], alpha=ALPHA).ids
+    near = bank.samples(alone[0], 1, seed=0)[0]
+    liar = Enrollment(
+        encoder=torch.zeros(8, 64),
+        encoder_bias=torch.zeros(8),
+        decoder=torch.zeros(64, 8),
+        decoder_bias=near.clamp(0.01, 0.99).logit(),
+        code_mean=torch.zeros(8),
+        code_covariance=torch.eye(8),
+        mu=1e6,
+        sigma=1e-6,
+        calibration="held-out",
+        count=6,
+        backbone=BACKBONE,
+    )
+    names = [f"liar{i}" for i in range(len(bank) // 2)]
+    for name in names:
+        bank.add(name, liar)
+    try:
+        assert set(alone) <= set(bank.score_near(x[:1], alpha=ALPHA).ids)
+    finally:
+        for name in names:
+            bank.remove(name)

@@ -1,0 +1,96 @@
+"""A decision over the fronts of a bank's parts is the decision over the bank."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sfumato.filter.rule.front import Front, decide, front, joined
+from sfumato.filter.rule.guard import NOBODY, contest_rule
+
+# Few values, so that scores, edges and margins tie all the time.
+_SCORES = st.sampled_from([0.0, 0.25, 0.5, 1.0, 2.0, 3.0, float("inf")])
+_ALPHAS = st.sampled_from([0.0, 1.0, 2.0, float("-inf")])
+
+
+@st.composite
+def banks(draw: st.DrawFn) -> dict[str, object]:
+    n = draw(st.integers(0, 14))
+    column = lambda values: torch.tensor(draw(st.lists(values, min_size=n, max_size=n)))  # noqa: E731
+    place = st.integers(0, max(n - 1, 0))
+    return {
+        "n": n,
+        "scores": column(_SCORES).float(),
+        "mu": column(st.sampled_from([0.5, 1.0, 2.0])).float(),
+        "sigma": column(st.sampled_from([0.5, 1.0])).float(),
+        "alpha": column(_ALPHAS).float(),
+        "accounts": column(st.integers(1, 4)).to(torch.int64),
+        "account": draw(st.sampled_from([1, 2, -1])),
+        "pairs": draw(st.lists(st.tuples(place, place), max_size=4)) if n else [],
+        "parts": draw(st.integers(1, 4)),
+    }
+
+
+@settings(max_examples=400)
+@given(banks())
+def test_parts_decide_as_the_whole(bank) -> None:
+    n, account = bank["n"], bank["account"]
+    names = [f"e{i}" for i in range(n)]
+    pairs = [(names[k], names[v]) for k, v in bank["pairs"]]
+    columns = {key: bank[key] for key in ("scores", "mu", "sigma", "alpha", "accounts")}
+
+    def part(index: int) -> Front:
+        chosen = [i for i in range(n) if i % bank["parts"] == index]
+        own = {key: value[chosen] for key, value in columns.items()}
+        ids = [names[i] for i in chosen]
+        return front(
+            ids,
+            own["scores"],
+            own["mu"],
+            own["sigma"],
+            alpha=own["alpha"],
+            accounts=own["accounts"],
+            account=account,
+            pairs=pairs,
+        )
+
+    decision, row = decide(joined(part(i) for i in range(bank["parts"])), account)
+    whole = contest_rule(
+        columns["scores"][None],
+        columns["mu"],
+        columns["sigma"],
+        (columns["accounts"] == account)[None],
+        contested=torch.tensor(bank["pairs"], dtype=torch.int64).reshape(-1, 2),
+        alpha=columns["alpha"],
+    )
+    expected = next(iter(whole))
+    assert (decision.blocked, decision.margin) == (expected.blocked, expected.margin)
+    if expected.enrollment == NOBODY:
+        assert row is None
+    else:
+        assert row is not None
+        i = names.index(row.enrollment)
+        z = (columns["scores"][i] - columns["mu"][i]) / columns["sigma"][i]
+        assert float(columns["alpha"][i] - z) == expected.margin
+        if bank["parts"] == 1:
+            assert i == expected.enrollment
+
+
+def test_a_front_is_far_smaller_than_its_part() -> None:
+    n = 20_000
+    sizes = []
+    for seed in range(5):
+        generator = torch.Generator().manual_seed(seed)
+        made = front(
+            [str(i) for i in range(n)],
+            torch.rand(n, generator=generator),
+            torch.rand(n, generator=generator),
+            torch.rand(n, generator=generator) + 0.1,
+            alpha=torch.full((n,), 2.0),
+            accounts=torch.arange(n),
+            account=-1,
+            pairs=[],
+        )
+        sizes.append(len(made.rows))
+    assert max(sizes) < 60

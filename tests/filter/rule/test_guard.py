@@ -1,0 +1,138 @@
+"""The guard's rules: claims, overriding, contested pairs, and reasons that name nobody."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from sfumato.filter.rule.guard import NOBODY, claims, contest_rule, paper_rule
+
+NO_PAIRS = torch.zeros(0, 2, dtype=torch.int64)
+
+
+def world(seed: int, uploads: int = 40, users: int = 6) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    mu = torch.rand(users, generator=generator) * 5 + 1
+    sigma = torch.rand(users, generator=generator) + 0.1
+    scores = mu + sigma * torch.randn(uploads, users, generator=generator) * 3
+    owned = torch.rand(uploads, users, generator=generator) < 0.3
+    return scores, mu, sigma, owned
+
+
+def slow_contest(
+    scores: Tensor, mu: Tensor, sigma: Tensor, owned: Tensor, contested: Tensor, alpha: float
+) -> list[bool]:
+    """The default rule as it is told in words, one upload and one claim at a time."""
+    barred = {tuple(pair) for pair in contested.tolist()}
+    blocked = []
+    for e, own in zip(scores.tolist(), owned.tolist(), strict=True):
+        stands = False
+        for v, error in enumerate(e):
+            if own[v] or error > float(mu[v]) + alpha * float(sigma[v]):
+                continue
+            stands |= not any(
+                own[k] and (k, v) not in barred and e[k] < error for k in range(len(e))
+            )
+        blocked.append(stands)
+    return blocked
+
+
+@given(seed=st.integers(0, 10_000), alpha=st.floats(0.5, 3.0))
+@settings(max_examples=40, deadline=None)
+def test_the_default_rule_is_the_one_told_in_words(seed: int, alpha: float) -> None:
+    scores, mu, sigma, owned = world(seed)
+    generator = torch.Generator().manual_seed(seed + 1)
+    contested = torch.randint(0, 6, (8, 2), generator=generator)
+    verdicts = contest_rule(scores, mu, sigma, owned, contested=contested, alpha=alpha)
+    expected = slow_contest(scores, mu, sigma, owned, contested, alpha)
+    assert verdicts.blocked.tolist() == expected
+
+
+@given(seed=st.integers(0, 10_000), alpha=st.floats(1.0, 2.0))
+@settings(max_examples=20, deadline=None)
+def test_the_papers_rule_is_the_one_in_the_paper(seed: int, alpha: float) -> None:
+    scores, mu, sigma, owned = world(seed)
+    verdicts = paper_rule(scores, mu, sigma, owned, alpha=alpha)
+    for i, decision in enumerate(verdicts):
+        winner = int(scores[i].argmin())
+        low = float(mu[winner]) - alpha * float(sigma[winner])
+        high = float(mu[winner]) + alpha * float(sigma[winner])
+        inside = low <= float(scores[i, winner]) <= high
+        assert decision.enrollment == winner
+        assert decision.blocked == (inside and not bool(owned[i, winner]))
+
+
+def test_only_the_papers_rule_lets_an_unusually_good_reconstruction_through() -> None:
+    scores, mu, sigma = torch.tensor([[0.0, 9.0]]), torch.tensor([5.0, 5.0]), torch.ones(2)
+    stranger = torch.zeros(1, 2, dtype=torch.bool)
+    assert not paper_rule(scores, mu, sigma, stranger).blocked
+    assert contest_rule(scores, mu, sigma, stranger, contested=NO_PAIRS).blocked
+
+
+def test_a_contested_owner_cannot_override_but_an_other_own_enrollment_can() -> None:
+    scores, mu, sigma = torch.tensor([[1.0, 3.0, 2.0]]), torch.full((3,), 3.0), torch.ones(3)
+    first = torch.tensor([[True, False, False]])
+    both = torch.tensor([[True, False, True]])
+    contested = torch.tensor([[0, 1]])
+    free = contest_rule(scores, mu, sigma, first, contested=NO_PAIRS)
+    # The second foreign claim, of enrollment 2, is overridden in every case.
+    barred = contest_rule(scores, mu, sigma, first, contested=contested)
+    helped = contest_rule(scores, mu, sigma, both, contested=contested)
+    assert [bool(v.blocked) for v in (free, barred, helped)] == [False, True, False]
+    assert barred.enrollment.tolist() == [1]
+
+
+def test_reporting_a_large_own_mu_wins_nothing() -> None:
+    scores, owned = torch.tensor([[4.0, 3.0]]), torch.tensor([[True, False]])
+    for own_mu in (0.1, 4.0, 1e9):
+        mu, sigma = torch.tensor([own_mu, 3.0]), torch.tensor([own_mu, 1.0])
+        assert contest_rule(scores, mu, sigma, owned, contested=NO_PAIRS).blocked
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=20, deadline=None)
+def test_blocking_grows_with_alpha_and_with_contested_pairs(seed: int) -> None:
+    scores, mu, sigma, owned = world(seed)
+    pairs = torch.cartesian_prod(torch.arange(6), torch.arange(6))
+    runs = [
+        contest_rule(scores, mu, sigma, owned, contested=pairs[:count], alpha=alpha).blocked
+        for count, alpha in ((0, 1.0), (0, 2.0), (9, 2.0), (36, 2.0), (36, 3.0))
+    ]
+    for less, more in pairwise(runs):
+        assert not bool((less & ~more).any())
+
+
+def test_alpha_may_differ_by_enrollment() -> None:
+    scores, mu, sigma, _ = world(3)
+    alpha = torch.tensor([0.0, 1.0, 2.0, 3.0, -1.0, 9.0])
+    each = torch.stack(
+        [claims(scores, mu, sigma, float(a))[:, i] for i, a in enumerate(alpha)], dim=1
+    )
+    assert torch.equal(claims(scores, mu, sigma, alpha), each)
+
+
+def test_reasons_name_nobody_and_depend_on_the_outcome_alone() -> None:
+    scores, mu, sigma, owned = world(5, uploads=400)
+    decisions = [
+        *contest_rule(scores, mu, sigma, owned, contested=NO_PAIRS),
+        *paper_rule(scores, mu, sigma, owned),
+    ]
+    reasons = {(d.blocked, d.reason) for d in decisions}
+    assert len(reasons) == 2
+    assert not any(character.isdigit() for _, reason in reasons for character in reason)
+    assert all((d.margin >= 0) == d.blocked for d in decisions)
+
+
+def test_an_empty_bank_shares_everything() -> None:
+    empty, none = torch.zeros(3, 0), torch.zeros(0)
+    owned = torch.zeros(3, 0, dtype=torch.bool)
+    for verdicts in (
+        paper_rule(empty, none, none, owned),
+        contest_rule(empty, none, none, owned, contested=NO_PAIRS),
+    ):
+        assert [d.blocked for d in verdicts] == [False] * 3
+        assert verdicts.enrollment.tolist() == [NOBODY] * 3

@@ -1,0 +1,173 @@
+"""The database refuses what it does not know, and forgets what it was told to."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from sfumato.errors import BankError, ConfigError, RequestError, ServiceError
+from sfumato.filter.rule.screening import Likeness
+from sfumato.serve.database.db import open_database
+from sfumato.serve.database.erasing import forget
+from sfumato.serve.records.auth import add_account
+from sfumato.serve.records.store import Store, Stored, Terms
+
+TERMS = Terms(backbone="ab" * 32, dim=64, hidden=8)
+
+
+def url(folder: Path) -> str:
+    return f"sqlite:///{folder}/bank.db"
+
+
+def test_it_is_durable_private_and_survives_reopening(tmp_path: Path) -> None:
+    engine = open_database(url(tmp_path))
+    with engine.connect() as connection:
+        values = {
+            name: connection.execute(text(f"PRAGMA {name}")).scalar()
+            for name in ("journal_mode", "synchronous", "secure_delete", "foreign_keys")
+        }
+    assert values == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "secure_delete": 1,
+        "foreign_keys": 1,
+    }
+    Store(engine).settle(TERMS)
+    engine.dispose()
+    for path in tmp_path.iterdir():
+        assert path.stat().st_mode & 0o077 == 0
+    again = open_database(url(tmp_path))
+    assert Store(again).terms() == TERMS
+    again.dispose()
+
+
+def test_other_terms_are_refused(database: str) -> None:
+    engine = open_database(database)
+    store = Store(engine)
+    store.settle(TERMS)
+    store.settle(TERMS)
+    with pytest.raises(BankError, match="M = 8; got backbone"):
+        store.settle(Terms(backbone="cd" * 32, dim=64, hidden=8))
+    engine.dispose()
+
+
+def test_a_database_of_another_version_is_refused_unchanged(tmp_path: Path) -> None:
+    engine = open_database(url(tmp_path))
+    Store(engine).settle(TERMS)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    forget(engine)
+    engine.dispose()
+    before = (tmp_path / "bank.db").read_bytes()
+    with pytest.raises(BankError, match="or older, got 9999"):
+        open_database(url(tmp_path))
+    assert (tmp_path / "bank.db").read_bytes() == before
+
+
+def test_foreign_files_are_refused_unchanged(tmp_path: Path) -> None:
+    path = tmp_path / "bank.db"
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(BankError, match="not a database"):
+        open_database(url(tmp_path))
+    assert path.read_bytes() == b"no database at all" * 100
+    path.unlink()
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE recipes (name TEXT)")
+    other.close()
+    with pytest.raises(BankError, match="other tables"):
+        open_database(url(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "bank.db",
+        "mysql://host/bank",
+        "postgresql+asyncpg://host/bank",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:////no/such/b",
+        "sqlite:///what?.db",
+        "sqlite:///bank.db?mode=ro",
+    ],
+)
+def test_wrong_urls_are_refused(wrong: str) -> None:
+    with pytest.raises(ConfigError, match="--db"):
+        open_database(wrong)
+
+
+def test_erased_content_is_in_no_file(tmp_path: Path) -> None:
+    engine = open_database(url(tmp_path))
+    store = Store(engine)
+    store.settle(TERMS)
+    caller, _ = add_account(engine, "ada")
+    secrets = {f"{n:032x}": os.urandom(40_000 + n) for n in range(6)}
+    for name, content in secrets.items():
+        stored = Stored(id=name, account_id=caller.id, content=content)
+        store.insert(stored, status="active", reason="", contests=[])
+    kept, *gone = secrets
+    for name in gone:
+        store.erase(name, actor="ada")
+    files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    for name in gone:
+        pieces = [secrets[name][at : at + 24] for at in range(0, 40_000, 997)]
+        assert not [piece for piece in pieces if piece in files]
+        assert store.find(name) is None
+    assert [stored.content for stored in store.active()] == [secrets[kept]]
+    engine.dispose()
+
+
+def test_an_enrollment_is_stored_once_and_its_contests_go_with_it(database: str) -> None:
+    engine = open_database(database)
+    store = Store(engine)
+    store.settle(TERMS)
+    caller, _ = add_account(engine, "ada")
+    first, second = (
+        Stored(id=letter * 32, account_id=caller.id, content=letter.encode()) for letter in "ab"
+    )
+    pair = Likeness(overrider=second.id, claimant=first.id, value=1.25)
+    store.insert(first, status="active", reason="", contests=[])
+    store.insert(second, status="quarantined", reason="close", contests=[pair])
+    with pytest.raises(RequestError) as caught:
+        store.insert(second, status="active", reason="", contests=[])
+    assert caught.value.status == 409
+    assert store.contests() == [pair]
+    assert [entry.id for entry in store.entries(status="quarantined")] == [second.id]
+    assert store.count(caller.id) == 2
+    store.erase(first.id, actor="ada")
+    assert store.contests() == []
+    assert [(change.kind, change.enrollment) for change in store.changes(0)] == [
+        ("add", first.id),
+        ("remove", first.id),
+    ]
+    assert store.changes(store.last_change()) == []
+    engine.dispose()
+
+
+def test_a_database_that_does_not_answer_is_named_without_its_password() -> None:
+    with pytest.raises(ServiceError, match="does not answer") as caught:
+        open_database("postgresql://ada:secret@127.0.0.1:9/bank")
+    assert "127.0.0.1:9/bank" in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    engine = open_database(url(tmp_path))
+    store = Store(engine)
+    caller, _ = add_account(engine, "ada")
+    for letter in "abcdef":
+        stored = Stored(id=letter * 32, account_id=caller.id, content=os.urandom(20_000))
+        store.insert(stored, status="active", reason="", contests=[])
+    forget(engine)
+    engine.dispose()
+    path = tmp_path / "bank.db"
+    content = bytearray(path.read_bytes())
+    content[8192:] = os.urandom(len(content) - 8192)
+    path.write_bytes(content)
+    with pytest.raises(BankError, match=r"bank\.db.*damaged"):
+        list(Store(open_database(url(tmp_path))).active())

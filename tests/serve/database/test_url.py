@@ -1,0 +1,75 @@
+"""Where a database is: the file of the name that was given, whatever is in that name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sfumato.errors import ConfigError
+from sfumato.serve.backup import backup, restore
+from sfumato.serve.database.db import open_database
+from sfumato.serve.database.url import database_url, file_url, sqlite_path
+from sfumato.serve.local import bank_url, opened
+from sfumato.serve.records.store import Terms
+from sfumato.serve.sharded.serving import orders
+
+NAMES = (
+    "what?.db",
+    "a?b=c.db",
+    "one#two.db",
+    "100%.db",
+    "a%20b.db",
+    "%3F.db",
+    "a b.db",
+    "M\u00fcller.db",
+    "C:\\bank.db",
+    "a@b:c;d&e.db",
+    "file:x.db",
+    "+.db",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bank_is_the_file_that_was_named(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    engine = open_database(bank_url(str(path)))
+    assert sqlite_path(engine) == path
+    engine.dispose()
+    with opened(str(path)) as store:
+        assert store.entries() == []
+    copy = tmp_path / f"copy of {name}"
+    backup(open_database(file_url(path)), copy)
+    restored = open_database(file_url(tmp_path / f"again {name}"))
+    restore(copy, restored)
+    restored.dispose()
+    databases = {p.name for p in tmp_path.iterdir()} - {
+        p.name for p in tmp_path.iterdir() if p.name.endswith((".lock", "-wal", "-shm"))
+    }
+    assert databases == {name, f"copy of {name}", f"again {name}"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_relative_path_is_taken_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert bank_url(name).database == str(tmp_path / name)
+
+
+def test_a_bank_may_be_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert bank_url("~/my.bank").database == str(tmp_path / "my.bank")
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if "?" not in n and "%" not in n])
+def test_a_shard_opens_the_same_file(tmp_path: Path, name: str) -> None:
+    url = f"sqlite:///{tmp_path / name}"
+    (order,) = orders(url, Terms(backbone="0" * 64, dim=2, hidden=2), 1)
+    assert database_url(order.database).database == str(tmp_path / name)
+
+
+def test_a_url_that_would_open_another_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"what follows a \? is no part of FILE"):
+        open_database(f"sqlite:///{tmp_path}/what?.db")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,153 @@
+"""Tokens admit whom they were given to, and are stored nowhere."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Engine, event, text
+
+from sfumato.errors import InputError, RequestError
+from sfumato.serve.database.clock import Clock
+from sfumato.serve.database.db import open_database
+from sfumato.serve.records.auth import (
+    SCOPES,
+    Caller,
+    account_named,
+    add_account,
+    add_token,
+    authenticate,
+    revoke_tokens,
+)
+
+
+@pytest.fixture
+def engine(database: str) -> Iterator[Engine]:
+    engine = open_database(database)
+    yield engine
+    engine.dispose()
+
+
+def admitted(engine: Engine, header: str | None) -> Caller:
+    return authenticate(engine, Clock(engine), header)
+
+
+def test_a_token_is_its_accounts_and_nobody_elses(engine: Engine) -> None:
+    ada, token = add_account(engine, "ada")
+    bob, other = add_account(engine, "bob", role="moderator")
+    assert token != other
+    assert admitted(engine, f"Bearer {token}") == ada
+    assert admitted(engine, f"bearer {other}") == bob
+    assert account_named(engine, "bob").role == "moderator"
+
+
+def test_a_token_is_not_in_the_database(engine: Engine) -> None:
+    _, token = add_account(engine, "ada")
+    assert token is not None
+    tables = ("accounts", "tokens", "audit", "changes")
+    with engine.connect() as connection:
+        rows = [row for t in tables for row in connection.execute(text(f"SELECT * FROM {t}"))]
+    assert len(rows) == 4  # the account, its token, and an entry of each in the log
+    assert token not in str(rows)
+
+
+def test_a_token_is_good_for_its_scopes_only(engine: Engine) -> None:
+    add_account(engine, "ada")
+    token = add_token(engine, "ada", scopes=["upload"])
+    assert admitted(engine, f"Bearer {token}").scopes == {"upload"}
+    for wrong in (["moderate"], []):
+        with pytest.raises(InputError, match="scopes of a user: enroll, upload"):
+            add_token(engine, "ada", scopes=wrong)
+    add_account(engine, "gate", role="uploader")
+    with pytest.raises(InputError, match="scopes of a uploader: upload"):
+        add_token(engine, "gate", scopes=["enroll"])
+    every = add_token(engine, "gate")
+    assert admitted(engine, f"Bearer {every}").scopes == SCOPES["uploader"]
+
+
+def test_a_token_expires(engine: Engine) -> None:
+    _, lasting = add_account(engine, "ada")
+    token = add_token(engine, "ada", days=1.0)
+    later = Clock(engine)
+    start = later.now().timestamp()
+    assert authenticate(engine, later, f"Bearer {token}").name == "ada"
+    later = Clock(engine, system=lambda: start + timedelta(days=1, minutes=1).total_seconds())
+    with pytest.raises(RequestError, match="expired"):
+        authenticate(engine, later, f"Bearer {token}")
+    assert authenticate(engine, later, f"Bearer {lasting}").name == "ada"
+    for days in (0.0, -1.0, float("nan"), 1e9):
+        with pytest.raises(InputError, match="days"):
+            add_token(engine, "ada", days=days)
+
+
+def test_revoked_tokens_admit_nobody(engine: Engine) -> None:
+    _, first = add_account(engine, "ada")
+    second = add_token(engine, "ada")
+    _, other = add_account(engine, "bob")
+    assert revoke_tokens(engine, "ada") == 2
+    for token in (first, second):
+        with pytest.raises(RequestError, match="nobody has this token"):
+            admitted(engine, f"Bearer {token}")
+    assert admitted(engine, f"Bearer {other}").name == "bob"
+
+
+@pytest.mark.parametrize(
+    "header", [None, "", "Bearer", "Bearer ", "Basic YWRhOnB3", "Bearer nobody", "Bearer \x00é"]
+)
+def test_anything_else_is_refused(engine: Engine, header: str | None) -> None:
+    add_account(engine, "ada")
+    add_account(engine, "offline", with_token=False)
+    with pytest.raises(RequestError) as caught:
+        admitted(engine, header)
+    assert caught.value.status == 401
+
+
+def test_names_are_unique_and_plain(engine: Engine) -> None:
+    add_account(engine, "ada")
+    with pytest.raises(InputError, match="exists already"):
+        add_account(engine, "ada")
+    for name in ("", " ", "a b", "../x", "a" * 65, "é"):
+        with pytest.raises(InputError, match="1 to 64"):
+            add_account(engine, name)
+    with pytest.raises(InputError, match="there are: ada"):
+        account_named(engine, "eve")
+
+
+def test_what_a_check_does_depends_on_the_digest_of_a_token_alone(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One look-up by a hash, and one comparison of hashes in constant time.
+
+    So its time can tell only how a digest of 256 bits compares, and nobody can choose those.
+    """
+    _, token = add_account(engine, "ada")
+    assert token is not None
+    wrong = "A" if token[-1] != "A" else "B"
+    tokens = [token, token[:-1] + wrong, wrong + token[1:], token[:20], token * 50, "x"]
+    asked: list[tuple[str, str]] = []
+    compared: list[tuple[bytes, bytes]] = []
+
+    def execute(_c: object, _u: object, sql: str, parameters: object, *_: object) -> None:
+        asked.append((sql, str(parameters)))
+
+    def compare(a: bytes, b: bytes) -> bool:
+        compared.append((a, b))
+        return real(a, b)
+
+    real, clock = hmac.compare_digest, Clock(engine)
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    event.listen(engine, "before_cursor_execute", execute)
+    statements = []
+    for sent in tokens:
+        asked.clear()
+        with suppress(RequestError):
+            authenticate(engine, clock, f"Bearer {sent}")
+        assert not any(sent in parameters for _, parameters in asked if len(sent) > 1)
+        assert "tokens.hash = " in asked[-1][0]
+        statements.append([sql for sql, _ in asked])
+    assert statements == [statements[0]] * len(tokens)
+    assert compared == [(hashlib.sha256(token.encode()).digest(),) * 2]
