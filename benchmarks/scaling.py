@@ -110,8 +110,8 @@ figure below the first table is computed from it and none is typed.
 
 A decision asks every enrollment: 2 M D weights are read, and 4 M D operations done, an enrollment
 and upload. With `--shortlist` a service first asks of each enrollment only whether the upload is
-near its decoded mean (`sfumato.filter.bank.shortlist`): D numbers, 2 M times fewer. Who is listed is
-scored exactly.
+near its decoded mean (`sfumato.filter.bank.shortlist`): D numbers, 2 M times fewer. Who is listed
+is scored exactly.
 The share of a bank that is listed depends on how far apart people are under the extractor;
 [the paper's page](papers/docl.md) has it for faces, digits and things.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ PACKAGE = ROOT / "src" / "sfumato"
 STAGES = [
     {"errors", "types"},
     {"device", "files", "fingerprint", "progress"},
+    {"cluster"},
     {"data"},
     {"nets"},
     {"fit"},
@@ -23,10 +25,48 @@ STAGES = [
     {"attack"},
     {"audit"},
     {"serve", "demo"},
-    {"scale"},
     {"cli"},
     {"__main__"},
 ]
+INNER = {
+    "data": [
+        {"cache", "decoding", "leftout"},
+        {"imageset", "listing", "metadata", "options"},
+        {"assemble", "sheet", "splits"},
+        {"folder", "hub"},
+        {"faces", "sets"},
+        {"sources"},
+        {"lazy"},
+    ],
+    "filter": [
+        {"enrollment", "neardup", "oneclass", "rule"},
+        {"bank", "copies", "enroll", "private_pictures"},
+    ],
+    "protect": [
+        {"augment", "baselines", "encrypted", "labels", "pretrained"},
+        {"anonymizer", "obfuscator", "san"},
+        {"prototypes"},
+        {"release"},
+    ],
+    "attack": [
+        {"tools"},
+        {"album", "attributes", "on_cipher", "on_filter", "reidentify", "verify"},
+        {"copies", "groups", "linkage", "membership", "reconstruct"},
+    ],
+    "audit": [{"attacks", "protectors"}, {"measure"}, {"report"}, {"run"}],
+    "serve": [
+        {"clients", "database", "tls"},
+        {"migrations", "records", "settings"},
+        {"bank"},
+        {"backup", "local", "service"},
+        {"http"},
+        {"features", "web"},
+        {"app"},
+        {"run"},
+        {"sharded"},
+    ],
+}
+"""The floors inside a part, lowest first: a name is a folder or a file of it."""
 RANK = {name: rank for rank, stage in enumerate(STAGES) for name in stage}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -35,9 +75,9 @@ def part_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imported(path: Path) -> set[str]:
-    """Every part of the package that a file imports, inside functions as well."""
-    parts = set()
+def names_imported(path: Path) -> set[str]:
+    """Every name of the package that a file imports, inside functions as well, dotted."""
+    found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
@@ -46,8 +86,23 @@ def imported(path: Path) -> set[str]:
             names = [alias.name for alias in node.names]
         else:
             continue
-        parts |= {n.split(".")[1] for n in names if n.startswith("sfumato.")}
-    return parts - {"__version__"}
+        found |= {n for n in names if n.startswith("sfumato.")}
+    return found
+
+
+def imported(path: Path) -> set[str]:
+    """Every part of the package that a file imports."""
+    return {name.split(".")[1] for name in names_imported(path)} - {"__version__"}
+
+
+def arrows(part: str) -> set[tuple[str, str]]:
+    """Who imports whom inside a part, between its folders and files."""
+    found = set()
+    for path in (PACKAGE / part).rglob("*.py"):
+        here = path.relative_to(PACKAGE / part).parts[0].removesuffix(".py")
+        there = {n.split(".")[2] for n in names_imported(path) if n.startswith(f"sfumato.{part}.")}
+        found |= {(here, other) for other in there - {here} if here != "__init__"}
+    return found
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -59,6 +114,35 @@ def test_imports_go_one_way(path: Path) -> None:
         return
     for other in imported(path) - {part}:
         assert RANK[other] < RANK[part], f"{part} may not import {other}"
+
+
+@pytest.mark.parametrize("part", sorted(INNER))
+def test_imports_inside_a_part_go_one_way(part: str) -> None:
+    floors = {name: floor for floor, names in enumerate(INNER[part]) for name in names}
+    there = {p.relative_to(PACKAGE / part).parts[0] for p in (PACKAGE / part).rglob("*.py")}
+    assert {name.removesuffix(".py") for name in there} - {"__init__"} == set(floors)
+    up = {(a, b) for a, b in arrows(part) if floors[b] >= floors[a]}
+    assert not up, f"{part}: these import upwards or sideways"
+
+
+def test_no_module_imports_itself_by_others() -> None:
+    dotted = {
+        ".".join(("sfumato", *p.relative_to(PACKAGE).with_suffix("").parts)): p for p in FILES
+    }
+    needs = {
+        name: {n if n in dotted else n.rpartition(".")[0] for n in names_imported(path)}
+        for name, path in dotted.items()
+        if path.name != "__init__.py"
+    }
+    tuple(graphlib.TopologicalSorter(needs).static_order())  # a circle raises
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("test_*.py")), ids=str)
+def test_a_test_lies_where_its_module_lies(path: Path) -> None:
+    """A folder of tests is a folder of the package, or of papers, benchmarks or docs."""
+    folder = path.parent.relative_to(ROOT / "tests")
+    mirrored = (PACKAGE / folder, ROOT / folder)
+    assert any(place.is_dir() for place in mirrored), f"{folder}: tests of nothing"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))

@@ -1,7 +1,8 @@
 """ShuffleBits (paper `shufflebits`, eqs (1)-(4)): the bits of every word, moved by a secret key.
 
 It hides nothing by itself from an adversary who knows what such features look like
-(`sfumato.attack.on_cipher.bitstatistics` recovers them from one response). Use it inside an envelope.
+(`sfumato.attack.on_cipher.bitstatistics` recovers them from one response). Use it inside an
+envelope.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Writes vectors/bank.json: `python -m tests.filter.bank.make_bank_vector`, when the format changes."""
+"""Writes vectors/bank.json, when the format changes: `-m tests.filter.bank.make_bank_vector`."""
 
 from __future__ import annotations
 

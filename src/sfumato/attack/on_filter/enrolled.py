@@ -73,7 +73,7 @@ def enroll_all(
     seed: int,
     device: Device = "cpu",
 ) -> Crowd:
-    """Enrol many users at once, cross-fitted: what `enroll` does for one, with stacked training.
+    """Enroll many users at once, cross-fitted: what `enroll` does for one, with stacked training.
 
     mu and sigma come from networks that did not see the image. Training runs on the device; the
     crowd is on the CPU.

@@ -40,7 +40,7 @@ def draw_page(
 ) -> str:
     """Return the page of a report: `document` as it is stored, with what it was made of."""
     environment = Environment(
-        loader=PackageLoader("sfumato.audit"),
+        loader=PackageLoader("sfumato.audit.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -91,7 +91,7 @@ def _newest() -> str:
 
 
 def _scripts() -> Path:
-    return Path(__file__).parent / "migrations"
+    return Path(__file__).parents[1] / "migrations"
 
 
 def _pragma(connection: Connection, pragma: str) -> None:

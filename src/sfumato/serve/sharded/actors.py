@@ -25,7 +25,7 @@ WAIT_SECONDS: Final = 10.0
 """For a shard that is down, before a request is refused."""
 _PAUSE_SECONDS: Final = 0.1
 _BEAT_SECONDS: Final = 5.0
-_log = logging.getLogger("sfumato.scale")
+_log = logging.getLogger("sfumato.serve")
 
 
 class ShardActor(Shard):

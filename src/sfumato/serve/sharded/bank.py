@@ -31,7 +31,7 @@ from sfumato.serve.records.store import Store, Terms
 
 _START_SECONDS: Final = 3600.0  # in which all shards must have loaded: hours of enrollments
 _SIZE_SECONDS: Final = 2.0
-_log = logging.getLogger("sfumato.scale")
+_log = logging.getLogger("sfumato.serve")
 
 
 @runtime_checkable

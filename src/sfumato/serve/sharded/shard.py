@@ -32,7 +32,7 @@ from sfumato.serve.records.part import Part
 from sfumato.serve.records.store import Store, Terms
 
 _LOADING_SECONDS: Final = 1.0  # for which a question waits; it is then asked again
-_log = logging.getLogger("sfumato.scale")
+_log = logging.getLogger("sfumato.serve")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
