@@ -101,7 +101,7 @@ def test_the_order_cannot_be_drawn_again(tmp_path: Path, blobs: ImageSet) -> Non
 
 def test_a_place_that_cannot_be_written_is_an_input_error(tmp_path: Path, blobs: ImageSet) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(InputError, match="cannot write .*; choose another place"):
+    with pytest.raises(InputError, match="choose another place"):
         write_pictures(Unprotected(), LoadedImages(blobs), tmp_path / "file" / "out")
 
 
