@@ -16,7 +16,8 @@ import pytest
 from torch import Tensor
 
 from sfumato.attack.tools.learners import LearnerConfig
-from sfumato.audit import Report, audit
+from sfumato.audit import Report
+from sfumato.audit.run import audit
 from sfumato.cluster import RayMap, connected
 from sfumato.data.imageset import ImageSet
 from sfumato.data.lazy import LoadedImages

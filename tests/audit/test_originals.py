@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from sfumato.attack.tools.learners import LearnerConfig
-from sfumato.audit import Report, audit
+from sfumato.audit import Report
 from sfumato.audit.attacks import Setting, default_attacks
 from sfumato.audit.measure.disjoint import sides
 from sfumato.audit.report.card import write_cards
 from sfumato.audit.report.gate import check, judge
+from sfumato.audit.run import audit
 from sfumato.cli.audit import table
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import DataError, GateError

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from sfumato import __version__
+from sfumato._version import __version__
 from sfumato.attack.attributes import AttributeAttack
 from sfumato.attack.copies import CopiesAttack
 from sfumato.attack.tools.learners import LearnerConfig

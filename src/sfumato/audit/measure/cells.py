@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sfumato import __version__
+from sfumato._version import __version__
 from sfumato.attack.on_cipher.bitstatistics import BitStatistics
 from sfumato.attack.tools.read import ask
 from sfumato.audit.measure.ceiling import with_ceiling

@@ -16,7 +16,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final
 
-from sfumato import __version__
+from sfumato._version import __version__
 from sfumato.errors import ServiceError
 from sfumato.filter.bank.scoring import BATCH
 from sfumato.serve.sharded.shard import Shard, ShardOrder
