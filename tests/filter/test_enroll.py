@@ -64,7 +64,7 @@ def test_very_few_images_still_give_a_valid_enrollment(count: int, calibration: 
 
 
 def test_one_image_is_not_enough() -> None:
-    with pytest.raises(DataError, match="at least 2 usable images to enrol, got 1"):
+    with pytest.raises(DataError, match="at least 2 usable images to enroll, got 1"):
         made(1)
 
 

@@ -36,7 +36,7 @@ def pictures(world: World, digit: int) -> ImageSet:
     return ImageSet(name="mine", images=world.images[digit][:100])
 
 
-def test_a_device_enrols_uploads_and_erases(shared: LiveServer, world: World) -> None:
+def test_a_device_enrolls_uploads_and_erases(shared: LiveServer, world: World) -> None:
     url = shared.url
     tokens = {name: shared.token(name) for name in ("ada", "eve")}
     with FilterClient(url, tokens["ada"]) as ada, FilterClient(url, tokens["eve"]) as eve:

@@ -80,7 +80,7 @@ def fitted(spec: str, world: World, dims: int | None = None) -> Backbone:
     "spec", ["raw:1x28x28", "raw:3x16x20", "gradients:1x28x28", "gradients:3x9x5", "raw:1x64x120"]
 )
 def test_features_are_pythons(visit: Visitor, spec: str) -> None:
-    backbone, tab = open_backbone(spec), visit().open("/enrol")
+    backbone, tab = open_backbone(spec), visit().open("/enroll")
     found, expected = in_browser(tab, backbone, PICTURES), features(backbone, PICTURES)
     assert float((found - expected).abs().max()) < 1e-4
     assert float(expected.std()) > 0.05
@@ -88,7 +88,7 @@ def test_features_are_pythons(visit: Visitor, spec: str) -> None:
 
 @pytest.mark.parametrize("spec", ["raw:1x8x8", "gradients:1x8x8"])
 def test_projection_and_scaler_are_pythons(visit: Visitor, world: World, spec: str) -> None:
-    backbone, tab = fitted(spec, world, dims=12), visit().open("/enrol")
+    backbone, tab = fitted(spec, world, dims=12), visit().open("/enroll")
     pictures = [world.png(digit, 30) for digit in range(10)]
     found, expected = in_browser(tab, backbone, pictures), features(backbone, pictures)
     assert found.shape == (10, 12)
@@ -98,7 +98,7 @@ def test_projection_and_scaler_are_pythons(visit: Visitor, world: World, spec: s
 def test_lossy_and_transparent_pictures_are_nearly_pythons(visit: Visitor) -> None:
     """Two decoders may differ by a level or two; the picture must be the same."""
     pictures = [picture("RGB", (160, 120), "JPEG", 5), picture("RGBA", (40, 30), "PNG", 6)]
-    backbone, tab = open_backbone("raw:3x24x32"), visit().open("/enrol")
+    backbone, tab = open_backbone("raw:3x24x32"), visit().open("/enroll")
     found, expected = in_browser(tab, backbone, pictures), features(backbone, pictures)
     assert float((found - expected).abs().max()) < 3 / 255
 
@@ -108,7 +108,7 @@ def test_a_turned_photograph_is_upright(visit: Visitor) -> None:
     exif, buffer = Image.Exif(), BytesIO()
     exif[0x0112] = 6
     image.save(buffer, "JPEG", quality=95, exif=exif)
-    backbone, tab = open_backbone("raw:3x24x16"), visit().open("/enrol")
+    backbone, tab = open_backbone("raw:3x24x16"), visit().open("/enroll")
     found = in_browser(tab, backbone, [buffer.getvalue()])
     assert float((found - features(backbone, [buffer.getvalue()])).abs().max()) < 3 / 255
 
@@ -121,7 +121,7 @@ def test_a_training_is_pythons(visit: Visitor, world: World, count: int, calibra
     expected = enroll(rows, config, backbone=world.backbone.fingerprint, seed=11)
     settings = {"hidden": 8, "epochs": 20}
     arguments = [rows.tolist(), settings, 11, world.backbone.fingerprint]
-    content = bytes(visit().open("/enrol").evaluate(_ENROLL, arguments))
+    content = bytes(visit().open("/enroll").evaluate(_ENROLL, arguments))
     found = open_enrollment(content).enrollment
     assert found.calibration == expected.calibration == calibration
     assert (found.count, found.backbone) == (count, expected.backbone)
@@ -133,7 +133,7 @@ def test_a_training_is_pythons(visit: Visitor, world: World, count: int, calibra
 
 
 def test_two_pictures_are_enough_and_one_is_not(visit: Visitor, world: World) -> None:
-    tab = visit().open("/enrol")
+    tab = visit().open("/enroll")
     rows = world.backbone(world.images[0][:2])
     settings = {"hidden": 4, "leastSteps": 5, "epochs": 1}
     arguments = [rows.tolist(), settings, 1, world.backbone.fingerprint]

@@ -67,7 +67,7 @@ def scores(net: OneClass, x: Float[Tensor, "b d"]) -> Float[Tensor, "b n"]:
 def enroll_all(
     features: Sequence[Float[Tensor, "_ d"]], config: OneClassConfig, *, folds: int = 4, seed: int
 ) -> Crowd:
-    """Enrol many users at once, cross-fitted: what `enroll` does for one, with stacked training.
+    """Enroll many users at once, cross-fitted: what `enroll` does for one, with stacked training.
 
     mu and sigma come from networks that did not see the image.
 

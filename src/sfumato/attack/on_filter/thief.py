@@ -1,4 +1,4 @@
-"""Fig. 4's adversary (paper `docl`): trains on a victim's stolen pictures and enrols the result.
+"""Fig. 4's adversary (paper `docl`): trains on a victim's stolen pictures and enrolls the result.
 
 With `evasion` it is one who knows the screening. It trains a surrogate of the victim's autoencoder
 on the stolen pictures, decodes samples from it as the platform will from the victim's, and keeps
