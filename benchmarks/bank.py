@@ -48,9 +48,9 @@ def run(*, quick: bool) -> dict[str, Any]:
 
 def batch(dim: int, count: int, turns: int) -> dict[str, float]:
     """Measure a batch against plain products of the same arithmetic."""
-    bank = _bank(dim, count, torch.float32)
+    bank = random_bank(dim, count, torch.float32)
     x = torch.rand(_BATCH, dim)
-    weights = [segment.weights() for segment in bank._segments]
+    weights = [segment.weights() for segment in bank.segments]
     encoder = torch.cat([w.encoder for w in weights])
     decoder = torch.cat([w.decoder for w in weights])
     codes = torch.rand(count, _BATCH, _HIDDEN)
@@ -86,9 +86,9 @@ def batch(dim: int, count: int, turns: int) -> dict[str, float]:
 
 def single_image(dim: int, count: int, dtype: torch.dtype, turns: int) -> dict[str, Any]:
     """Measure one feature against the speed at which memory is read."""
-    bank = _bank(dim, count, dtype)
+    bank = random_bank(dim, count, dtype)
     x = torch.rand(1, dim)
-    tensors = [t for s in bank._segments for w in [s.weights()] for t in (w.encoder, w.decoder)]
+    tensors = [t for s in bank.segments for w in [s.weights()] for t in (w.encoder, w.decoder)]
     # bfloat16 is read as pairs in float32: the sum must cost nothing beside the reading.
     words = [t.view(torch.float32) for t in tensors]
     target = [torch.empty_like(w) for w in words]
@@ -123,7 +123,7 @@ def single_image(dim: int, count: int, dtype: torch.dtype, turns: int) -> dict[s
 def growth(dim: int, counts: tuple[int, ...]) -> dict[str, Any]:
     """Measure a batch at growing numbers of enrollments, and the memory of the process."""
     bank = Bank.empty(dim, _HIDDEN, backbone=_BACKBONE)
-    enrollment = _enrollment(dim)
+    enrollment = random_enrollment(dim)
     x = torch.rand(_BATCH, dim)
     rows = []
     for count in counts:
@@ -152,12 +152,20 @@ def growth(dim: int, counts: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _read(words: list[Tensor]) -> None:
-    run_all((partial(torch.sum, part) for part in _parts(words)), _nothing)
+    run_all((partial(_sum, part) for part in _parts(words)), _nothing)
 
 
 def _copy(words: list[Tensor], target: list[Tensor]) -> None:
     parts = zip(_parts(target), _parts(words), strict=True)
-    run_all((partial(torch.Tensor.copy_, a, b) for a, b in parts), _nothing)
+    run_all((partial(_copy_part, a, b) for a, b in parts), _nothing)
+
+
+def _sum(part: Tensor) -> None:
+    part.sum()
+
+
+def _copy_part(target: Tensor, source: Tensor) -> None:
+    target.copy_(source)
 
 
 def _nothing() -> None:
@@ -181,19 +189,22 @@ def _parts(tensors: list[Tensor]) -> Iterator[Tensor]:
         yield from tensor.split(max(1, (4 << 20) // tensor[0].nbytes))
 
 
-def _bank(dim: int, count: int, dtype: torch.dtype) -> Bank:
+def random_bank(dim: int, count: int, dtype: torch.dtype) -> Bank:
+    """Return a bank of `count` copies of one random enrollment, with the ids 0, 1, 2 and so on."""
     bank = Bank.empty(dim, _HIDDEN, backbone=_BACKBONE, dtype=dtype)
-    enrollment = _enrollment(dim)
+    enrollment = random_enrollment(dim)
     for number in range(count):
         bank.add(str(number), enrollment)
     return bank
 
 
-def _enrollment(dim: int) -> Enrollment:
+def random_enrollment(dim: int) -> Enrollment:
+    """Return an enrollment with random weights."""
     generator = torch.Generator().manual_seed(0)
 
     def draw(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator) / dim**0.5
+        values: Tensor = torch.randn(shape, generator=generator) / dim**0.5
+        return values
 
     return Enrollment(
         encoder=draw(_HIDDEN, dim),

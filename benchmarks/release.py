@@ -8,7 +8,7 @@ the whole way of `sfumato release`, decoding and writing PNGs included.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ def run(*, quick: bool) -> dict[str, Any]:
     ours = SemiAdversarial(height=side, width=side).eval()
     weights = paper.autoencoder.state_dict()
     prototypes = paper.prototypes[0]
-    contenders = {
+    contenders: dict[str, Callable[[], object]] = {
         "plain_one": lambda: [
             plain(x, prototypes[0], prototypes[1], weights) for x in images.split(1)
         ],

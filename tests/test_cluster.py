@@ -211,7 +211,7 @@ def test_a_shard_that_cannot_be_had_is_no_decision(machines: object, crowd: Crow
         bank = ShardedBank(crowd.store, TERMS, few)
         with pytest.raises(ServiceError, match="try again"):
             bank.decide(crowd.upload(), STRANGER, NOW)
-    for handle in few._handles:
+    for handle in few.handles:
         ray.kill(handle)
 
 
@@ -222,7 +222,7 @@ def test_a_shard_that_nobody_asks_for_ends(machines: object, crowd: Crowd) -> No
     with RayShards([order], wait_seconds=120.0) as one:
         assert one("size", 0) == [len(crowd.names)]
         # Its own process: shards that the tests above killed may be starting again meanwhile.
-        mine = ray.get(one._handles[0].__ray_call__.remote(lambda _: os.getpid()))
+        mine = ray.get(one.handles[0].__ray_call__.remote(lambda _: os.getpid()))
     for _ in range(100):
         if mine not in {process.pid for process in shard_processes()}:
             return

@@ -34,8 +34,8 @@ def cifar10(run: Run, settings: Mapping[str, Any]) -> Results:
     """CIFAR-10 on features of a public network: figures 2, 4 and 5, and a linear ceiling."""
     backbone = load_mobilenet(settings["size"])
     world = World(
-        _features(run, backbone, "train", settings["images"]),
-        _features(run, backbone, "test", settings["tests"]),
+        features_of(run, backbone, "train", settings["images"]),
+        features_of(run, backbone, "test", settings["tests"]),
     )
     config = OneClassConfig()
     # The last images of each class compare the trainings; the test images only score ours.
@@ -67,7 +67,8 @@ def cifar10(run: Run, settings: Mapping[str, Any]) -> Results:
     return results
 
 
-def _features(run: Run, backbone: Backbone, split: Split, count: int) -> list[Tensor]:
+def features_of(run: Run, backbone: Backbone, split: Split, count: int) -> list[Tensor]:
+    """Return the features of one part of CIFAR-10, a tensor a class."""
     images = run.uses(
         load("cifar10", split=split, data_dir=run.data_dir, count=count, seed=run.seed)
     )

@@ -42,11 +42,11 @@ def pictures(run: Run, name: str) -> Pictures:
         return _faces(run, settings)
     if name == "cifar10":
         backbone = load_mobilenet(settings["size"])
-        train = cifar10._features(run, backbone, "train", settings["images"])
-        tests = cifar10._features(run, backbone, "test", settings["tests"])
+        train = cifar10.features_of(run, backbone, "train", settings["images"])
+        tests = cifar10.features_of(run, backbone, "test", settings["tests"])
         return Pictures(train, _first(tests), torch.zeros(0, tests[0].shape[1]))
-    train, tests = (mnist._digits(run, settings, split) for split in ("train", "test"))
-    clothes = mnist._features(settings, run.uses(mnist._load(run, "fashion-mnist", "test")))
+    train, tests = (mnist.digits_of(run, settings, split) for split in ("train", "test"))
+    clothes = mnist.features_of(settings, run.uses(mnist.images_of(run, "fashion-mnist", "test")))
     return Pictures(train, _first(tests), clothes[:1000])
 
 
@@ -85,7 +85,7 @@ def _enrollment(crowd: Crowd, i: int, count: int) -> Enrollment:
 
 
 def _faces(run: Run, settings: Mapping[str, Any]) -> Pictures:
-    people = faces._people(run, "face", settings)
+    people = faces.people_of(run, "face", settings)
     private, uploads = [], []
     for i, x in enumerate(people.rows.values()):
         mixed = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(i))]

@@ -49,8 +49,8 @@ _ENROLLED = 30  # people with at least this many pictures are tested
 _TRAIN = 0.75
 _FOLDS = 4
 _PRICE = 0.02  # of the worst rate, that an advantage of 1 has to gain
-_ALPHAS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0)
-_ADVANTAGES = (0.0, 0.5, 0.8, 1.0)
+ALPHAS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0)
+ADVANTAGES = (0.0, 0.5, 0.8, 1.0)
 _KINDS = (
     ThiefConfig(),
     ThiefConfig(mode="separate"),
@@ -90,7 +90,7 @@ def faces(run: Run, settings: Mapping[str, Any]) -> Results:
     """Reproduce figures 2 to 4 on faces, with two extractors and two widths each."""
     results: Results = {}
     for name, widths in settings["hidden"].items():
-        people = _people(run, name, settings)
+        people = people_of(run, name, settings)
         for hidden in widths:
             config = OneClassConfig(hidden=hidden)
             variant = f"{name}-{hidden}"
@@ -98,7 +98,7 @@ def faces(run: Run, settings: Mapping[str, Any]) -> Results:
             kinds = _KINDS if variant == settings["headline"] else _KINDS[:1]
             results[variant] = _evaluate(run, people, config, kinds, settings)
     chosen = results[settings["headline"]]
-    people = _people(run, settings["headline"].split("-")[0], settings)
+    people = people_of(run, settings["headline"].split("-")[0], settings)
     hidden = int(settings["headline"].split("-")[1])
     config = OneClassConfig(hidden=hidden)
     scaling = _scaling(people, config, settings)
@@ -108,14 +108,15 @@ def faces(run: Run, settings: Mapping[str, Any]) -> Results:
     return {"training": asdict(config)} | headline | {"scaling": scaling, "variants": results}
 
 
-def _people(run: Run, name: str, settings: Mapping[str, Any]) -> People:
+def people_of(run: Run, name: str, settings: Mapping[str, Any]) -> People:
+    """Return each person's features, and those of strangers."""
     box, size = (TIGHT, SIZE) if name == "face" else (None, GENERAL_SIZE)
     images = run.uses(load("lfw", data_dir=run.data_dir, box=box, size=size))
     owner = images.label("identity")
     count = owner.bincount()[owner]
     one = (count == 1).nonzero()[:, 0][: settings["single"]]
     many = (count >= settings["least_pictures"][name]).nonzero()[:, 0]
-    backbone = _backbone(run, name).fit(images.subset(one[::2]))
+    backbone = chosen_backbone(run, name).fit(images.subset(one[::2]))
     features = _extract(backbone, images.subset(many))
     rows = {int(p): features[owner[many] == p] for p in owner[many].unique()}
     return People(rows, _extract(backbone, images.subset(one[1::2])))
@@ -125,11 +126,12 @@ def facenet_features(
     run: Run, images: ImageSet, public: Tensor, rows: Sequence[Tensor]
 ) -> list[Tensor]:
     """Return face features of some images by person; `public` ones fit the scaler."""
-    backbone = _backbone(run, "face").fit(images.subset(public))
+    backbone = chosen_backbone(run, "face").fit(images.subset(public))
     return [_extract(backbone, images.subset(row)) for row in rows]
 
 
-def _backbone(run: Run, name: str) -> Backbone:
+def chosen_backbone(run: Run, name: str) -> Backbone:
+    """Return the backbone of that name, not yet fitted."""
     if name == "general":
         scaled = Preprocess(size=(GENERAL_SIZE, GENERAL_SIZE))
         return Backbone.wrap(load_generalnet(), name="general", preprocess=scaled)
@@ -151,10 +153,10 @@ def _world(people: People, chosen: Sequence[int], config: OneClassConfig, seed: 
         rows.append(
             x[torch.randperm(len(x), generator=torch.Generator().manual_seed(seed + person))]
         )
-    return _enrolled(rows, config, seed)
+    return enrolled_world(rows, config, seed)
 
 
-def _enrolled(rows: Sequence[Tensor], config: OneClassConfig, seed: int) -> World:
+def enrolled_world(rows: Sequence[Tensor], config: OneClassConfig, seed: int) -> World:
     """Let everybody enroll the first three quarters of their pictures."""
     cuts = [min(round(_TRAIN * len(x)), len(x) - 1) for x in rows]
     train = [x[:cut] for x, cut in zip(rows, cuts, strict=True)]
@@ -173,7 +175,7 @@ def _evaluate(
     drawn = people.draw(_ENROLLED, settings["sets"], run.seed)
     worlds = [_world(people, chosen, config, run.seed + i) for i, chosen in enumerate(drawn)]
     # The setting is chosen on training pictures alone, which are split once more for it.
-    inner = [_enrolled(w.train, config, run.seed + i) for i, w in enumerate(worlds)]
+    inner = [enrolled_world(w.train, config, run.seed + i) for i, w in enumerate(worlds)]
     setting, development = _choose(inner, people.unseen[::2], config, kinds[:3], settings, run.seed)
     unseen = people.unseen[1::2]
     per_set = [_per_class(world) for world in worlds]
@@ -195,7 +197,7 @@ def _evaluate(
         "owners_kept": fmean(
             float(owners_kept(w.crowd, w.tests, setting, seed=run.seed).mean()) for w in worlds
         ),
-        "accepted": fmean(_accepted(w, unseen, setting.alpha) for w in worlds),
+        "accepted": fmean(accepted_share(w, unseen, setting.alpha) for w in worlds),
     }
 
 
@@ -215,22 +217,20 @@ def _choose(
     ]
     rates = {
         (advantage, alpha): _rates(worlds, bands, unseen, alpha, advantage, seed)
-        for advantage, alpha in product(_ADVANTAGES, _ALPHAS)
+        for advantage, alpha in product(ADVANTAGES, ALPHAS)
     }
     worst = {at: min(found.values()) for at, found in rates.items()}
-    advantage, alpha = max(rates, key=lambda at: _steadiness(worst, *at))
+    advantage, alpha = max(rates, key=lambda at: steadiness(worst, *at))
     return Setting(alpha=alpha, advantage=advantage), rates[advantage, alpha]
 
 
-def _steadiness(
-    worst: Mapping[tuple[float, float], float], advantage: float, alpha: float
-) -> float:
+def steadiness(worst: Mapping[tuple[float, float], float], advantage: float, alpha: float) -> float:
     """The worst rate around alpha: the middle of a plateau is surer than its edge.
 
     An advantage that owners hardly need would only serve adversaries, so it has to pay.
     """
-    at = _ALPHAS.index(alpha)
-    around = [_ALPHAS[min(max(at + step, 0), len(_ALPHAS) - 1)] for step in (-1, 0, 1)]
+    at = ALPHAS.index(alpha)
+    around = [ALPHAS[min(max(at + step, 0), len(ALPHAS) - 1)] for step in (-1, 0, 1)]
     return fmean(worst[advantage, a] for a in around) - _PRICE * advantage
 
 
@@ -251,7 +251,7 @@ def _rates(
     return {
         "stolen_blocked": 1 - fmean(shared),
         "owners_kept": fmean(kept),
-        "accepted": fmean(_accepted(w, unseen, alpha) for w in worlds),
+        "accepted": fmean(accepted_share(w, unseen, alpha) for w in worlds),
     }
 
 
@@ -278,7 +278,8 @@ def _per_class(world: World) -> list[float]:
     ]
 
 
-def _accepted(world: World, unseen: Tensor, alpha: float) -> float:
+def accepted_share(world: World, unseen: Tensor, alpha: float) -> float:
+    """Return the share of strangers' pictures that nobody's enrollment claims."""
     crowd = world.crowd
     claimed = claims(scores(crowd.net, unseen), crowd.mu, crowd.sigma, alpha)
     return 1 - float(claimed.any(1).float().mean())
@@ -287,7 +288,7 @@ def _accepted(world: World, unseen: Tensor, alpha: float) -> float:
 def _curve(worlds: Sequence[World], unseen: Tensor) -> list[dict[str, float]]:
     """Fig. 3: private pictures claimed by their own enrollment, unseen people accepted."""
     rows = []
-    for alpha in _ALPHAS:
+    for alpha in ALPHAS:
         own = [
             float(
                 claims(scores(w.crowd.net, x), w.crowd.mu, w.crowd.sigma, alpha)[:, k]
@@ -297,7 +298,7 @@ def _curve(worlds: Sequence[World], unseen: Tensor) -> list[dict[str, float]]:
             for w in worlds
             for k, x in enumerate(w.tests)
         ]
-        accepted = fmean(_accepted(w, unseen, alpha) for w in worlds)
+        accepted = fmean(accepted_share(w, unseen, alpha) for w in worlds)
         rows.append({"alpha": alpha, "blocked": fmean(own), "accepted": accepted})
     return rows
 

@@ -24,10 +24,10 @@ def mnist(run: Run, settings: Mapping[str, Any]) -> Results:
     """MNIST against Fashion-MNIST: figures 2 to 5, and which change brought what."""
     config = OneClassConfig()
     world = World(
-        [x[: settings["images"]] for x in _digits(run, settings, "train")],
-        _digits(run, settings, "test"),
+        [x[: settings["images"]] for x in digits_of(run, settings, "train")],
+        digits_of(run, settings, "test"),
     )
-    clothes = _features(settings, run.uses(_load(run, "fashion-mnist", "test")))
+    clothes = features_of(settings, run.uses(images_of(run, "fashion-mnist", "test")))
     paper = world.enrolled(config, calibration="training", seed=run.seed)
     ours = world.enrolled(config, calibration="held-out", seed=run.seed)
     errors, truth = measure.errors_of(paper, world.tests)
@@ -51,16 +51,19 @@ def mnist(run: Run, settings: Mapping[str, Any]) -> Results:
     return results
 
 
-def _load(run: Run, name: str, split: Split) -> ImageSet:
+def images_of(run: Run, name: str, split: Split) -> ImageSet:
+    """Return one part of a data set, at full size."""
     return load(name, split=split, data_dir=run.data_dir)
 
 
-def _digits(run: Run, settings: Mapping[str, Any], split: Split) -> list[Tensor]:
-    images = run.uses(_load(run, "mnist", split))
-    return by_class(_features(settings, images), images, "digit", run.seed)
+def digits_of(run: Run, settings: Mapping[str, Any], split: Split) -> list[Tensor]:
+    """Return the features of MNIST's digits, a tensor a class."""
+    images = run.uses(images_of(run, "mnist", split))
+    return by_class(features_of(settings, images), images, "digit", run.seed)
 
 
-def _features(settings: Mapping[str, Any], images: ImageSet) -> Tensor:
+def features_of(settings: Mapping[str, Any], images: ImageSet) -> Tensor:
+    """Return the features that the settings name."""
     return extract(open_backbone(settings["backbone"]), images, batch_size=1000, device="cpu")
 
 

@@ -119,7 +119,7 @@ def _rates(
 
 def _worst(rates: Mapping[str, Mapping[str, Any]]) -> float:
     names = ("accuracy", "owners_kept", "stolen_blocked")
-    return min(found[name] for found in rates.values() for name in names)
+    return min(float(found[name]) for found in rates.values() for name in names)
 
 
 def _mean_accuracy(rates: Mapping[str, Mapping[str, Any]]) -> float:

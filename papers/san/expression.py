@@ -36,7 +36,8 @@ class ExpressionNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits."""
-        return self.head(self.seen(images).mean((2, 3)))
+        logits: Tensor = self.head(self.seen(images).mean((2, 3)))
+        return logits
 
     def seen(self, images: Tensor) -> Tensor:
         """Return what the network sees, `(n, 256, h, w)`."""

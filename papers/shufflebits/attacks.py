@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from itertools import combinations
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -91,7 +91,7 @@ def reconstruction(
                 width=settings["width"],
                 most_validated=settings["validated"],
                 device=run.device,
-                **weights,
+                **cast("dict[str, Any]", weights),
             ),
             perceptual=maps,
             source="plain",
@@ -107,11 +107,11 @@ def reconstruction(
             for how, protector in releases.items()
         }
     results["ordering"] = sorted(distances, key=lambda name: float(distances[name].mean()))
-    results["differences"] = _differences(distances)
+    results["differences"] = differences(distances)
     return results
 
 
-def _differences(distances: Mapping[str, Float[Tensor, "seeds n"]]) -> dict[str, Any]:
+def differences(distances: Mapping[str, Float[Tensor, "seeds n"]]) -> dict[str, Any]:
     """Each weighting's cosine distance less each later one's, on the same victims.
 
     Victims differ among each other far more than weightings do on one victim, so that only the

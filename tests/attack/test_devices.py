@@ -27,7 +27,7 @@ def test_a_reader_of_labels(blobs: ImageSet, monkeypatch: pytest.MonkeyPatch) ->
     away = Elsewhere(monkeypatch, learners)
     images, people = blobs.floats()[:40], blobs.labels["person"][:40]
     held = torch.arange(30), torch.arange(30, 40)
-    made = learners._network("conv", images, {"person": people}, held, _CONFIG, 0)
+    made = learners.train_network("conv", images, {"person": people}, held, _CONFIG, 0)
     assert (away.steps, made.predict(images)["person"].device.type) == (1, "cpu")
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sfumato.errors import ArtifactError, ConfigError, SfumatoError
 from sfumato.fit import FitConfig, History, Turn, fit
-from sfumato.fit.loop import _accelerator
+from sfumato.fit.loop import accelerator_of
 
 
 def regression() -> tuple[Tensor, Tensor]:
@@ -149,7 +149,7 @@ def test_each_run_is_where_it_is_told_to_be(monkeypatch: pytest.MonkeyPatch) -> 
     )
     seen = []
     for name in ("cpu", "cuda", "cuda", "cpu", "auto", "cuda", "auto"):
-        made = _accelerator(FitConfig(epochs=1, device=name))
+        made = accelerator_of(FitConfig(epochs=1, device=name))
         seen.append(made.device.type)
     assert seen == ["cpu", "meta", "meta", "cpu", "cpu", "meta", "cpu"]
 

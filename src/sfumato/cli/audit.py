@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sfumato.audit.measure.cell import Cell
     from sfumato.audit.report.report import Report
 
-_QUICK_EPOCHS = 15
+QUICK_EPOCHS = 15
 _HEAD = (
     f"{'protector':24} {'attack':36} {'value':>8} {'floor':>8} {'ceiling':>8} {'leakage':>8} "
     "  95 % interval"
@@ -129,7 +129,7 @@ def audit(
     runs = tuple(range(seed, seed + seeds))
     effort = LearnerConfig(device=device, precision=precision)
     if quick:
-        effort = replace(effort, epochs=_QUICK_EPOCHS, restarts=1)
+        effort = replace(effort, epochs=QUICK_EPOCHS, restarts=1)
     sheets = out / FOLDER if pictures else None
     setting = Setting(
         seeds=runs, config=effort, identity=identity, kept=tuple(utility or ()), sheets=sheets

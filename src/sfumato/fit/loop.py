@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState, PartialState
+from accelerate.state import AcceleratorState, PartialState, is_initialized
 from accelerate.utils import DistributedType, patch_environment
 from rich.progress import Progress, TaskID
 from torch import Tensor, nn
@@ -134,7 +134,7 @@ class _Run:
         config: FitConfig,
     ) -> None:
         self.config, self.modules, self.schedulers = config, networks, schedulers
-        self.accelerator = _accelerator(config)
+        self.accelerator = accelerator_of(config)
         self.generator = torch.Generator()
         loader = DataLoader(
             _Rows(data),
@@ -269,17 +269,20 @@ class _evaluating:  # noqa: N801 - used like a function
             module.train()
 
 
-def _accelerator(config: FitConfig) -> Accelerator:
+def accelerator_of(config: FitConfig) -> Accelerator:
+    """Return an accelerator with this run's device and precision, whatever ran before."""
     # Accelerate keeps one precision and one device a process, but a protector and its attackers
     # may differ.
     where = resolve_device(config.device)
-    kept = AcceleratorState._shared_state.get("_mixed_precision", config.precision)
-    alone = PartialState._shared_state.get("distributed_type") == DistributedType.NO
-    elsewhere = alone and PartialState._shared_state["device"] != where
-    if kept != config.precision or elsewhere:
-        AcceleratorState._reset_state(reset_partial_state=elsewhere)
     named = {} if config.device == "auto" else {"accelerate_torch_device": str(where)}
     with patch_environment(**named):
+        process = PartialState(cpu=where.type == "cpu")
+        elsewhere = process.distributed_type == DistributedType.NO and process.device != where
+        other = is_initialized() and AcceleratorState().mixed_precision != config.precision
+        if is_initialized() and (elsewhere or other):
+            vars(AcceleratorState()).clear()  # all instances share one dictionary
+        if elsewhere:
+            vars(process).clear()
         return Accelerator(cpu=where.type == "cpu", mixed_precision=config.precision)
 
 

@@ -111,7 +111,7 @@ def train_all(
         elif learner != "conv" or _spatial(rows):
             for restart in range(config.restarts):
                 start = seed * 1_009 + restart
-                candidates.append(_network(learner, rows, targets, held, config, start))
+                candidates.append(train_network(learner, rows, targets, held, config, start))
     if not candidates:
         raise ConfigError(
             f"{' and '.join(config.learners)} cannot read such a release: conv needs a spatial "
@@ -151,7 +151,7 @@ def _spatial(rows: Float[Tensor, "n *shape"]) -> bool:
     return rows.ndim == 4 and min(rows.shape[2:]) >= _SMALLEST_MAP
 
 
-def _network(
+def train_network(
     learner: str,
     rows: Float[Tensor, "n *shape"],
     targets: Targets,
@@ -159,6 +159,7 @@ def _network(
     config: LearnerConfig,
     seed: int,
 ) -> Candidate:
+    """Train one network to read all labels at once, and score it on the held-out rows."""
     train, check = held
     counts = {name: int(values.max()) + 1 for name, values in targets.items()}
     torch.manual_seed(seed)

@@ -29,7 +29,7 @@ def rounds(job: Job) -> list[float]:
 
     With `config.checkpoint` a killed training goes on after its last whole round.
     """
-    duel = _Duel(job)
+    duel = Duel(job)
     path = job.config.checkpoint and Path(f"{job.config.checkpoint}.rounds")
     accuracies = duel.resume(path)
     for cycle in range(len(accuracies), job.config.cycles):
@@ -39,7 +39,9 @@ def rounds(job: Job) -> list[float]:
     return accuracies
 
 
-class _Duel:
+class Duel:
+    """An obfuscator and its reconstructors, trained in turn."""
+
     def __init__(self, job: Job) -> None:
         self.job, self.config, self.made = job, job.config, job.made
         self.mean = job.images.mean(0)
@@ -55,10 +57,11 @@ class _Duel:
 
     @property
     def networks(self) -> dict[str, nn.Module]:
+        """Both sides, by name."""
         return {"made": self.made, "attackers": self.attackers}
 
     def round(self, cycle: int) -> None:
-        """One round of Algorithm 1."""
+        """Run one round of Algorithm 1."""
         config = self.config
         if config.renew and cycle and cycle % config.renew == 0:
             self._renew(cycle // config.renew)
