@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.turns import best_seconds
+from benchmarks.interleave import best_seconds
 from sfumato.filter.bank.bank import Bank
 from sfumato.filter.bank.workers import run_all
 from sfumato.filter.enrollment import Enrollment
@@ -33,20 +33,20 @@ _BACKBONE = "0" * 64
 
 def run(*, quick: bool) -> dict[str, Any]:
     """Run all three parts and print a line for each measurement."""
-    turns = 3 if quick else 15
+    rounds = 3 if quick else 15
     sizes = {2048: 128, 784: 256, 128: 1024} if quick else {2048: 512, 784: 1024, 128: 8192}
     single = 1000 if quick else 10_000
     scale = (500, 1000) if quick else (12_500, 25_000, 50_000, 100_000)
     return {
-        "batch": [batch(dim, count, turns) for dim, count in sizes.items()],
+        "batch": [batch(dim, count, rounds) for dim, count in sizes.items()],
         "single": [
-            single_image(128, single, dtype, turns) for dtype in (torch.float32, torch.bfloat16)
+            single_image(128, single, dtype, rounds) for dtype in (torch.float32, torch.bfloat16)
         ],
         "scale": growth(128, scale),
     }
 
 
-def batch(dim: int, count: int, turns: int) -> dict[str, float]:
+def batch(dim: int, count: int, rounds: int) -> dict[str, float]:
     """Measure a batch against plain products of the same arithmetic."""
     bank = random_bank(dim, count, torch.float32)
     x = torch.rand(_BATCH, dim)
@@ -62,7 +62,7 @@ def batch(dim: int, count: int, turns: int) -> dict[str, float]:
             "two products, tiles on threads": partial(_tiled, x, encoder, codes, decoder),
             "one product": partial(torch.mm, x, doubled.T),
         },
-        turns,
+        rounds,
     )
     peer = min(v for k, v in seconds.items() if k.startswith("two"))
     operations = 4 * _BATCH * count * _HIDDEN * dim
@@ -84,7 +84,7 @@ def batch(dim: int, count: int, turns: int) -> dict[str, float]:
     return figures
 
 
-def single_image(dim: int, count: int, dtype: torch.dtype, turns: int) -> dict[str, Any]:
+def single_image(dim: int, count: int, dtype: torch.dtype, rounds: int) -> dict[str, Any]:
     """Measure one feature against the speed at which memory is read."""
     bank = random_bank(dim, count, dtype)
     x = torch.rand(1, dim)
@@ -98,7 +98,7 @@ def single_image(dim: int, count: int, dtype: torch.dtype, turns: int) -> dict[s
             "read": partial(_read, words),
             "copy": partial(_copy, words, target),
         },
-        turns,
+        rounds,
     )
     read = sum(t.nbytes for t in tensors)
     name = str(dtype).removeprefix("torch.")

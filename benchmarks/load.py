@@ -26,6 +26,7 @@ import numpy as np
 import torch
 
 from benchmarks.clients import load
+from benchmarks.interleave import best_seconds
 from benchmarks.server import (
     DIM,
     HIDDEN,
@@ -36,7 +37,6 @@ from benchmarks.server import (
     pictures,
     running,
 )
-from benchmarks.turns import best_seconds
 from sfumato.data.decoding.decode import decode_image
 from sfumato.features.backbone import Backbone
 from sfumato.filter.bank.bank import Bank

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.turns import best_seconds
+from benchmarks.interleave import best_seconds
 from sfumato.data.decoding.decode import encode_png
 from sfumato.data.lazy import open_lazily
 from sfumato.data.options import SourceOptions
@@ -29,7 +29,7 @@ _BATCH = 32
 
 def run(*, quick: bool) -> dict[str, Any]:
     """Run all contenders and print a line for each."""
-    side, count, turns = (64, 32, 2) if quick else (224, 32, 3)
+    side, count, rounds = (64, 32, 2) if quick else (224, 32, 3)
     images = torch.rand(count, 1, side, side)
     labels = torch.zeros(count, 1, dtype=torch.int64)
     paper = SemiAdversarial(height=side, width=side, network="paper").eval()
@@ -43,7 +43,7 @@ def run(*, quick: bool) -> dict[str, Any]:
         "batched": partial(_batched, paper, images, labels),
         "residual": partial(_batched, ours, images, labels),
     }
-    seconds = best_seconds(contenders, turns)
+    seconds = best_seconds(contenders, rounds)
     with tempfile.TemporaryDirectory() as name:
         seconds["folder"] = best_seconds({"folder": _streamed(ours, images, Path(name))}, 1)[
             "folder"

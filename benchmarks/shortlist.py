@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from benchmarks.bank import random_bank, random_enrollment
-from benchmarks.turns import best_core_seconds
+from benchmarks.interleave import best_core_seconds
 from sfumato.filter.bank.bank import Bank
 from sfumato.filter.bank.shortlist import Block, Shortlist
 
@@ -32,18 +32,18 @@ ALPHA = 2.0
 
 def run(*, quick: bool) -> dict[str, Any]:
     """Run all three parts and print a line for each measurement."""
-    turns = 2 if quick else 4
+    rounds = 2 if quick else 4
     banks = ((2000, torch.float32), (2000, torch.bfloat16))
     large = ((20_000, torch.float32), (20_000, torch.bfloat16))
     lists = (5000,) if quick else (100_000, 1_000_000)
     return {
-        "scoring": [scoring(count, dtype, turns) for count, dtype in (banks if quick else large)],
-        "listing": [listing(count, turns) for count in lists],
+        "scoring": [scoring(count, dtype, rounds) for count, dtype in (banks if quick else large)],
+        "listing": [listing(count, rounds) for count in lists],
         "adding": adding(200 if quick else 2000),
     }
 
 
-def scoring(count: int, dtype: torch.dtype, turns: int) -> dict[str, Any]:
+def scoring(count: int, dtype: torch.dtype, rounds: int) -> dict[str, Any]:
     """Measure whole banks against some rows of them."""
     bank = random_bank(_DIM, count, dtype)
     one, batch = torch.rand(1, _DIM), torch.rand(_BATCH, _DIM)
@@ -56,7 +56,7 @@ def scoring(count: int, dtype: torch.dtype, turns: int) -> dict[str, Any]:
             "batch": partial(bank.score, batch),
             **{f"picked {k}": partial(bank.score, one, ids) for k, ids in few.items()},
         },
-        turns,
+        rounds,
     )
     stored = sum(t.nbytes for s in bank.segments for t in s.used().values())
     figures: dict[str, Any] = {
@@ -75,7 +75,7 @@ def scoring(count: int, dtype: torch.dtype, turns: int) -> dict[str, Any]:
     return figures
 
 
-def listing(count: int, turns: int) -> dict[str, Any]:
+def listing(count: int, rounds: int) -> dict[str, Any]:
     """Measure one pass over a list of random rows, and faiss's range search over the same."""
     made = Shortlist(_DIM, reach=1.0)
     for start in range(0, count, made.rows_a_block):
@@ -93,7 +93,7 @@ def listing(count: int, turns: int) -> dict[str, Any]:
             "faiss one": partial(index.range_search, queries[0], 0.0),
             "faiss batch": partial(index.range_search, queries[1], 0.0),
         },
-        turns,
+        rounds,
     )
     figures: dict[str, Any] = {"enrollments": count, "bytes_each": 4 * (_DIM + 4)}
     figures |= {f"{name.replace(' ', '_')}_ms": 1e3 * spent for name, spent in seconds.items()}

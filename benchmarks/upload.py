@@ -22,8 +22,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from benchmarks.interleave import best_seconds
 from benchmarks.server import DIM, HIDDEN, enrollments, make_backbone, pictures
-from benchmarks.turns import best_seconds
 from sfumato.data.decoding.decode import decode_image
 from sfumato.features.backbone import Backbone
 from sfumato.filter.bank.bank import Bank, BankScores
@@ -58,7 +58,7 @@ def run(*, quick: bool) -> dict[str, Any]:
         torch.set_num_threads(threads)
 
 
-def profile(folder: Path, backbone: Backbone, bank: Bank, side: int, turns: int) -> dict[str, Any]:
+def profile(folder: Path, backbone: Backbone, bank: Bank, side: int, rounds: int) -> dict[str, Any]:
     """Measure each stage of one upload, and the machine's limit of those that have one."""
     content = photo(side)
     picture = decode_image(content)
@@ -75,7 +75,7 @@ def profile(folder: Path, backbone: Backbone, bank: Bank, side: int, turns: int)
             "limit of score": partial(_read, bank),
             "limit of write": partial(_synced, folder / "block"),
         },
-        turns,
+        rounds,
     )
     stages = ("token", "decode", "features", "score", "rule", "write")
     total = sum(seconds[stage] for stage in stages)

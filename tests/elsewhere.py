@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from sfumato.fit import History, Turn
+from sfumato.fit import Epoch, History
 
 
 class Elsewhere:
@@ -57,7 +57,7 @@ class Elsewhere:
         return torch.rand(tensor.shape).to(tensor.dtype)
 
 
-class _Still(Turn):
+class _Still(Epoch):
     """There is no gradient to go down."""
 
     def descend(self, optimizer: str, loss: Tensor) -> None:

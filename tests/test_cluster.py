@@ -105,7 +105,7 @@ def test_a_release_is_bit_identical(
     monkeypatch.setattr("sfumato.protect.release.parts.fresh_secret", lambda: bytes(range(32)))
     write = partial(write_pictures, Pixelate(2), LoadedImages(blobs), labels=["mood"])
     write(tmp_path / "here", batch_size=16)
-    write(tmp_path / "there", batch_size=16, over=RayMap())
+    write(tmp_path / "there", batch_size=16, executor=RayMap())
     assert len(files(tmp_path / "here")) == len(blobs) + 1
     assert files(tmp_path / "here") == files(tmp_path / "there")
 
@@ -114,7 +114,7 @@ def test_no_two_workers_draw_the_same_noise(
     machines: object, blobs: ImageSet, tmp_path: Path
 ) -> None:
     grey = LoadedImages(blobs.subset([0] * 32))
-    write_pictures(Noise(0.2), grey, tmp_path / "out", batch_size=1, over=RayMap())
+    write_pictures(Noise(0.2), grey, tmp_path / "out", batch_size=1, executor=RayMap())
     pictures = {content for name, content in files(tmp_path / "out").items() if "png" in name}
     assert len(pictures) == 32
 
@@ -144,7 +144,7 @@ def test_an_audit_reports_the_same(machines: object, blobs: ImageSet, tmp_path: 
         utility="person",
         config=config,
     )
-    here, there = audited(), audited(over=RayMap(), out=tmp_path)
+    here, there = audited(), audited(executor=RayMap(), out=tmp_path)
     assert figures(here) == figures(there)
     assert any(c.error for c in there.cells)
     assert any(c.finding for c in there.cells)

@@ -44,8 +44,8 @@ def cifar10(run: Run, settings: Mapping[str, Any]) -> Results:
     validated = {
         name: _accuracy(kept, OneClassConfig.preset(name), run.seed) for name in get_args(Preset)
     }
-    crowd = world.enrolled(config, calibration="training", seed=run.seed)
-    errors, truth = measure.errors_of(crowd, world.tests)
+    users = world.enrolled(config, calibration="training", seed=run.seed)
+    errors, truth = measure.errors_of(users, world.tests)
     results: Results = {
         "training": asdict(config),
         "accuracy": measure.overall(errors, truth),
@@ -80,8 +80,8 @@ def features_of(run: Run, backbone: Backbone, split: Split, count: int) -> list[
 
 
 def _accuracy(world: World, config: OneClassConfig, seed: int) -> float:
-    crowd = world.enrolled(config, calibration="training", seed=seed)
-    return measure.overall(*measure.errors_of(crowd, world.tests))
+    users = world.enrolled(config, calibration="training", seed=seed)
+    return measure.overall(*measure.errors_of(users, world.tests))
 
 
 def _linear_probe(world: World) -> float:

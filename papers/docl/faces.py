@@ -21,17 +21,17 @@ from papers.docl.figures import draw_faces
 from papers.docl.generalnet import SIZE as GENERAL_SIZE
 from papers.docl.generalnet import load_generalnet
 from papers.recipe import Results, Run
-from sfumato.attack.on_filter.enrolled import Crowd, enroll_all, scores
+from sfumato.attack.on_filter.attacker import AttackerConfig
+from sfumato.attack.on_filter.enrolled import EnrolledUsers, enroll_all, scores
 from sfumato.attack.on_filter.poison import (
+    Attackers,
     Setting,
-    Thieves,
+    all_attackers,
     all_pairs,
     owners_kept,
     poison,
-    recruit,
     stolen_shared,
 )
-from sfumato.attack.on_filter.thief import ThiefConfig
 from sfumato.data.cache import cache_folder
 from sfumato.data.imageset import ImageSet
 from sfumato.data.sets.lfw import TIGHT
@@ -52,10 +52,10 @@ _PRICE = 0.02  # of the worst rate, that an advantage of 1 has to gain
 ALPHAS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0)
 ADVANTAGES = (0.0, 0.5, 0.8, 1.0)
 _KINDS = (
-    ThiefConfig(),
-    ThiefConfig(mode="separate"),
-    ThiefConfig(evasion=0.1),
-    ThiefConfig(evasion=0.3),
+    AttackerConfig(),
+    AttackerConfig(mode="separate"),
+    AttackerConfig(evasion=0.1),
+    AttackerConfig(evasion=0.3),
 )
 
 
@@ -81,7 +81,7 @@ class People:
 class World:
     """One set of people who enrolled, and their other pictures."""
 
-    crowd: Crowd
+    users: EnrolledUsers
     train: list[Tensor]
     tests: list[Tensor]
 
@@ -169,7 +169,7 @@ def _evaluate(
     run: Run,
     people: People,
     config: OneClassConfig,
-    kinds: Sequence[ThiefConfig],
+    kinds: Sequence[AttackerConfig],
     settings: Mapping[str, Any],
 ) -> dict[str, Any]:
     drawn = people.draw(_ENROLLED, settings["sets"], run.seed)
@@ -182,7 +182,7 @@ def _evaluate(
     paper = Setting(rule="paper", alpha=setting.alpha)
     pairs = all_pairs(_USERS)
     bands = [
-        [recruit(w.crowd, w.train, pairs, kind, config, seed=run.seed) for kind in kinds]
+        [all_attackers(w.users, w.train, pairs, kind, config, seed=run.seed) for kind in kinds]
         for w in worlds[: settings["adversary_sets"]]
     ]
     return {
@@ -195,7 +195,7 @@ def _evaluate(
             for rule in (paper, setting)
         },
         "owners_kept": fmean(
-            float(owners_kept(w.crowd, w.tests, setting, seed=run.seed).mean()) for w in worlds
+            float(owners_kept(w.users, w.tests, setting, seed=run.seed).mean()) for w in worlds
         ),
         "accepted": fmean(accepted_share(w, unseen, setting.alpha) for w in worlds),
     }
@@ -205,14 +205,14 @@ def _choose(
     worlds: Sequence[World],
     unseen: Tensor,
     config: OneClassConfig,
-    kinds: Sequence[ThiefConfig],
+    kinds: Sequence[AttackerConfig],
     settings: Mapping[str, Any],
     seed: int,
 ) -> tuple[Setting, dict[str, float]]:
     """Choose alpha and advantage where the worst of the three rates is best."""
     pairs = all_pairs(_USERS)[:: settings["development_stride"]]
     bands = [
-        [recruit(w.crowd, w.train, pairs, kind, config, seed=seed) for kind in kinds]
+        [all_attackers(w.users, w.train, pairs, kind, config, seed=seed) for kind in kinds]
         for w in worlds
     ]
     rates = {
@@ -236,7 +236,7 @@ def steadiness(worst: Mapping[tuple[float, float], float], advantage: float, alp
 
 def _rates(
     worlds: Sequence[World],
-    bands: Sequence[Sequence[Thieves]],
+    bands: Sequence[Sequence[Attackers]],
     unseen: Tensor,
     alpha: float,
     advantage: float,
@@ -244,10 +244,10 @@ def _rates(
 ) -> dict[str, float]:
     setting = Setting(alpha=alpha, advantage=advantage)
     shared = [
-        max(float(stolen_shared(w.crowd, t, w.tests, setting, seed=seed).mean()) for t in band)
+        max(float(stolen_shared(w.users, t, w.tests, setting, seed=seed).mean()) for t in band)
         for w, band in zip(worlds, bands, strict=True)
     ]
-    kept = [float(owners_kept(w.crowd, w.tests, setting, seed=seed).mean()) for w in worlds]
+    kept = [float(owners_kept(w.users, w.tests, setting, seed=seed).mean()) for w in worlds]
     return {
         "stolen_blocked": 1 - fmean(shared),
         "owners_kept": fmean(kept),
@@ -256,32 +256,32 @@ def _rates(
 
 
 def _adversary(
-    worlds: Sequence[World], bands: Sequence[Sequence[Thieves]], setting: Setting, seed: int
+    worlds: Sequence[World], bands: Sequence[Sequence[Attackers]], setting: Setting, seed: int
 ) -> list[dict[str, Any]]:
     """Fig. 4: one finding a set of people."""
     pairs = all_pairs(_USERS)
     return [
-        asdict(poison(world.crowd, world.tests, pairs, band, setting, seed=seed))
+        asdict(poison(world.users, world.tests, pairs, band, setting, seed=seed))
         for world, band in zip(worlds, bands, strict=False)
     ]
 
 
 def _accuracy(world: World) -> float:
-    right = [scores(world.crowd.net, x).argmin(1) == k for k, x in enumerate(world.tests)]
+    right = [scores(world.users.net, x).argmin(1) == k for k, x in enumerate(world.tests)]
     return float(torch.cat(right).float().mean())
 
 
 def _per_class(world: World) -> list[float]:
     return [
-        round(float((scores(world.crowd.net, x).argmin(1) == k).float().mean()), 4)
+        round(float((scores(world.users.net, x).argmin(1) == k).float().mean()), 4)
         for k, x in enumerate(world.tests)
     ]
 
 
 def accepted_share(world: World, unseen: Tensor, alpha: float) -> float:
     """Return the share of strangers' pictures that nobody's enrollment claims."""
-    crowd = world.crowd
-    claimed = claims(scores(crowd.net, unseen), crowd.mu, crowd.sigma, alpha)
+    users = world.users
+    claimed = claims(scores(users.net, unseen), users.mu, users.sigma, alpha)
     return 1 - float(claimed.any(1).float().mean())
 
 
@@ -291,7 +291,7 @@ def _curve(worlds: Sequence[World], unseen: Tensor) -> list[dict[str, float]]:
     for alpha in ALPHAS:
         own = [
             float(
-                claims(scores(w.crowd.net, x), w.crowd.mu, w.crowd.sigma, alpha)[:, k]
+                claims(scores(w.users.net, x), w.users.mu, w.users.sigma, alpha)[:, k]
                 .float()
                 .mean()
             )

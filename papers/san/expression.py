@@ -1,6 +1,6 @@
 """The small separable network that face-api publishes for expressions, taught gender instead.
 
-It joins the crowd: a network that learned faces elsewhere, of another family than the matcher. Its
+It joins the ensemble: a network trained on faces elsewhere, of another family than the matcher. Its
 kernels are height x width x in x out; "same" padding puts the odd pixel to the right and below.
 """
 

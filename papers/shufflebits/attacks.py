@@ -55,9 +55,9 @@ def attributes(
     for backbone in backbones:
         releases = _releases(backbone)
         knowledge = _knowledge(parties, releases["shufflebits"])
-        readers = attack.learn(knowledge)
+        trained = attack.learn(knowledge)
         found = {
-            how: attack.apply(readers, _victim(parties.victims, protector))
+            how: attack.apply(trained, _victim(parties.victims, protector))
             for how, protector in releases.items()
         }
         counting = replace(attack, view="popcounts", name="popcounts")
@@ -100,10 +100,10 @@ def reconstruction(
             name=f"{run.name}-{name}",
         )
         knowledge = _knowledge(parties, releases["shufflebits"])
-        artist = attack.learn(knowledge)
-        distances[name] = artist.scores(clear)
+        trained = attack.learn(knowledge)
+        distances[name] = trained.scores(clear)
         results[name] = {
-            how: document(attack.apply(artist, _victim(victims, protector), knowledge))
+            how: document(attack.apply(trained, _victim(victims, protector), knowledge))
             for how, protector in releases.items()
         }
     results["ordering"] = sorted(distances, key=lambda name: float(distances[name].mean()))

@@ -8,7 +8,7 @@ import torch
 from sfumato.data.imageset import ImageSet
 from sfumato.data.sources import load
 from sfumato.fit import FitConfig
-from sfumato.nets.readers import Reader
+from sfumato.nets.attributes import AttributeClassifier
 from sfumato.protect.anonymizer import fit as anonymizer_fit
 from sfumato.protect.anonymizer.fit import AnonymizerConfig
 from sfumato.protect.obfuscator import fit as obfuscator_fit
@@ -30,9 +30,11 @@ def test_a_matcher(blobs: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("robust", [False, True])
 def test_a_reader(blobs: ImageSet, monkeypatch: pytest.MonkeyPatch, robust: bool) -> None:
     away = Elsewhere(monkeypatch, san_crowd)
-    reader = Reader(blobs.images.shape[1], 2, family="plain", side=32, width=4)
+    classifier = AttributeClassifier(blobs.images.shape[1], 2, family="plain", side=32, width=4)
     labels = torch.randint(0, 2, (40, 2), generator=torch.Generator().manual_seed(0))
-    san_crowd.train_reader(reader, blobs.images[:40], labels, _FIT, title="a reader", robust=robust)
+    san_crowd.train_classifier(
+        classifier, blobs.images[:40], labels, _FIT, title="a reader", robust=robust
+    )
     assert away.steps == 1
 
 

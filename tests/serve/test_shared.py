@@ -69,7 +69,7 @@ def test_what_one_acknowledges_the_other_scores_and_what_it_erases_not(
 def test_newcomers_at_two_servers_do_not_pass_each_other_by(
     servers: tuple[LiveServer, LiveServer], world: World
 ) -> None:
-    """A thief's copy, sent to the other server at the same moment, is still found."""
+    """A attacker's copy, sent to the other server at the same moment, is still found."""
     tokens = [servers[0].token(name) for name in ("ada", "eve")]
     statuses: dict[int, str] = {}
 

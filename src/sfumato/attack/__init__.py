@@ -15,8 +15,8 @@ Attacks on the upload filter and on encrypted features:
 
 - enrollment_leak: measures what enrollments reveal about the pictures behind them.
 - poison: measures how many stolen pictures an adversary gets past the filter.
-- train_thieves: trains enrollments of stolen pictures, to override their owners.
-- ThiefConfig: the settings of `train_thieves`.
+- train_attackers: trains enrollments of stolen pictures, to override their owners.
+- AttackerConfig: the settings of `train_attackers`.
 - BitStatistics: breaks ShuffleBits by counting bits.
 - recover_key: returns the most likely ShuffleBits key of given words.
 - recover_features: returns the most likely features behind shuffled words.

@@ -6,9 +6,9 @@ from .groups import GroupAttack
 from .linkage import LinkageAttack
 from .membership import MembershipAttack, with_membership
 from .on_cipher.bitstatistics import BitStatistics, recover_features, recover_key
+from .on_filter.attacker import AttackerConfig, train_attackers
 from .on_filter.enrollment_leak import enrollment_leak
 from .on_filter.poison import poison
-from .on_filter.thief import ThiefConfig, train_thieves
 from .reconstruct import ReconstructionAttack
 from .reidentify import ReidentificationAttack
 from .tools.decoder import ReconstructionConfig
@@ -16,6 +16,7 @@ from .tools.learners import LearnerConfig
 from .verify import VerificationAttack
 
 __all__ = [
+    "AttackerConfig",
     "AttributeAttack",
     "BitStatistics",
     "CopiesAttack",
@@ -26,12 +27,11 @@ __all__ = [
     "ReconstructionAttack",
     "ReconstructionConfig",
     "ReidentificationAttack",
-    "ThiefConfig",
     "VerificationAttack",
     "enrollment_leak",
     "poison",
     "recover_features",
     "recover_key",
-    "train_thieves",
+    "train_attackers",
     "with_membership",
 ]

@@ -115,7 +115,7 @@ def audit(
     from sfumato.audit.report.gate import check_limit
     from sfumato.audit.report.sheets import FOLDER
     from sfumato.audit.run import audit as run
-    from sfumato.cluster import spread
+    from sfumato.cluster import executor_at
     from sfumato.data.sources import load
     from sfumato.device import resolve_device
     from sfumato.errors import ConfigError
@@ -140,7 +140,7 @@ def audit(
     images = load(data, split=split, data_dir=data_dir, size=size, count=count, seed=seed)
     victims, adversary = sides(images, identity, seed=seed)
     protectors = [open_protector(spec, adversary) for spec in protector]
-    with spread(ray) as over:
+    with executor_at(ray) as executor:
         report = run(
             protectors,
             victims=victims,
@@ -154,7 +154,7 @@ def audit(
             config=effort,
             out=out,
             pictures=pictures,
-            over=over,
+            executor=executor,
         )
     made_by = command_line("audit", audit, given, without=("config", "device", "ray", "as_json"))
     report = replace(report, settings={**report.settings, "quick": quick, "command": made_by})
@@ -166,10 +166,10 @@ def audit(
 
 
 def _gate(report: Report, limit: float, out: Path) -> None:
-    from sfumato.audit.report.gate import check, judge, junit
+    from sfumato.audit.report.gate import check, gate_cases, junit
     from sfumato.files import write_bytes
 
-    cases = judge(report.cells, limit)
+    cases = gate_cases(report.cells, limit)
     write_bytes(out / "junit.xml", junit(cases))
     check(cases, limit)
 

@@ -18,7 +18,7 @@ _CHUNK_FLOATS = 1 << 26  # of one chunk's reconstructions: 256 MiB
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
+class EnrolledUsers:
     """The enrollments of n users, with everything that the platform knows of them."""
 
     net: OneClass
@@ -37,13 +37,13 @@ class Crowd:
         return self.net.decode(torch.stack(codes).to(self.net.encoder))
 
 
-def gather(enrollments: Sequence[Enrollment]) -> Crowd:
+def gather(enrollments: Sequence[Enrollment]) -> EnrolledUsers:
     """Stack enrollments of one width."""
     first = enrollments[0]
     net = OneClass(len(enrollments), first.dim, first.hidden, seed=0).requires_grad_(False).eval()
     for name, parameter in net.named_parameters():
         parameter.copy_(torch.stack([getattr(e, name) for e in enrollments]))
-    return Crowd(
+    return EnrolledUsers(
         net,
         torch.tensor([e.mu for e in enrollments]),
         torch.tensor([e.sigma for e in enrollments]),
@@ -66,7 +66,7 @@ def scores(net: OneClass, x: Float[Tensor, "b d"]) -> Float[Tensor, "b n"]:
 
 def enroll_all(
     features: Sequence[Float[Tensor, "_ d"]], config: OneClassConfig, *, folds: int = 4, seed: int
-) -> Crowd:
+) -> EnrolledUsers:
     """Enroll many users at once, cross-fitted: what `enroll` does for one, with stacked training.
 
     mu and sigma come from networks that did not see the image.
@@ -89,7 +89,7 @@ def enroll_all(
         (x @ w.mT + b).relu()
         for x, w, b in zip(features, net.encoder, net.encoder_bias, strict=True)
     ]
-    return Crowd(
+    return EnrolledUsers(
         net,
         torch.stack([e.mean() for e in held]),
         torch.stack([e.std().clamp(min=1e-12) for e in held]),

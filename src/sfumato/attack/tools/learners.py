@@ -19,7 +19,7 @@ from sfumato.attack.tools.table import learn_table
 from sfumato.data.imageset import MISSING
 from sfumato.device import Device, device_of
 from sfumato.errors import ConfigError
-from sfumato.fit import FitConfig, Turn, fit
+from sfumato.fit import Epoch, FitConfig, fit
 from sfumato.fit.outputs import outputs
 from sfumato.nets.classifiers import ConvClassifier, Heads, LinearProbe, Perceptron
 
@@ -169,15 +169,15 @@ def train_network(
         name: class_weights(values[train], max(counts[name], 2)) for name, values in targets.items()
     }
 
-    def step(batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
-        logits = turn.networks["net"](batch[0])
+    def step(batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
+        logits = epoch.networks["net"](batch[0])
         losses = [
             F.cross_entropy(logits[n], y, weights[n].to(y.device), ignore_index=MISSING)
             for n, y in zip(targets, batch[1:], strict=True)
         ]
         # A batch without one label of an attribute has the loss 0/0 there: it teaches nothing.
         loss = torch.stack(losses).nan_to_num(0.0).sum()
-        turn.descend("net", loss)
+        epoch.descend("net", loss)
         return {"loss": loss}
 
     candidate = Candidate(learner, _apply(net))
@@ -229,9 +229,9 @@ def train_namer(
     net = make_network(kind, rows, int(people.max()) + 1)
     optimizer = torch.optim.AdamW(net.parameters(), lr=config.lr, weight_decay=1e-2)
 
-    def step(batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
-        loss = F.cross_entropy(turn.networks["net"](batch[0]), batch[1])
-        turn.descend("net", loss)
+    def step(batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
+        loss = F.cross_entropy(epoch.networks["net"](batch[0]), batch[1])
+        epoch.descend("net", loss)
         return {"loss": loss}
 
     fit(
