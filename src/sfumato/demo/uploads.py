@@ -1,8 +1,8 @@
 """The upload filter on real handwritten digits: ten people enroll, everybody uploads.
 
 Each person protects one digit. Half of the pictures of each digit are that person's private
-pictures; the other half is what gets uploaded, by its owner, by others, and by an attacker who has a
-victim's private half and trains on it.
+pictures. The other half is uploaded: by its owner, by others, and by an attacker who has a victim's
+private half and trains on it.
 """
 
 from __future__ import annotations
