@@ -79,12 +79,12 @@ def test_far_fewer_are_scored_and_the_erased_are_gone(
     monkeypatch.setattr(bank_module, "SMALL", 0)
     state = state_of(world, reach=1.5)
     x = world.backbone(world.images[0][130][None])
-    near = state._bank.score_near(x, alpha=2.0)
+    near = state.bank.score_near(x, alpha=2.0)
     assert {"digit0", "copy0"} <= set(near.ids)
     assert len(near.ids) < 20
     state.remove("digit0")
-    assert "digit0" not in state._bank.score_near(x, alpha=2.0).ids
-    assert torch.equal(state._bank.score_near(x, alpha=math.inf).rows, torch.arange(len(state)))
+    assert "digit0" not in state.bank.score_near(x, alpha=2.0).ids
+    assert torch.equal(state.bank.score_near(x, alpha=math.inf).rows, torch.arange(len(state)))
 
 
 def test_the_setting_reaches_the_bank(world: World, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_the_setting_reaches_the_bank(world: World, tmp_path: Path) -> None:
             )
         )
         try:
-            kept = service.state._bank._shortlist
+            kept = service.state.bank.shortlist
             assert (None if kept is None else kept.reach) == reach  # an empty list is false
         finally:
             service.close()

@@ -51,7 +51,7 @@ class Platform:
         self.ada = self.service.enroll(self.named("ada"), world.enrollments[0]).id
         self.service.enroll(self.named("bob"), enrolled(world, 1, COPIED[None]))
         self.service.enroll(self.named("cy"), world.enrollments[6])
-        self.thief = self.service.enroll(self.named("eve"), world.copy(0)).id
+        self.attacker = self.service.enroll(self.named("eve"), world.copy(0)).id
         self.pictures = {
             "nought": world.png(0, 130),
             "one": world.png(1, 130),
@@ -88,11 +88,11 @@ def platform(world: World, tmp_path: Path) -> Iterator[Platform]:
     made.service.close()
 
 
-@pytest.mark.parametrize("thief", ["quarantined", "contested"])
-def test_check_and_service_decide_alike(platform: Platform, thief: str) -> None:
+@pytest.mark.parametrize("attacker", ["quarantined", "contested"])
+def test_check_and_service_decide_alike(platform: Platform, attacker: str) -> None:
     draw = random.Random(0)
-    if thief == "contested":
-        platform.service.moderate(platform.moderator, platform.thief, admit=True)
+    if attacker == "contested":
+        platform.service.moderate(platform.moderator, platform.attacker, admit=True)
         assert platform.store.contests()
     seen = set()
     for enforced, disabled in product((0.0, 0.5, 1.0), DISABLED):
