@@ -11,6 +11,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Inspector, inspect, text
 
 from sfumato.errors import BankError
@@ -137,3 +138,8 @@ def test_nobody_reads_the_old_tables_while_another_rebuilds_them(
     others[0].join()
     assert len(Store(engine).entries()) == 3
     engine.dispose()
+
+
+def test_the_newest_version_is_that_of_the_last_migration() -> None:
+    found = ScriptDirectory(str(_scripts())).get_heads()
+    assert found == [migrate.NEWEST]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sfumato.cli.filter.options import BankPlace, needs_serve
+from sfumato.cli.imports import quick_imports
 from sfumato.cli.options import AsJson, finish
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def bank_add(
 ) -> None:
     """Check, screen and add enrollments; the first one of a new bank fixes its backbone."""
     needs_serve()
-    from sfumato.serve.local import add_files
+    with quick_imports():
+        from sfumato.serve.local import add_files
 
     entries = add_files(bank, files, owner)
     _show(entries, as_json=as_json)

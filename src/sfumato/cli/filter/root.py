@@ -11,6 +11,7 @@ from sfumato.cli.filter import admin as filter_admin
 from sfumato.cli.filter import bank as filter_bank
 from sfumato.cli.filter import serve as filter_serve
 from sfumato.cli.filter.options import BankPlace, needs_serve
+from sfumato.cli.imports import quick_imports
 from sfumato.cli.options import AsJson, DataDir, Seed, finish
 from sfumato.errors import InputError
 
@@ -169,8 +170,9 @@ def check(
     roll-out to a part of the uploaders, somebody without a name counts as one of that part.
     """
     needs_serve()
-    from sfumato.files import at_home
-    from sfumato.serve.local import judge
+    with quick_imports():
+        from sfumato.files import at_home
+        from sfumato.serve.local import judge
 
     if backbone is None and "://" in bank:
         raise InputError("expected --backbone FILE beside a bank that is a database's URL")
