@@ -109,11 +109,11 @@ def photo(side: int) -> bytes:
 def _database(path: Path) -> dict[str, Callable[[], object]]:
     """Return the two stages that ask the database."""
     store = Store(open_database(f"sqlite:///{path}"))
-    caller, token = add_account(store.engine, "ada")
+    account, token = add_account(store.engine, "ada")
     against = Against("class", "0" * 32, margin=1.0, score=0.5)
 
     def write() -> None:
-        blocked = Stopped(id=new_id(), account_id=caller.id, against=against, enforced=True)
+        blocked = Stopped(id=new_id(), account_id=account.id, against=against, enforced=True)
         keep_blocks(store, [blocked])
 
     return {

@@ -3,7 +3,27 @@
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from sfumato.data.decoding.decode import ImageLimits, decode_image, encode_png
+    from sfumato.data.imageset import MISSING, ImageSet
+    from sfumato.data.sources import SOURCES, load
+    from sfumato.data.splits import shuffled, split_groups, split_images, with_at_least
+
+__all__ = [
+    "MISSING",
+    "SOURCES",
+    "ImageLimits",
+    "ImageSet",
+    "decode_image",
+    "encode_png",
+    "load",
+    "shuffled",
+    "split_groups",
+    "split_images",
+    "with_at_least",
+]
 _PLACES = {
     "MISSING": "sfumato.data.imageset",
     "SOURCES": "sfumato.data.sources",

@@ -32,8 +32,8 @@ def test_a_decision_imports_nothing_that_it_does_not_use(world: World, tmp_path:
     (tmp_path / "me.enrollment").write_bytes(world.enrollments[0])
     picture = world.images[1][0].repeat_interleave(3, 1).repeat_interleave(3, 2)
     (tmp_path / "new.png").write_bytes(encode_png(picture))  # of a size that has to be changed
-    place = ("--bank", tmp_path / "bank.db")
-    add = ("bank", "add", tmp_path / "me.enrollment", *place, "--owner", "ada")
+    place = ("--db", tmp_path / "bank.db")
+    add = ("bank", "add", tmp_path / "me.enrollment", *place, "--account", "ada")
     new = imported(*add)
     assert new & NEEDLESS == {"alembic"}  # which makes the tables
     assert not imported(*add) & NEEDLESS

@@ -16,7 +16,7 @@ from sfumato.data.decoding.decode import encode_png
 from sfumato.data.sources import load
 from sfumato.serve.bank.decide import OBSERVED, Outcome
 from sfumato.serve.local import judge
-from sfumato.serve.records.auth import Caller, account_named, add_account
+from sfumato.serve.records.auth import Account, account_named, add_account
 from sfumato.serve.records.rules import change_account, change_bank, disable_enrollment
 from sfumato.serve.service import FilterService
 from sfumato.serve.settings import ServeSettings
@@ -55,7 +55,7 @@ class Platform:
             "copy": encode_png(COPIED),
         }
 
-    def named(self, name: str) -> Caller:
+    def named(self, name: str) -> Account:
         return account_named(self.store.engine, name)
 
     def rule(self, enforced: float, disabled: str) -> None:
@@ -122,7 +122,7 @@ def test_check_says_that_the_rule_is_not_enforced(platform: Platform) -> None:
     def run(*options: str) -> str:
         backbone = ["--backbone", str(platform.world.backbone_file)]
         path = str(platform.folder / "nought.png")
-        command = ["filter", "check", path, "--bank", platform.bank, *backbone, *options]
+        command = ["filter", "check", path, "--db", platform.bank, *backbone, *options]
         return CliRunner().invoke(app, command).stdout
 
     platform.rule(1.0, "nothing")
@@ -138,6 +138,6 @@ def test_check_says_that_the_rule_is_not_enforced(platform: Platform) -> None:
 
 def test_the_margin_of_a_copy_is_in_bits(platform: Platform) -> None:
     platform.checked("copy", None)
-    command = ["filter", "check", str(platform.folder / "copy.png"), "--bank", platform.bank]
+    command = ["filter", "check", str(platform.folder / "copy.png"), "--db", platform.bank]
     command += ["--backbone", str(platform.world.backbone_file)]
     assert "bits; nearest claim" in CliRunner().invoke(app, command).stdout

@@ -83,9 +83,9 @@ def test_every_enrollment_account_token_and_contest_is_kept(database: str) -> No
     assert [(pair.overrider, pair.value) for pair in store.contests()] == [(min(CONTENT), 0.5)]
     roles = {}
     for number in (1, 2):
-        caller = authenticate(engine, Clock(engine), f"Bearer token{number}")
-        assert caller.name == f"user{number}"
-        roles[caller.role] = sorted(caller.scopes)
+        account = authenticate(engine, Clock(engine), f"Bearer token{number}")
+        assert account.name == f"user{number}"
+        roles[account.role] = sorted(account.scopes)
     assert roles == {"user": ["enroll", "upload"], "moderator": ["enroll", "moderate", "upload"]}
     store.erase(min(CONTENT), actor="user1")
     assert store.contests() == []

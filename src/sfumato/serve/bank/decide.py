@@ -61,7 +61,7 @@ class Outcome:
 
 
 def decide(
-    bank: Deciding, seen: Seen, *, account_id: int, uploader: str | None, now: datetime
+    bank: Deciding, seen: Seen, *, account_id: int, account_name: str | None, now: datetime
 ) -> Outcome:
     """Decide about an upload: a claim of a class counts first, then one of a near copy.
 
@@ -72,12 +72,12 @@ def decide(
         bank: The enrollments that count, and the rules.
         seen: What the upload shows.
         account_id: Whose enrollments may override, or `STRANGER`.
-        uploader: The name that the roll-out goes by; None where nobody is named.
+        account_name: The name that the roll-out goes by; None where nobody is named.
         now: The moment for which disablings are asked.
     """
     nearest = bank.decide(seen.features, account_id, now)
     against, view = _against(bank, seen, nearest, account_id, now)
-    enforced = bank.rules.enforces(uploader, now)
+    enforced = bank.rules.enforces(account_name, now)
     return Outcome(against=against, nearest=nearest, frame=seen.frame(view), enforced=enforced)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, aliased
 
 from sfumato.errors import RequestError
 from sfumato.serve.database.db import reading, writing
-from sfumato.serve.database.tables import Account, DecisionRow, EnrollmentRow
+from sfumato.serve.database.tables import AccountRow, DecisionRow, EnrollmentRow
 from sfumato.serve.records.audit_log import record
 from sfumato.serve.records.store import Store
 
@@ -190,10 +190,10 @@ def counts(store: Store) -> dict[str, Counts]:
 
 
 def _blocks(session: Session, wanted: ColumnElement[bool], *, limit: int) -> list[Block]:
-    claimant = aliased(Account)
+    claimant = aliased(AccountRow)
     query = (
-        select(DecisionRow, Account.name, claimant.name)
-        .join(Account, Account.id == DecisionRow.account_id)
+        select(DecisionRow, AccountRow.name, claimant.name)
+        .join(AccountRow, AccountRow.id == DecisionRow.account_id)
         .outerjoin(EnrollmentRow, EnrollmentRow.id == DecisionRow.enrollment)
         .outerjoin(claimant, claimant.id == EnrollmentRow.account_id)
         .where(wanted)
