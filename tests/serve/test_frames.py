@@ -64,7 +64,7 @@ def judged(world: World, bank: str, content: bytes, owner: str | None = None) ->
     path = Path(bank).with_name("upload")
     path.write_bytes(content)
     found = judge(path, bank, world.backbone_file, owner)
-    return found.decision, found.frame
+    return found.verdict, found.frame
 
 
 @pytest.mark.parametrize("name", ANIMATED)

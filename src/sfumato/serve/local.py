@@ -13,15 +13,15 @@ from sfumato.errors import BankError, InputError
 from sfumato.features.backbone import Backbone
 from sfumato.filter.enrollment import open_enrollment
 from sfumato.serve.bank.admission import admit, check_terms
-from sfumato.serve.bank.decide import Outcome, decide
+from sfumato.serve.bank.decide import decide
 from sfumato.serve.bank.extract import see
-from sfumato.serve.bank.interface import STRANGER
 from sfumato.serve.bank.memory import BankState
 from sfumato.serve.database.db import open_database
 from sfumato.serve.database.locks import change_lock
 from sfumato.serve.database.url import database_url, is_sqlite
 from sfumato.serve.records.audit_log import COMMAND_LINE
 from sfumato.serve.records.auth import Account, account_named, add_account
+from sfumato.serve.records.decisions import STRANGER, Decision
 from sfumato.serve.records.store import Entry, Store, Terms
 
 _NO_LIMIT = 1 << 31
@@ -87,7 +87,7 @@ def remove(database: str, enrollment_id: str) -> Entry:
         return found[0]
 
 
-def judge(image: Path, database: str, backbone: Path, account: str | None) -> Outcome:
+def judge(image: Path, database: str, backbone: Path, account: str | None) -> Decision:
     """Decide whether an image file may be uploaded by an account, or by a stranger without one.
 
     Raises:

@@ -6,9 +6,8 @@ import logging
 import math
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import text
 
@@ -18,10 +17,10 @@ from sfumato.features.backbone import Backbone
 from sfumato.filter.neardup import available
 from sfumato.serve.bank.admission import admit, readmit
 from sfumato.serve.bank.batches import Batches
-from sfumato.serve.bank.decide import Outcome, decide
+from sfumato.serve.bank.decide import decide
 from sfumato.serve.bank.extract import Pictures
 from sfumato.serve.bank.follow import Follower
-from sfumato.serve.bank.interface import STRANGER, Deciding
+from sfumato.serve.bank.interface import Deciding
 from sfumato.serve.bank.limits import RateLimit
 from sfumato.serve.bank.memory import BankState
 from sfumato.serve.bank.metrics import Metrics
@@ -30,10 +29,11 @@ from sfumato.serve.database.erasing import forget
 from sfumato.serve.database.errors import check_pages
 from sfumato.serve.database.locks import change_lock
 from sfumato.serve.records.auth import Account, find_account
-from sfumato.serve.records.decisions import Stopped, keep_blocks, new_id
+from sfumato.serve.records.decisions import STRANGER, Decision, keep_blocks
 from sfumato.serve.records.near_counts import Tally
 from sfumato.serve.records.store import Entry, Store, Terms
 from sfumato.serve.settings import ServeSettings
+from sfumato.serve.wire import UploadAnswer
 
 _HIDDEN = 32  # the paper's M for ten classes
 _WRITTEN = 64  # blocks in one transaction
@@ -46,15 +46,6 @@ Load = Callable[[Store, Terms, ServeSettings], Deciding]
 def in_memory(store: Store, terms: Terms, settings: ServeSettings) -> Deciding:
     """Return the bank in this process."""
     return BankState.load(store, terms, reach=settings.shortlist)
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What an uploader is told."""
-
-    id: str
-    decision: Literal["share", "block"]
-    reason: str
 
 
 class FilterService:
@@ -200,7 +191,7 @@ class FilterService:
                 self._forget(enrollment_id, account)
         self._apply()
 
-    def decide(self, account: Account, content: bytes, name: str | None = None) -> Verdict:
+    def decide(self, account: Account, content: bytes, name: str | None = None) -> UploadAnswer:
         """Decide whether the account may share an image. Neither it nor its features are kept.
 
         An uploader gives the `name` of the account that it asks for. A name that nobody has owns
@@ -217,23 +208,18 @@ class FilterService:
             seen = self._pictures(content, hashes=self.state.asks_hashes)
             now = self.store.clock.now()
             found = decide(self.state, seen, account_id=account_id, account_name=name, now=now)
-        self.tally.count(found.nearest.account, found.nearest.score)
-        verdict = Verdict(new_id(), found.decision, found.reason)
-        self._record(verdict, account, found)
-        return verdict
+        nearest = found.nearest
+        self.tally.count(nearest.account, math.inf if nearest.score is None else nearest.score)
+        self._record(account, found)
+        return UploadAnswer(id=found.id, decision=found.verdict, reason=found.reason)
 
-    def _record(self, verdict: Verdict, account: Account, found: Outcome) -> None:
+    def _record(self, account: Account, found: Decision) -> None:
         against, enforced = found.against, found.enforced
         if against is not None:
-            stopped = Stopped(
-                id=verdict.id, account_id=account.id, against=against, enforced=enforced
-            )
-            self._blocks(stopped)
+            self._blocks((account.id, found))
         self.metrics.count_upload(blocked=against is not None, enforced=enforced)
         where = "" if against is None or found.frame is None else f", by frame {found.frame}"
-        _log.info(
-            "decision %s for account %d: %s%s", verdict.id, account.id, verdict.decision, where
-        )
+        _log.info("decision %s for account %d: %s%s", found.id, account.id, found.verdict, where)
 
     def check_ready(self) -> None:
         """Raise a ServiceError where the database does not answer, or was not heard of lately."""

@@ -178,19 +178,19 @@ def check(
     if backbone is None and "://" in db:
         raise InputError("expected --backbone FILE beside a database that is given as a URL")
     judged = judge(image, db, backbone or at_home(db).with_suffix(".backbone"), account)
-    # Where no foreign claim was left to decide there is neither a margin nor a nearest one.
     which = "" if judged.frame is None else f"frame {judged.frame}, "
-    unit = "bits" if judged.against is not None and judged.against.claim == "copy" else "sigma"
-    near = f" ({which}margin {judged.margin:.3g} {unit}; nearest claim: {judged.enrollment})"
-    text = f"{judged.decision}: {judged.explanation}{near if judged.enrollment else ''}"
+    match = judged.match
+    unit = "bits" if match.claim == "copy" else "sigma"
+    near = f" ({which}margin {match.margin:.3g} {unit}; nearest enrollment: {match.enrollment})"
+    text = f"{judged.verdict}: {judged.explanation}{near if match.enrollment else ''}"
     result = {
-        "decision": judged.decision,
+        "decision": judged.verdict,
         "reason": judged.explanation,
         "would_block": judged.against is not None,
         "enforced": judged.enforced,
-        # JSON has no infinity; null where no foreign claim was left to decide.
-        "margin": judged.margin if judged.enrollment else None,
-        "enrollment": judged.enrollment,
+        # JSON has no infinity; null where nobody else has an enrollment that counts.
+        "margin": match.margin if match.enrollment else None,
+        "enrollment": match.enrollment,
         "frame": judged.frame,
     }
     finish(result, text, as_json=as_json)

@@ -11,10 +11,8 @@ from sfumato.errors import RequestError
 from sfumato.serve.http.deps import Id, Moderator, Service, problems
 from sfumato.serve.http.schemas import (
     AccountRulesBody,
-    AppealAnswer,
     CountsAnswer,
     CurveAnswer,
-    DecisionAnswer,
     DisableBody,
     EventAnswer,
     ForecastAnswer,
@@ -29,6 +27,7 @@ from sfumato.serve.records import audit_log as ledger
 from sfumato.serve.records import curve, decisions, rules
 from sfumato.serve.records.auth import find_account
 from sfumato.serve.service import FilterService
+from sfumato.serve.wire import DecisionAnswer
 
 router = APIRouter()
 AccountQuery = Annotated[
@@ -54,10 +53,9 @@ def moderate(enrollment_id: Id, body: VerdictBody, account: Moderator, filters: 
 
 
 @router.get("/v1/appeals", responses=problems(401, 403))
-def appeals(_: Moderator, filters: Service) -> list[AppealAnswer]:
+def appeals(_: Moderator, filters: Service) -> list[DecisionAnswer]:
     """The appeals that wait for a moderator, oldest first."""
-    found = decisions.appeals(filters.store)
-    return [AppealAnswer.model_validate(block, from_attributes=True) for block in found]
+    return decisions.appeals(filters.store)
 
 
 @router.post(
@@ -73,8 +71,7 @@ def rule(decision_id: Id, body: RulingBody, account: Moderator, filters: Service
 @router.get("/v1/decisions/{decision_id}", responses=problems(401, 403, 404, 422))
 def decision(decision_id: Id, _: Moderator, filters: Service) -> DecisionAnswer:
     """What stood against an upload, blocked or only observed."""
-    found = decisions.find(filters.store, decision_id)
-    return DecisionAnswer.model_validate(found, from_attributes=True)
+    return decisions.find(filters.store, decision_id)
 
 
 @router.get("/v1/counts", responses=problems(401, 403))

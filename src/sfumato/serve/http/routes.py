@@ -14,11 +14,10 @@ from sfumato.serve.http.deps import Anybody, Enroller, Id, Service, Uploader, bi
 from sfumato.serve.http.schemas import (
     AccountAnswer,
     AppealBody,
-    EnrollmentAnswer,
     PolicyAnswer,
-    UploadAnswer,
 )
 from sfumato.serve.records import decisions
+from sfumato.serve.wire import EnrollmentAnswer, UploadAnswer
 
 router = APIRouter()
 
@@ -103,8 +102,7 @@ async def upload(
         limit_bytes=filters.image_limits.max_bytes,
         seconds=filters.settings.body_seconds,
     )
-    verdict = await run_in_threadpool(filters.decide, account, content, for_account)
-    return UploadAnswer(id=verdict.id, decision=verdict.decision, reason=verdict.reason)
+    return await run_in_threadpool(filters.decide, account, content, for_account)
 
 
 @router.post(

@@ -28,8 +28,8 @@ from sfumato.serve.database.erasing import forget
 from sfumato.serve.database.tables import AccountRow, BankRow, ChangeRow, ContestRow, EnrollmentRow
 from sfumato.serve.records.audit_log import record
 from sfumato.serve.records.part import WHOLE, Part
+from sfumato.serve.wire import Status
 
-Status = Literal["active", "quarantined"]
 Kind = Literal["add", "remove", "rules"]
 _HEADER_BYTES: Final = 16 << 10
 _CHUNK: Final = 64  # rows read at once: 32 MiB of content at D = 2,048 and M = 32
