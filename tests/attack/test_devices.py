@@ -179,7 +179,7 @@ def test_reading_a_label_off_few_different_releases(world: World) -> None:
     _runs(attack, world, lambda images: nn.functional.avg_pool2d(images, 32).round())
 
 
-_TRAINING = OneClassConfig(hidden=4, epochs=2, batch_size=16)
+_TRAINING = OneClassConfig(hidden=4, epochs=2, least_steps=4, batch_size=16)
 
 
 @pytest.mark.parametrize("kind", [{}, {"evasion": 1.0}, {"mode": "separate", "share": 0.5}])
