@@ -219,7 +219,7 @@ def test_what_does_not_belong_is_refused() -> None:
     with pytest.raises(EnrollmentError, match="D = 6 and M = 3, got 6 and 4"):
         bank.add("other", made(6, 4, 0))
     foreign = Enrollment(**{**vars_of(people["p0"]), "backbone": "cd" * 32})
-    with pytest.raises(EnrollmentError, match="enrol again"):
+    with pytest.raises(EnrollmentError, match="enroll again"):
         bank.add("other", foreign)
     for sizes in ((0, 3), (6, 0)):
         with pytest.raises(ConfigError, match="at least 1"):
