@@ -39,11 +39,11 @@ bench: $(STAMP)
 # Changes a random sample of places in the code, one at a time: a test must fail each time. Hours.
 # Stopped, it goes on; MUTANTS is the size of the sample, SEED draws it.
 mutants: $(STAMP) $(MUTATOR)/.built
-	$(MUTATOR)/bin/python tools/mutants.py --count $(MUTANTS) --seed $(SEED)
+	OMP_NUM_THREADS=1 $(BIN)/python tools/mutants.py --count $(MUTANTS) --seed $(SEED)
 
-$(MUTATOR)/.built:
-	$(PYTHON) -m venv $(MUTATOR)
-	$(MUTATOR)/bin/python -m pip install --quiet cosmic-ray==8.7.0
+# In a folder of its own: its packages are nobody else's.
+$(MUTATOR)/.built: $(STAMP)
+	$(BIN)/python -m pip install --quiet --target $(MUTATOR) cosmic-ray==8.7.0
 	touch $@
 
 lint: $(STAMP)

@@ -2,6 +2,7 @@
 
 Cosmic Ray makes the mutants; this file chooses a random sample of places, gives each module its own
 tests, and prints a score. A mutant lives in a copy of the last commit, never in the working tree.
+Its tests run in a fork of this process, which has imported what takes long and does not change.
 Stopped, it goes on where it was: a session is told by commit, seed and size.
 """
 
@@ -9,30 +10,52 @@ from __future__ import annotations
 
 import argparse
 import ast
+import difflib
 import fnmatch
+import importlib
 import io
 import os
 import random
-import shlex
+import signal
 import subprocess
 import sys
 import tarfile
+import time
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cosmic_ray.commands.init import init
-from cosmic_ray.mutating import mutate_and_test
-from cosmic_ray.work_db import WorkDB, use_db
-from cosmic_ray.work_item import MutationSpec, TestOutcome, WorkerOutcome, WorkItem, WorkResult
+import pytest
+import torch
 
 ROOT = Path(__file__).parents[1]
+# Behind the project's own packages, of which Cosmic Ray must not choose the versions.
+sys.path.append(str(ROOT / ".tools" / "cosmic-ray"))
+
+from cosmic_ray.commands.init import init  # noqa: E402
+from cosmic_ray.mutating import use_mutation  # noqa: E402
+from cosmic_ray.plugins import get_operator  # noqa: E402
+from cosmic_ray.work_db import WorkDB, use_db  # noqa: E402
+from cosmic_ray.work_item import (  # noqa: E402
+    MutationSpec,
+    TestOutcome,
+    WorkerOutcome,
+    WorkItem,
+    WorkResult,
+)
+
 PLACE = ROOT / ".tools" / "mutants"
 TREE = PLACE / "tree"
 PACKAGE = Path("src/sfumato")
+HEAVY = (
+    "fastapi.testclient", "hypothesis", "plotly.graph_objects", "PIL.Image", "pyarrow.ipc",
+    "scipy.stats", "sklearn.decomposition", "sklearn.discriminant_analysis", "sklearn.ensemble",
+    "sqlalchemy.orm", "torch.fx", "torchmetrics.functional.image", "torchvision", "typer",
+)  # fmt: skip
+"""Imported once: most of the time that a mutant's tests would take to start."""
 SKIPPED = WorkResult(WorkerOutcome.SKIPPED)
 
 
@@ -55,8 +78,8 @@ class Settings:
         found = {path for pattern in self.modules for path in PACKAGE.glob(pattern)}
         return sorted(path for path in found if path.name != "__init__.py")
 
-    def command(self, module: Path, python: Path) -> str:
-        """Return the command that runs a module's tests."""
+    def arguments(self, module: Path) -> list[str]:
+        """Return what pytest is told to run a module's tests."""
         name = module.relative_to(PACKAGE)
         own = Path("tests") / name.parent / f"test_{name.name}"
         others = [
@@ -70,7 +93,7 @@ class Settings:
             raise SystemExit(f"{name} has no tests: name some in tools/mutants.toml")
         # One database is enough here: a second one doubles the time and finds nothing else.
         options = ["-x", "-q", "-p", "no:cacheprovider", "-k", "not postgresql"]
-        return shlex.join([str(python), "-m", "pytest", *options, *tests])
+        return [*options, *tests]
 
     def is_equivalent(self, module: str, diff: str | None) -> bool:
         """Return whether somebody wrote down that this mutant changes nothing."""
@@ -114,7 +137,7 @@ def sampled(items: Sequence[WorkItem], count: int, seed: int) -> set[str]:
         spec = item.mutations[0]
         return spec.operator_name, str(spec.operator_args), spec.occurrence
 
-    draw = random.Random(seed)  # noqa: S311 : no secret
+    draw = random.Random(seed)
     chosen = draw.sample(sorted(places), min(count, len(places)))
     return {draw.choice(sorted(places[place], key=name)).job_id for place in chosen}
 
@@ -122,7 +145,7 @@ def sampled(items: Sequence[WorkItem], count: int, seed: int) -> set[str]:
 def unpack(commit: str) -> None:
     """Copy a commit's files to where mutants live; what a stopped run left there is replaced."""
     TREE.mkdir(parents=True, exist_ok=True)
-    content = subprocess.check_output(["git", "archive", commit], cwd=ROOT)  # noqa: S607
+    content = subprocess.check_output(["git", "archive", commit], cwd=ROOT)
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         archive.extractall(TREE, filter="data")
 
@@ -136,16 +159,72 @@ def begin(db: WorkDB, settings: Settings, count: int, seed: int) -> None:
     db.set_multiple_results([i.job_id for i in db.work_items if i.job_id not in chosen], SKIPPED)
 
 
-def run(db: WorkDB, settings: Settings, python: Path, timeout: float, only: str) -> None:
-    """Try every mutant that waits, and keep each result at once."""
+def run(db: WorkDB, settings: Settings, sound: Sound, timeout: float, only: str) -> None:
+    """Try every mutant that waits, and keep each result at once.
+
+    They come in random order, so that what a stopped run has tried is a sample as well.
+    """
     waiting = [i for i in db.pending_work_items if fnmatch.fnmatch(name_of(i.mutations[0]), only)]
-    for number, item in enumerate(sorted(waiting, key=lambda i: name_of(i.mutations[0])), 1):
+    random.shuffle(waiting)
+    for number, item in enumerate(waiting, 1):
         spec = item.mutations[0]
-        command = settings.command(spec.module_path, python)
-        result = mutate_and_test(item.mutations, command, timeout)
+        arguments = settings.arguments(spec.module_path)
+        result = tried(spec, arguments, timeout)
+        if result.test_outcome == TestOutcome.KILLED:
+            sound.check(name_of(spec), lambda asked=arguments: passes(asked, timeout))
         db.set_result(item.job_id, result)
         outcome = result.test_outcome.value if result.test_outcome else "no mutant"
         print(f"{number}/{len(waiting)} {name_of(spec)}:{spec.start_pos[0]} {outcome}", flush=True)
+
+
+@dataclass(frozen=True)
+class Sound:
+    """Modules whose tests pass without a mutant; else every mutant would count as killed."""
+
+    file: Path
+
+    def check(self, module: str, passes: Callable[[], bool]) -> None:
+        """Run a module's tests as they are, once a session, and stop where they fail."""
+        known = self.file.read_text().split() if self.file.exists() else []
+        if module in known:
+            return
+        if not passes():
+            raise SystemExit(f"the tests of {module} fail, or take too long, without any mutant")
+        self.file.write_text("\n".join([*known, module]))
+
+
+def tried(spec: MutationSpec, arguments: Sequence[str], timeout: float) -> WorkResult:
+    """Return what its tests say of one mutant; the module is as it was afterwards."""
+    operator = get_operator(spec.operator_name)(**spec.operator_args)
+    with use_mutation(spec.module_path, operator, spec.occurrence) as (before, after):
+        if after is None:
+            return WorkResult(WorkerOutcome.NO_TEST)
+        passed = passes(arguments, timeout)
+    diff = "\n".join(
+        difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")
+    )
+    outcome = TestOutcome.SURVIVED if passed else TestOutcome.KILLED
+    return WorkResult(WorkerOutcome.NORMAL, test_outcome=outcome, diff=diff)
+
+
+def passes(arguments: Sequence[str], timeout: float) -> bool:
+    """Run tests in a fork; no answer in time is a failure."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        quiet = os.open(os.devnull, os.O_RDWR)
+        for stream in range(3):
+            os.dup2(quiet, stream)
+        os._exit(int(pytest.main(list(arguments))))
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status) == 0
+        time.sleep(0.05)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
 
 
 def name_of(spec: MutationSpec) -> str:
@@ -196,10 +275,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", default="*", help="modules to try now, as attack/*.py")
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds a mutant may take")
     parser.add_argument("--report", action="store_true", help="only say what came of it so far")
-    parser.add_argument("--python", type=Path, default=ROOT / ".venv/bin/python")
     asked: Any = parser.parse_args(arguments)
     commit = subprocess.check_output(
-        ["git", "rev-parse", "--short=12", asked.commit],  # noqa: S607
+        ["git", "rev-parse", "--short=12", asked.commit],
         cwd=ROOT,
         text=True,
     ).strip()
@@ -207,11 +285,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     unpack(commit)
     session = PLACE / f"{commit}-{asked.seed}-{asked.count}.sqlite"
     os.chdir(TREE)
-    os.environ |= {"PYTHONPATH": str(TREE / "src"), "OMP_NUM_THREADS": "1"}
+    os.environ |= {"PYTHONPATH": str(TREE / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    sys.path.insert(0, str(TREE / "src"))
+    sys.dont_write_bytecode = True
+    for name in HEAVY:
+        importlib.import_module(name)
+    torch.set_num_threads(1)
     with use_db(session, WorkDB.Mode.create) as db:
         begin(db, settings, asked.count, asked.seed)
         if not asked.report:
-            run(db, settings, asked.python, asked.timeout, asked.only)
+            run(db, settings, Sound(session.with_suffix(".sound")), asked.timeout, asked.only)
         report(db, settings)
 
 
