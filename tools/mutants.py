@@ -56,6 +56,7 @@ HEAVY = (
     "sqlalchemy.orm", "torch.fx", "torchmetrics.functional.image", "torchvision", "typer",
 )  # fmt: skip
 """Imported once: most of the time that a mutant's tests would take to start."""
+EARLY = ("-W", "ignore::pytest.PytestAssertRewriteWarning")  # of plugins that are among these
 SKIPPED = WorkResult(WorkerOutcome.SKIPPED)
 
 
@@ -92,7 +93,7 @@ class Settings:
         if not tests:
             raise SystemExit(f"{name} has no tests: name some in tools/mutants.toml")
         # One database is enough here: a second one doubles the time and finds nothing else.
-        options = ["-x", "-q", "-p", "no:cacheprovider", "-k", "not postgresql"]
+        options = ["-x", "-q", "-p", "no:cacheprovider", "-k", "not postgresql", *EARLY]
         return [*options, *tests]
 
     def is_equivalent(self, module: str, diff: str | None) -> bool:
