@@ -63,12 +63,10 @@ def test_decisions_are_those_of_full_scoring(
                 for account in (0, 1, 10, 11, 999):
                     mine = short.decide(x, account, NOW)
                     theirs = whole.decide(x, account, NOW)
-                    assert mine.decision.blocked == theirs.decision.blocked
-                    if mine.decision.blocked:
+                    assert mine.blocks == theirs.blocks
+                    if mine.blocks:
                         assert mine.enrollment == theirs.enrollment
-                        assert mine.decision.margin == pytest.approx(
-                            theirs.decision.margin, abs=1e-4
-                        )
+                        assert mine.margin == pytest.approx(theirs.margin, abs=1e-4)
                         blocked += 1
     assert blocked > 50
 
@@ -79,12 +77,12 @@ def test_far_fewer_are_scored_and_the_erased_are_gone(
     monkeypatch.setattr(bank_module, "SMALL", 0)
     state = state_of(world, reach=1.5)
     x = world.backbone(world.images[0][130][None])
-    near = state._bank.score_near(x, alpha=2.0)
+    near = state.bank.score_near(x, alpha=2.0)
     assert {"digit0", "copy0"} <= set(near.ids)
     assert len(near.ids) < 20
     state.remove("digit0")
-    assert "digit0" not in state._bank.score_near(x, alpha=2.0).ids
-    assert torch.equal(state._bank.score_near(x, alpha=math.inf).rows, torch.arange(len(state)))
+    assert "digit0" not in state.bank.score_near(x, alpha=2.0).ids
+    assert torch.equal(state.bank.score_near(x, alpha=math.inf).rows, torch.arange(len(state)))
 
 
 def test_the_setting_reaches_the_bank(world: World, tmp_path: Path) -> None:
@@ -96,7 +94,7 @@ def test_the_setting_reaches_the_bank(world: World, tmp_path: Path) -> None:
             )
         )
         try:
-            kept = service.state._bank._shortlist
+            kept = service.state.bank.shortlist
             assert (None if kept is None else kept.reach) == reach  # an empty list is false
         finally:
             service.close()

@@ -134,6 +134,16 @@ class Bank:
                 ),
             )
 
+    @property
+    def segments(self) -> Sequence[Segment]:
+        """The memory of the enrollments, in the order of `ids`."""
+        return self._segments
+
+    @property
+    def shortlist(self) -> Shortlist | None:
+        """The shortlist that narrows down who is scored, if the bank keeps one."""
+        return self._shortlist
+
     def __len__(self) -> int:
         return len(self._ids)
 

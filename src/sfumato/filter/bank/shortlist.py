@@ -37,7 +37,7 @@ _BLOCK_BYTES = 16 << 20
 
 
 @dataclass(slots=True)
-class _Block:
+class Block:
     """Rows in one piece of memory, of which the first `count` are in use."""
 
     means: Float[Tensor, "rows d"]
@@ -58,8 +58,8 @@ class Shortlist:
             raise ConfigError(f"expected a reach of at least 0, got {reach}")
         self.reach = reach
         self._dim = dim
-        self._rows = max(1, _BLOCK_BYTES // (4 * dim))
-        self._blocks: list[_Block] = []
+        self.rows_a_block = max(1, _BLOCK_BYTES // (4 * dim))
+        self.blocks: list[Block] = []
 
     @classmethod
     def of(cls, segments: Iterable[Segment], dim: int, *, reach: float) -> Shortlist:
@@ -71,14 +71,14 @@ class Shortlist:
         return made
 
     def __len__(self) -> int:
-        return sum(block.count for block in self._blocks)
+        return sum(block.count for block in self.blocks)
 
     def append(self, segment: Segment, place: int) -> None:
         """Add the enrollment in that place of a segment as the last row."""
-        if not self._blocks or self._blocks[-1].count == self._rows:
-            means = torch.zeros(self._rows, self._dim)
-            self._blocks.append(_Block(means, torch.zeros(self._rows, 4)))
-        block = self._blocks[-1]
+        if not self.blocks or self.blocks[-1].count == self.rows_a_block:
+            means = torch.zeros(self.rows_a_block, self._dim)
+            self.blocks.append(Block(means, torch.zeros(self.rows_a_block, 4)))
+        block = self.blocks[-1]
         own = {name: tensor[place] for name, tensor in segment.tensors.items()}
         mean, spread = reconstructions(
             own["decoder"].float(), own["decoder_bias"], own["code_mean"], own["code_covariance"]
@@ -90,13 +90,13 @@ class Shortlist:
 
     def remove(self, row: int) -> None:
         """Overwrite a row by the last one, whose place is wiped: as a bank removes."""
-        place, last = self._blocks[row // self._rows], self._blocks[-1]
+        place, last = self.blocks[row // self.rows_a_block], self.blocks[-1]
         last.count -= 1
         for kept, moved in ((place.means, last.means), (place.numbers, last.numbers)):
-            kept[row % self._rows] = moved[last.count]
+            kept[row % self.rows_a_block] = moved[last.count]
             moved[last.count] = 0
         if not last.count:
-            self._blocks.pop()
+            self.blocks.pop()
 
     def near(
         self, x: Float[Tensor, "b d"], alpha: float | Float[Tensor, " n"]
@@ -122,8 +122,8 @@ class Shortlist:
         if edges.ndim and len(edges) != len(self):
             raise ConfigError(f"expected an alpha for each of {len(self)} rows, got {len(edges)}")
         squares, found = x.square().sum(1), []
-        for i, block in enumerate(self._blocks):
-            start = i * self._rows
+        for i, block in enumerate(self.blocks):
+            start = i * self.rows_a_block
             square, mu, sigma, spread = block.numbers[: block.count].unbind(1)
             own = edges[start : start + block.count] if edges.ndim else edges
             edge = mu + own * sigma
