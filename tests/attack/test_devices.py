@@ -15,10 +15,10 @@ from sfumato.attack.groups import GroupAttack
 from sfumato.attack.linkage import LinkageAttack
 from sfumato.attack.membership import MEMBER, MembershipAttack
 from sfumato.attack.on_cipher.bitstatistics import BitStatistics
+from sfumato.attack.on_filter.attacker import AttackerConfig
 from sfumato.attack.on_filter.enrolled import enroll_all
 from sfumato.attack.on_filter.enrollment_leak import Evidence, enrollment_leak
 from sfumato.attack.on_filter.poison import Setting, all_pairs, poison, recruit
-from sfumato.attack.on_filter.thief import ThiefConfig
 from sfumato.attack.reconstruct import ReconstructionAttack
 from sfumato.attack.reidentify import ReidentificationAttack
 from sfumato.attack.tools.decoder import ReconstructionConfig
@@ -188,7 +188,7 @@ def test_adversaries_of_the_filter(card: str, kind: dict[str, Any]) -> None:
     train, tests = [x[:20] for x in rows], [x[20:] for x in rows]
     crowd = enroll_all(train, _TRAINING, folds=2, seed=0, device=card)
     thieves = recruit(
-        crowd, train, all_pairs(3), ThiefConfig(**kind), _TRAINING, seed=0, device=card
+        crowd, train, all_pairs(3), AttackerConfig(**kind), _TRAINING, seed=0, device=card
     )
     found = poison(crowd, tests, all_pairs(3), [thieves], Setting(), seed=0)
     assert 0 <= found.value <= 1

@@ -99,8 +99,13 @@ def remove(bank: str, enrollment_id: str) -> Entry:
         return found[0]
 
 
-def judge(image: Path, bank: str, backbone: Path, owner: str | None) -> Outcome:
+def judge(
+    image: Path, bank: str, backbone: Path, owner: str | None, *, reach: float | None = None
+) -> Outcome:
     """Decide whether an image file may be uploaded by an owner, or by a stranger without a name.
+
+    With the `reach` of a service's shortlist it is that service's decision; without, the whole
+    bank is asked.
 
     Raises:
         ImageError: the file is no picture.
@@ -118,7 +123,7 @@ def judge(image: Path, bank: str, backbone: Path, owner: str | None) -> Outcome:
         )
         store.settle(terms)
         account = STRANGER if owner is None else account_named(store.engine, owner).id
-        state = BankState.load(store, terms)
+        state = BankState.load(store, terms, reach=reach)
         now = store.clock.now()
     seen = see(opened_backbone, content, hashes=state.asks_hashes)
     return decide(state, seen, account_id=account, uploader=owner, now=now)

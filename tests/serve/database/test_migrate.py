@@ -16,8 +16,8 @@ from sqlalchemy import Connection, Engine, Inspector, inspect, text
 from sfumato.errors import BankError
 from sfumato.serve.database import migrate
 from sfumato.serve.database.clock import Clock
-from sfumato.serve.database.db import _open_postgres, _open_sqlite, open_database
-from sfumato.serve.database.migrate import _scripts
+from sfumato.serve.database.db import open_database, open_postgres, open_sqlite
+from sfumato.serve.database.migrate import scripts
 from sfumato.serve.database.tables import Base
 from sfumato.serve.database.url import database_url, is_sqlite
 from sfumato.serve.records.auth import authenticate
@@ -29,9 +29,9 @@ CONTENT = {letter * 32: os.urandom(30_000) for letter in "abc"}
 def first_release(url: str, *, version: int = 1) -> None:
     """Make the database as release 0.1 did, with two accounts and three enrollments in it."""
     parsed = database_url(url)
-    engine = _open_sqlite(parsed) if is_sqlite(parsed) else _open_postgres(parsed)
+    engine = open_sqlite(parsed) if is_sqlite(parsed) else open_postgres(parsed)
     config = Config()
-    config.set_main_option("script_location", str(_scripts()))
+    config.set_main_option("script_location", str(scripts()))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")

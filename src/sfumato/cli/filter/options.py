@@ -15,6 +15,12 @@ DATABASE = "sqlite:///sfumato.db"
 Database = Annotated[
     str, typer.Option("--db", help="sqlite:///FILE or postgresql://USER@HOST/NAME.")
 ]
+Shortlist = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0, help="Reach: score only who may claim an upload. Left out, all are scored."
+    ),
+]
 BankPlace = Annotated[str, typer.Option("--bank", help="The bank's file, or a database's URL.")]
 
 

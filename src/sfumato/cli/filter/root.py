@@ -10,7 +10,7 @@ import typer
 from sfumato.cli.filter import admin as filter_admin
 from sfumato.cli.filter import bank as filter_bank
 from sfumato.cli.filter import serve as filter_serve
-from sfumato.cli.filter.options import BankPlace, needs_serve
+from sfumato.cli.filter.options import BankPlace, Shortlist, needs_serve
 from sfumato.cli.options import AsJson, DataDir, Seed, finish
 from sfumato.errors import InputError
 
@@ -159,6 +159,7 @@ def check(
     owner: Annotated[
         str | None, typer.Option("--as", help="Who uploads it; a stranger by default.")
     ] = None,
+    shortlist: Shortlist = None,
     as_json: AsJson = False,
 ) -> None:
     """Decide whether a picture may be shared, and say why. For the platform's eyes.
@@ -166,7 +167,8 @@ def check(
     Of an animation, or of several pages, every frame is judged, and any of them blocks it. The
     decision is the one that `filter serve` takes by the rules as they are now: where `filter rules
     set` leaves uploads unblocked, it is share, and the reason says what would block it. In a
-    roll-out to a part of the uploaders, somebody without a name counts as one of that part.
+    roll-out to a part of the uploaders, somebody without a name counts as one of that part. A
+    service with a shortlist may miss a claim: give its `--shortlist` for its decision.
     """
     needs_serve()
     from sfumato.files import at_home
@@ -174,7 +176,9 @@ def check(
 
     if backbone is None and "://" in bank:
         raise InputError("expected --backbone FILE beside a bank that is a database's URL")
-    judged = judge(image, bank, backbone or at_home(bank).with_suffix(".backbone"), owner)
+    judged = judge(
+        image, bank, backbone or at_home(bank).with_suffix(".backbone"), owner, reach=shortlist
+    )
     # Where no foreign claim was left to decide there is neither a margin nor a nearest one.
     which = "" if judged.frame is None else f"frame {judged.frame}, "
     unit = "bits" if judged.against is not None and judged.against.claim == "copy" else "sigma"

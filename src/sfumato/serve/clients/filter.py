@@ -60,7 +60,7 @@ class FilterClient(Connection):
             ArtifactError: the file is damaged, or its fingerprint is not the announced one.
         """
         if self._backbone is None:
-            answer = self._send("GET", "/v1/backbone")
+            answer = self.send("GET", "/v1/backbone")
             found = Backbone.from_bytes(answer.content)
             announced = answer.headers.get("ETag", "").strip('"')
             if found.fingerprint != announced:
@@ -73,7 +73,7 @@ class FilterClient(Connection):
 
     def policy(self) -> dict[str, Any]:
         """Return the service's limits and the sizes that an enrollment must have."""
-        policy: dict[str, Any] = _json(self._send("GET", "/v1/policy"), dict)
+        policy: dict[str, Any] = _json(self.send("GET", "/v1/policy"), dict)
         return policy
 
     def enroll(
@@ -109,20 +109,20 @@ class FilterClient(Connection):
 
     def send_enrollment(self, content: bytes) -> RemoteEnrollment:
         """Upload an enrollment file; when this returns, the service has it on disk."""
-        return RemoteEnrollment(**_json(self._send("POST", "/v1/enrollments", content), dict))
+        return RemoteEnrollment(**_json(self.send("POST", "/v1/enrollments", content), dict))
 
     def enrollments(self) -> list[RemoteEnrollment]:
         """Return the account's enrollments."""
-        entries = _json(self._send("GET", "/v1/enrollments"), list)
+        entries = _json(self.send("GET", "/v1/enrollments"), list)
         return [RemoteEnrollment(**entry) for entry in entries]
 
     def erase(self, enrollment_id: str) -> None:
         """Erase one of the account's enrollments from the service, for good."""
-        self._send("DELETE", f"/v1/enrollments/{enrollment_id}")
+        self.send("DELETE", f"/v1/enrollments/{enrollment_id}")
 
     def upload(self, image: bytes) -> RemoteDecision:
         """Ask whether an image file may be shared."""
-        return RemoteDecision(**_json(self._send("POST", "/v1/uploads", image), dict))
+        return RemoteDecision(**_json(self.send("POST", "/v1/uploads", image), dict))
 
 
 def _json(answer: httpx.Response, kind: type[Any]) -> Any:  # noqa: ANN401 - checked here

@@ -46,7 +46,7 @@ def upgrade(engine: Engine) -> None:
 
 def _run(connection: Connection) -> None:
     config = Config()
-    config.set_main_option("script_location", str(_scripts()))
+    config.set_main_option("script_location", str(scripts()))
     config.attributes["connection"] = connection
     if _found(connection) == _FIRST:
         command.stamp(config, _FIRST)
@@ -62,7 +62,7 @@ def _is_newest(engine: Engine) -> bool:
 def _refuse_unknown(connection: Connection) -> None:
     with connection.begin():
         found, where = _found(connection), place(connection.engine)
-    known = {step.revision for step in ScriptDirectory(str(_scripts())).walk_revisions()}
+    known = {step.revision for step in ScriptDirectory(str(scripts())).walk_revisions()}
     if found == _FOREIGN:
         raise BankError(f"{where}: expected a bank's database, got one with other tables")
     if found is not None and found not in known:
@@ -87,10 +87,11 @@ def _found(connection: Connection) -> str | None:
 
 
 def _newest() -> str:
-    return ScriptDirectory(str(_scripts())).get_heads()[0]
+    return ScriptDirectory(str(scripts())).get_heads()[0]
 
 
-def _scripts() -> Path:
+def scripts() -> Path:
+    """Return the folder of the migrations."""
     return Path(__file__).parents[1] / "migrations"
 
 
