@@ -15,13 +15,14 @@ from sfumato.cli.main import app
 from sfumato.data.decoding.decode import encode_png
 from sfumato.data.sources import load
 from sfumato.filter.bank import bank as bank_module
-from sfumato.serve.bank.decide import OBSERVED, Outcome
+from sfumato.filter.rule.guard import BLOCKED, SHARED
 from sfumato.serve.local import judge
-from sfumato.serve.records.auth import Caller, account_named, add_account
+from sfumato.serve.records.auth import Account, account_named, add_account
+from sfumato.serve.records.decisions import OBSERVED, Decision, Match
 from sfumato.serve.records.rules import change_account, change_bank, disable_enrollment
 from sfumato.serve.service import FilterService
 from sfumato.serve.settings import ServeSettings
-from tests.filter.test_copies import enrolled
+from tests.serve.test_copies import enrolled
 from tests.serve.world import HIDDEN, World
 
 PEOPLE = ("ada", "bob", "cy", "eve", "dan", "fay", "gil", "hal")
@@ -60,7 +61,7 @@ class Platform:
             "copy": encode_png(COPIED),
         }
 
-    def named(self, name: str) -> Caller:
+    def named(self, name: str) -> Account:
         return account_named(self.store.engine, name)
 
     def rule(self, enforced: float, disabled: str) -> None:
@@ -75,7 +76,7 @@ class Platform:
         verdict = self.service.decide(self.asks, self.pictures[picture], owner)
         return verdict.decision, verdict.reason
 
-    def checked(self, picture: str, owner: str | None) -> Outcome:
+    def checked(self, picture: str, owner: str | None) -> Decision:
         path = self.folder / f"{picture}.png"
         path.write_bytes(self.pictures[picture])
         return judge(path, self.bank, self.world.backbone_file, owner, reach=self.reach)
@@ -101,8 +102,8 @@ def test_check_and_service_decide_alike(platform: Platform, attacker: str) -> No
         for picture, owner in draw.sample(cases, 10):
             found = platform.checked(picture, owner)
             case = (enforced, disabled, picture, owner)
-            assert (found.decision, found.reason) == platform.served(picture, owner), case
-            seen.add((found.decision, found.explanation == OBSERVED, found.against is not None))
+            assert (found.verdict, found.reason) == platform.served(picture, owner), case
+            seen.add((found.verdict, found.explanation == OBSERVED, found.against is not None))
     assert seen == {("block", False, True), ("share", True, True), ("share", False, False)}
 
 
@@ -130,21 +131,21 @@ def test_a_stranger_without_a_name_is_one_who_is_not_known(
 ) -> None:
     platform.rule(enforced, "nothing")
     found = platform.checked(picture, None)
-    assert (found.decision, found.reason) == platform.served(picture, "somebody-else")
+    assert (found.verdict, found.reason) == platform.served(picture, "somebody-else")
     assert (found.against is None) == (picture == "eight")
 
 
 def test_in_a_part_of_a_roll_out_nobody_named_is_blocked(platform: Platform) -> None:
     platform.rule(1e-6, "nothing")
-    assert platform.checked("nought", None).decision == "block"
-    assert platform.checked("nought", "dan").decision == "share"
+    assert platform.checked("nought", None).verdict == "block"
+    assert platform.checked("nought", "dan").verdict == "share"
 
 
 def test_check_says_that_the_rule_is_not_enforced(platform: Platform) -> None:
     def run(*options: str) -> str:
         backbone = ["--backbone", str(platform.world.backbone_file)]
         path = str(platform.folder / "nought.png")
-        command = ["filter", "check", path, "--bank", platform.bank, *backbone, *options]
+        command = ["filter", "check", path, "--db", platform.bank, *backbone, *options]
         return CliRunner().invoke(app, command).stdout
 
     platform.rule(1.0, "nothing")
@@ -160,6 +161,18 @@ def test_check_says_that_the_rule_is_not_enforced(platform: Platform) -> None:
 
 def test_the_margin_of_a_copy_is_in_bits(platform: Platform) -> None:
     platform.checked("copy", None)
-    command = ["filter", "check", str(platform.folder / "copy.png"), "--bank", platform.bank]
+    command = ["filter", "check", str(platform.folder / "copy.png"), "--db", platform.bank]
     command += ["--backbone", str(platform.world.backbone_file)]
-    assert "bits; nearest claim" in CliRunner().invoke(app, command).stdout
+    assert "bits; nearest enrollment" in CliRunner().invoke(app, command).stdout
+
+
+def test_what_an_uploader_is_told_names_nobody() -> None:
+    match = Match(claim="class", enrollment="ada's", account=7, margin=1.0, score=0.5)
+    told = {
+        (found.verdict, found.reason)
+        for against in (None, match)
+        for enforced in (True, False)
+        for found in [Decision(against=against, nearest=match, frame=None, enforced=enforced)]
+    }
+    assert told == {("share", SHARED), ("block", BLOCKED)}
+    assert not any(character.isdigit() for _, reason in told for character in reason)
