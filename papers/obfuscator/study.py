@@ -111,12 +111,11 @@ class Study:
             settings = settings | self.settings.get("default_attack", {})
         by, drawn = {}, {}
         for network in networks:
-            document, tensors = self.stages.keep(
-                f"attack-{name}-{network}",
-                lambda _, network=network: attacks.draw(
-                    self.run, self.parties, made, settings, network
-                ),
-            )
+
+            def draw(_: Path, network: str = network) -> Stage:
+                return attacks.draw(self.run, self.parties, made, settings, network)
+
+            document, tensors = self.stages.keep(f"attack-{name}-{network}", draw)
             by[network], drawn[network] = document, tensors["drawn"]
             reached = document["psnr"]["value"]
             _say(f"{network} draws from {name}: {reached:.2f} dB, {document['epochs']} epochs")
@@ -255,7 +254,7 @@ def _point(name: str, fitted: Fitted, attacked: Attacked, work: Study) -> dict[s
 
 def _packed(fitted: Fitted) -> Stage:
     document = {
-        "settings": cast("Any", fitted.obfuscator)._hub_mixin_config,
+        "settings": fitted.obfuscator.settings,
         "warmup_accuracy": fitted.warmup_accuracy,
         "accuracies": list(fitted.accuracies),
     }

@@ -64,7 +64,7 @@ def judged(world: World, bank: str, content: bytes, owner: str | None = None) ->
     path = Path(bank).with_name("upload")
     path.write_bytes(content)
     found = judge(path, bank, world.backbone_file, owner)
-    return found.decision, found.frame
+    return found.verdict, found.frame
 
 
 @pytest.mark.parametrize("name", ANIMATED)
@@ -146,7 +146,7 @@ def test_text_that_claims_an_orientation_hides_no_stolen_picture(
 def test_check_says_which_frame(world: World, bank: str, tmp_path: Path) -> None:
     moving = tmp_path / "moving.gif"
     moving.write_bytes(file([digit(world, 8, 0), digit(world, 0, 130)], "GIF", duration=80))
-    command = ["filter", "check", str(moving), "--bank", bank]
+    command = ["filter", "check", str(moving), "--db", bank]
     command += ["--backbone", str(world.backbone_file)]
     assert "block" in (shown := CliRunner().invoke(app, command).stdout)
     assert "frame 2, margin" in shown
