@@ -59,7 +59,11 @@ class _Study:
         return found | {label: pooled(assessments, label) for label in self.world.unseen}
 
 
-def _recipe(make: Callable[[Run, Mapping[str, Any]], World], goal: Mapping[str, float]) -> Recipe:
+Goal = Callable[[float], float]
+"""The accuracy to reach, given chance (private) or the accuracy on originals (utility)."""
+
+
+def _recipe(make: Callable[[Run, Mapping[str, Any]], World], goal: Mapping[str, Goal]) -> Recipe:
     def recipe(run: Run, settings: Mapping[str, Any]) -> Results:
         world = make(run, settings)
         study = _Study(run, world, settings)
@@ -133,11 +137,11 @@ class _Ours:
                 made = _prototypes(study, count, study.run.seed)
                 released = of_collection(made, [everyone], labels)
                 study.point([study.assess(released, study.run.seed)])
-        made = [_prototypes(study, settings["default"], seed) for seed in study.seeds]
+        fitted = [_prototypes(study, settings["default"], seed) for seed in study.seeds]
         found = [
             [
                 of_collection(one, [everyone], kept, seed=seed)
-                for one, seed in zip(made, study.seeds, strict=True)
+                for one, seed in zip(fitted, study.seeds, strict=True)
             ]
             for kept in (labels, ())
         ]
@@ -149,7 +153,7 @@ class _Ours:
             )
             for released, suffix in zip(found, ("", ", no label kept"), strict=True)
         ]  # fmt: skip
-        return cls(points[0], points[1], made[0], found[0][0])
+        return cls(points[0], points[1], fitted[0], found[0][0])
 
 
 def _prototypes(study: _Study, count: int, seed: int) -> PrototypeAnonymizer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -52,19 +52,19 @@ def draw(
     )
     with torch.random.fork_rng():
         torch.manual_seed(run.seed)  # the noise of this release, so that a run can be repeated
-        artist = attack.learn(knowledge)
+        trained = attack.learn(knowledge)
         victim = _released(made, party.victims)
-        found = attack.apply(artist, victim, knowledge)
-        drawn = artist.draw(victim)[0]
+        found = attack.apply(trained, victim, knowledge)
+        drawn = trained.draw(victim)[0]
     scores = found.details["scores"]
     document = {
         "network": network,
-        "validated": sum(d.validated for d in artist.decoders) / len(artist.decoders),
+        "validated": sum(d.validated for d in trained.decoders) / len(trained.decoders),
         "psnr": scores["psnr"],
         "ssim": scores["ssim"],
         "floors": found.details["floors"],
-        "epochs": [len(d.training["curves"]["validated"]) for d in artist.decoders],
-        "stopped_early": [d.training["stopped_early"] for d in artist.decoders],
+        "epochs": [len(d.training["curves"]["validated"]) for d in trained.decoders],
+        "stopped_early": [d.training["stopped_early"] for d in trained.decoders],
     }
     return document, {"drawn": drawn[:SHOWN]}
 
@@ -78,13 +78,9 @@ def others(
     """
     config = LearnerConfig(device=run.device, **frozen(settings["learners"]))
 
-    def classify(stored: Tensor) -> Tensor:
-        logits: Tensor = made.classifier(made.floats(stored))
-        return logits
-
     people = {party.utility: party.adversary.label(party.utility)}
     found = {
-        "membership": _membership(run, party, made, classify, config),
+        "membership": _membership(run, party, made, config),
         "linkage": _run(
             LinkageAttack(label=party.utility, seeds=(run.seed,), config=config),
             made,
@@ -126,7 +122,6 @@ def _membership(
     run: Run,
     party: Parties,
     made: Obfuscator,
-    classify: Callable[[Tensor], Tensor],
     config: LearnerConfig,
 ) -> Finding:
     """Half of the members and of the strangers are known to the adversary, the rest are victims."""
@@ -139,7 +134,7 @@ def _membership(
     known = with_membership(members[0], strangers[0])
     victims = with_membership(members[1], strangers[1])
     return _run(
-        MembershipAttack(classify=classify, seeds=(run.seed,), config=config),
+        MembershipAttack(classify=made.logits, seeds=(run.seed,), config=config),
         made,
         (known.floats(), known.labels),
         victims,

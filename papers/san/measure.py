@@ -14,10 +14,10 @@ from sfumato.attack.verify import area, tar_at_far
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.sets.lfw import Pairs
 from sfumato.protect.san.classifiers import balanced_rows
-from sfumato.protect.san.model import SemiAdversarial
+from sfumato.protect.san.model import Output, SemiAdversarial
 
 Scores = Callable[[Tensor], Tensor]
-OUTPUTS = ("SM", "NT", "OP")
+OUTPUTS: tuple[Output, ...] = ("SM", "NT", "OP")
 _BATCH = 128
 
 

@@ -78,9 +78,9 @@ def test_a_small_run_gives_every_figure_that_the_recipes_promise(tmp_path: Path)
             "classifier_epochs": 1,
             "epochs": 1,
             "rounds": 1,
-            "readers": 2,
-            "readers_a_step": 1,
-            "reader_images": 40,
+            "ensemble": 2,
+            "ensemble_a_step": 1,
+            "ensemble_images": 40,
             "match_share": 1.0,
         },
     }

@@ -69,7 +69,7 @@ def test_what_one_acknowledges_the_other_scores_and_what_it_erases_not(
 def test_newcomers_at_two_servers_do_not_pass_each_other_by(
     servers: tuple[LiveServer, LiveServer], world: World
 ) -> None:
-    """A thief's copy, sent to the other server at the same moment, is still found."""
+    """A attacker's copy, sent to the other server at the same moment, is still found."""
     tokens = [servers[0].token(name) for name in ("ada", "eve")]
     statuses: dict[int, str] = {}
 
@@ -169,9 +169,9 @@ def test_loading_while_others_change_ends_in_the_same_bank(world: World, databas
     state = BankState.load(store, terms)
     follower = Follower(store, state, seen=0, also=lambda: None)
     follower.catch_up()
-    assert sorted(state._accounts) == sorted([names[0], *names[2:]])
+    assert sorted(state.accounts) == sorted([names[0], *names[2:]])
     store.erase(names[0], actor="ada")
     follower.catch_up()
     follower.catch_up()
-    assert sorted(state._accounts) == sorted(names[2:])
+    assert sorted(state.accounts) == sorted(names[2:])
     engine.dispose()

@@ -31,14 +31,14 @@ def test_a_batch_decides_as_one_by_one(start: Start, world: World) -> None:
     now = start()[1].store.clock.now()
     alone = [state.decide(x, who, now) for x, who in zip(features, accounts, strict=True)]
     sizes: list[int] = []
-    decide, held = state._batches._run, threading.Event()
+    decide, held = state.batches.run, threading.Event()
 
     def counted(uploads: object) -> object:
         sizes.append(len(uploads))  # type: ignore[arg-type]
         held.wait(0.2)  # long enough for the others to come
         return decide(uploads)  # type: ignore[arg-type]
 
-    state._batches._run = counted  # type: ignore[assignment]
+    state.batches.run = counted  # type: ignore[assignment]
     with ThreadPoolExecutor(40) as pool:
         together = list(pool.map(lambda x, who: state.decide(x, who, now), features, accounts))
     assert max(sizes) > 1

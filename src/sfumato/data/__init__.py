@@ -1,46 +1,35 @@
-"""Sources by name, hostile bytes to checked tensors, disjoint splits."""
+"""Image sets: named sources, safe decoding, disjoint splits. Unprotected pictures live here.
+
+Loading:
+
+- load: returns an image set by its name; `folder:PATH` reads a folder of pictures.
+- open_lazily: returns an image set whose pictures are decoded when they are needed.
+- load_folder: returns the pictures of a folder with their labels.
+- SOURCES: the named sources.
+- SourceOptions: size, count, split and colour of what is loaded.
+- CharactersConfig: the settings of the drawn faces `characters:N`.
+- ImageSet: images of one size with named labels.
+- MISSING: the label value that means unknown.
+
+Splitting:
+
+- split_images: splits a set at random by picture.
+- split_groups: splits a set so that no person is in two parts.
+- shuffled: returns a set in random order.
+- with_at_least: keeps the people (or other values) with enough pictures.
+
+Pictures:
+
+- decode_image: decodes a picture file from an untrusted source.
+- ImageLimits: how large a picture file may be.
+- encode_png: encodes a picture as PNG.
+- contact_sheet: draws pictures in rows, as PNG.
+- cut_faces: finds the faces in pictures and writes them as squares.
+- FacesCut: what `cut_faces` wrote and what it left out.
+"""
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING
+import lazy_loader
 
-if TYPE_CHECKING:
-    from sfumato.data.decoding.decode import ImageLimits, decode_image, encode_png
-    from sfumato.data.imageset import MISSING, ImageSet
-    from sfumato.data.sources import SOURCES, load
-    from sfumato.data.splits import shuffled, split_groups, split_images, with_at_least
-
-__all__ = [
-    "MISSING",
-    "SOURCES",
-    "ImageLimits",
-    "ImageSet",
-    "decode_image",
-    "encode_png",
-    "load",
-    "shuffled",
-    "split_groups",
-    "split_images",
-    "with_at_least",
-]
-_PLACES = {
-    "MISSING": "sfumato.data.imageset",
-    "SOURCES": "sfumato.data.sources",
-    "ImageLimits": "sfumato.data.decoding.decode",
-    "ImageSet": "sfumato.data.imageset",
-    "decode_image": "sfumato.data.decoding.decode",
-    "encode_png": "sfumato.data.decoding.decode",
-    "load": "sfumato.data.sources",
-    "shuffled": "sfumato.data.splits",
-    "split_groups": "sfumato.data.splits",
-    "split_images": "sfumato.data.splits",
-    "with_at_least": "sfumato.data.splits",
-}
-
-
-def __getattr__(name: str) -> object:
-    # Only when they are asked for: a decision needs the decoder, and no source.
-    if name not in _PLACES:
-        raise AttributeError(f"module 'sfumato.data' has no attribute {name!r}")
-    return getattr(importlib.import_module(_PLACES[name]), name)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -81,20 +81,21 @@ class Preprocess:
     def _resized(self, images: Images) -> Float[Tensor, "n c2 h2 w2"]:
         """Return the pictures in [0, 1] with the network's channels and about its size."""
         rows, columns = images.shape[-2:]
-        height, width = self._target(rows, columns)
+        height, width = self.target(rows, columns)
         if (height, width) == (rows, columns):
-            return self._values(images)
+            return self.values(images)
         # Each row becomes narrow on its own, so a large picture does it a band at a time: its
         # floats would take twelve bytes a pixel, and go through memory five times.
         band = max(1, _BAND // columns)
         narrow = [
-            self._scaled(self._values(part), part.shape[-2], width)
+            self._scaled(self.values(part), part.shape[-2], width)
             for part in torch.split(images, band, dim=-2)
         ]
         # Bicubic interpolation overshoots; 8-bit pictures would saturate.
         return self._scaled(torch.cat(narrow, dim=-2), height, width).clamp(0, 1)
 
-    def _values(self, images: Images) -> Float[Tensor, "n c2 h w"]:
+    def values(self, images: Images) -> Float[Tensor, "n c2 h w"]:
+        """Return pictures as the network's values before scaling: its channels, in [0, 1]."""
         x = images.float() / 255 if images.dtype == torch.uint8 else images.float()
         if x.shape[1] == self.channels:
             return x
@@ -111,7 +112,7 @@ class Preprocess:
             x, (height, width), mode=self.interpolation, align_corners=False, antialias=True
         )
 
-    def _target(self, height: int, width: int) -> tuple[int, int]:
+    def target(self, height: int, width: int) -> tuple[int, int]:
         """Return the size to which a picture is resized before the middle is cut out."""
         target = [math.floor(side / self.crop) for side in self.size]
         if self.fit == "squash":

@@ -87,8 +87,13 @@ def remove(database: str, enrollment_id: str) -> Entry:
         return found[0]
 
 
-def judge(image: Path, database: str, backbone: Path, account: str | None) -> Decision:
+def judge(
+    image: Path, database: str, backbone: Path, account: str | None, *, reach: float | None = None
+) -> Decision:
     """Decide whether an image file may be uploaded by an account, or by a stranger without one.
+
+    With the `reach` of a service's shortlist it is that service's decision; without, the whole
+    bank is asked.
 
     Raises:
         ImageError: the file is no picture.
@@ -106,7 +111,7 @@ def judge(image: Path, database: str, backbone: Path, account: str | None) -> De
         )
         store.settle(terms)
         account_id = STRANGER if account is None else account_named(store.engine, account).id
-        state = BankState.load(store, terms)
+        state = BankState.load(store, terms, reach=reach)
         now = store.clock.now()
     seen = see(opened_backbone, content, hashes=state.asks_hashes)
     return decide(state, seen, account_id=account_id, account_name=account, now=now)

@@ -70,12 +70,12 @@ class FilterService:
         self.metrics = Metrics()
         self.metrics.bank.set_function(self._size)
         self.image_limits = ImageLimits()
-        self._pictures = Pictures(backbone, self.image_limits)
+        self.pictures = Pictures(backbone, self.image_limits)
         self.tally = Tally(store.engine)
         self.follower = Follower(store, state, seen=seen, also=self.tally.keep)
         per_minute = settings.uploads_per_minute, settings.enrollments_per_minute
         # Blocks that come together are written together: each commit waits for the disk.
-        self._blocks = Batches(partial(keep_blocks, store), most=_WRITTEN, together=True)
+        self.blocks = Batches(partial(keep_blocks, store), most=_WRITTEN, together=True)
         self._upload_rate, self._enroll_rate = (RateLimit(n, max(1, n // 6)) for n in per_minute)
 
     @classmethod
@@ -120,7 +120,7 @@ class FilterService:
     def close(self) -> None:
         """Stop following, keep what was counted, and close the database."""
         self.follower.stop()
-        self._pictures.close()
+        self.pictures.close()
         with suppress(SfumatoError):  # counts are worth no failure to stop
             self.tally.keep(now=True)
         self.store.engine.dispose()
@@ -205,7 +205,7 @@ class FilterService:
         if account.role != "uploader":
             self._upload_rate.check(account.id)
         with self.metrics.seconds.time():
-            seen = self._pictures(content, hashes=self.state.asks_hashes)
+            seen = self.pictures(content, hashes=self.state.asks_hashes)
             now = self.store.clock.now()
             found = decide(self.state, seen, account_id=account_id, account_name=name, now=now)
         nearest = found.nearest
@@ -216,7 +216,7 @@ class FilterService:
     def _record(self, account: Account, found: Decision) -> None:
         against, enforced = found.against, found.enforced
         if against is not None:
-            self._blocks((account.id, found))
+            self.blocks((account.id, found))
         self.metrics.count_upload(blocked=against is not None, enforced=enforced)
         where = "" if against is None or found.frame is None else f", by frame {found.frame}"
         _log.info("decision %s for account %d: %s%s", found.id, account.id, found.verdict, where)

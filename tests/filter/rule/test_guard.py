@@ -71,9 +71,9 @@ def test_ties_and_edges_are_decided_as_told_in_words(seed: int, alpha: float) ->
 def test_a_victims_numbers_signed_anew_override_nothing() -> None:
     """Whoever enrolls a copy of a claim has equal scores, which are not smaller."""
     scores, mu, sigma = torch.tensor([[2.0, 2.0]]), torch.full((2,), 3.0), torch.ones(2)
-    thief = torch.tensor([[True, False]])
+    attacker = torch.tensor([[True, False]])
     for score in (scores, scores + 1, 0 * scores):
-        assert contest_rule(score, mu, sigma, thief, contested=NO_PAIRS).blocked
+        assert contest_rule(score, mu, sigma, attacker, contested=NO_PAIRS).blocked
 
 
 def test_an_advantage_asks_for_a_smaller_score_still() -> None:

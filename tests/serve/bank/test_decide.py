@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from sfumato.cli.main import app
 from sfumato.data.decoding.decode import encode_png
 from sfumato.data.sources import load
+from sfumato.filter.bank import bank as bank_module
 from sfumato.filter.rule.guard import BLOCKED, SHARED
 from sfumato.serve.local import judge
 from sfumato.serve.records.auth import Account, account_named, add_account
@@ -32,11 +33,15 @@ COPIED = load("characters", count=1, size=96, seed=3).images[0]
 class Platform:
     """A service on a bank in a file, the uploads that it may get, and who sends them."""
 
-    def __init__(self, world: World, folder: Path) -> None:
+    def __init__(self, world: World, folder: Path, *, reach: float | None = None) -> None:
         self.world, self.folder, self.bank = world, folder, f"{folder}/a.bank"
+        self.reach = reach
         self.service = FilterService.open(
             ServeSettings(
-                backbone=world.backbone_file, database=f"sqlite:///{self.bank}", hidden=HIDDEN
+                backbone=world.backbone_file,
+                database=f"sqlite:///{self.bank}",
+                hidden=HIDDEN,
+                shortlist=reach,
             )
         )
         self.store = self.service.store
@@ -47,7 +52,7 @@ class Platform:
         self.ada = self.service.enroll(self.named("ada"), world.enrollments[0]).id
         self.service.enroll(self.named("bob"), enrolled(world, 1, COPIED[None]))
         self.service.enroll(self.named("cy"), world.enrollments[6])
-        self.thief = self.service.enroll(self.named("eve"), world.copy(0)).id
+        self.attacker = self.service.enroll(self.named("eve"), world.copy(0)).id
         self.pictures = {
             "nought": world.png(0, 130),
             "one": world.png(1, 130),
@@ -74,7 +79,7 @@ class Platform:
     def checked(self, picture: str, owner: str | None) -> Decision:
         path = self.folder / f"{picture}.png"
         path.write_bytes(self.pictures[picture])
-        return judge(path, self.bank, self.world.backbone_file, owner)
+        return judge(path, self.bank, self.world.backbone_file, owner, reach=self.reach)
 
 
 @pytest.fixture
@@ -84,11 +89,11 @@ def platform(world: World, tmp_path: Path) -> Iterator[Platform]:
     made.service.close()
 
 
-@pytest.mark.parametrize("thief", ["quarantined", "contested"])
-def test_check_and_service_decide_alike(platform: Platform, thief: str) -> None:
+@pytest.mark.parametrize("attacker", ["quarantined", "contested"])
+def test_check_and_service_decide_alike(platform: Platform, attacker: str) -> None:
     draw = random.Random(0)
-    if thief == "contested":
-        platform.service.moderate(platform.moderator, platform.thief, admit=True)
+    if attacker == "contested":
+        platform.service.moderate(platform.moderator, platform.attacker, admit=True)
         assert platform.store.contests()
     seen = set()
     for enforced, disabled in product((0.0, 0.5, 1.0), DISABLED):
@@ -100,6 +105,23 @@ def test_check_and_service_decide_alike(platform: Platform, thief: str) -> None:
             assert (found.verdict, found.reason) == platform.served(picture, owner), case
             seen.add((found.verdict, found.explanation == OBSERVED, found.against is not None))
     assert seen == {("block", False, True), ("share", True, True), ("share", False, False)}
+
+
+@pytest.mark.parametrize("reach", [0.0, 0.4, 9.0])
+def test_check_decides_by_the_services_shortlist(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reach: float
+) -> None:
+    """A reach of nought misses claims; whoever checks with it sees what the service answers."""
+    monkeypatch.setattr(bank_module, "SMALL", 0)
+    platform = Platform(world, tmp_path, reach=reach)
+    platform.rule(1.0, "nothing")
+    decisions = set()
+    for picture, owner in product(platform.pictures, ("ada", "cy", "dan")):
+        found = platform.checked(picture, owner)
+        assert (found.decision, found.reason) == platform.served(picture, owner), (picture, owner)
+        decisions.add(found.decision)
+    platform.service.close()
+    assert decisions == {"share", "block"}
 
 
 @pytest.mark.parametrize("picture", ["nought", "six", "eight", "copy"])

@@ -40,11 +40,11 @@ def test_a_newcomer_cannot_foresee_the_samples_it_is_screened_on(world: World) -
     def values(found: Screening) -> tuple[float, ...]:
         return tuple(pair.value for pair in found.contested)
 
-    drawn = {values(state.screen("thief", copy, 2)) for _ in range(3)}
-    seeded = tuple(pair.value for pair in state.compare("thief", copy, 2, 0).contested)
+    drawn = {values(state.screen("attacker", copy, 2)) for _ in range(3)}
+    seeded = tuple(pair.value for pair in state.compare("attacker", copy, 2, 0).contested)
     assert len({*drawn, tuple(sorted(seeded))}) == 4
     assert all(len(found) == 2 for found in drawn)
-    assert state.compare("thief", copy, 2, 5) == state.compare("thief", copy, 2, 5)
+    assert state.compare("attacker", copy, 2, 5) == state.compare("attacker", copy, 2, 5)
 
 
 def test_the_owners_own_are_not_compared_and_screening_adds_nothing(world: World) -> None:

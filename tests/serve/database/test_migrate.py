@@ -17,8 +17,8 @@ from sqlalchemy import Connection, Engine, Inspector, inspect, text
 from sfumato.errors import BankError
 from sfumato.serve.database import migrate
 from sfumato.serve.database.clock import Clock
-from sfumato.serve.database.db import _open_postgres, _open_sqlite, open_database
-from sfumato.serve.database.migrate import _scripts
+from sfumato.serve.database.db import open_database, open_postgres, open_sqlite
+from sfumato.serve.database.migrate import scripts
 from sfumato.serve.database.tables import Base
 from sfumato.serve.database.url import database_url, is_sqlite
 from sfumato.serve.records.auth import authenticate
@@ -30,9 +30,9 @@ CONTENT = {letter * 32: os.urandom(30_000) for letter in "abc"}
 def first_release(url: str, *, version: int = 1) -> None:
     """Make the database as release 0.1 did, with two accounts and three enrollments in it."""
     parsed = database_url(url)
-    engine = _open_sqlite(parsed) if is_sqlite(parsed) else _open_postgres(parsed)
+    engine = open_sqlite(parsed) if is_sqlite(parsed) else open_postgres(parsed)
     config = Config()
-    config.set_main_option("script_location", str(_scripts()))
+    config.set_main_option("script_location", str(scripts()))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
@@ -141,5 +141,5 @@ def test_nobody_reads_the_old_tables_while_another_rebuilds_them(
 
 
 def test_the_newest_version_is_that_of_the_last_migration() -> None:
-    found = ScriptDirectory(str(_scripts())).get_heads()
+    found = ScriptDirectory(str(scripts())).get_heads()
     assert found == [migrate.NEWEST]

@@ -149,14 +149,14 @@ def test_uploads_that_are_blocked_together_are_written_together(start: Start, wo
     client, service = start()
     ada, eve = bearer(service, "ada"), bearer(service, "eve")
     client.post("/v1/enrollments", content=world.enrollments[0], headers=ada)
-    write, sizes, held = service._blocks._run, [], threading.Event()
+    write, sizes, held = service.blocks.run, [], threading.Event()
 
     def counted(uploads: Sequence[tuple[int, Decision]]) -> Sequence[None]:
         sizes.append(len(uploads))
         held.wait(0.3)  # long enough for the others to come
         return write(uploads)
 
-    service._blocks._run = counted
+    service.blocks.run = counted
     with ThreadPoolExecutor(16) as pool:
         answers = list(
             pool.map(
@@ -183,7 +183,7 @@ def test_a_block_that_cannot_be_written_is_not_answered_as_decided(
     def full(_: object) -> None:
         raise SfumatoError("no space")
 
-    monkeypatch.setattr(service._blocks, "_run", full)
+    monkeypatch.setattr(service.blocks, "run", full)
     answers = [
         client.post("/v1/uploads", content=world.png(0, index), headers=eve)
         for index in range(120, 130)

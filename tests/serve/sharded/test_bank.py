@@ -190,7 +190,7 @@ def test_uploads_that_wait_are_scored_together(
 ) -> None:
     shard = two.shards[0]
     shard.size(0)
-    state, sizes, first = shard._state, [], threading.Event()
+    state, sizes, first = shard.state, [], threading.Event()
     assert state is not None
     fronts = state.fronts
 
@@ -206,7 +206,7 @@ def test_uploads_that_wait_are_scored_together(
         for one in asked:
             question = (0, one.features.numpy(), one.account_id, NOW)
             answers.append(threads.submit(shard.front, *question))
-            wait_until(lambda: len(sizes) + len(shard._fronts._waiting) == len(answers))
+            wait_until(lambda: len(sizes) + len(shard.waiting_fronts.waiting) == len(answers))
         first.set()
         found = [answer.result()[1] for answer in answers]
     assert sizes == [1, len(asked) - 1]

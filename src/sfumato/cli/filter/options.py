@@ -21,6 +21,12 @@ Database = Annotated[
     ),
 ]
 Account = Annotated[str, typer.Option("--account", help="Name of the account that they belong to.")]
+Shortlist = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0, help="Reach: score only who may claim an upload. Left out, all are scored."
+    ),
+]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import typer
 from sfumato.cli.filter import admin as filter_admin
 from sfumato.cli.filter import bank as filter_bank
 from sfumato.cli.filter import serve as filter_serve
-from sfumato.cli.filter.options import DATABASE, Database, needs_serve
+from sfumato.cli.filter.options import DATABASE, Database, Shortlist, needs_serve
 from sfumato.cli.imports import quick_imports
 from sfumato.cli.options import AsJson, DataDir, Seed, finish
 from sfumato.errors import InputError
@@ -161,6 +161,7 @@ def check(
     account: Annotated[
         str | None, typer.Option(help="Account that uploads it; a stranger by default.")
     ] = None,
+    shortlist: Shortlist = None,
     as_json: AsJson = False,
 ) -> None:
     """Decide whether a picture may be shared, and say why. For the platform's eyes.
@@ -168,7 +169,8 @@ def check(
     Of an animation, or of several pages, every frame is judged, and any of them blocks it. The
     decision is the one that `filter serve` takes by the rules as they are now: where `filter rules
     set` leaves uploads unblocked, it is share, and the reason says what would block it. In a
-    roll-out to a part of the uploaders, an upload without --account counts as one of that part.
+    roll-out to a part of the uploaders, an upload without --account counts as one of that part. A
+    service with a shortlist may miss a match: give its `--shortlist` for its decision.
     """
     needs_serve()
     with quick_imports():
@@ -177,7 +179,9 @@ def check(
 
     if backbone is None and "://" in db:
         raise InputError("expected --backbone FILE beside a database that is given as a URL")
-    judged = judge(image, db, backbone or at_home(db).with_suffix(".backbone"), account)
+    judged = judge(
+        image, db, backbone or at_home(db).with_suffix(".backbone"), account, reach=shortlist
+    )
     which = "" if judged.frame is None else f"frame {judged.frame}, "
     match = judged.match
     unit = "bits" if match.claim == "copy" else "sigma"

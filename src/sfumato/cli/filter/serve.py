@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sfumato.cli.filter.options import DATABASE, Database, needs_serve
+from sfumato.cli.filter.options import DATABASE, Database, Shortlist, needs_serve
 from sfumato.cli.options import Ray
 
 
@@ -25,10 +25,7 @@ def serve(
     ] = 500,
     uploads: Annotated[int, typer.Option(help="Uploads of one account in a minute.")] = 600,
     enrollments: Annotated[int, typer.Option(help="Enrollments of one account in a minute.")] = 60,
-    shortlist: Annotated[
-        float | None,
-        typer.Option(help="Reach: score only who may claim an upload. Left out, all are scored."),
-    ] = None,
+    shortlist: Shortlist = None,
     concurrency: Annotated[
         int, typer.Option(help="Requests served at once; more are answered 503.")
     ] = 64,

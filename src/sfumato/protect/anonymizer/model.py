@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -59,7 +59,7 @@ class Anonymizer(Hiding):
 
     def substituted(self, gallery: Images) -> Anonymizer:
         """Return the same autoencoder, whose releases are the gallery's pictures nearest to it."""
-        settings = {**cast("Any", self)._hub_mixin_config, "gallery": len(gallery)}
+        settings = {**self.settings, "gallery": len(gallery)}
         made = Anonymizer(**settings)
         made.autoencoder.load_state_dict(self.autoencoder.state_dict())
         made.gallery.copy_(gallery)

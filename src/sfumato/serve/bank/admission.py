@@ -11,7 +11,7 @@ from sfumato.serve.bank.interface import Deciding
 from sfumato.serve.records.auth import Account
 from sfumato.serve.records.store import Entry, Store, Stored, Terms
 
-# Whose it resembles is not said, and neither is how much: both would guide a thief.
+# Whose it resembles is not said, and neither is how much: both would guide an attacker.
 _WAITS: Final = "it resembles an enrollment that was here before; a moderator will decide"
 _BROAD: Final = "it claims more than one class of pictures; a moderator will decide"
 _FLOOD: Final = "many enrollments came within the hour; a moderator will decide"

@@ -44,7 +44,7 @@ class FilterClient(Connection):
             ArtifactError: the file is damaged, or its fingerprint is not the announced one.
         """
         if self._backbone is None:
-            answer = self._send("GET", "/v1/backbone")
+            answer = self.send("GET", "/v1/backbone")
             found = Backbone.from_bytes(answer.content)
             announced = answer.headers.get("ETag", "").strip('"')
             if found.fingerprint != announced:
@@ -57,7 +57,7 @@ class FilterClient(Connection):
 
     def policy(self) -> dict[str, Any]:
         """Return the service's limits and the sizes that an enrollment must have."""
-        return _read(dict[str, Any], self._send("GET", "/v1/policy"))
+        return _read(dict[str, Any], self.send("GET", "/v1/policy"))
 
     def enroll(
         self,
@@ -92,19 +92,19 @@ class FilterClient(Connection):
 
     def send_enrollment(self, content: bytes) -> EnrollmentAnswer:
         """Upload an enrollment file; when this returns, the service has it on disk."""
-        return _read(EnrollmentAnswer, self._send("POST", "/v1/enrollments", content))
+        return _read(EnrollmentAnswer, self.send("POST", "/v1/enrollments", content))
 
     def enrollments(self) -> list[EnrollmentAnswer]:
         """Return the account's enrollments."""
-        return _read(list[EnrollmentAnswer], self._send("GET", "/v1/enrollments"))
+        return _read(list[EnrollmentAnswer], self.send("GET", "/v1/enrollments"))
 
     def erase(self, enrollment_id: str) -> None:
         """Erase one of the account's enrollments from the service, for good."""
-        self._send("DELETE", f"/v1/enrollments/{enrollment_id}")
+        self.send("DELETE", f"/v1/enrollments/{enrollment_id}")
 
     def upload(self, image: bytes) -> UploadAnswer:
         """Ask whether an image file may be shared."""
-        return _read(UploadAnswer, self._send("POST", "/v1/uploads", image))
+        return _read(UploadAnswer, self.send("POST", "/v1/uploads", image))
 
 
 def _read(kind: type[T], answer: httpx.Response) -> T:

@@ -49,7 +49,7 @@ def _run(connection: Connection) -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(_scripts()))
+    config.set_main_option("script_location", str(scripts()))
     config.attributes["connection"] = connection
     if _found(connection) == _FIRST:
         command.stamp(config, _FIRST)
@@ -71,7 +71,7 @@ def _refuse_unknown(connection: Connection) -> None:
 
     with connection.begin():
         found, where = _found(connection), place(connection.engine)
-    known = {step.revision for step in ScriptDirectory(str(_scripts())).walk_revisions()}
+    known = {step.revision for step in ScriptDirectory(str(scripts())).walk_revisions()}
     if found == _FOREIGN:
         raise BankError(f"{where}: expected a bank's database, got one with other tables")
     if found is not None and found not in known:
@@ -95,7 +95,8 @@ def _found(connection: Connection) -> str | None:
     return _FIRST if set(versions) <= {1} else str(versions[0])
 
 
-def _scripts() -> Path:
+def scripts() -> Path:
+    """Return the folder of the migrations."""
     return Path(__file__).parents[1] / "migrations"
 
 
