@@ -105,7 +105,7 @@ class FilterService:
         known = store.terms()
         hidden = settings.hidden or (known.hidden if known else _HIDDEN)
         terms = Terms(backbone=backbone.fingerprint, dim=backbone.dim, hidden=hidden)
-        store.settle(terms)
+        store.fix_terms(terms)
         forget(store.engine)  # a process killed while it erased may have left the log behind
         seen = store.last_change()  # before the bank: a change that it has already does no harm
         return cls(

@@ -118,19 +118,19 @@ class Shortlist:
         Raises:
             ConfigError: there is not one alpha a row.
         """
-        edges = torch.as_tensor(alpha, dtype=torch.float32)
-        if edges.ndim and len(edges) != len(self):
-            raise ConfigError(f"expected an alpha for each of {len(self)} rows, got {len(edges)}")
+        alphas = torch.as_tensor(alpha, dtype=torch.float32)
+        if alphas.ndim and len(alphas) != len(self):
+            raise ConfigError(f"expected an alpha for each of {len(self)} rows, got {len(alphas)}")
         squares, found = x.square().sum(1), []
         for i, block in enumerate(self.blocks):
             start = i * self.rows_a_block
             square, mu, sigma, spread = block.numbers[: block.count].unbind(1)
-            own = edges[start : start + block.count] if edges.ndim else edges
-            edge = mu + own * sigma
-            radius = edge.clamp(min=0).sqrt() + self.reach * spread
+            own = alphas[start : start + block.count] if alphas.ndim else alphas
+            limit = mu + own * sigma
+            radius = limit.clamp(min=0).sqrt() + self.reach * spread
             products = _products(block.means[: block.count], x)
             distance = products.mul_(-2).add_((square - radius.square())[:, None]).add_(squares)
-            found.append(~(distance > 0) & ~(edge < 0)[:, None])
+            found.append(~(distance > 0) & ~(limit < 0)[:, None])
         return torch.cat(found) if found else torch.empty(0, len(x), dtype=torch.bool)
 
 

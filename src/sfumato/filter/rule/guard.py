@@ -54,8 +54,8 @@ def claims(
 ) -> Owned:
     """Return which enrollments claim which upload: score <= mu + alpha sigma.
 
-    There is no lower edge. An image that is reconstructed unusually well is more surely one of
-    the enrolled kind, and a lower edge would let it slip through.
+    There is no lower threshold. An image with an unusually small error is more likely one of the
+    enrolled kind, and a lower threshold would let it through.
     """
     return standardize(scores, mu, sigma) <= alpha
 
@@ -77,9 +77,9 @@ def paper_rule(
         return _nobody(len(scores))
     winner = scores.argmin(1)
     z = standardize(scores, mu, sigma).gather(1, winner[:, None])[:, 0]
-    edge = torch.as_tensor(alpha, dtype=z.dtype, device=z.device).expand(len(mu))[winner]
+    limit = torch.as_tensor(alpha, dtype=z.dtype, device=z.device).expand(len(mu))[winner]
     own = owned.gather(1, winner[:, None])[:, 0]
-    margin = torch.where(own, -torch.inf, edge - z.abs())
+    margin = torch.where(own, -torch.inf, limit - z.abs())
     return Outcome(margin >= 0, winner, margin)
 
 
@@ -113,8 +113,8 @@ def contest_rule(
     if not scores.shape[1]:
         return _nobody(len(scores))
     overridden = _best_own(scores, owned, contested) < advantage * scores
-    edges = alpha - standardize(scores, mu, sigma)
-    standing = edges.masked_fill(owned | overridden, -torch.inf)
+    margins = alpha - standardize(scores, mu, sigma)
+    standing = margins.masked_fill(owned | overridden, -torch.inf)
     margin, enrollment = standing.max(1)
     decided = torch.where(margin.isneginf(), NOBODY, enrollment)
     return Outcome(margin >= 0, decided, margin)

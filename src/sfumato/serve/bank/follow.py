@@ -63,7 +63,7 @@ class Follower:
         return self._seen
 
     @contextmanager
-    def still(self) -> Iterator[int]:
+    def paused(self) -> Iterator[int]:
         """Hold off changes for the time of a `with` block; yield the number of the last one."""
         with self._lock:
             yield self._seen

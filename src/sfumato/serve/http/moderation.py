@@ -90,14 +90,14 @@ def bank_rules(_: Moderator, filters: Service) -> RulesAnswer:
 @router.get("/v1/curve", responses=problems(401, 403, 404, 422, 507))
 def threshold_curve(_: Moderator, filters: Service, account: AccountQuery = None) -> CurveAnswer:
     """What every threshold, of the bank or of an account, does with the uploads so far."""
-    knob = _knob(filters, account)
+    threshold = _threshold(filters, account)
     ruled, tally = decisions.rulings(filters.store), filters.tally.read()
     return CurveAnswer(
-        alpha=knob.alpha,
-        own=knob.account in knob.rules.account_alpha,
+        alpha=threshold.alpha,
+        own=threshold.account in threshold.rules.account_alpha,
         uploads=sum(tally.values()),
-        rulings=sum(knob.moves(r.account) for r in ruled),
-        points=[PointAnswer(**asdict(p)) for p in curve.points(tally, ruled, knob)],
+        rulings=sum(threshold.moves(r.account) for r in ruled),
+        points=[PointAnswer(**asdict(p)) for p in curve.points(tally, ruled, threshold)],
     )
 
 
@@ -109,8 +109,8 @@ def forecast(
     account: AccountQuery = None,
 ) -> ForecastAnswer:
     """What a threshold, of the bank or of an account, would have changed so far."""
-    knob, ruled = _knob(filters, account), decisions.rulings(filters.store)
-    found = curve.forecast(filters.tally.read(), ruled, knob, alpha)
+    threshold, ruled = _threshold(filters, account), decisions.rulings(filters.store)
+    found = curve.forecast(filters.tally.read(), ruled, threshold, alpha)
     return ForecastAnswer(**asdict(found))
 
 
@@ -159,8 +159,8 @@ def audit(
     return [EventAnswer.model_validate(event, from_attributes=True) for event in found]
 
 
-def _knob(filters: FilterService, account: str | None) -> curve.Knob:
+def _threshold(filters: FilterService, account: str | None) -> curve.Threshold:
     found = None if account is None else find_account(filters.store.engine, account)
     if account is not None and found is None:
         raise RequestError(404, f"there is no {account[:40]!r}")
-    return curve.Knob(rules.read_rules(filters.store), found.id if found else None)
+    return curve.Threshold(rules.read_rules(filters.store), found.id if found else None)

@@ -46,16 +46,19 @@ class Rules:
     """Accounts whose enrollments claim nothing, and until when."""
     enrollment_disabled: Mapping[str, datetime] = field(default_factory=dict)
 
-    def edges(
+    def thresholds(
         self, names: Sequence[str], accounts: Sequence[int], now: datetime
     ) -> Float[Tensor, " n"]:
         """Return alpha of each enrollment; minus infinity, which claims nothing, if disabled."""
         return torch.tensor(
-            [self._edge(name, account, now) for name, account in zip(names, accounts, strict=True)]
+            [
+                self._threshold(name, account, now)
+                for name, account in zip(names, accounts, strict=True)
+            ]
         )
 
     def changes_after(self, now: datetime) -> datetime | None:
-        """Return when the next disabling ends, or None: until then `edges` stay as they are."""
+        """Return when `thresholds` change next because a disabling ends; None if none does."""
         ends = (*self.account_disabled.values(), *self.enrollment_disabled.values())
         return min((end for end in ends if end > now), default=None)
 
@@ -72,7 +75,7 @@ class Rules:
         digest = hashlib.sha256(f"{self.seed}\x00{account}".encode()).digest()
         return int.from_bytes(digest[:8]) < self.enforced * _CUT
 
-    def _edge(self, name: str, account: int, now: datetime) -> float:
+    def _threshold(self, name: str, account: int, now: datetime) -> float:
         for end in (self.account_disabled.get(account), self.enrollment_disabled.get(name)):
             if end is not None and now < end:
                 return -torch.inf

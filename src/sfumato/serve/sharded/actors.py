@@ -118,7 +118,7 @@ def _handle(order: ShardOrder) -> Any:  # noqa: ANN401 - Ray makes the class as 
     return (
         ray.remote(ShardActor)
         .options(
-            name=f"shard-{order.part.index}-{hashlib.sha256(made_of.encode()).hexdigest()[:32]}",
+            name=f"shard-{order.share.index}-{hashlib.sha256(made_of.encode()).hexdigest()[:32]}",
             lifetime="detached",
             get_if_exists=True,
             max_restarts=-1,

@@ -28,7 +28,7 @@ from sfumato.serve.bank.batches import Batches
 from sfumato.serve.bank.follow import Follower
 from sfumato.serve.bank.memory import BankState, Upload
 from sfumato.serve.database.db import open_database
-from sfumato.serve.records.part import Part
+from sfumato.serve.records.shard_share import Share
 from sfumato.serve.records.store import Store, Terms
 
 _LOADING_SECONDS: Final = 1.0  # for which a question waits; it is then asked again
@@ -42,7 +42,7 @@ class ShardOrder:
     database: str
     """Its URL, as every machine reaches it."""
     terms: Terms
-    part: Part
+    share: Share
     reach: float | None = None
     """Of the shortlist; None scores all."""
     idle_seconds: float = 60.0
@@ -129,7 +129,7 @@ class Shard:
     def _answer(self, uploads: Sequence[Upload]) -> list[tuple[int, Front]]:
         state, follower = self._loaded()
         # No change between the scores and the number that says which changes they know.
-        with follower.still() as seen:
+        with follower.paused() as seen:
             return [(seen, found) for found in state.fronts(uploads)]
 
     def _load(self) -> None:
@@ -137,7 +137,7 @@ class Shard:
             try:
                 self._open()
             except (ServiceError, StorageError) as error:
-                _log.error("shard %s waits for its database: %s", self.order.part, error)
+                _log.error("shard %s waits for its database: %s", self.order.share, error)
                 self._ended.wait(_LOADING_SECONDS)
                 continue
             except SfumatoError as error:
@@ -150,6 +150,6 @@ class Shard:
         self._store = store
         seen = store.last_change()  # before the bank: a change that it has already does no harm
         order = self.order
-        self.state = BankState.load(store, order.terms, order.part, reach=order.reach)
+        self.state = BankState.load(store, order.terms, order.share, reach=order.reach)
         self._follower = Follower(store, self.state, seen=seen)
         self._follower.start()
