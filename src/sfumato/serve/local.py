@@ -1,6 +1,6 @@
-"""A bank without a service around it: the same database, opened by a command.
+"""The commands' way to a bank: they open the database without a service.
 
-Services may run on it meanwhile; they see what changed within a second.
+Services may run on the same database; they apply a change within a second.
 """
 
 from __future__ import annotations

@@ -56,7 +56,8 @@ class ServeSettings:
     enrollments_per_minute: int = 60
     """Enrollments that one account may send; a sixth of it at once."""
     shortlist: float | None = None
-    """Reach of a shortlist (`filter.shortlist`): score only who may claim an upload; None all."""
+    """`reach` of a shortlist (`filter.bank.shortlist`), which leaves out enrollments that cannot
+    match an upload; None scores all."""
     tls: Tls | None = None
     """Certificate and key to serve HTTPS with; None serves HTTP."""
     body_seconds: float = 30.0

@@ -225,7 +225,7 @@ def test_a_part_that_cannot_be_read_stops_the_start_and_later_costs_requests(cro
     here = Here(crowd.url, 2)
     with pytest.raises(BankError, match=f"enrollment {crowd.names[1]} in the database is damaged"):
         ShardedBank.load(crowd.store, TERMS, here)
-    with pytest.raises(ServiceError, match="a part of the bank cannot be read"):
+    with pytest.raises(ServiceError, match="a shard of the bank cannot be read"):
         ShardedBank(crowd.store, TERMS, here).decide(crowd.upload(), STRANGER, NOW)
     here.close()
 

@@ -75,7 +75,7 @@ class Upload:
 
 
 class BankState:
-    """All enrollments that count, or a part of them; with a `reach` a shortlist is scored."""
+    """All active enrollments, or a share of them; with a `reach` only a shortlist is scored."""
 
     def __init__(self, terms: Terms, share: Share = WHOLE, *, reach: float | None = None) -> None:
         self.terms, self.share = terms, share
@@ -92,7 +92,7 @@ class BankState:
     def load(
         cls, store: Store, terms: Terms, share: Share = WHOLE, *, reach: float | None = None
     ) -> BankState:
-        """Return the state that the database holds, or the part of it.
+        """Return the bank, or a share of it, as the database has it.
 
         Raises:
             BankError: a stored enrollment is damaged.
@@ -117,7 +117,7 @@ class BankState:
     ) -> None:
         """Let an enrollment count, with the contested pairs that it is in; once is enough.
 
-        Of an enrollment of another part only the pairs are kept: it may not override claims here.
+        Of an enrollment of another share only the pairs are kept: it may not override some here.
         """
         with self._lock:
             if self.share.holds(name) and name not in self.accounts:
@@ -181,7 +181,7 @@ class BankState:
         return float(self._related(now).alpha[self.bank.ids.index(name)])
 
     def fronts(self, uploads: Sequence[Upload]) -> list[Front]:
-        """Return what this part has to say of each upload."""
+        """Return this share's front for each upload."""
         scores, related = self._scored(uploads)
         pairs = tuple(self._contests)
         return [
@@ -205,7 +205,7 @@ class BankState:
         return concluded([self.compare(name, enrollment, account_id, seed)])
 
     def compare(self, name: str, enrollment: Enrollment, account_id: int, seed: int) -> Comparison:
-        """Return what screening a newcomer finds in this part; samples are drawn from `seed`."""
+        """Return what screening a newcomer finds in this share; samples are drawn from `seed`."""
         own = [known for known, account in self.accounts.items() if account == account_id]
         candidates = _Candidates(self.bank, self.terms, name, enrollment)
         return compare(name, candidates, seed=seed, own=own)

@@ -1,4 +1,7 @@
-"""One process that listens: the port is taken first, and logs never hold a body or a header."""
+"""One process that listens. It binds the port before it loads anything.
+
+Its logs never contain a body or a header.
+"""
 
 from __future__ import annotations
 

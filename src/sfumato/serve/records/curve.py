@@ -1,10 +1,11 @@
 """What a threshold would do: past uploads and rulings, counted again for every alpha.
 
-One threshold moves, the bank's or an account's, and the others stay. Acceptance is the share of
-uploads that no class claims then. Accuracy is the share of the moderators' rulings, on claims
-that move, that it agrees with: a confirmed block stays inside the claim, an overturned one is
-outside. Both come from what was uploaded and appealed, not from a test set; nobody appeals a
-share. An upload is counted at its nearest claim alone, and near copies are blocked at every alpha.
+One threshold changes, the bank's or an account's, and the others stay. Acceptance: the share of
+uploads that no class matches then. Accuracy: of the moderated claims whose threshold is changed,
+the share where the new threshold gives the moderator's result. A confirmed block should stay
+below the threshold, an overturned one should lie above it. Both figures come from uploads and
+appeals, not from a test set, and nobody appeals a share. An upload is counted at its nearest
+enrollment alone. Near copies are blocked at every alpha.
 """
 
 from __future__ import annotations
@@ -49,26 +50,26 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """The threshold that moves: the bank's, or that of one account."""
+    """The threshold that changes: the bank's, or that of one account."""
 
     rules: Rules
     account: int | None = None
 
     @property
     def alpha(self) -> float:
-        """Where it stands now."""
+        """Its value now."""
         if self.account is None:
             return self.rules.alpha
         return self.rules.account_alpha.get(self.account, self.rules.alpha)
 
     def moves(self, account: int) -> bool:
-        """Whether it moves this account's claims: the bank's moves those without their own."""
+        """Whether it is this account's: the bank's is that of accounts without their own."""
         if self.account is None:
             return account not in self.rules.account_alpha
         return account == self.account
 
     def tenth(self, account: int, alpha: float | None = None) -> int:
-        """Return the last tenth that this account's claims reach, with the threshold at `alpha`."""
+        """Return the threshold of this account in tenths, with the changed one at `alpha`."""
         now = self.rules.account_alpha.get(account, self.rules.alpha)
         return tenths(now if alpha is None or not self.moves(account) else alpha)
 
@@ -96,7 +97,7 @@ def points(tally: Mapping[Place, int], ruled: Sequence[Ruled], threshold: Thresh
 def forecast(
     tally: Mapping[Place, int], ruled: Sequence[Ruled], threshold: Threshold, alpha: float
 ) -> Forecast:
-    """Return what moving the threshold to `alpha` would have changed.
+    """Return what changing the threshold to `alpha` would have changed.
 
     `alpha` is rounded down to a tenth, because uploads are counted by tenths.
     """

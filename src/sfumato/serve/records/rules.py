@@ -1,4 +1,4 @@
-"""What a moderator changes while the service runs: thresholds, roll-out, timed disabling.
+"""Rules that a moderator changes while the service runs: thresholds, roll-out, timed disabling.
 
 Every change is a row that all processes read within a second, and an entry in the audit log.
 """
@@ -34,22 +34,22 @@ class Rules:
     """The rules of one bank at one moment."""
 
     alpha: float = ALPHA
-    """Half width of every claim in sigmas, where its owner's account has none of its own."""
+    """Threshold in sigmas above the mean, for accounts without a threshold of their own."""
     enforced: float = 1.0
-    """Share of the uploaders whose uploads are really blocked; the others' are observed."""
+    """Share of the accounts whose blocks are enforced; those of the others are only recorded."""
     seed: str = ""
-    """What, beside the uploader, draws who is in that share."""
+    """Together with an account's name it decides whether the account is in that share."""
     disabled_until: datetime | None = None
-    """Until then nothing is blocked, only observed."""
+    """Until then blocks are only recorded."""
     account_alpha: Mapping[int, float] = field(default_factory=dict)
     account_disabled: Mapping[int, datetime] = field(default_factory=dict)
-    """Accounts whose enrollments claim nothing, and until when."""
+    """Accounts whose enrollments are disabled, and until when."""
     enrollment_disabled: Mapping[str, datetime] = field(default_factory=dict)
 
     def thresholds(
         self, names: Sequence[str], accounts: Sequence[int], now: datetime
     ) -> Float[Tensor, " n"]:
-        """Return alpha of each enrollment; minus infinity, which claims nothing, if disabled."""
+        """Return each enrollment's threshold in sigmas; minus infinity if it is disabled."""
         return torch.tensor(
             [
                 self._threshold(name, account, now)

@@ -145,7 +145,7 @@ class Store:
         return self._count(select(func.count()).where(EnrollmentRow.created >= since))
 
     def active(self, share: Share = WHOLE) -> Generator[Stored]:
-        """Yield the enrollments of a part that count, in the order of arrival, a few at a time."""
+        """Yield the active enrollments of a share, in the order of arrival, a few at a time."""
         every = select(EnrollmentRow.id).where(EnrollmentRow.status == "active")
         some = select(EnrollmentRow).options(undefer(EnrollmentRow.content))
         with reading(self.engine) as session:
