@@ -18,7 +18,7 @@ from sfumato.attack.on_cipher.bitstatistics import BitStatistics
 from sfumato.attack.on_filter.attacker import AttackerConfig
 from sfumato.attack.on_filter.enrolled import enroll_all
 from sfumato.attack.on_filter.enrollment_leak import Evidence, enrollment_leak
-from sfumato.attack.on_filter.poison import Setting, all_pairs, poison, recruit
+from sfumato.attack.on_filter.poison import Setting, all_attackers, all_pairs, poison
 from sfumato.attack.reconstruct import ReconstructionAttack
 from sfumato.attack.reidentify import ReidentificationAttack
 from sfumato.attack.tools.decoder import ReconstructionConfig
@@ -187,7 +187,7 @@ def test_adversaries_of_the_filter(card: str, kind: dict[str, Any]) -> None:
     rows = list(load("digits").floats()[:90].flatten(1).split(30))
     train, tests = [x[:20] for x in rows], [x[20:] for x in rows]
     crowd = enroll_all(train, _TRAINING, folds=2, seed=0, device=card)
-    thieves = recruit(
+    thieves = all_attackers(
         crowd, train, all_pairs(3), AttackerConfig(**kind), _TRAINING, seed=0, device=card
     )
     found = poison(crowd, tests, all_pairs(3), [thieves], Setting(), seed=0)
