@@ -8,7 +8,8 @@ these samples, divided by the error `mu` that the victim reports for its own pic
 another `mu` does not help a newcomer, because the likeness uses the other side's.
 
 The order of enrolling does not matter. A newcomer is measured on the samples of all others, and all
-others are measured on the newcomer's, so an adversary who came first is found when the victim comes.
+others are measured on the newcomer's. So an adversary who came first is found later, when the
+victim enrolls.
 The likeness does not use the newcomer's own `mu` and `sigma`, so false ones would go unnoticed.
 Therefore the share of the others' samples that the newcomer claims is measured as well.
 One new enrollment costs O(N S D M): S samples of each of N enrollments through the newcomer's
