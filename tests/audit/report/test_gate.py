@@ -54,6 +54,22 @@ def test_the_upper_end_is_held_against_the_limit() -> None:
     assert case.outcome == "error"
 
 
+@pytest.mark.parametrize("half", [0.0, 0.05])
+def test_a_leakage_at_the_limit_passes_and_one_above_it_does_not(half: float) -> None:
+    made = cell("blur", "reconstruct", 0.25, half=half)
+    found = made.evidence
+    assert found is not None
+    assert found.share is not None
+    at = max(found.share, found.upper)
+    assert [case.outcome for case in judge([made], at)] == ["passed"]
+    assert [case.outcome for case in judge([made], math.nextafter(at, 0))] != ["passed"]
+    # A failure is what lies above by its middle; up to there it is only not shown.
+    assert [case.outcome for case in judge([made], math.nextafter(found.share, 0))] == ["failure"]
+    assert [case.outcome for case in judge([made], found.share)] == [
+        "error" if found.upper > found.share else "passed"
+    ]
+
+
 def test_what_no_attacker_could_read_unprotected_does_not_pass() -> None:
     (case,) = gate_cases([cell("weak", "attributes:mood")], 1.0)
     assert case.outcome == "error"

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from sfumato.attack.on_filter.attacker import AttackerConfig, train_attackers
 from sfumato.attack.on_filter.enrolled import EnrolledUsers, scores
+from sfumato.device import Device
 from sfumato.filter.oneclass import OneClass, OneClassConfig
 from sfumato.filter.rule.guard import Scores, contest_rule, paper_rule
 from sfumato.filter.rule.screening import CONTESTED, SAMPLES, likeness
@@ -96,10 +97,11 @@ def all_attackers(
     training: OneClassConfig,
     *,
     seed: int,
+    device: Device = "cpu",
 ) -> Attackers:
     """Train an adversary for each pair on both users' training features, and screen it."""
     own, stolen = [train[k] for k, _ in pairs], [train[v] for _, v in pairs]
-    net = train_attackers(own, stolen, config, training, seed=seed)
+    net = train_attackers(own, stolen, config, training, seed=seed, device=device)
     return Attackers(pairs, config, net, enrolled_likeness(users, net, seed=seed))
 
 

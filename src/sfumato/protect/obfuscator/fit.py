@@ -81,18 +81,24 @@ def fit_obfuscator(
     warmed = accuracies[-1]
     if config.objective in ("psnr", "bounded"):
         accuracies += rounds(job)
+    _calibrate(job)
     made = made.cpu().to(memory_format=torch.contiguous_format).eval()
-    with torch.no_grad():
-        # Drawn: collections come sorted, and other classes than the first may need longer steps.
-        generator = torch.Generator().manual_seed(config.seed)
-        some = torch.randperm(len(job.images), generator=generator)[:_CALIBRATED]
-        made.set_step(made.noisy(made.means(job.images[some])))
     return Fitted(
         obfuscator=made,
         priors=priors.maps.detach().cpu(),
         warmup_accuracy=warmed,
         accuracies=tuple(accuracies),
     )
+
+
+@torch.no_grad()
+def _calibrate(job: Job) -> None:
+    """Set the step of the 8 bits by some of the images."""
+    made = job.made.eval()
+    # Drawn: collections come sorted, and other classes than the first may need longer steps.
+    generator = torch.Generator().manual_seed(job.config.seed)
+    some = torch.randperm(len(job.images), generator=generator)[:_CALIBRATED]
+    made.set_step(made.noisy(made.means(job.images[some].to(device_of(made)))))
 
 
 def _start(made: Obfuscator, warm: Fitted) -> list[float]:

@@ -122,7 +122,7 @@ def _planned(
     positions = [position for part in parts for position in part.positions]
     used = plan.index.unique()
     return PlacedRelease(
-        made.pictures,
+        made.pictures.cpu(),
         dict(zip(positions, plan.index.tolist(), strict=True)),
         {
             **plan.document(),
