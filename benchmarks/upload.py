@@ -30,7 +30,7 @@ from sfumato.filter.bank.bank import Bank, BankScores
 from sfumato.filter.rule.guard import contest_rule
 from sfumato.serve.database.db import open_database
 from sfumato.serve.records.auth import add_account, authenticate
-from sfumato.serve.records.decisions import Against, Stopped, keep_blocks, new_id
+from sfumato.serve.records.decisions import Decision, Match, keep_blocks
 from sfumato.serve.records.store import Store
 
 _SIDES = (256, 1024, 3464)  # 3464 squared is the 12 megapixels of a phone
@@ -109,12 +109,12 @@ def photo(side: int) -> bytes:
 def _database(path: Path) -> dict[str, Callable[[], object]]:
     """Return the two stages that ask the database."""
     store = Store(open_database(f"sqlite:///{path}"))
-    caller, token = add_account(store.engine, "ada")
-    against = Against("class", "0" * 32, margin=1.0, score=0.5)
+    account, token = add_account(store.engine, "ada")
+    match = Match(claim="class", enrollment="0" * 32, account=1, margin=1.0, score=0.5)
 
     def write() -> None:
-        blocked = Stopped(id=new_id(), account_id=caller.id, against=against, enforced=True)
-        keep_blocks(store, [blocked])
+        blocked = Decision(against=match, nearest=match, frame=None, enforced=True)
+        keep_blocks(store, [(account.id, blocked)])
 
     return {
         "token": partial(authenticate, store.engine, store.clock, f"Bearer {token}"),
@@ -139,10 +139,9 @@ def _features(backbone: Backbone, picture: Tensor) -> Tensor:
 def _rule(scores: BankScores) -> object:
     owned = torch.zeros(1, len(scores.ids), dtype=torch.bool)
     alpha = torch.full((len(scores.ids),), 2.0)
-    verdicts = contest_rule(
+    return contest_rule(
         scores.errors, scores.mu, scores.sigma, owned, contested=_PAIRS, alpha=alpha
     )
-    return next(iter(verdicts))
 
 
 def _bare(content: bytes) -> None:

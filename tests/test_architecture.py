@@ -55,8 +55,8 @@ INNER = {
     ],
     "audit": [{"attacks", "protectors"}, {"measure"}, {"report"}, {"run"}, {"namespace"}],
     "serve": [
-        {"clients", "database", "tls"},
-        {"migrations", "records", "settings"},
+        {"database", "tls", "wire"},
+        {"clients", "migrations", "records", "settings"},
         {"bank"},
         {"backup", "local", "service"},
         {"http"},

@@ -18,6 +18,7 @@ from papers.anonymizer.worlds import World
 from papers.recipe import Recipe, Results, Run
 from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.audit.measure.collection import of_collection
+from sfumato.device import device_of
 from sfumato.protect.anonymizer.model import Anonymizer
 from sfumato.protect.baselines import Unprotected
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
@@ -176,7 +177,8 @@ def _fitted(study: _Study, lam: float, seed: int) -> Anonymizer:
     shown = lam == study.settings["shown_lam"] and seed == study.run.seed
 
     def keep(_: int, made: Anonymizer) -> None:
-        study.frames.append(made.autoencoder(study.watched).detach())
+        watched = study.watched.to(device_of(made))
+        study.frames.append(made.autoencoder(watched).detach().cpu())
 
     return methods.paper(
         study.run, study.world, study.settings, lam=lam, seed=seed,
@@ -206,7 +208,7 @@ def _draw(study: _Study, results: Results, ours: _Ours, last: Anonymizer) -> lis
         figures.draw_epochs(run, [study.watched, *frames[:2], *frames[2::step]]),
         figures.draw_pairs(run, world, ours.released, "pairs"),
         figures.draw_pairs(run, world, last, "pairs-paper"),
-        figures.draw_prototypes(run, ours.made.pictures),
+        figures.draw_prototypes(run, ours.made.pictures.cpu()),
     ]
     return [f"figures/{path.name}" for path in paths]
 

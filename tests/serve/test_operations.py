@@ -203,7 +203,7 @@ def test_a_platforms_uploader_asks_for_users_and_learns_nothing_of_them(
 
     def asks(owner: str, who: Headers = gate) -> dict[str, object]:
         answer = client.post(
-            "/v1/uploads", params={"owner": owner}, content=world.png(0, 0), headers=who
+            "/v1/uploads", params={"account": owner}, content=world.png(0, 0), headers=who
         )
         body = answer.json()
         body.pop("id", None)

@@ -159,11 +159,11 @@ def test_loading_while_others_change_ends_in_the_same_bank(world: World, databas
     store = Store(engine)
     terms = Terms(backbone=world.backbone.fingerprint, dim=64, hidden=8)
     store.settle(terms)
-    caller, _ = add_account(engine, "ada")
+    account, _ = add_account(engine, "ada")
     contents = [world.small(seed) for seed in range(4)]
     names = [open_enrollment(content).id for content in contents]
     for name, content in zip(names, contents, strict=True):
-        stored = Stored(id=name, account_id=caller.id, content=content)
+        stored = Stored(id=name, account_id=account.id, content=content)
         store.insert(stored, status="active", reason="")
     store.erase(names[1], actor="ada")
     state = BankState.load(store, terms)

@@ -19,8 +19,7 @@ Decision, at the service:
 - BankScores: the scores of a batch of uploads against a bank.
 - contest_rule: decides a batch of uploads; the default rule.
 - paper_rule: decides a batch of uploads as the paper does.
-- Verdicts: the decisions on a batch.
-- Decision: the decision on one upload.
+- Outcome: what the rule says of each upload of a batch.
 """
 
 from __future__ import annotations

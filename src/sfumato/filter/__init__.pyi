@@ -5,18 +5,17 @@ from .enroll import enroll
 from .enrollment import Enrollment, SignedEnrollment, open_enrollment, seal_enrollment
 from .oneclass import OneClass, OneClassConfig
 from .private_pictures import FolderFeatures, owner_key, read_features
-from .rule.guard import Decision, Verdicts, contest_rule, paper_rule
+from .rule.guard import Outcome, contest_rule, paper_rule
 
 __all__ = [
     "Bank",
     "BankScores",
-    "Decision",
     "Enrollment",
     "FolderFeatures",
     "OneClass",
     "OneClassConfig",
+    "Outcome",
     "SignedEnrollment",
-    "Verdicts",
     "contest_rule",
     "enroll",
     "open_enrollment",

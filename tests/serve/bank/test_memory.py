@@ -85,9 +85,7 @@ def test_of_two_timed_disablings_each_ends_at_its_own_time(world: World) -> None
 
     def blocked(hours: float) -> list[bool]:
         now = NOW + timedelta(hours=hours)
-        return [
-            state.decide(feature(world, digit), STRANGER, now).decision.blocked for digit in (0, 1)
-        ]
+        return [state.decide(feature(world, digit), STRANGER, now).blocks for digit in (0, 1)]
 
     assert blocked(0) == [True, True]
     ends = {"0": NOW + timedelta(hours=1), "1": NOW + timedelta(hours=3)}
@@ -119,8 +117,8 @@ def test_a_pair_of_which_one_is_not_listed_bars_nobody_else(
         state.add("own", made, 1)
         state.add("claim", worse, 2)
         x = feature(world, 0)
-        assert state.decide(x, STRANGER, NOW).decision.blocked
-        assert not state.decide(x, 1, NOW).decision.blocked
+        assert state.decide(x, STRANGER, NOW).blocks
+        assert not state.decide(x, 1, NOW).blocks
         # The pair means what it says where both are listed.
         state.add("x", small, 300, [Likeness(overrider="own", claimant="claim", value=0.1)])
-        assert state.decide(x, 1, NOW).decision.blocked
+        assert state.decide(x, 1, NOW).blocks

@@ -11,6 +11,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Inspector, inspect, text
 
 from sfumato.errors import BankError
@@ -82,9 +83,9 @@ def test_every_enrollment_account_token_and_contest_is_kept(database: str) -> No
     assert [(pair.overrider, pair.value) for pair in store.contests()] == [(min(CONTENT), 0.5)]
     roles = {}
     for number in (1, 2):
-        caller = authenticate(engine, Clock(engine), f"Bearer token{number}")
-        assert caller.name == f"user{number}"
-        roles[caller.role] = sorted(caller.scopes)
+        account = authenticate(engine, Clock(engine), f"Bearer token{number}")
+        assert account.name == f"user{number}"
+        roles[account.role] = sorted(account.scopes)
     assert roles == {"user": ["enroll", "upload"], "moderator": ["enroll", "moderate", "upload"]}
     store.erase(min(CONTENT), actor="user1")
     assert store.contests() == []
@@ -137,3 +138,8 @@ def test_nobody_reads_the_old_tables_while_another_rebuilds_them(
     others[0].join()
     assert len(Store(engine).entries()) == 3
     engine.dispose()
+
+
+def test_the_newest_version_is_that_of_the_last_migration() -> None:
+    found = ScriptDirectory(str(_scripts())).get_heads()
+    assert found == [migrate.NEWEST]

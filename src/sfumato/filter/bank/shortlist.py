@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from sfumato.errors import ConfigError
@@ -103,6 +103,16 @@ class Shortlist:
     ) -> Int64[Tensor, " k"]:
         """Return the rows, in order, of all that may claim one of the features at this alpha.
 
+        Raises:
+            ConfigError: there is not one alpha a row.
+        """
+        return self.listed(x, alpha).any(1).nonzero()[:, 0]
+
+    def listed(
+        self, x: Float[Tensor, "b d"], alpha: float | Float[Tensor, " n"]
+    ) -> Bool[Tensor, "n b"]:
+        """Return which rows may claim which of the features at this alpha.
+
         Numbers that overflowed rule nothing out: such a row is listed.
 
         Raises:
@@ -120,9 +130,8 @@ class Shortlist:
             radius = edge.clamp(min=0).sqrt() + self.reach * spread
             products = _products(block.means[: block.count], x)
             distance = products.mul_(-2).add_((square - radius.square())[:, None]).add_(squares)
-            listed = ~(distance > 0).all(1) & ~(edge < 0)
-            found.append(listed.nonzero()[:, 0] + start)
-        return torch.cat(found) if found else torch.empty(0, dtype=torch.int64)
+            found.append(~(distance > 0) & ~(edge < 0)[:, None])
+        return torch.cat(found) if found else torch.empty(0, len(x), dtype=torch.bool)
 
 
 def _products(means: Float[Tensor, "n d"], x: Float[Tensor, "b d"]) -> Float[Tensor, "n b"]:

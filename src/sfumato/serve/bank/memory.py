@@ -8,7 +8,6 @@ meanwhile are scored together: a pass over the bank costs hardly more for 64 tha
 
 from __future__ import annotations
 
-import math
 import secrets
 import threading
 from collections.abc import Iterable, Sequence
@@ -17,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from sfumato.errors import BankError, EnrollmentError
@@ -36,7 +35,8 @@ from sfumato.filter.rule.screening import (
     pair_rows,
 )
 from sfumato.serve.bank.batches import Batches
-from sfumato.serve.bank.interface import STRANGER, Nearest, deciding
+from sfumato.serve.bank.interface import deciding, no_match
+from sfumato.serve.records.decisions import Match
 from sfumato.serve.records.part import WHOLE, Part
 from sfumato.serve.records.rules import Rules, read_rules
 from sfumato.serve.records.store import Store, Terms
@@ -164,12 +164,12 @@ class BankState:
         with self._lock:
             self._rules, self._relations = rules, None
 
-    def decide(self, features: Float[Tensor, "n d"], account_id: int, now: datetime) -> Nearest:
+    def decide(self, features: Float[Tensor, "n d"], account_id: int, now: datetime) -> Match:
         """Decide one upload by the default rule on each of its pictures."""
         asked = [Upload(row[None], account_id, now) for row in features]
         return deciding(self.batches.each(asked))
 
-    def _decide_all(self, uploads: Sequence[Upload]) -> list[Nearest]:
+    def _decide_all(self, uploads: Sequence[Upload]) -> list[Match]:
         scores, related = self._scored(uploads)
         return [
             _decided(_row(scores, row), related, upload.account_id)
@@ -190,12 +190,12 @@ class BankState:
                 errors,
                 scores.mu,
                 scores.sigma,
-                alpha=related.alpha,
+                alpha=_edges(listed, related),
                 accounts=related.accounts,
                 account=upload.account_id,
                 pairs=pairs,
             )
-            for errors, upload in zip(scores.errors, uploads, strict=True)
+            for errors, listed, upload in zip(scores.errors, scores.listed, uploads, strict=True)
         ]
 
     def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
@@ -238,26 +238,37 @@ class BankState:
 
 
 def _row(scores: BankScores, row: int) -> BankScores:
-    return replace(scores, errors=scores.errors[row : row + 1])
+    one = slice(row, row + 1)
+    return replace(scores, errors=scores.errors[one], listed=scores.listed[one])
 
 
-def _decided(scores: BankScores, related: _Relations, account_id: int) -> Nearest:
+def _edges(listed: Bool[Tensor, " n"], related: _Relations) -> Float[Tensor, " n"]:
+    """Return alpha of each claim on one upload; of those not listed for it minus infinity."""
+    return related.alpha.masked_fill(~listed, -torch.inf)
+
+
+def _decided(scores: BankScores, related: _Relations, account_id: int) -> Match:
     """Apply the default rule to one upload."""
     owned = (related.accounts == account_id)[None]
-    verdicts = contest_rule(
+    alpha = _edges(scores.listed[0], related)
+    outcome = contest_rule(
         scores.errors,
         scores.mu,
         scores.sigma,
         owned,
         contested=related.contested,
-        alpha=related.alpha,
+        alpha=alpha,
     )
-    decision = next(iter(verdicts))
-    column = decision.enrollment
+    column, margin = int(outcome.enrollment), float(outcome.margin)
     if column == NOBODY:
-        return Nearest(decision, "", STRANGER, math.inf)
-    score = float(related.alpha[column]) - decision.margin
-    return Nearest(decision, scores.ids[column], int(related.accounts[column]), score)
+        return no_match()
+    return Match(
+        claim="class",
+        enrollment=scores.ids[column],
+        account=int(related.accounts[column]),
+        margin=margin,
+        score=float(alpha[column]) - margin,
+    )
 
 
 def damaged(enrollment_id: str, error: EnrollmentError) -> BankError:

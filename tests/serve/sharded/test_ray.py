@@ -25,8 +25,8 @@ from sfumato.data.splits import split_images
 from sfumato.errors import ConfigError, DataError, ServiceError
 from sfumato.protect.baselines import Blur, Noise, Pixelate
 from sfumato.protect.release.pictures import write_pictures
-from sfumato.serve.bank.interface import STRANGER
 from sfumato.serve.bank.memory import BankState
+from sfumato.serve.records.decisions import STRANGER
 from sfumato.serve.records.part import Part
 from sfumato.serve.sharded.actors import RayShards
 from sfumato.serve.sharded.bank import ShardedBank
@@ -166,8 +166,8 @@ def agree(crowd: Crowd, bank: ShardedBank, uploads: int = 3) -> None:
         x = crowd.upload()
         for account in (crowd.accounts[0], STRANGER):
             one, parts = single.decide(x, account, NOW), bank.decide(x, account, NOW)
-            assert parts.decision.blocked == one.decision.blocked
-            assert (parts.decision.margin, parts.score) == (one.decision.margin, one.score)
+            assert parts.blocks == one.blocks
+            assert (parts.margin, parts.score) == (one.margin, one.score)
 
 
 def test_killed_shards_lose_no_decision_and_no_enrollment(machines: object, crowd: Crowd) -> None:
