@@ -140,11 +140,11 @@ def san(
         match_free=match_free, match_share=match_share, pixel_weight=pixel_weight,
         learning_rate=learning_rate, batch_size=batch_size, seed=seed, device=device,
     )  # fmt: skip
-    eyes_of = keep if matcher is None else content_key([matcher])
-    with resumable(out, [config, private, eyes_of, images.fingerprint()]) as state:
+    matched_by = keep if matcher is None else content_key([matcher])
+    with resumable(out, [config, private, matched_by, images.fingerprint()]) as state:
         config = replace(config, checkpoints=state)
-        eyes = _matcher(images, keep, matcher, config)
-        made = fit_san(images, tuple(private), matcher=eyes, config=config)
+        chosen = _matcher(images, keep, matcher, config)
+        made = fit_san(images, tuple(private), matcher=chosen, config=config)
         made.protector.save_pretrained(out)
     left_out = f"; {made.left_out:,} without the label were left out" if made.left_out else ""
     finish(
