@@ -199,7 +199,7 @@ def test_a_port_in_use_is_a_clear_error() -> None:
             listening("127.0.0.1", taken.getsockname()[1]),
         ):
             pass
-    with pytest.raises(ConfigError, match="--host"), listening("no such host", 80):
+    with pytest.raises(ConfigError, match="`host`"), listening("no such host", 80):
         pass
 
 

@@ -1,4 +1,7 @@
-"""One process that listens: the port is taken first, and logs never hold a body or a header."""
+"""One process that listens. It binds the port before it loads anything.
+
+Its logs never contain a body or a header.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from uvicorn.config import LOGGING_CONFIG
 
 from sfumato.errors import ConfigError, ServiceError
 from sfumato.serve.http.timeouts import PatientProtocol
-from sfumato.serve.tls import Tls
+from sfumato.serve.settings import Tls
 
 _CONCURRENCY = 32  # requests at once; more are answered 503 so that memory stays bounded
 
@@ -69,7 +72,7 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, OverflowError) as error:
-        raise ConfigError(f"--host, --port: cannot listen on {host!r}, {port}: {error}") from error
+        raise ConfigError(f"`host`, `port`: cannot listen on {host!r}, {port}: {error}") from error
     family, kind, protocol, _, address = found[0]
     # With the protocol named, asyncio sends small answers at once (TCP_NODELAY) and not after the
     # 40 ms in which the other side puts off its acknowledgement.
@@ -82,7 +85,7 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
             reason = getattr(error, "strerror", None) or error
             raise ServiceError(
                 f"cannot listen on {host}:{port}: {reason}; "
-                "stop what does, or choose another --port"
+                "stop what does, or choose another `port`"
             ) from error
         yield sock
 
