@@ -30,11 +30,11 @@ class ObfuscatorConfig:
     cycles: int = 10
     """`psnr` and `bounded`: rounds of Algorithm 1 after the warm-up."""
     sub_epochs: int = 1
-    """`psnr` and `bounded`: T_sub, epochs of each of the three turns of a round."""
+    """`psnr` and `bounded`: T_sub, epochs of each of the three trainings in a round."""
     reconstructors: tuple[str, ...] = ("simrec",)
     """`psnr` and `bounded`: attackers to train against, all at once."""
     renew: int = 0
-    """`psnr` and `bounded`: rounds after which an attacker, in turn, starts from new weights."""
+    """`psnr` and `bounded`: rounds after which the next attacker starts from new weights."""
     cut: int = DEEP_CUT
     """Entries of VGG16's plan before the cut; the paper's is `nets.vgg.PAPER_CUT`."""
     scale: float = 1.0
