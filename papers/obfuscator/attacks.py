@@ -18,12 +18,11 @@ from sfumato.attack.membership import MembershipAttack, with_membership
 from sfumato.attack.reconstruct import ReconstructionAttack
 from sfumato.attack.tools.decoder import ReconstructionConfig
 from sfumato.attack.tools.learners import LearnerConfig
-from sfumato.attack.tools.read import ask
 from sfumato.data.imageset import ImageSet
 from sfumato.protect.obfuscator.model import Obfuscator
 from sfumato.protect.release.classifier import MapClassifierConfig, fit_map_classifier
 from sfumato.protect.release.maps import StoredMaps, about
-from sfumato.types import Attack, Finding, Knowledge, Releases
+from sfumato.types import Attack, Finding, Knowledge, Releases, ask
 
 SHOWN = 8
 """Victims whose pictures are drawn in the figures."""
@@ -47,13 +46,11 @@ def draw(
         metric="psnr",
         label=party.utility,
     )
-    knowledge = Knowledge(
-        images=party.adversary.floats(), labels=party.adversary.labels, query=made.release
-    )
+    knowledge = Knowledge.of(made, party.adversary)
     with torch.random.fork_rng():
         torch.manual_seed(run.seed)  # the noise of this release, so that a run can be repeated
         artist = attack.learn(knowledge)
-        victim = _released(made, party.victims)
+        victim = Releases.of(made, party.victims)
         found = attack.apply(artist, victim, knowledge)
         drawn = artist.draw(victim)[0]
     scores = found.details["scores"]
@@ -82,13 +79,12 @@ def others(
         logits: Tensor = made.classifier(made.floats(stored))
         return logits
 
-    people = {party.utility: party.adversary.label(party.utility)}
     found = {
         "membership": _membership(run, party, made, classify, config),
         "linkage": _run(
             LinkageAttack(label=party.utility, seeds=(run.seed,), config=config),
             made,
-            (party.adversary.floats(), people),
+            party.adversary,
             party.victims,
             seed=run.seed,
         ),
@@ -97,7 +93,7 @@ def others(
         found[label] = _run(
             AttributeAttack(attributes=(label,), seeds=(run.seed,), config=config),
             made,
-            (party.adversary.floats(), party.adversary.labels),
+            party.adversary,
             party.victims,
             seed=run.seed,
         )
@@ -141,7 +137,7 @@ def _membership(
     return _run(
         MembershipAttack(classify=classify, seeds=(run.seed,), config=config),
         made,
-        (known.floats(), known.labels),
+        known,
         victims,
         seed=run.seed,
     )
@@ -150,19 +146,11 @@ def _membership(
 def _run(
     attack: Attack,
     made: Obfuscator,
-    own: tuple[Tensor, Mapping[str, Tensor]],
+    own: ImageSet,
     victims: ImageSet,
     *,
     seed: int,
 ) -> Finding:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        knowledge = Knowledge(images=own[0], labels=own[1], query=made.release)
-        return attack.run(_released(made, victims), knowledge)
-
-
-def _released(made: Obfuscator, victims: ImageSet) -> Releases:
-    images = victims.floats()
-    return Releases(
-        protector=made.name, tensor=ask(made.release, images), images=images, labels=victims.labels
-    )
+        return attack.run(Releases.of(made, victims), Knowledge.of(made, own))

@@ -11,21 +11,21 @@ from sfumato.types import Finding, Knowledge, Protector, Releases
 _CONFIG = LearnerConfig(epochs=15, batch_size=25, patience=None, device="cpu")
 
 
-class _Constant:
+class _Constant(Protector):
     name = "constant"
 
     def release(self, images: torch.Tensor) -> torch.Tensor:
         return torch.full_like(images, 0.5)
 
 
-class _Negative:
+class _Negative(Protector):
     name = "negative"
 
     def release(self, images: torch.Tensor) -> torch.Tensor:
         return 1 - images
 
 
-class _Few:
+class _Few(Protector):
     """Numbers with no room for convolutions, in 8 bits."""
 
     name = "few"

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sfumato.attack.reconstruct import ReconstructionAttack
 from sfumato.attack.tools.decoder import ReconstructionConfig
+from sfumato.attack.tools.read import inside
 from sfumato.errors import ConfigError
 from sfumato.types import Knowledge, Releases
 
@@ -98,8 +99,8 @@ def test_plaintext_decoder_draws_nothing_from_ciphertext() -> None:
         words = torch.randint(-(2**31), 2**31 - 1, (len(images), 48), generator=generator)
         return words.to(torch.int32)
 
-    attack = ReconstructionAttack(config=replace(_QUICK, epochs=6), source="plain")
-    finding = attack.run(*_setting(sealed, _features))
+    attack = ReconstructionAttack(config=replace(_QUICK, epochs=6))
+    finding = attack.run(*inside(*_setting(sealed, _features)))
     assert finding.details["scores"]["rank1_picture"]["value"] < 0.05
     assert finding.value >= 0.9 * finding.floor
 

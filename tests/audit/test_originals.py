@@ -29,7 +29,7 @@ _WEAK = LearnerConfig(learners=("probe",), epochs=4, restarts=1, batch_size=32, 
 
 
 @dataclass(frozen=True)
-class Dealt:
+class Dealt(Protector):
     """Prototypes that are single pictures: each release is the nearest of a few originals."""
 
     originals: Tensor = field(repr=False)
@@ -179,7 +179,7 @@ def test_a_label_that_cannot_be_read_ends_an_audit_before_it_begins(
     )
     victims, adversary = sides(images)
 
-    class Unasked:
+    class Unasked(Protector):
         name = "unasked"
 
         def release(self, images: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from sfumato.data.sources import load
 from sfumato.data.splits import split_groups, split_images
 from sfumato.errors import ConfigError, DataError
 from sfumato.protect.baselines import Blur, Noise, Unprotected
-from sfumato.types import Finding, Knowledge, Releases
+from sfumato.types import Attack, Finding, Knowledge, Protector, Releases
 
 _QUICK = LearnerConfig(
     learners=("perceptron", "trees"), epochs=15, restarts=1, batch_size=32, device="cpu"
@@ -31,7 +31,7 @@ _QUICK = LearnerConfig(
 
 
 @dataclass(frozen=True)
-class Grey:
+class Grey(Protector):
     """A perfect protector: the same release for everyone."""
 
     name: str = "grey"
@@ -41,14 +41,14 @@ class Grey:
 
 
 @dataclass(frozen=True)
-class Broken:
+class Broken(Protector):
     name: str = "broken"
 
     def release(self, images: Tensor) -> Tensor:
         raise RuntimeError("no such layer")
 
 
-class Counting:
+class Counting(Attack):
     """An attack that counts how often it was run."""
 
     name = "counting"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -12,11 +12,11 @@ from torch import Tensor
 
 from sfumato.attack.tools.known import Known
 from sfumato.attack.tools.learners import Candidate, LearnerConfig, train_all
-from sfumato.attack.tools.read import Source, Standard, View, holdout, read, training_rows
+from sfumato.attack.tools.read import Standard, View, holdout, read
 from sfumato.attack.tools.scores import balanced_accuracy, share_interval
 from sfumato.data.imageset import MISSING
 from sfumato.errors import ConfigError, DataError
-from sfumato.types import Finding, Knowledge, Labels, Releases
+from sfumato.types import Attack, Finding, Knowledge, Labels, Releases, ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,6 @@ class Readers:
     """What an attribute attack has learned: candidates of each seed, and how to feed them."""
 
     standard: Standard
-    like: torch.dtype | None
     shape: tuple[int, ...]
     known: Known
     own: Labels
@@ -37,11 +36,11 @@ class Readers:
         Raises:
             DataError: the releases have another shape than those that the readers learned on.
         """
-        hidden = read(victim.tensor, view, like=self.like)
+        hidden = read(victim.tensor, view)
         if hidden.shape[1:] != self.shape:
             raise DataError(
                 f"the adversary trained on rows of shape {self.shape} but intercepts "
-                f"{tuple(hidden.shape[1:])}; train on releases (source='release')"
+                f"{tuple(hidden.shape[1:])}; train on releases, not on what is inside"
             )
         return self.known.joined(self.standard(hidden), victim.labels)
 
@@ -90,7 +89,7 @@ class _Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AttributeAttack:
+class AttributeAttack(Attack):
     """Trains classifiers on the adversary's own releases and applies the best to the victims'.
 
     The best learner and restart of each seed is chosen on the adversary's own held-out data, as
@@ -106,7 +105,6 @@ class AttributeAttack:
     seeds: tuple[int, ...] = (0,)
     config: LearnerConfig = field(default_factory=LearnerConfig)
     view: View = "numbers"
-    source: Source = "release"
     group: str | None = None
     """Label (identity) that keeps one person's images on one side of the adversary's own split,
     and by which victims are resampled for the interval."""
@@ -143,6 +141,14 @@ class AttributeAttack:
                 )
         return None
 
+    def reads(self) -> tuple[str, ...]:
+        """Return the labels that both sides need."""
+        return self.attributes
+
+    def unprotected(self) -> AttributeAttack:
+        """Return the attack on an unprotected release: reading its numbers beats counting bits."""
+        return replace(self, view="numbers")
+
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Read the one attribute; see `findings`."""
         if len(self.attributes) != 1:
@@ -165,8 +171,7 @@ class AttributeAttack:
         """
         for name in self.attributes:
             _check(name, knowledge.labels, "the adversary")
-        own, like = training_rows(knowledge, self.source)
-        raw = read(own, self.view)
+        raw = read(ask(knowledge.query, knowledge.images), self.view)
         standard = Standard.of(raw)
         known = Known.of(self.known, knowledge.labels)
         rows = known.joined(standard(raw), knowledge.labels)
@@ -176,7 +181,7 @@ class AttributeAttack:
         for seed in self.seeds:
             held = holdout(len(rows), self.config.validation, groups=groups, seed=seed)
             runs.append(train_all(rows, targets, held, self.config, seed=seed))
-        return Readers(standard, like, tuple(raw.shape[1:]), known, knowledge.labels, tuple(runs))
+        return Readers(standard, tuple(raw.shape[1:]), known, knowledge.labels, tuple(runs))
 
     def apply(self, readers: Readers, victim: Releases) -> dict[str, Finding]:
         """Read the victims' attributes and score them; one finding each.

@@ -8,7 +8,7 @@ not see: a mirrored, turned or cut copy.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 
 import torch
 from jaxtyping import Bool, Float
@@ -17,7 +17,7 @@ from torch import Tensor
 from sfumato.attack.album import Album, compared, like, limits_by
 from sfumato.attack.tools.read import drawn_rows, is_picture
 from sfumato.attack.tools.scores import share_interval
-from sfumato.types import Finding, Knowledge, Releases
+from sfumato.types import Attack, Finding, Knowledge, Releases
 
 ORIGINALS: Final = "originals"
 """Entry of a finding's details: how many of the victims' releases are originals."""
@@ -26,7 +26,7 @@ _REFERENCE = 500  # originals whose nearest other one is looked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CopiesAttack:
+class CopiesAttack(Attack):
     """Counts the releases that are originals; the figure is their share.
 
     The floor is how many originals would pass for copies of other originals, the ceiling what an
@@ -36,7 +36,8 @@ class CopiesAttack:
 
     seed: int = 0
     """Draws the originals by which limits and floor are set, where there are more than 500."""
-    name: ClassVar[str] = "copies"
+    name = "copies"
+    learns = False
 
     def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:  # noqa: ARG002
         """Say why the attack has no meaning here, or None."""

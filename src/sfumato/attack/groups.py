@@ -8,7 +8,7 @@ person.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -16,17 +16,17 @@ from torch import Tensor
 
 from sfumato.attack.attributes import AttributeAttack, Readers
 from sfumato.attack.tools.learners import Candidate, LearnerConfig
-from sfumato.attack.tools.read import ask, holdout
+from sfumato.attack.tools.read import holdout
 from sfumato.attack.tools.scores import share_interval
 from sfumato.data.imageset import MISSING
 from sfumato.errors import ConfigError
-from sfumato.types import Finding, Knowledge, Releases
+from sfumato.types import Attack, Finding, Knowledge, Releases, ask
 
 _DRAWS = 20  # groups of each person
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GroupAttack:
+class GroupAttack(Attack):
     """Names the value of a label that all releases of a group share.
 
     The figure is accuracy, every person counting the same; its floor is a guess, or what the known
@@ -61,6 +61,10 @@ class GroupAttack:
         """Say why the attack has no meaning here, or None."""
         return self._reading.unfit(victim, knowledge)
 
+    def reads(self) -> tuple[str, ...]:
+        """Return the labels that both sides need."""
+        return (self.label,)
+
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Learn from single releases, then name the victims' groups.
 
@@ -68,8 +72,8 @@ class GroupAttack:
             DataError: the label is missing or has one value only.
         """
         readers = self._reading.learn(knowledge)
-        own = Releases(
-            protector=victim.protector,
+        own = replace(
+            victim,
             tensor=ask(knowledge.query, knowledge.images),
             images=knowledge.images,
             labels=knowledge.labels,

@@ -17,13 +17,13 @@ from torch import Tensor
 
 from sfumato.attack.reidentify import rank
 from sfumato.attack.tools.learners import LearnerConfig
-from sfumato.attack.tools.read import Standard, ask, holdout, read
+from sfumato.attack.tools.read import Standard, holdout, read
 from sfumato.attack.tools.scores import share_interval
 from sfumato.data.imageset import MISSING
 from sfumato.fit import FitConfig, Turn, fit
 from sfumato.fit.outputs import outputs
 from sfumato.nets.autoencoders import ConvEncoder, VectorEncoder
-from sfumato.types import Finding, Knowledge, Releases
+from sfumato.types import Attack, Finding, Knowledge, Releases, ask
 
 Images = Float[Tensor, "n c h w"]
 Vectors = Float[Tensor, "n d"]
@@ -33,7 +33,7 @@ _SHARPNESS = 0.1  # of the softmax over candidates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinkageAttack:
+class LinkageAttack(Attack):
     """Names the victims' private value by the labelled originals that lie near their releases.
 
     The adversary's own images are the labelled originals, and their releases the pairs. The
@@ -53,6 +53,10 @@ class LinkageAttack:
         if not bool(torch.isin(*sides).any()):
             return f"no {self.label} is on both sides, so no original near a release can name it"
         return None
+
+    def reads(self) -> tuple[str, ...]:
+        """Return the labels that both sides need."""
+        return (self.label,)
 
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Learn from pairs, then name and link the victims who have the label."""

@@ -18,7 +18,7 @@ from sfumato.attack.attributes import AttributeAttack
 from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import DataError
-from sfumato.types import Finding, Knowledge, Releases
+from sfumato.types import Attack, Finding, Knowledge, Releases
 
 MEMBER = "member"
 """The label that membership is scored by: 0 a stranger, 1 a member."""
@@ -29,7 +29,7 @@ Logits = Callable[[Shaped[Tensor, "n *shape"]], Float[Tensor, "n classes"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MembershipAttack:
+class MembershipAttack(Attack):
     """Tells members from strangers by their releases, and by a public classifier's certainty.
 
     Both sides need the label `member` (see `with_membership`); the victims' is read by scoring

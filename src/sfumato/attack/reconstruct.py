@@ -23,14 +23,11 @@ from sfumato.attack.tools.decoder import (
 )
 from sfumato.attack.tools.matchers import similarities
 from sfumato.attack.tools.read import (
-    Source,
     Standard,
     View,
-    ask,
     drawn_rows,
     holdout,
     read,
-    training_rows,
 )
 from sfumato.attack.tools.scores import (
     PERFECT_PSNR,
@@ -42,7 +39,7 @@ from sfumato.attack.tools.scores import (
 from sfumato.attack.tools.sheet import write_sheet
 from sfumato.data.imageset import MISSING
 from sfumato.errors import ConfigError
-from sfumato.types import Finding, Knowledge, Releases
+from sfumato.types import Attack, Finding, Knowledge, Releases, ask
 
 Metric = Literal["cosine_distance", "psnr", "ssim"]
 _CEILINGS: Mapping[str, float] = {"cosine_distance": 0.0, "psnr": PERFECT_PSNR, "ssim": 1.0}
@@ -53,7 +50,7 @@ Query = Callable[[Images], Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReconstructionAttack:
+class ReconstructionAttack(Attack):
     """Trains a generator on the adversary's own releases and draws the victims' pictures.
 
     Of the restarts of each seed the one counts that is best on held-out pictures of the
@@ -78,7 +75,6 @@ class ReconstructionAttack:
     """Label whose classes' mean pictures are a floor as well: what a release that tells the class,
     and nothing more, gives away."""
     view: View = "numbers"
-    source: Source = "release"
     sheets: Path | None = field(default=None, compare=False)
     """Folder for one PNG a protector: originals above reconstructions (a row a seed), nearest
     training pictures and the mean."""
@@ -91,6 +87,10 @@ class ReconstructionAttack:
     def sheet(self, protector: str) -> Path | None:
         """Return the file of the sheet drawn for a protector, or None where none is asked for."""
         return None if self.sheets is None else self.sheets / sheet_name(self.name, protector)
+
+    def reads(self) -> tuple[str, ...]:
+        """Return the labels that both sides need."""
+        return tuple(name for name in (self.label, self.identity) if name)
 
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Reconstruct the victims' pictures and score them.
@@ -105,7 +105,7 @@ class ReconstructionAttack:
         Raises:
             ConfigError: the metric needs feature vectors and the releases are none.
         """
-        own, like = training_rows(knowledge, self.source)
+        own = ask(knowledge.query, knowledge.images)
         raw = read(own, self.view)
         standard = Standard.of(raw)
         rows = standard(raw)
@@ -117,7 +117,7 @@ class ReconstructionAttack:
         decoders = [
             self._best(rows, standard, knowledge.images, judge, metric, seed) for seed in self.seeds
         ]
-        return Artist(standard, like, rows, decoders, judge, metric, self.view)
+        return Artist(standard, rows, decoders, judge, metric, self.view)
 
     def apply(self, artist: Artist, victim: Releases, knowledge: Knowledge) -> Finding:
         """Draw the victims' pictures and score them."""
@@ -250,7 +250,6 @@ class Artist:
     """What a reconstruction attack has learned: the best decoder of each seed, and its manners."""
 
     standard: Standard
-    like: torch.dtype | None
     rows: Float[Tensor, "n *shape"]
     decoders: list[Decoder]
     judge: Judge
@@ -264,7 +263,7 @@ class Artist:
 
     def hidden(self, victim: Releases) -> Float[Tensor, "m *shape"]:
         """Return the victims' releases as the decoders take them."""
-        return self.standard(read(victim.tensor, self.view, like=self.like))
+        return self.standard(read(victim.tensor, self.view))
 
     def scores(self, victim: Releases) -> Float[Tensor, "seeds m"]:
         """Return the attack's metric for every drawn picture, so that artists can be compared."""

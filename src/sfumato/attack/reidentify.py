@@ -10,17 +10,17 @@ from torch import Tensor
 
 from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.attack.tools.matchers import Embed, Matcher, similarities, train_matchers
-from sfumato.attack.tools.read import Source, View, holdout, read, training_rows
+from sfumato.attack.tools.read import View, holdout, read
 from sfumato.attack.tools.scores import share_interval
 from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
-from sfumato.types import Finding, Knowledge, Releases
+from sfumato.types import Attack, Finding, Knowledge, Releases, ask
 
 _RANKS = (1, 5, 10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReidentificationAttack:
+class ReidentificationAttack(Attack):
     """Looks up victims' releases in a gallery of the adversary's labelled ones.
 
     A person's score is that of their nearest gallery release, under the matcher that is best on
@@ -33,7 +33,6 @@ class ReidentificationAttack:
     seeds: tuple[int, ...] = (0,)
     config: LearnerConfig = field(default_factory=LearnerConfig)
     view: View = "numbers"
-    source: Source = "release"
     name: str = "reidentify"
 
     def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:
@@ -42,6 +41,10 @@ class ReidentificationAttack:
         if bool(torch.isin(victim.labels[self.identity], known[known != MISSING]).any()):
             return None
         return "the adversary knows none of the victims by name; verification needs no name"
+
+    def reads(self) -> tuple[str, ...]:
+        """Return the labels that both sides need."""
+        return (self.identity,)
 
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Name the victims. The ceiling is 1 until an audit measures it.
@@ -55,9 +58,8 @@ class ReidentificationAttack:
         within = torch.isin(truth, gallery) & (truth != MISSING)
         if not bool(within.any()):
             raise DataError("closed-set identification: none of the victims is in the gallery")
-        plain, like = training_rows(knowledge, self.source)
-        own = read(plain, self.view)[named]
-        hidden = read(victim.tensor, self.view, like=like)[within]
+        own = read(ask(knowledge.query, knowledge.images), self.view)[named]
+        hidden = read(victim.tensor, self.view)[within]
         matchers = [self._matcher(own, gallery, seed) for seed in self.seeds]
         ranks = [
             rank(similarities(m.embed(hidden), m.embed(own)), gallery, truth[within])

@@ -20,11 +20,11 @@ from sfumato.attack.tools.matchers import (
     separation,
     train_matchers,
 )
-from sfumato.attack.tools.read import Source, View, holdout, read, training_rows
+from sfumato.attack.tools.read import View, holdout, read
 from sfumato.attack.tools.scores import draw_weights, interval, wilson_interval
 from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
-from sfumato.types import Finding, Knowledge, Releases
+from sfumato.types import Attack, Finding, Knowledge, Releases, ask
 
 _FARS = (1e-3, 1e-2, 1e-1)
 _CURVE_POINTS = 101
@@ -35,7 +35,7 @@ _HELD_PEOPLE = 0.3  # share of the adversary's people on whom its matchers are j
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerificationAttack:
+class VerificationAttack(Attack):
     """Scores pairs of victims' releases; the area under the ROC curve is the figure.
 
     Matchers (cosine, discriminant analysis, a network) learn on the adversary's own people; the
@@ -48,8 +48,11 @@ class VerificationAttack:
     seeds: tuple[int, ...] = (0,)
     config: LearnerConfig = field(default_factory=LearnerConfig)
     view: View = "numbers"
-    source: Source = "release"
     name: str = "verify"
+
+    def reads(self) -> tuple[str, ...]:
+        """Return the labels that both sides need."""
+        return (self.identity,)
 
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Match victims with each other. The ceiling is 1 until an audit measures it.
@@ -58,8 +61,8 @@ class VerificationAttack:
             DataError: no two victims' releases are of one person, or all are.
         """
         people = victim.labels[self.identity]
-        plain, like = training_rows(knowledge, self.source)
-        own, hidden = read(plain, self.view), read(victim.tensor, self.view, like=like)
+        own = read(ask(knowledge.query, knowledge.images), self.view)
+        hidden = read(victim.tensor, self.view)
         known = knowledge.labels[self.identity]
         named = known != MISSING
         genuine, impostor = pairs(_named(people))

@@ -140,12 +140,6 @@ def default_attacks(private: Sequence[str], setting: Setting) -> list[Attack]:
     return [open_attack(spec, setting) for spec in specs]
 
 
-def labels_read(attack: Attack) -> tuple[str, ...]:
-    """Return the labels that both sides need for an attack to be run."""
-    single = (getattr(attack, name, None) for name in ("label", "identity"))
-    return (*getattr(attack, "attributes", ()), *(name for name in single if name))
-
-
 def open_attack(spec: str, setting: Setting) -> Attack:
     """Return the attack that `spec` names.
 

@@ -88,11 +88,7 @@ def _accuracy(made: Obfuscator, victims: ImageSet) -> float:
 def _drawn(
     made: Obfuscator, adversary: ImageSet, victims: ImageSet, seed: int
 ) -> tuple[Float[Tensor, "n c h w"], Finding]:
-    images = victims.floats()
-    intercepted = Releases(
-        protector=made.name, tensor=made.release(images), images=images, labels=victims.labels
-    )
-    knowledge = Knowledge(images=adversary.floats(), labels=adversary.labels, query=made.release)
+    intercepted, knowledge = Releases.of(made, victims), Knowledge.of(made, adversary)
     attack = ReconstructionAttack(seeds=(seed,), config=_ATTACKER, label="digit")
     artist = attack.learn(knowledge)
     return artist.draw(intercepted)[0], attack.apply(artist, intercepted, knowledge)

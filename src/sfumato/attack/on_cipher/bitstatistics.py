@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -34,7 +33,7 @@ from sfumato.cipher.permutation import ShuffleKey
 from sfumato.cipher.shufflebits import WORDS, unshuffle_bits
 from sfumato.errors import ConfigError
 from sfumato.progress import track
-from sfumato.types import Finding, Knowledge, Releases
+from sfumato.types import Attack, Finding, Knowledge, Releases
 
 _IMPOSSIBLE = 1e9  # the cost of a place that a known value rules out
 _TRIAL_VALUES = 512  # of the responses: exchanges are tried on these before all are asked
@@ -141,14 +140,15 @@ def _ruled_out(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BitStatistics:
+class BitStatistics(Attack):
     """The attack as an audit runs it, on ShuffleBits words or on envelopes.
 
     The value is the median cosine similarity between recovered and true features; the floor that
     of the public mean, which needs no release; the ceiling 1. Needs `knowledge.query_plain`.
     """
 
-    name: ClassVar[str] = "bitstatistics"
+    name = "bitstatistics"
+    learns = False  # on releases: it knows what features look like
     responses: int = 1
     """Consecutive responses that share one key; with ShuffleBits used rightly, one."""
     known_values: int = 0

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
 
 from sfumato.attack.tools.read import is_picture
 from sfumato.attack.tools.scores import mean_interval, psnr, ssim
-from sfumato.types import Finding, Knowledge, Releases
+from sfumato.types import Attack, Finding, Knowledge, Releases
 
 Images = Float[Tensor, "n c h w"]
 
 
 @dataclass(frozen=True, slots=True)
-class PictureQuality:
+class PictureQuality(Attack):
     """Structural similarity of releases to their originals; `details` has PSNR as well.
 
     The floor is the mean picture of the other side's images, which needs no release.
     """
 
-    name: ClassVar[str] = "quality"
+    name = "quality"
+    learns = False
 
     def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:  # noqa: ARG002
         """Say why quality has no meaning here, or None."""
