@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import combinations
 from statistics import fmean
 from typing import Any
@@ -12,7 +13,14 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sfumato.attack.on_filter.enrolled import Crowd, scores
-from sfumato.attack.on_filter.poison import Setting, all_pairs, owners_kept, poison, recruit
+from sfumato.attack.on_filter.poison import (
+    PoisonDetails,
+    Setting,
+    all_pairs,
+    owners_kept,
+    poison,
+    recruit,
+)
 from sfumato.attack.on_filter.thief import ThiefConfig
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.filter.rule.guard import claims, standardize
@@ -102,16 +110,18 @@ def adversary(
     for name, rule in settings["rules"].items():
         setting = Setting(**rule)
         finding = poison(crowd, tests, pairs, bands, setting, seed=seed)
+        details = finding.details
+        assert isinstance(details, PoisonDetails)
         kept = owners_kept(crowd, tests, setting, seed=seed)
         found[name] = {
-            "setting": dict(finding.details["setting"]),
+            "setting": asdict(details.setting),
             "owners_kept": fmean(kept.tolist()),
             "owners_kept_per_class": [round(v, 4) for v in kept.tolist()],
-            "strongest": finding.details["strongest"],
+            "strongest": details.strongest,
             "stolen_blocked": 1 - finding.value,
             "stolen_blocked_interval": [1 - v for v in reversed(finding.interval)],
             "blocked_without_theft": 1 - finding.floor,
-            "kinds": finding.details["kinds"],
+            "kinds": {name: asdict(kind) for name, kind in details.kinds.items()},
         }
     return found
 

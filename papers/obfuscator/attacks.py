@@ -15,7 +15,7 @@ from papers.stages import Stage
 from sfumato.attack.attributes import AttributeAttack
 from sfumato.attack.linkage import LinkageAttack
 from sfumato.attack.membership import MembershipAttack, with_membership
-from sfumato.attack.reconstruct import ReconstructionAttack
+from sfumato.attack.reconstruct import ReconstructionAttack, ReconstructionDetails
 from sfumato.attack.tools.decoder import ReconstructionConfig
 from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.data.imageset import ImageSet
@@ -53,15 +53,17 @@ def draw(
         victim = Releases.of(made, party.victims)
         found = attack.apply(artist, victim, knowledge)
         drawn = artist.draw(victim)[0]
-    scores = found.details["scores"]
+    details = found.details
+    assert isinstance(details, ReconstructionDetails)
+    trainings = [one.training for one in details.trained if one.training is not None]
     document = {
         "network": network,
         "validated": sum(d.validated for d in artist.decoders) / len(artist.decoders),
-        "psnr": scores["psnr"],
-        "ssim": scores["ssim"],
-        "floors": found.details["floors"],
-        "epochs": [len(d.training["curves"]["validated"]) for d in artist.decoders],
-        "stopped_early": [d.training["stopped_early"] for d in artist.decoders],
+        "psnr": asdict(details.scores["psnr"]),
+        "ssim": asdict(details.scores["ssim"]),
+        "floors": details.floors,
+        "epochs": [len(one.curves["validated"]) for one in trainings],
+        "stopped_early": [one.stopped_early for one in trainings],
     }
     return document, {"drawn": drawn[:SHOWN]}
 

@@ -149,8 +149,8 @@ def document(finding: Finding) -> dict[str, Any]:
     Of the many learners without their curves, which are nine tenths of a result.
     """
     found = asdict(finding)
-    for learner in found["details"].get("learners", ()):
-        learner.pop("training", None)
+    for learner in found["details"]["trained"]:
+        learner.pop("training")
     return found | {"leakage": finding.leakage, "at_floor": not evidence(finding).shown}
 
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64, Shaped
@@ -200,6 +200,65 @@ class Knowledge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """How one network was trained: its figures after each epoch, and why it ended."""
+
+    curves: Mapping[str, tuple[float, ...]]
+    """By name; `validated` is the figure on the adversary's own held-out pictures."""
+    best_epoch: int
+    """Counted from 0; its weights are the ones that were used."""
+    stopped_early: bool
+    """Whether it ended because nothing more was gained, not because its epochs were used up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """One learner that an attacker trained, and what it was worth."""
+
+    learner: str
+    seed: int
+    chosen: bool = True
+    """Whether its figure is the one that counts."""
+    validated: float | None = None
+    """Its figure on the adversary's own held-out pictures, by which it was chosen."""
+    value: float | None = None
+    """Its figure on the victims, where it was applied to them."""
+    training: Training | None = None
+    """None where nothing was trained by gradients, or its curve was not kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RocCurve:
+    """Pairs of one person accepted (`tar`) over pairs of two people accepted (`far`)."""
+
+    far: tuple[float, ...]
+    tar: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """What an attack reports beside its figure; reports draw what is declared here.
+
+    An attack with more to say subclasses it with fields of numbers, text, tuples, mappings by text
+    and dataclasses of such: they are written to `report.json` under their names. Only the kinds of
+    Sfumato's own attacks are read back whole; of others, what is declared here.
+    """
+
+    kind: ClassVar[str] = "other"
+    """The name under which a report finds the class again."""
+    trained: tuple[Trained, ...] = ()
+    """Every learner that was tried."""
+    roc: RocCurve | None = None
+    originals: int = 0
+    """How many of the victims' releases are originals."""
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The kinds of learner whose figures count, in the alphabet's order."""
+        return tuple(sorted({one.learner for one in self.trained if one.chosen}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One attack on one release.
 
@@ -207,7 +266,7 @@ class Finding:
     unprotected one, `interval` a 95 % interval of `value` over victims and seeds. `floor_interval`
     and `ceiling_interval` are the same of the two ends where they were measured; None says that a
     floor is known exactly (one in so many values), and that a ceiling is only the best there could
-    be: an audit measures it. `details` holds JSON values only.
+    be: an audit measures it.
     """
 
     attack: str
@@ -220,7 +279,7 @@ class Finding:
     seeds: tuple[int, ...]
     floor_interval: tuple[float, float] | None = None
     ceiling_interval: tuple[float, float] | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Details = field(default_factory=Details)
 
     @property
     def leakage(self) -> float:

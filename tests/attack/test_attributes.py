@@ -87,7 +87,7 @@ def test_noise_stays_at_the_floor_whatever_is_tried(blobs: ImageSet) -> None:
     low, high = finding.interval
     assert low <= finding.floor <= high
     assert finding.value < 0.65
-    assert {entry["learner"] for entry in finding.details["learners"]} == {
+    assert {one.learner for one in finding.details.trained} == {
         "probe",
         "perceptron",
         "trees",
@@ -122,7 +122,7 @@ def test_plaintext_attacker_reads_nothing_from_shuffled_floats(blobs: ImageSet) 
     attack = AttributeAttack(attributes=("mood",), config=_QUICK)
     finding = attack.run(*inside(victim, knowledge))
     assert finding.interval[0] <= 0.5 <= finding.interval[1]
-    assert all(entry["validated"] > 0.75 for entry in finding.details["learners"])
+    assert all(one.validated > 0.75 for one in finding.details.trained)
 
 
 def test_groups_stay_on_one_side_of_the_adversarys_split() -> None:

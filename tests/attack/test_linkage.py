@@ -51,14 +51,14 @@ def test_releases_that_say_all_are_linked_and_named(blobs: ImageSet) -> None:
     for protector in (Unprotected(), _Negative(), _Few()):
         found = _attack(protector, blobs)
         assert found.value > 0.8, protector.name
-        assert found.details["linked"] > 8 * found.details["linked_by_chance"]
+        assert found.details.linked > 8 * found.details.linked_by_chance
         assert found.interval[0] <= found.value <= found.interval[1]
 
 
 def test_releases_that_say_nothing_are_not(blobs: ImageSet) -> None:
     found = _attack(_Constant(), blobs)
     assert found.value < 0.35
-    assert found.details["linked"] < 3 * found.details["linked_by_chance"]
+    assert found.details.linked < 3 * found.details.linked_by_chance
 
 
 def test_contrast_is_least_where_pairs_coincide_and_votes_weigh_by_nearness() -> None:

@@ -47,7 +47,7 @@ def test_strangers_are_verified_from_releases_in_the_clear() -> None:
     )
     assert finding.value > 0.9
     assert finding.interval[0] < finding.value < finding.interval[1]
-    assert finding.details["tar"]["0.1"] > 0.7
+    assert finding.details.tar["0.1"] > 0.7
 
 
 def test_strangers_cannot_be_verified_from_noise() -> None:
@@ -66,7 +66,7 @@ def test_known_people_are_named_from_releases_in_the_clear_but_not_from_noise() 
     clear = attack.run(*_setting(_KNOWN, victims, lambda images: images))
     assert clear.value > 0.7
     assert clear.floor == pytest.approx(1 / 30)
-    assert clear.details["unknown_victims"] == 30
+    assert clear.details.unknown_victims == 30
     noise = attack.run(*_setting(_KNOWN, victims, lambda images: torch.randn(len(images), 20)))
     assert noise.value < 0.15
 

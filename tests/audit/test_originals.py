@@ -159,7 +159,7 @@ def test_what_runs_by_default(blobs: ImageSet) -> None:
     ran = [cell.attack for cell in report.cells if cell.finding is not None]
     private = ["attributes:mood", "reconstruct", "linkage:mood", "knowing:mood", "groups:mood"]
     assert ran == ["copies", *private, "utility:person", "quality"]
-    assert report.settings["attacks"] == ["copies", *private]
+    assert report.settings.attacks == ("copies", *private)
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_what_is_declared_has_its_defaults(blobs: ImageSet, tmp_path: Path) -> N
     report = _audited(blobs, [half], [seen])
     report.write(tmp_path)
     assert (tmp_path / "report.html").is_file()
-    assert report.settings["keyed"] == []
+    assert report.settings.keyed == ()
 
 
 def _both(protector: Protector, images: ImageSet) -> tuple[Releases, Knowledge]:

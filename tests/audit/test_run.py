@@ -140,7 +140,7 @@ def test_the_adversary_may_not_have_the_victims_own(blobs: ImageSet) -> None:
     report = audit(
         [Grey()], victims=people, adversary=others, private="mood", identity="person", config=_QUICK
     )
-    assert report.data["disjoint"] == "no person is on both sides"
+    assert report.data.disjoint == "no person is on both sides"
 
 
 def test_a_keyed_protector_is_attacked_in_both_ways(blobs: ImageSet) -> None:

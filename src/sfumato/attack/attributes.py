@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int64
@@ -16,7 +15,17 @@ from sfumato.attack.tools.read import Standard, View, holdout, read
 from sfumato.attack.tools.scores import balanced_accuracy, share_interval
 from sfumato.data.imageset import MISSING
 from sfumato.errors import ConfigError, DataError
-from sfumato.types import Attack, Finding, Knowledge, Labels, Releases, ask
+from sfumato.types import (
+    Attack,
+    Details,
+    Finding,
+    Knowledge,
+    Labels,
+    Releases,
+    Trained,
+    Training,
+    ask,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +84,30 @@ class _Attempt:
     validated: float
     chosen: bool
     predicted: Int64[Tensor, "m"]
-    training: Mapping[str, Any]
+    training: Training | None
 
-    def document(self, truth: Int64[Tensor, "m"]) -> dict[str, Any]:
-        return {
-            "learner": self.learner,
-            "seed": self.seed,
-            "validated": self.validated,
-            "chosen": self.chosen,
-            "value": balanced_accuracy(self.predicted, truth),
-            "training": dict(self.training),
-        }
+    def trained(self, truth: Int64[Tensor, "m"]) -> Trained:
+        return Trained(
+            learner=self.learner,
+            seed=self.seed,
+            validated=self.validated,
+            chosen=self.chosen,
+            value=balanced_accuracy(self.predicted, truth),
+            training=self.training,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeDetails(Details):
+    """What an attribute attack reports beside its figure."""
+
+    kind: ClassVar[str] = "attributes"
+    attribute: str
+    victims: int
+    majority_accuracy: float
+    """What naming the most frequent value alone gets, unbalanced."""
+    values: tuple[float, ...]
+    """The figure of each seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,13 +255,13 @@ class AttributeAttack(Attack):
             ),
             seeds=self.seeds,
             floor_interval=floor[1],
-            details={
-                "attribute": name,
-                "victims": int(known.sum()),
-                "majority_accuracy": _majority(truth[known]),
-                "values": values,
-                "learners": [attempt.document(truth) for run in runs for attempt in run],
-            },
+            details=AttributeDetails(
+                attribute=name,
+                victims=int(known.sum()),
+                majority_accuracy=_majority(truth[known]),
+                values=tuple(values),
+                trained=tuple(attempt.trained(truth) for run in runs for attempt in run),
+            ),
         )
 
 

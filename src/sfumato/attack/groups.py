@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -20,9 +21,21 @@ from sfumato.attack.tools.read import holdout
 from sfumato.attack.tools.scores import share_interval
 from sfumato.data.imageset import MISSING
 from sfumato.errors import ConfigError
-from sfumato.types import Attack, Finding, Knowledge, Releases, ask
+from sfumato.types import Attack, Details, Finding, Knowledge, Releases, Trained, ask
 
 _DRAWS = 20  # groups of each person
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupDetails(Details):
+    """What a group attack reports beside its figure."""
+
+    kind: ClassVar[str] = "groups"
+    victims: int
+    """Values, such as people, of whom groups were drawn."""
+    size: int
+    by_size: Mapping[str, float]
+    """The accuracy by size of group, up to all releases of each value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,12 +156,20 @@ class GroupAttack(Attack):
             interval=_interval(right, people),
             seeds=self.seeds,
             floor_interval=floor[1],
-            details={
-                "victims": len(people.unique()),
-                "size": self.size,
-                "by_size": self._by_size(scores, truth),
-                "learners": [candidate.learner for candidate in chosen],
-            },
+            details=GroupDetails(
+                victims=len(people.unique()),
+                size=self.size,
+                by_size=self._by_size(scores, truth),
+                trained=tuple(
+                    Trained(
+                        learner=one.learner,
+                        seed=seed,
+                        validated=one.validated.get(self.label),
+                        training=one.training,
+                    )
+                    for one, seed in zip(chosen, self.seeds, strict=True)
+                ),
+            ),
         )
 
     def _by_size(

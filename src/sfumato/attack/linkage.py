@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -23,13 +24,24 @@ from sfumato.data.imageset import MISSING
 from sfumato.fit import FitConfig, Turn, fit
 from sfumato.fit.outputs import outputs
 from sfumato.nets.autoencoders import ConvEncoder, VectorEncoder
-from sfumato.types import Attack, Finding, Knowledge, Releases, ask
+from sfumato.types import Attack, Details, Finding, Knowledge, Releases, ask
 
 Images = Float[Tensor, "n c h w"]
 Vectors = Float[Tensor, "n d"]
 _WIDTH = 16  # channels of the networks at full size
 _SMALLEST = 8  # places on a side that a network of convolutions needs
 _SHARPNESS = 0.1  # of the softmax over candidates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkageDetails(Details):
+    """What linkage reports beside its figure."""
+
+    kind: ClassVar[str] = "linkage"
+    victims: int
+    linked: float
+    """How often a victim's release is nearest to its own original among all victims' originals."""
+    linked_by_chance: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +87,11 @@ class LinkageAttack(Attack):
             interval=share_interval(hits, everyone),
             seeds=self.seeds,
             floor_interval=share_interval(guessed[None], everyone),
-            details={
-                "linked": sum(float((r == 1).float().mean()) for _, r in runs) / len(runs),
-                "linked_by_chance": 1 / count,
-                "victims": len(truth),
-            },
+            details=LinkageDetails(
+                victims=len(truth),
+                linked=sum(float((r == 1).float().mean()) for _, r in runs) / len(runs),
+                linked_by_chance=1 / count,
+            ),
         )
 
     def _run(self, victim: Releases, knowledge: Knowledge, seed: int) -> tuple[Tensor, Tensor]:

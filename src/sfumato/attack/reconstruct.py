@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int64
@@ -39,7 +39,7 @@ from sfumato.attack.tools.scores import (
 from sfumato.attack.tools.sheet import write_sheet
 from sfumato.data.imageset import MISSING
 from sfumato.errors import ConfigError
-from sfumato.types import Attack, Finding, Knowledge, Releases, ask
+from sfumato.types import Attack, Details, Finding, Knowledge, Releases, Trained, ask
 
 Metric = Literal["cosine_distance", "psnr", "ssim"]
 _CEILINGS: Mapping[str, float] = {"cosine_distance": 0.0, "psnr": PERFECT_PSNR, "ssim": 1.0}
@@ -47,6 +47,30 @@ _SHOWN = 12  # pictures on a contact sheet
 
 Images = Float[Tensor, "n c h w"]
 Query = Callable[[Images], Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """A mean over victims and seeds, and its 95 % interval."""
+
+    value: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconstructionDetails(Details):
+    """What reconstruction reports beside its figure."""
+
+    kind: ClassVar[str] = "reconstruct"
+    victims: int
+    weights: Mapping[str, float]
+    """Of the losses that the decoder was trained with."""
+    scores: Mapping[str, Score]
+    """By metric."""
+    floors: Mapping[str, Mapping[str, float]]
+    """By what is drawn without a release (`mean`, `nearest`, `class mean`) and metric."""
+    values: tuple[float, ...]
+    """The figure of each seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,21 +183,28 @@ class ReconstructionAttack(Attack):
             interval=ends[metric],
             seeds=self.seeds,
             floor_interval=mean_interval(floors["mean"][metric][None]),
-            details={
-                "weights": self.config.weights(),
-                "decoders": [decoder.name for decoder in artist.decoders],
-                "training": [dict(decoder.training) for decoder in artist.decoders],
-                "scores": {
-                    name: {"value": float(v.mean()), "interval": list(ends[name])}
+            details=ReconstructionDetails(
+                victims=len(victim.images),
+                weights=self.config.weights(),
+                trained=tuple(
+                    Trained(
+                        learner=decoder.name,
+                        seed=seed,
+                        validated=decoder.validated,
+                        training=decoder.training,
+                    )
+                    for decoder, seed in zip(artist.decoders, self.seeds, strict=True)
+                ),
+                scores={
+                    name: Score(value=float(v.mean()), interval=ends[name])
                     for name, v in joined.items()
                 },
-                "floors": {
+                floors={
                     kind: {name: float(v.mean()) for name, v in floor.items()}
                     for kind, floor in floors.items()
                 },
-                "values": [float(score[metric].mean()) for score in scores],
-                "victims": len(victim.images),
-            },
+                values=tuple(float(score[metric].mean()) for score in scores),
+            ),
         )
 
     def _best(

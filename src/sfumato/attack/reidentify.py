@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from sfumato.attack.tools.learners import LearnerConfig
-from sfumato.attack.tools.matchers import Embed, Matcher, similarities, train_matchers
+from sfumato.attack.tools.matchers import (
+    Embed,
+    Matcher,
+    similarities,
+    train_matchers,
+    used_matchers,
+)
 from sfumato.attack.tools.read import View, holdout, read
 from sfumato.attack.tools.scores import share_interval
 from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
-from sfumato.types import Attack, Finding, Knowledge, Releases, ask
+from sfumato.types import Attack, Details, Finding, Knowledge, Releases, ask
 
 _RANKS = (1, 5, 10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityDetails(Details):
+    """What closed-set identification reports beside its figure."""
+
+    kind: ClassVar[str] = "reidentify"
+    values: tuple[float, ...]
+    """The figure of each seed."""
+    ranks: Mapping[str, float]
+    """How often the right person is among the first 1, 5, 10."""
+    people: int
+    """In the gallery."""
+    unknown_victims: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +100,13 @@ class ReidentificationAttack(Attack):
             interval=share_interval(hits, everyone),
             seeds=self.seeds,
             floor_interval=share_interval(guessed[None], everyone),
-            details={
-                "matchers": [{"matcher": m.name, "validated": m.validated} for m in matchers],
-                "values": [float((r == 1).float().mean()) for r in ranks],
-                "ranks": {str(k): float((torch.cat(ranks) <= k).float().mean()) for k in _RANKS},
-                "people": len(gallery.unique()),
-                "unknown_victims": int((~within).sum()),
-            },
+            details=IdentityDetails(
+                trained=used_matchers(matchers, self.seeds),
+                values=tuple(float((r == 1).float().mean()) for r in ranks),
+                ranks={str(k): float((torch.cat(ranks) <= k).float().mean()) for k in _RANKS},
+                people=len(gallery.unique()),
+                unknown_victims=int((~within).sum()),
+            ),
         )
 
     def _matcher(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -19,12 +20,13 @@ from sfumato.attack.tools.matchers import (
     pairs,
     separation,
     train_matchers,
+    used_matchers,
 )
 from sfumato.attack.tools.read import View, holdout, read
 from sfumato.attack.tools.scores import draw_weights, interval, wilson_interval
 from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
-from sfumato.types import Attack, Finding, Knowledge, Releases, ask
+from sfumato.types import Attack, Details, Finding, Knowledge, Releases, RocCurve, ask
 
 _FARS = (1e-3, 1e-2, 1e-1)
 _CURVE_POINTS = 101
@@ -32,6 +34,19 @@ _DRAWS = 200  # each sorts nothing anew, but passes over every pair
 _CHANCE = 0.5
 _LEAST_PEOPLE = 4
 _HELD_PEOPLE = 0.3  # share of the adversary's people on whom its matchers are judged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationDetails(Details):
+    """What verification reports beside its figure."""
+
+    kind: ClassVar[str] = "verify"
+    values: tuple[float, ...]
+    """The figure of each seed."""
+    genuine_pairs: int
+    impostor_pairs: int
+    tar: Mapping[str, float]
+    """True acceptance rate by false acceptance rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +98,14 @@ class VerificationAttack(Attack):
             ceiling=1.0,
             interval=(low, high),
             seeds=self.seeds,
-            details={
-                "matchers": [{"matcher": m.name, "validated": m.validated} for m, _, _ in runs],
-                "values": areas,
-                "genuine_pairs": len(genuine),
-                "impostor_pairs": len(impostor),
-                "tar": {f"{far:g}": tar_at_far(runs[0][1], runs[0][2], far) for far in _FARS},
-                "roc": curve(runs[0][1], runs[0][2]),
-            },
+            details=VerificationDetails(
+                trained=used_matchers([m for m, _, _ in runs], self.seeds),
+                values=tuple(areas),
+                genuine_pairs=len(genuine),
+                impostor_pairs=len(impostor),
+                tar={f"{far:g}": tar_at_far(runs[0][1], runs[0][2], far) for far in _FARS},
+                roc=curve(runs[0][1], runs[0][2]),
+            ),
         )
 
     def _matcher(self, rows: Float[Tensor, "n *shape"], people: Tensor, seed: int) -> Matcher:
@@ -128,13 +143,13 @@ def area(genuine: Float[Tensor, "g"], impostor: Float[Tensor, "i"]) -> float:
     return float(_weighted_area(genuine, impostor, *weights))
 
 
-def curve(genuine: Float[Tensor, "g"], impostor: Float[Tensor, "i"]) -> Mapping[str, list[float]]:
+def curve(genuine: Float[Tensor, "g"], impostor: Float[Tensor, "i"]) -> RocCurve:
     """Return the ROC curve at evenly spaced true acceptance rates, for a picture."""
     truth = torch.cat([torch.ones(len(genuine)), torch.zeros(len(impostor))]).long()
     scores = (torch.cat([genuine, impostor]) + 1) / 2
     far, tar, _ = binary_roc(scores, truth)
     picks = torch.linspace(0, len(far) - 1, min(_CURVE_POINTS, len(far))).long()
-    return {"far": far[picks].tolist(), "tar": tar[picks].tolist()}
+    return RocCurve(far=tuple(far[picks].tolist()), tar=tuple(tar[picks].tolist()))
 
 
 def _weighted_area(

@@ -6,7 +6,6 @@ import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -16,6 +15,7 @@ from sfumato.attack.copies import CopiesAttack
 from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.attack.verify import VerificationAttack
 from sfumato.audit.attacks import Setting, default_attacks
+from sfumato.audit.measure.about import Data, Settings
 from sfumato.audit.measure.cell import Cell
 from sfumato.audit.measure.cells import NO_KEY, Desk
 from sfumato.audit.measure.collection import of_collection
@@ -99,22 +99,20 @@ def audit(
     return Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         sfumato=__version__,
-        data=desk.described() | {"disjoint": how},
-        settings={
-            "private": labels["privacy"],
-            "attacks": [attack.name for role, attack in trials if role == "privacy"],
-            "utility": labels["utility"],
-            "identity": identity,
-            "seeds": list(seeds),
-            "protectors": [protector.name for protector in protectors],
-            "keyed": [
-                protector.name for protector in protectors if isinstance(protector, KeyedProtector)
-            ],
-            "learners": list(config.learners),
-            "restarts": config.restarts,
-            "epochs": config.epochs,
-            "precision": config.precision,
-        },
+        data=Data(victims=desk.sides[0], adversary=desk.sides[1], disjoint=how),
+        settings=Settings(
+            private=tuple(labels["privacy"]),
+            attacks=tuple(attack.name for role, attack in trials if role == "privacy"),
+            utility=tuple(labels["utility"]),
+            identity=identity,
+            seeds=tuple(seeds),
+            protectors=tuple(protector.name for protector in protectors),
+            keyed=tuple(one.name for one in protectors if isinstance(one, KeyedProtector)),
+            learners=config.learners,
+            restarts=config.restarts,
+            epochs=config.epochs,
+            precision=config.precision,
+        ),
         environment=_environment(),
         cells=_completed(cells, len(victims)),
         guarantees=guarantees,
@@ -179,7 +177,7 @@ def _completed(cells: Sequence[Cell], victims: int) -> tuple[Cell, ...]:
     )
 
 
-def _environment() -> dict[str, Any]:
+def _environment() -> dict[str, str | None]:
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
         "python": platform.python_version(),

@@ -157,7 +157,7 @@ def audit(
             over=over,
         )
     made_by = command_line("audit", audit, given, without=("config", "device", "ray", "as_json"))
-    report = replace(report, settings={**report.settings, "quick": quick, "command": made_by})
+    report = replace(report, settings=replace(report.settings, quick=quick, command=made_by))
     report.write(out)
     write_cards(dict(zip(protector, protectors, strict=True)), report)
     finish(report.document(), f"{table(report)}\n\nreport: {out / 'report.html'}", as_json=as_json)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sfumato.attack.reconstruct import ReconstructionAttack
+from sfumato.attack.reconstruct import ReconstructionAttack, ReconstructionDetails
 from sfumato.attack.tools.decoder import ReconstructionConfig
 from sfumato.data.imageset import ImageSet
 from sfumato.data.sheet import contact_sheet
@@ -52,7 +52,7 @@ def obfuscator_demo(*, seed: int, advance: Advance = lambda _: None) -> Section:
     advance("pictures drawn from plain maps")
     blurred, blind = _drawn(hidden, adversary, victims, seed)
     advance("pictures drawn from obfuscated maps")
-    floors = {name: scores["psnr"] for name, scores in blind.details["floors"].items()}
+    floors = {name: scores["psnr"] for name, scores in _details(blind).floors.items()}
     return Section(
         slug="obfuscator",
         title="Obfuscated maps",
@@ -92,6 +92,11 @@ def _drawn(
     attack = ReconstructionAttack(seeds=(seed,), config=_ATTACKER, label="digit")
     artist = attack.learn(knowledge)
     return artist.draw(intercepted)[0], attack.apply(artist, intercepted, knowledge)
+
+
+def _details(finding: Finding) -> ReconstructionDetails:
+    assert isinstance(finding.details, ReconstructionDetails)  # noqa: S101 - of its attack
+    return finding.details
 
 
 def _drawn_share(label: str, finding: Finding, floor: float) -> Figure:

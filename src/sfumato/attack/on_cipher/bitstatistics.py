@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ from sfumato.cipher.permutation import ShuffleKey
 from sfumato.cipher.shufflebits import WORDS, unshuffle_bits
 from sfumato.errors import ConfigError
 from sfumato.progress import track
-from sfumato.types import Attack, Finding, Knowledge, Releases
+from sfumato.types import Attack, Details, Finding, Knowledge, Releases
 
 _IMPOSSIBLE = 1e9  # the cost of a place that a known value rules out
 _TRIAL_VALUES = 512  # of the responses: exchanges are tried on these before all are asked
@@ -140,6 +141,20 @@ def _ruled_out(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BitDetails(Details):
+    """What the attack on the cipher reports beside its figure."""
+
+    kind: ClassVar[str] = "bitstatistics"
+    victims: int
+    responses_per_key: int
+    known_values: int
+    bit_positions_right: float
+    """Median over responses, of `width`."""
+    width: int
+    lowest_cosine: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BitStatistics(Attack):
     """The attack as an audit runs it, on ShuffleBits words or on envelopes.
 
@@ -209,14 +224,14 @@ class BitStatistics(Attack):
             interval=_interval(values, self.seed),
             seeds=(self.seed,),
             floor_interval=_interval(floors.double(), self.seed),
-            details={
-                "responses_per_key": self.responses,
-                "known_values": self.known_values,
-                "bit_positions_right": float(positions.median()),
-                "width": model.width,
-                "victims": len(values),
-                "lowest_cosine": float(values.min()),
-            },
+            details=BitDetails(
+                victims=len(values),
+                responses_per_key=self.responses,
+                known_values=self.known_values,
+                bit_positions_right=float(positions.median()),
+                width=model.width,
+                lowest_cosine=float(values.min()),
+            ),
         )
 
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -18,6 +17,7 @@ from torch import Tensor
 from sfumato import __version__
 from sfumato.attack.on_cipher.bitstatistics import BitStatistics
 from sfumato.attack.tools.read import inside
+from sfumato.audit.measure.about import Side
 from sfumato.audit.measure.ceiling import with_ceiling
 from sfumato.audit.measure.cell import Cell, read_cell
 from sfumato.audit.measure.cost import stored_bytes
@@ -70,24 +70,12 @@ class Desk:
 
     def __init__(self, victims: ImageSet, adversary: ImageSet, out: Path | None) -> None:
         self.victims, self.adversary, self.out = victims, adversary, out
+        self.sides = (Side.of(victims), Side.of(adversary))
         self.prints = {
-            "victims": victims.fingerprint(),
-            "adversary": adversary.fingerprint(),
+            "victims": self.sides[0].fingerprint,
+            "adversary": self.sides[1].fingerprint,
         }
         self.done: dict[str, Cell] = {}
-
-    def described(self) -> dict[str, Any]:
-        """Return names, counts and fingerprints of both sides, as JSON values."""
-        parts = {"victims": self.victims, "adversary": self.adversary}
-        return {
-            role: {
-                "name": images.name,
-                "count": len(images),
-                "shape": list(images.images.shape[1:]),
-                "fingerprint": self.prints[role],
-            }
-            for role, images in parts.items()
-        }
 
     def measure(self, work: Sequence[Job], over: Over = in_turn) -> None:
         """Measure, once each, what is not done yet of the cells of `work`, and their ceilings."""

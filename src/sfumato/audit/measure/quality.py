@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
 
 from sfumato.attack.tools.read import is_picture
 from sfumato.attack.tools.scores import mean_interval, psnr, ssim
-from sfumato.types import Attack, Finding, Knowledge, Releases
+from sfumato.types import Attack, Details, Finding, Knowledge, Releases
 
 Images = Float[Tensor, "n c h w"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityDetails(Details):
+    """What the comparison of pictures reports beside its figure, by metric (`ssim`, `psnr`)."""
+
+    kind: ClassVar[str] = "quality"
+    victims: int
+    scores: Mapping[str, float]
+    floors: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +57,11 @@ class PictureQuality(Attack):
             interval=mean_interval(scores["ssim"][None]),
             seeds=(0,),
             floor_interval=mean_interval(floors["ssim"][None]),
-            details={
-                "scores": {name: float(values.mean()) for name, values in scores.items()},
-                "floors": {name: float(values.mean()) for name, values in floors.items()},
-                "victims": len(shown),
-            },
+            details=QualityDetails(
+                victims=len(shown),
+                scores={name: float(values.mean()) for name, values in scores.items()},
+                floors={name: float(values.mean()) for name, values in floors.items()},
+            ),
         )
 
 
