@@ -11,6 +11,7 @@ from sfumato.attack.groups import GroupAttack
 from sfumato.attack.linkage import LinkageAttack
 from sfumato.attack.membership import MembershipAttack
 from sfumato.attack.on_cipher.bitstatistics import BitStatistics
+from sfumato.attack.on_filter.audited import EnrollmentAttack, Figure, PoisonAttack
 from sfumato.attack.reconstruct import ReconstructionAttack
 from sfumato.attack.reidentify import ReidentificationAttack
 from sfumato.attack.tools.decoder import ReconstructionConfig
@@ -115,6 +116,24 @@ def _bitstatistics(_: str, setting: Setting) -> Attack:
     return BitStatistics(seed=setting.seeds[0])
 
 
+def _poison(label: str, setting: Setting) -> Attack:
+    if not label:
+        raise ConfigError("--attack poison:LABEL needs the label that names users")
+    return PoisonAttack(label=label, seeds=setting.seeds, name=f"poison:{label}")
+
+
+def _enrollment(figure: Figure) -> Callable[[str, Setting], Attack]:
+    def make(label: str, setting: Setting) -> Attack:
+        kind = f"enrollment-{figure}"
+        if not label:
+            raise ConfigError(f"--attack {kind}:LABEL needs the label that names users")
+        return EnrollmentAttack(
+            figure=figure, label=label, seeds=setting.seeds, name=f"{kind}:{label}"
+        )
+
+    return make
+
+
 ATTACKS: Mapping[str, tuple[str, Callable[[str, Setting], Attack]]] = {
     "reconstruct": ("reconstruct", _reconstruct),
     "verify": ("verify (needs --identity LABEL)", _verify),
@@ -125,6 +144,10 @@ ATTACKS: Mapping[str, tuple[str, Callable[[str, Setting], Attack]]] = {
     "membership": ("membership (by the label `member`)", _membership),
     "bitstatistics": ("bitstatistics", _bitstatistics),
     "popcounts": ("popcounts:LABEL", _popcounts),
+    "poison": ("poison:LABEL (users who enroll stolen pictures)", _poison),
+    "enrollment-mean": ("enrollment-mean:LABEL (by a platform)", _enrollment("mean")),
+    "enrollment-pictures": ("enrollment-pictures:LABEL", _enrollment("pictures")),
+    "enrollment-membership": ("enrollment-membership:LABEL", _enrollment("membership")),
 }
 
 

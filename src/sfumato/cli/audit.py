@@ -44,7 +44,9 @@ def audit(
         list[str] | None,
         typer.Option(
             help="Also: verify, reidentify:LABEL, linkage:LABEL, knowing:LABEL, groups:LABEL, "
-            "membership, bitstatistics, popcounts:LABEL, reconstruct. Repeat it for more."
+            "membership, bitstatistics, popcounts:LABEL, reconstruct; on the upload filter, with a "
+            "user for each value of LABEL: poison:LABEL, enrollment-mean:LABEL, "
+            "enrollment-pictures:LABEL, enrollment-membership:LABEL. Repeat it for more."
         ),
     ] = None,
     only: Annotated[
