@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
+import sfumato
 from papers.recipe import Run
-from sfumato import __version__
 from sfumato.errors import ArtifactError
 from sfumato.files import read_tensors, write_tensors
 from sfumato.fingerprint import fingerprint
@@ -35,7 +35,9 @@ class Stages:
 
         Data are those that the run says to use (`Run.uses`) before this is called.
         """
-        digest = fingerprint(__version__, run.seed, run.device, dict(settings), run.data)[:12]
+        digest = fingerprint(sfumato.__version__, run.seed, run.device, dict(settings), run.data)[
+            :12
+        ]
         return cls(run.out / "stages" / f"{run.name}-{digest}")
 
     def keep(self, name: str, make: Callable[[Path], Stage]) -> Stage:

@@ -7,6 +7,7 @@ from typing import Any
 
 from papers.anonymizer.worlds import World, template_name, with_template
 from papers.recipe import Run
+from sfumato.device import resolve_device
 from sfumato.protect.anonymizer.fit import AfterEpoch, AnonymizerConfig, fit_anonymizer
 from sfumato.protect.anonymizer.model import Anonymizer
 from sfumato.protect.augment import Deformation
@@ -34,7 +35,8 @@ def prototypes(
         device=run.device,
         **settings["fit"],
     )
-    return fit_prototypes(with_template(world), world.private, config)
+    made = fit_prototypes(with_template(world), world.private, config)
+    return made.to(resolve_device(run.device))  # where it releases
 
 
 def paper(
@@ -54,7 +56,8 @@ def paper(
         device=run.device,
         **settings["paper"],
     )
-    return fit_anonymizer(with_template(world), world.private, config, after_epoch=after_epoch)
+    made = fit_anonymizer(with_template(world), world.private, config, after_epoch=after_epoch)
+    return made.to(resolve_device(run.device))
 
 
 def baselines(world: World, settings: Mapping[str, Any]) -> list[Protector]:

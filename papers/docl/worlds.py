@@ -1,4 +1,4 @@
-"""Ten users who each enrol one class, and their images kept for testing."""
+"""Ten users who each enroll one class, and their images kept for testing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sfumato.attack.on_filter.enrolled import Crowd, gather
+from sfumato.attack.on_filter.enrolled import EnrolledUsers, gather
 from sfumato.data.imageset import ImageSet
 from sfumato.filter.enroll import enroll
 from sfumato.filter.enrollment import Calibration
@@ -27,8 +27,10 @@ class World:
         """Return the first images of each class only."""
         return World([x[:train] for x in self.train], [x[:tests] for x in self.tests])
 
-    def enrolled(self, config: OneClassConfig, *, calibration: Calibration, seed: int) -> Crowd:
-        """Enrol every class by itself, as devices do."""
+    def enrolled(
+        self, config: OneClassConfig, *, calibration: Calibration, seed: int
+    ) -> EnrolledUsers:
+        """Enroll every class by itself, as devices do."""
         users = track(list(enumerate(self.train)), f"enrolling ({calibration})")
         return gather(
             [

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from papers.obfuscator.parties import Parties
 from papers.recipe import Run, frozen
@@ -49,16 +48,16 @@ def draw(
     knowledge = Knowledge.of(made, party.adversary)
     with torch.random.fork_rng():
         torch.manual_seed(run.seed)  # the noise of this release, so that a run can be repeated
-        artist = attack.learn(knowledge)
+        trained = attack.learn(knowledge)
         victim = Releases.of(made, party.victims)
-        found = attack.apply(artist, victim, knowledge)
-        drawn = artist.draw(victim)[0]
+        found = attack.apply(trained, victim, knowledge)
+        drawn = trained.draw(victim)[0]
     details = found.details
     assert isinstance(details, ReconstructionDetails)
     trainings = [one.training for one in details.trained if one.training is not None]
     document = {
         "network": network,
-        "validated": sum(d.validated for d in artist.decoders) / len(artist.decoders),
+        "validated": sum(d.validated for d in trained.decoders) / len(trained.decoders),
         "psnr": asdict(details.scores["psnr"]),
         "ssim": asdict(details.scores["ssim"]),
         "floors": details.floors,
@@ -77,12 +76,8 @@ def others(
     """
     config = LearnerConfig(device=run.device, **frozen(settings["learners"]))
 
-    def classify(stored: Tensor) -> Tensor:
-        logits: Tensor = made.classifier(made.floats(stored))
-        return logits
-
     found = {
-        "membership": _membership(run, party, made, classify, config),
+        "membership": _membership(run, party, made, config),
         "linkage": _run(
             LinkageAttack(label=party.utility, seeds=(run.seed,), config=config),
             made,
@@ -124,7 +119,6 @@ def _membership(
     run: Run,
     party: Parties,
     made: Obfuscator,
-    classify: Callable[[Tensor], Tensor],
     config: LearnerConfig,
 ) -> Finding:
     """Half of the members and of the strangers are known to the adversary, the rest are victims."""
@@ -137,7 +131,7 @@ def _membership(
     known = with_membership(members[0], strangers[0])
     victims = with_membership(members[1], strangers[1])
     return _run(
-        MembershipAttack(classify=classify, seeds=(run.seed,), config=config),
+        MembershipAttack(classify=made.logits, seeds=(run.seed,), config=config),
         made,
         known,
         victims,

@@ -17,6 +17,7 @@ from papers.obfuscator.parties import Parties, parties
 from papers.recipe import Results, Run, frozen
 from papers.stages import Stage, Stages
 from papers.workers import Job, do_ahead
+from sfumato.device import resolve_device
 from sfumato.nets.reconstructors import RECONSTRUCTORS
 from sfumato.protect.obfuscator.config import ObfuscatorConfig
 from sfumato.protect.obfuscator.fit import Fitted, certified_rate, fit_obfuscator
@@ -79,15 +80,13 @@ class Study:
         bottlenecks = [name for name in self.alone if name != _PLAIN]
         return [_PLAIN, *self.duels, *bottlenecks]
 
-    def jobs(self) -> list[list[Job]]:
-        """Return all parts in phases: those of one phase need only what the phases before made."""
+    def needs(self) -> dict[Job, list[Job]]:
+        """Return all parts, those that take longest first, each with the parts that it needs."""
+        fits: dict[Job, list[Job]] = {("fitted", name): [] for name in self.alone}
+        fits |= {("fitted", name): [("fitted", _PLAIN)] for name in self.duels}
         attacks_ = [("attacked", name, by) for name in self.names for by in self.networks(name)]
-        others = [("others", name) for name in (_PLAIN, _DEFAULT)]
-        return [
-            [("fitted", name) for name in self.alone],
-            [("fitted", name) for name in self.duels],
-            [("retrained", _DEFAULT), *others, *attacks_],
-        ]
+        rest = [("others", _PLAIN), ("others", _DEFAULT), ("retrained", _DEFAULT), *attacks_]
+        return fits | {job: [("fitted", job[1])] for job in rest}
 
     def networks(self, name: str) -> Sequence[str]:
         """Return who attacks an obfuscator: everybody, but for most points of the frontier."""
@@ -100,7 +99,9 @@ class Study:
             duel = name in self.duels
             party = self.parties.part(self.settings["paper_images"]) if duel else self.parties
             warm = self.fitted(_PLAIN) if duel else None
-            self._fitted[name] = self._fit(name, party, (self.duels | self.alone)[name], warm)
+            found = self._fit(name, party, (self.duels | self.alone)[name], warm)
+            found.obfuscator.to(resolve_device(self.run.device))  # where it releases
+            self._fitted[name] = found
         return self._fitted[name]
 
     def attacked(self, name: str, *networks: str) -> Attacked:
@@ -110,12 +111,11 @@ class Study:
             settings = settings | self.settings.get("default_attack", {})
         by, drawn = {}, {}
         for network in networks:
-            document, tensors = self.stages.keep(
-                f"attack-{name}-{network}",
-                lambda _, network=network: attacks.draw(
-                    self.run, self.parties, made, settings, network
-                ),
-            )
+
+            def draw(_: Path, network: str = network) -> Stage:
+                return attacks.draw(self.run, self.parties, made, settings, network)
+
+            document, tensors = self.stages.keep(f"attack-{name}-{network}", draw)
             by[network], drawn[network] = document, tensors["drawn"]
             reached = document["psnr"]["value"]
             _say(f"{network} draws from {name}: {reached:.2f} dB, {document['epochs']} epochs")
@@ -162,7 +162,7 @@ class Study:
 def study(run: Run, settings: Mapping[str, Any]) -> Results:
     """Train every obfuscator of a recipe, attack it anew, and draw the figures."""
     work = Study(run, settings)
-    do_ahead(partial(Study, run, settings), work.jobs())
+    do_ahead(partial(Study, run, settings), work.needs(), device=run.device)
     made = {name: work.fitted(name) for name in work.names}
     attacked = {name: work.attacked(name, *work.networks(name)) for name in work.names}
     duels = list(work.duels)
@@ -254,7 +254,7 @@ def _point(name: str, fitted: Fitted, attacked: Attacked, work: Study) -> dict[s
 
 def _packed(fitted: Fitted) -> Stage:
     document = {
-        "settings": cast("Any", fitted.obfuscator)._hub_mixin_config,
+        "settings": fitted.obfuscator.settings,
         "warmup_accuracy": fitted.warmup_accuracy,
         "accuracies": list(fitted.accuracies),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from itertools import combinations
-from typing import Any
+from typing import Any, cast
 
 from jaxtyping import Float
 from torch import Tensor
@@ -54,11 +54,11 @@ def attributes(
     for backbone in backbones:
         releases = _releases(backbone)
         plain = _on_plain(parties, releases["shufflebits"])
-        readers = attack.learn(plain)
+        trained = attack.learn(plain)
         victims = {
             how: _read(parties.victims, protector, plain) for how, protector in releases.items()
         }
-        found = {how: attack.apply(readers, victim) for how, victim in victims.items()}
+        found = {how: attack.apply(trained, victim) for how, victim in victims.items()}
         counting = replace(attack, view="popcounts", name="popcounts")
         counter = counting.learn(plain)
         for how in ("shufflebits", "sealed"):
@@ -88,7 +88,7 @@ def reconstruction(
                 width=settings["width"],
                 most_validated=settings["validated"],
                 device=run.device,
-                **weights,
+                **cast("dict[str, Any]", weights),
             ),
             perceptual=maps,
             sheets=run.out / "figures",
@@ -96,18 +96,18 @@ def reconstruction(
             name=f"{run.name}-{name}",
         )
         plain = _on_plain(parties, releases["shufflebits"])
-        artist = attack.learn(plain)
-        distances[name] = artist.scores(clear)
+        trained = attack.learn(plain)
+        distances[name] = trained.scores(clear)
         results[name] = {
-            how: document(attack.apply(artist, _read(victims, protector, plain), plain))
+            how: document(attack.apply(trained, _read(victims, protector, plain), plain))
             for how, protector in releases.items()
         }
     results["ordering"] = sorted(distances, key=lambda name: float(distances[name].mean()))
-    results["differences"] = _differences(distances)
+    results["differences"] = differences(distances)
     return results
 
 
-def _differences(distances: Mapping[str, Float[Tensor, "seeds n"]]) -> dict[str, Any]:
+def differences(distances: Mapping[str, Float[Tensor, "seeds n"]]) -> dict[str, Any]:
     """Each weighting's cosine distance less each later one's, on the same victims.
 
     Victims differ among each other far more than weightings do on one victim, so that only the

@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sfumato.errors import DataError
-from sfumato.filter.enroll import enroll
+from sfumato.filter.enroll import LEAST_SIGMA, LEAST_SPREAD, enroll
 from sfumato.filter.enrollment import Enrollment
-from sfumato.filter.oneclass import OneClassConfig
+from sfumato.filter.oneclass import OneClass, OneClassConfig, squared_error, train
 
 CONFIG = OneClassConfig(hidden=8, epochs=300, batch_size=16)
 
@@ -34,6 +34,57 @@ def test_errors_of_unseen_images_are_larger_than_of_trained_ones() -> None:
     fresh = pictures(400, seed=0)[40:]
     net_error = _mean_error(unseen, fresh)
     assert abs(unseen.mu - net_error) < abs(seen.mu - net_error)
+
+
+QUICK = OneClassConfig(hidden=4, epochs=1, least_steps=20, batch_size=16)
+
+
+def _shuffled(x: Float[Tensor, "n d"], seed: int) -> Float[Tensor, "n d"]:
+    return x[torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))]
+
+
+def _squared(net: OneClass, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+    return squared_error(x[None], net(x[None]))[0]
+
+
+def test_held_out_pictures_measure_and_never_train() -> None:
+    x = pictures(250)
+    own = enroll(x, QUICK, backbone="00" * 32, seed=5)
+    held, rest = _shuffled(x, 5).split([50, 200])
+    net = train([rest], QUICK, seed=5)
+    assert torch.equal(own.encoder, net.encoder[0])
+    assert own.mu == pytest.approx(float(_squared(net, held).mean()), rel=1e-5)
+    assert own.sigma == pytest.approx(float(_squared(net, held).std()), rel=1e-5)
+    assert own.mu != pytest.approx(float(_squared(net, rest).mean()), rel=1e-3)
+
+
+def test_each_fifth_of_few_pictures_is_measured_by_a_network_that_did_not_see_it() -> None:
+    x = pictures(23)
+    own = enroll(x, QUICK, backbone="00" * 32, seed=5)
+    folds = _shuffled(x, 5).tensor_split(5)
+    errors = []
+    for i, fold in enumerate(folds):
+        rest = torch.cat([other for j, other in enumerate(folds) if j != i])
+        errors.append(_squared(train([rest], QUICK, seed=6 + i), fold))
+    assert torch.equal(own.encoder, train([torch.cat(folds)], QUICK, seed=5).encoder[0])
+    assert own.mu == pytest.approx(float(torch.cat(errors).mean()), rel=1e-5)
+    assert own.sigma == pytest.approx(float(torch.cat(errors).std()), rel=1e-5)
+
+
+def test_sigma_is_the_deviation_of_the_errors_however_small() -> None:
+    x = pictures(40)
+    made_ = enroll(x, QUICK, backbone="00" * 32, seed=0, calibration="training")
+    codes = (x @ made_.encoder.mT + made_.encoder_bias).relu()
+    decoded = (codes @ made_.decoder.mT + made_.decoder_bias).sigmoid()
+    errors = (x - decoded).square().sum(1)
+    assert float(errors.std()) < 1
+    assert made_.sigma == pytest.approx(float(errors.std()), rel=1e-3)
+
+
+def test_pictures_of_one_error_still_give_an_interval() -> None:
+    x = pictures(1).expand(40, -1)
+    equal = enroll(x, QUICK, backbone="00" * 32, seed=0, calibration="training")
+    assert equal.sigma == pytest.approx(max(LEAST_SPREAD * equal.mu, LEAST_SIGMA), rel=0.2)
 
 
 def _mean_error(enrollment: Enrollment, x: Float[Tensor, "n d"]) -> float:
@@ -64,7 +115,7 @@ def test_very_few_images_still_give_a_valid_enrollment(count: int, calibration: 
 
 
 def test_one_image_is_not_enough() -> None:
-    with pytest.raises(DataError, match="at least 2 usable images to enrol, got 1"):
+    with pytest.raises(DataError, match="at least 2 usable images to enroll, got 1"):
         made(1)
 
 

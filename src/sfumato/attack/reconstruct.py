@@ -123,7 +123,7 @@ class ReconstructionAttack(Attack):
         """
         return self.apply(self.learn(knowledge), victim, knowledge)
 
-    def learn(self, knowledge: Knowledge) -> Artist:
+    def learn(self, knowledge: Knowledge) -> TrainedDecoders:
         """Train on what the adversary has; the result may be applied to many releases.
 
         Raises:
@@ -137,17 +137,18 @@ class ReconstructionAttack(Attack):
         metric = self.metric or ("psnr" if extract is None else "cosine_distance")
         if metric == "cosine_distance" and extract is None:
             raise ConfigError("cosine_distance needs releases that are feature vectors")
-        judge = Judge(extract)
+        scorer = Scorer(extract)
         decoders = [
-            self._best(rows, standard, knowledge.images, judge, metric, seed) for seed in self.seeds
+            self._best(rows, standard, knowledge.images, scorer, metric, seed)
+            for seed in self.seeds
         ]
-        return Artist(standard, rows, decoders, judge, metric, self.view)
+        return TrainedDecoders(standard, rows, decoders, scorer, metric, self.view)
 
-    def apply(self, artist: Artist, victim: Releases, knowledge: Knowledge) -> Finding:
+    def apply(self, trained: TrainedDecoders, victim: Releases, knowledge: Knowledge) -> Finding:
         """Draw the victims' pictures and score them."""
-        hidden, drawn = artist.hidden(victim), artist.draw(victim)
+        hidden, drawn = trained.hidden(victim), trained.draw(victim)
         mean = knowledge.images.mean(0, keepdim=True).expand_as(victim.images).contiguous()
-        nearest = _nearest(hidden, artist.rows, knowledge.images)
+        nearest = _nearest(hidden, trained.rows, knowledge.images)
         sheet = self.sheet(victim.protector)
         if sheet is not None:
             write_sheet(sheet, [p[:_SHOWN] for p in (victim.images, *drawn, nearest, mean)])
@@ -156,21 +157,21 @@ class ReconstructionAttack(Attack):
             own = knowledge.labels[self.label]
             floors["class mean"] = _class_means(knowledge.images, own, victim.labels[self.label])
         people = None if self.identity is None else victim.labels[self.identity]
-        scores = [artist.judge.among(victim.images, pictures, people) for pictures in drawn]
-        judged = {
-            name: artist.judge.among(victim.images, pictures, people)
+        scores = [trained.scorer.among(victim.images, pictures, people) for pictures in drawn]
+        floor_scores = {
+            name: trained.scorer.among(victim.images, pictures, people)
             for name, pictures in floors.items()
         }
-        return self._finding(victim, artist, scores, judged)
+        return self._finding(victim, trained, scores, floor_scores)
 
     def _finding(
         self,
         victim: Releases,
-        artist: Artist,
+        trained: TrainedDecoders,
         scores: list[dict[str, Tensor]],
         floors: Mapping[str, Mapping[str, Tensor]],
     ) -> Finding:
-        metric = artist.metric
+        metric = trained.metric
         joined = {name: torch.stack([score[name] for score in scores]) for name in scores[0]}
         ends = {name: mean_interval(v) for name, v in joined.items()}
         return Finding(
@@ -193,7 +194,7 @@ class ReconstructionAttack(Attack):
                         validated=decoder.validated,
                         training=decoder.training,
                     )
-                    for decoder, seed in zip(artist.decoders, self.seeds, strict=True)
+                    for decoder, seed in zip(trained.decoders, self.seeds, strict=True)
                 ),
                 scores={
                     name: Score(value=float(v.mean()), interval=ends[name])
@@ -212,7 +213,7 @@ class ReconstructionAttack(Attack):
         rows: Float[Tensor, "n *shape"],
         standard: Standard,
         images: Images,
-        judge: Judge,
+        scorer: Scorer,
         metric: Metric,
         seed: int,
     ) -> Decoder:
@@ -221,7 +222,7 @@ class ReconstructionAttack(Attack):
         sign = -1 if metric == "cosine_distance" else 1
 
         def validated(pictures: Images) -> float:
-            return sign * float(judge.score(images[check], pictures)[metric].mean())
+            return sign * float(scorer.score(images[check], pictures)[metric].mean())
 
         decoders = [
             train_decoder(
@@ -243,7 +244,7 @@ class ReconstructionAttack(Attack):
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class Scorer:
     """Scores guesses at pictures, one by one; `extract` is the black box that made the features."""
 
     extract: Query | None
@@ -277,13 +278,13 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True)
-class Artist:
-    """What a reconstruction attack has learned: the best decoder of each seed, and its manners."""
+class TrainedDecoders:
+    """What a reconstruction attack has learned: the best decoder of each seed, and its input."""
 
     standard: Standard
     rows: Float[Tensor, "n *shape"]
     decoders: list[Decoder]
-    judge: Judge
+    scorer: Scorer
     metric: Metric
     view: View
 
@@ -297,9 +298,9 @@ class Artist:
         return self.standard(read(victim.tensor, self.view))
 
     def scores(self, victim: Releases) -> Float[Tensor, "seeds m"]:
-        """Return the attack's metric for every drawn picture, so that artists can be compared."""
+        """Return the attack's metric for every drawn picture, to compare two attacks."""
         drawn = self.draw(victim)
-        return torch.stack([self.judge.score(victim.images, d)[self.metric] for d in drawn])
+        return torch.stack([self.scorer.score(victim.images, d)[self.metric] for d in drawn])
 
 
 def _named(matches: Float[Tensor, "n n"], people: Int64[Tensor, "n"]) -> Float[Tensor, "n"]:

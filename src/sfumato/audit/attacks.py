@@ -119,7 +119,9 @@ def _bitstatistics(_: str, setting: Setting) -> Attack:
 def _poison(label: str, setting: Setting) -> Attack:
     if not label:
         raise ConfigError("--attack poison:LABEL needs the label that names users")
-    return PoisonAttack(label=label, seeds=setting.seeds, name=f"poison:{label}")
+    return PoisonAttack(
+        label=label, seeds=setting.seeds, device=setting.config.device, name=f"poison:{label}"
+    )
 
 
 def _enrollment(figure: Figure) -> Callable[[str, Setting], Attack]:
@@ -128,7 +130,11 @@ def _enrollment(figure: Figure) -> Callable[[str, Setting], Attack]:
         if not label:
             raise ConfigError(f"--attack {kind}:LABEL needs the label that names users")
         return EnrollmentAttack(
-            figure=figure, label=label, seeds=setting.seeds, name=f"{kind}:{label}"
+            figure=figure,
+            label=label,
+            seeds=setting.seeds,
+            device=setting.config.device,
+            name=f"{kind}:{label}",
         )
 
     return make

@@ -28,14 +28,14 @@ _SIDE = 24
 _FACE = (18, 16, 46, 50)  # of the drawn 64x64: brows to chin, as a face detector would cut it
 _PAIRS = 24
 _EXPRESSIONS = 7
-_READER = LearnerConfig(learners=("conv",), restarts=1, epochs=10, patience=4, device="cpu")
+_LEARNER = LearnerConfig(learners=("conv",), restarts=1, epochs=10, patience=4, device="cpu")
 # The faces are aligned, so that views need to differ in little.
 _FIT = PrototypesConfig(
     prototypes=16,
     epochs=60,
     batch_size=210,
     width=8,
-    deformation=Deformation(light=0.2, shear=0.0, turn=3.0, move=0.05, zoom=0.03),
+    deformation=Deformation(light=0.2, shear=0.0, rotate=3.0, move=0.05, zoom=0.03),
     device="cpu",
 )
 
@@ -50,7 +50,7 @@ class _World:
 def anonymizer_demo(*, seed: int, advance: Advance = lambda _: None) -> Section:
     """Hide who is shown; fresh networks then try to read who, and with which expression."""
     config = CharactersConfig(
-        identities=_PEOPLE, count=_PEOPLE * _EACH, turn=0.0, move=0.0, zoom=0.0, light=0.0
+        identities=_PEOPLE, count=_PEOPLE * _EACH, rotate=0.0, move=0.0, zoom=0.0, light=0.0
     )
     options = SourceOptions(size=_SIDE, channels=1, seed=seed, box=_FACE)
     everyone = load_characters(options, config)
@@ -101,7 +101,7 @@ def _read(world: _World, protector: Protector, seed: int) -> dict[str, float]:
     found = {}
     for label in ("identity", "expression"):
         truth = torch.cat([part.label(label) for part in parts[:2]])
-        best = train_all(rows, {label: truth}, held, _READER, seed=seed)[0]
+        best = train_all(rows, {label: truth}, held, _LEARNER, seed=seed)[0]
         guessed = best.predict(standard(released[2]))[label]
         found[label] = float((guessed == world.test.label(label)).float().mean())
     return found

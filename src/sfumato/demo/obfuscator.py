@@ -90,8 +90,8 @@ def _drawn(
 ) -> tuple[Float[Tensor, "n c h w"], Finding]:
     intercepted, knowledge = Releases.of(made, victims), Knowledge.of(made, adversary)
     attack = ReconstructionAttack(seeds=(seed,), config=_ATTACKER, label="digit")
-    artist = attack.learn(knowledge)
-    return artist.draw(intercepted)[0], attack.apply(artist, intercepted, knowledge)
+    trained = attack.learn(knowledge)
+    return trained.draw(intercepted)[0], attack.apply(trained, intercepted, knowledge)
 
 
 def _details(finding: Finding) -> ReconstructionDetails:

@@ -30,7 +30,7 @@ STEPS = 4
 
 _SHARES = (0.3, 0.45, 0.25)  # provider, adversary, victims: none has another's pictures
 _EPOCHS = 8
-_READER = LearnerConfig(learners=("perceptron",), restarts=1, epochs=20, device="cpu")
+_LEARNER = LearnerConfig(learners=("perceptron",), restarts=1, epochs=20, device="cpu")
 _DRAWER = ReconstructionConfig(epochs=25, width=16, most_validated=64, device="cpu")
 _SHOWN = 10
 _BROKEN = 6  # responses that the attack on the cipher recovers
@@ -97,7 +97,7 @@ def _low(label: str, value: float, chance: float = _CHANCE) -> Figure:
 
 def _world(seed: int) -> _World:
     provider, adversary, victims = split_images(load("digits"), list(_SHARES), seed=seed)
-    config = replace(_READER, epochs=_EPOCHS)
+    config = replace(_LEARNER, epochs=_EPOCHS)
     net = train_namer(provider.floats(), provider.label("digit"), config, seed=seed)
     assert isinstance(net, ConvClassifier)  # noqa: S101 - pictures are spatial
     side = provider.images.shape[2]
@@ -117,13 +117,13 @@ def _world(seed: int) -> _World:
 
 def _read(world: _World, seed: int) -> dict[str, float]:
     """Train on plain features, apply to what was intercepted; balanced accuracies."""
-    attack = AttributeAttack(attributes=("digit",), seeds=(seed,), config=_READER)
+    attack = AttributeAttack(attributes=("digit",), seeds=(seed,), config=_LEARNER)
     _, plain = inside(world.intercepted("shufflebits", 1), world.knowledge())
-    readers = attack.learn(plain)
+    trained = attack.learn(plain)
     counting = replace(attack, view="popcounts")
     counter = counting.learn(plain)
     found = {
-        how: attack.apply(readers, world.read(how)) for how in ("clear", "shufflebits", "sealed")
+        how: attack.apply(trained, world.read(how)) for how in ("clear", "shufflebits", "sealed")
     }
     found["counted"] = counting.apply(counter, world.intercepted("shufflebits"))
     return {how: findings["digit"].value for how, findings in found.items()}
@@ -132,8 +132,8 @@ def _read(world: _World, seed: int) -> dict[str, float]:
 def _drawn(world: _World, seed: int) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "n c h w"]]:
     attack = ReconstructionAttack(seeds=(seed,), config=_DRAWER)
     _, plain = inside(world.intercepted("shufflebits", 1), world.knowledge())
-    artist = attack.learn(plain)
-    clear, sealed = (artist.draw(world.read(how, _SHOWN))[0] for how in ("clear", "sealed"))
+    trained = attack.learn(plain)
+    clear, sealed = (trained.draw(world.read(how, _SHOWN))[0] for how in ("clear", "sealed"))
     return clear, sealed
 
 

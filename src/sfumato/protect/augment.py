@@ -25,7 +25,7 @@ _GREY = 0.5
 class Deformation:
     """Largest changes between two views of one picture; what they change is what is forgotten."""
 
-    turn: float = 14.0
+    rotate: float = 14.0
     """Degrees to either side."""
     zoom: float = 0.15
     """Of height and width, each on its own: 0.15 is 0.85 to 1.15."""
@@ -47,7 +47,7 @@ class Deformation:
     """Share of the pictures of which a grey rectangle, up to half a side long, covers a part."""
 
     def __post_init__(self) -> None:
-        strengths = (self.turn, self.zoom, self.shear, self.move, self.light, self.noise)
+        strengths = (self.rotate, self.zoom, self.shear, self.move, self.light, self.noise)
         shares = (self.mirror, self.blur, self.cover)
         zooms = (self.zoom, self.near)
         if min(*strengths, *shares, *zooms) < 0 or max(zooms) >= 1 or max(shares) > 1:
@@ -57,8 +57,8 @@ class Deformation:
             )
 
 
-LOOKS = Deformation(
-    turn=6.0, zoom=0.12, shear=0.0, move=0.08, light=0.12, mirror=0.5, blur=0.5, noise=0.02
+FACE_AUGMENTATION = Deformation(
+    rotate=6.0, zoom=0.12, shear=0.0, move=0.08, light=0.12, mirror=0.5, blur=0.5, noise=0.02
 )
 """How an aligned face may look to a classifier or matcher that nobody knows."""
 
@@ -66,7 +66,7 @@ LOOKS = Deformation(
 def random_view(images: Images, deformation: Deformation) -> Images:
     """Return each picture turned, stretched, moved, lit and worsened at random, in [0, 1]."""
     count = len(images)
-    angle = _draw(count, math.radians(deformation.turn), images)
+    angle = _draw(count, math.radians(deformation.rotate), images)
     tall, wide = (1 + _draw(count, deformation.zoom, images) for _ in range(2))
     if deformation.near:
         nearer = 1 - deformation.near * torch.rand(count, device=images.device)

@@ -10,9 +10,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from sfumato.attack.on_filter.attacker import AttackerConfig
 from sfumato.attack.on_filter.audited import EnrollmentAttack, PoisonAttack
 from sfumato.attack.on_filter.poison import PoisonDetails, Setting
-from sfumato.attack.on_filter.thief import ThiefConfig
 from sfumato.audit.report.report import read_report
 from sfumato.audit.report.wording import wording
 from sfumato.cli.main import app
@@ -40,11 +40,11 @@ def test_a_thief_gets_more_shared_under_the_papers_rule_than_who_stole_nothing()
         label="digit",
         training=_TRAINING,
         setting=Setting(rule="paper"),
-        thieves=(ThiefConfig(), ThiefConfig(mode="separate")),
+        attackers=(AttackerConfig(), AttackerConfig(mode="separate")),
     )
     found = attack.run(victim, knowledge)
     assert isinstance(found.details, PoisonDetails)
-    assert set(found.details.kinds) == {kind.name for kind in attack.thieves}
+    assert set(found.details.kinds) == {kind.name for kind in attack.attackers}
     assert found.value > found.floor + 0.2
     assert found.interval[0] <= found.value <= found.interval[1]
     assert (found.ceiling, found.ceiling_interval) == (1.0, (1.0, 1.0))

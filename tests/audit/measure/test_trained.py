@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from sfumato.attack.attributes import AttributeAttack
 from sfumato.attack.tools.learners import LearnerConfig
-from sfumato.audit import audit, sides
+from sfumato.audit import sides
+from sfumato.audit.run import audit
 from sfumato.data.imageset import ImageSet
 from sfumato.protect.baselines import Unprotected
 

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import ConfigError, DataError
@@ -15,11 +13,9 @@ from sfumato.protect.augment import Deformation, random_view
 from sfumato.protect.pretrained import open_pretrained
 from sfumato.protect.prototypes.anonymity import Anonymity
 from sfumato.protect.prototypes.balance import settle
-from sfumato.protect.prototypes.division import balanced_division
 from sfumato.protect.prototypes.fit import (
     PrototypesConfig,
     fit_prototypes,
-    swapped_prediction,
 )
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
 
@@ -27,31 +23,6 @@ from sfumato.protect.prototypes.model import PrototypeAnonymizer
 def _config(**changes: object) -> PrototypesConfig:
     settings = {"prototypes": 4, "epochs": 1, "batch_size": 100, "width": 4, "device": "cpu"}
     return PrototypesConfig(**{**settings, **changes})  # type: ignore[arg-type]
-
-
-@given(st.integers(0, 10_000), st.integers(2, 6), st.integers(2, 9))
-def test_a_division_gives_every_private_value_every_prototype_equally(
-    seed: int, values: int, prototypes: int
-) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.randint(values, (60,), generator=generator)
-    labels[:values] = torch.arange(values)
-    similar = 2 * torch.rand(60, prototypes, generator=generator) - 1
-    shares = balanced_division(similar, labels, sharpness=0.5, rounds=200)
-    torch.testing.assert_close(shares.sum(1), torch.ones(60))
-    used = torch.zeros(values, prototypes).index_add_(0, labels, shares)
-    wanted = torch.bincount(labels)[:, None] / prototypes
-    torch.testing.assert_close(used, wanted.expand_as(used), rtol=0.02, atol=0.02)
-    assert float(mutual_information(used)) < 1e-3
-
-
-def test_a_division_prefers_what_is_similar() -> None:
-    similar = torch.tensor([[0.9, 0.1], [0.1, 0.9]]).repeat(4, 1)
-    shares = balanced_division(similar, torch.tensor([0] * 4 + [1] * 4), sharpness=0.05, rounds=20)
-    assert bool((shares.argmax(1) == similar.argmax(1)).all())
-    agree = swapped_prediction(similar, similar, (shares, shares), 0.1)
-    cross = swapped_prediction(similar, similar.flip(1), (shares, shares), 0.1)
-    assert float(agree) < float(cross)
 
 
 def test_settled_prototypes_split_by_what_private_values_share() -> None:
@@ -72,7 +43,7 @@ def test_settled_prototypes_split_by_what_private_values_share() -> None:
 
 def test_views_stay_pictures_and_no_deformation_is_the_picture() -> None:
     images = torch.rand(6, 3, 20, 16)
-    still = Deformation(turn=0.0, zoom=0.0, shear=0.0, move=0.0)
+    still = Deformation(rotate=0.0, zoom=0.0, shear=0.0, move=0.0)
     torch.testing.assert_close(random_view(images, still), images, atol=1e-5, rtol=0)
     view = random_view(images, Deformation(light=0.5))
     assert view.shape == images.shape
@@ -151,7 +122,7 @@ def test_a_collection_without_the_private_label_is_refused_by_name(blobs: ImageS
 
 def test_people_use_prototypes_equally_and_moods_do_not(blobs: ImageSet) -> None:
     """The person is told by the place of a spot, the mood by its sign; moves hide the place."""
-    deformation = Deformation(turn=0.0, zoom=0.0, shear=0.0, move=0.5)
+    deformation = Deformation(rotate=0.0, zoom=0.0, shear=0.0, move=0.5)
     config = _config(prototypes=2, epochs=60, width=8, deformation=deformation)
     made = fit_prototypes(blobs, "person", config)
     index = made.assign(blobs.floats())

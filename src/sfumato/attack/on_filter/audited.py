@@ -15,27 +15,28 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sfumato.attack.on_filter.enrolled import Crowd, enroll_all
+from sfumato.attack.on_filter.attacker import AttackerConfig
+from sfumato.attack.on_filter.enrolled import EnrolledUsers, enroll_all
 from sfumato.attack.on_filter.enrollment_leak import Evidence, LeakDetails, enrollment_leak
 from sfumato.attack.on_filter.poison import (
     PoisonDetails,
     Setting,
+    all_attackers,
     all_pairs,
     innocent_shared,
     poison,
-    recruit,
 )
-from sfumato.attack.on_filter.thief import ThiefConfig
 from sfumato.attack.tools.scores import mean_interval, wilson_interval
 from sfumato.data.imageset import MISSING
+from sfumato.device import Device
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.types import Attack, Finding, Knowledge, Releases, ask
 
-THIEVES = (
-    ThiefConfig(),
-    ThiefConfig(mode="separate"),
-    ThiefConfig(evasion=1.0),
-    ThiefConfig(mode="separate", evasion=1.0),
+ATTACKERS = (
+    AttackerConfig(),
+    AttackerConfig(mode="separate"),
+    AttackerConfig(evasion=1.0),
+    AttackerConfig(mode="separate", evasion=1.0),
 )
 """Of own and stolen pictures, or of stolen ones alone; without and with the screening in mind."""
 
@@ -95,8 +96,9 @@ class PoisonAttack(Attack):
     """The label that names users."""
     seeds: tuple[int, ...] = (0,)
     setting: Setting = field(default_factory=Setting)
-    thieves: tuple[ThiefConfig, ...] = THIEVES
+    attackers: tuple[AttackerConfig, ...] = ATTACKERS
     training: OneClassConfig = field(default_factory=OneClassConfig)
+    device: Device = "auto"
     name: str = "poison"
     learns = False  # on releases of its own: a thief is one of the users
     own_ceiling = True
@@ -115,15 +117,19 @@ class PoisonAttack(Attack):
 
     def _run(self, victim: Releases, seed: int) -> Finding:
         users = _Users.of(victim, self.label, seed=seed)
-        crowd = enroll_all(users.enrolled, self.training, folds=_FOLDS, seed=seed)
-        pairs = _some(all_pairs(len(crowd)))
+        enrolled = enroll_all(
+            users.enrolled, self.training, folds=_FOLDS, seed=seed, device=self.device
+        )
+        pairs = _some(all_pairs(len(enrolled)))
         bands = [
-            recruit(crowd, users.enrolled, pairs, kind, self.training, seed=seed)
-            for kind in self.thieves
+            all_attackers(
+                enrolled, users.enrolled, pairs, kind, self.training, seed=seed, device=self.device
+            )
+            for kind in self.attackers
         ]
-        found = poison(crowd, users.uploaded, pairs, bands, self.setting, seed=seed)
+        found = poison(enrolled, users.uploaded, pairs, bands, self.setting, seed=seed)
         assert isinstance(found.details, PoisonDetails)  # noqa: S101 - of its attack
-        floors = innocent_shared(crowd, users.uploaded, pairs, self.setting, seed=seed)
+        floors = innocent_shared(enrolled, users.uploaded, pairs, self.setting, seed=seed)
         shared = 1 - torch.tensor(found.details.kinds[found.details.strongest].matrix)
         pictures = sum(len(users.uploaded[v]) for v in {v for _, v in pairs})
         return replace(
@@ -135,6 +141,12 @@ class PoisonAttack(Attack):
             ceiling_interval=(1.0, 1.0),
             seeds=self.seeds,
         )
+
+
+def _enrolled(
+    users: _Users, training: OneClassConfig, device: Device, *, seed: int
+) -> EnrolledUsers:
+    return enroll_all(users.enrolled, training, folds=_FOLDS, seed=seed, device=device)
 
 
 def _some(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -163,6 +175,7 @@ class EnrollmentAttack(Attack):
     """The label that names users."""
     seeds: tuple[int, ...] = (0,)
     training: OneClassConfig = field(default_factory=OneClassConfig)
+    device: Device = "auto"
     name: str = "enrollment"
     learns = False  # on releases: it has the enrollments
     own_ceiling = True
@@ -182,9 +195,11 @@ class EnrollmentAttack(Attack):
 
     def _run(self, victim: Releases, public: Float[Tensor, "p d"], seed: int) -> Finding:
         users = _Users.of(victim, self.label, seed=seed)
-        crowd: Crowd = enroll_all(users.enrolled, self.training, folds=_FOLDS, seed=seed)
+        enrolled: EnrolledUsers = enroll_all(
+            users.enrolled, self.training, folds=_FOLDS, seed=seed, device=self.device
+        )
         truth = Evidence(members=users.enrolled, held_out=users.uploaded, public=public)
-        every = {one.metric: one for one in enrollment_leak(crowd, truth, seed=seed)}
+        every = {one.metric: one for one in enrollment_leak(enrolled, truth, seed=seed)}
         found = every[f"{self.figure}, with code statistics"]
         assert isinstance(found.details, LeakDetails)  # noqa: S101 - of its attack
         return replace(

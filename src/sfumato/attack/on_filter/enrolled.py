@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sfumato.device import Device
 from sfumato.errors import DataError
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.oneclass import OneClass, OneClassConfig, squared_error, train
@@ -18,7 +19,7 @@ _CHUNK_FLOATS = 1 << 26  # of one chunk's reconstructions: 256 MiB
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
+class EnrolledUsers:
     """The enrollments of n users, with everything that the platform knows of them."""
 
     net: OneClass
@@ -37,13 +38,13 @@ class Crowd:
         return self.net.decode(torch.stack(codes).to(self.net.encoder))
 
 
-def gather(enrollments: Sequence[Enrollment]) -> Crowd:
+def gather(enrollments: Sequence[Enrollment]) -> EnrolledUsers:
     """Stack enrollments of one width."""
     first = enrollments[0]
     net = OneClass(len(enrollments), first.dim, first.hidden, seed=0).requires_grad_(False).eval()
     for name, parameter in net.named_parameters():
         parameter.copy_(torch.stack([getattr(e, name) for e in enrollments]))
-    return Crowd(
+    return EnrolledUsers(
         net,
         torch.tensor([e.mu for e in enrollments]),
         torch.tensor([e.sigma for e in enrollments]),
@@ -65,23 +66,29 @@ def scores(net: OneClass, x: Float[Tensor, "b d"]) -> Float[Tensor, "b n"]:
 
 
 def enroll_all(
-    features: Sequence[Float[Tensor, "_ d"]], config: OneClassConfig, *, folds: int = 4, seed: int
-) -> Crowd:
-    """Enrol many users at once, cross-fitted: what `enroll` does for one, with stacked training.
+    features: Sequence[Float[Tensor, "_ d"]],
+    config: OneClassConfig,
+    *,
+    folds: int = 4,
+    seed: int,
+    device: Device = "cpu",
+) -> EnrolledUsers:
+    """Enroll many users at once, cross-fitted: what `enroll` does for one, with stacked training.
 
-    mu and sigma come from networks that did not see the image.
+    mu and sigma come from networks that did not see the image. Training runs on the device; the
+    crowd is on the CPU.
 
     Raises:
         DataError: a user has fewer images than there are folds.
     """
     if min(len(x) for x in features) < folds:
         raise DataError(f"every user needs at least {folds} images to cross-fit")
-    net = train(features, config, seed=seed)
+    net = train(features, config, seed=seed, device=device).cpu()
     errors: list[list[Tensor]] = [[] for _ in features]
     split = [x.tensor_split(folds) for x in features]
     for i in range(folds):
         rest = [torch.cat([p for j, p in enumerate(parts) if j != i]) for parts in split]
-        other = train(rest, config, seed=seed + i + 1)
+        other = train(rest, config, seed=seed + i + 1, device=device).cpu()
         for user, parts in enumerate(split):
             errors[user].append(scores(other, parts[i])[:, user])
     held = [torch.cat(e) for e in errors]
@@ -89,7 +96,7 @@ def enroll_all(
         (x @ w.mT + b).relu()
         for x, w, b in zip(features, net.encoder, net.encoder_bias, strict=True)
     ]
-    return Crowd(
+    return EnrolledUsers(
         net,
         torch.stack([e.mean() for e in held]),
         torch.stack([e.std().clamp(min=1e-12) for e in held]),

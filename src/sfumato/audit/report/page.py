@@ -126,8 +126,8 @@ def draw_page(
     found = verdicts(cells, guarantees)
     meant, absent = _parted(cells)
     columns = _columns(meant)
-    style = plots.looks([verdict.protector for verdict in found])
-    edge = plots.frontier(found, style)
+    style = plots.styles([verdict.protector for verdict in found])
+    chart = plots.frontier(found, style)
     return environment.get_template("report.html.j2").render(
         report=head,
         cells=cells,
@@ -139,7 +139,7 @@ def draw_page(
         shown=_shown(meant),
         notes=_notes(meant),
         absent=absent,
-        frontier=None if edge is None else plots.drawn(edge),
+        frontier=None if chart is None else plots.drawn(chart),
         sections=[_section(column, meant, style) for column in columns],
         costs=_costs(cells),
         sheets=_by_protector(sheets),
@@ -220,7 +220,7 @@ def _at_least(share: float) -> str:
     return percent(share) if share > -_NOTHING else "below 0 %"
 
 
-def _section(column: Column, cells: Sequence[Cell], style: Mapping[str, plots.Look]) -> Section:
+def _section(column: Column, cells: Sequence[Cell], style: Mapping[str, plots.Style]) -> Section:
     notes = _notes(cells)
     chosen = [cell for cell in cells if _attack(cell) == column.attack and cell.role == column.role]
     charts = {

@@ -1,4 +1,4 @@
-"""`sfumato filter`: make the provider's backbone, enrol on a device, decide about a picture."""
+"""`sfumato filter`: make the provider's backbone, enroll on a device, decide about a picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import typer
 from sfumato.cli.filter import admin as filter_admin
 from sfumato.cli.filter import bank as filter_bank
 from sfumato.cli.filter import serve as filter_serve
-from sfumato.cli.filter.options import BankPlace, needs_serve
+from sfumato.cli.filter.options import DATABASE, Database, Shortlist, needs_serve
+from sfumato.cli.imports import quick_imports
 from sfumato.cli.options import AsJson, DataDir, Seed, finish
 from sfumato.errors import InputError
 
@@ -38,7 +39,6 @@ def backbone(
     weights: Annotated[
         Path | None, typer.Option(help="Safetensors file with a timm model's weights.")
     ] = None,
-    size: Annotated[int | None, typer.Option(help="Side of the public images.")] = None,
     count: Annotated[int | None, typer.Option(help="Number of public images.")] = None,
     dims: Annotated[int | None, typer.Option(help="Project to this many dimensions.")] = None,
     onnx: Annotated[
@@ -49,12 +49,14 @@ def backbone(
     as_json: AsJson = False,
 ) -> None:
     """Write the provider's public backbone file, which devices and the service share."""
-    from sfumato.data import load
+    from sfumato.data.lazy import open_lazily
+    from sfumato.data.options import SourceOptions
     from sfumato.features.backbone import open_backbone
     from sfumato.features.onnx_copy import onnx_copy
 
-    images = public and load(public, data_dir=data_dir, size=size, count=count, seed=seed)
-    made = open_backbone(spec, weights=weights, public=images or None, dims=dims, seed=seed)
+    options = SourceOptions(data_dir=data_dir, count=count, seed=seed)
+    images = open_lazily(public, options) if public else None
+    made = open_backbone(spec, weights=weights, public=images, dims=dims, seed=seed)
     made = onnx_copy(made) if onnx else made
     made.save(out)
     result = {"file": str(out), "fingerprint": made.fingerprint, "dim": made.dim}
@@ -73,8 +75,16 @@ def enroll(
         Path | None,
         typer.Option(help="Ed25519 key (PEM) that signs; made where there is none."),
     ] = None,
-    hidden: Annotated[int, typer.Option(help="M, as the bank asks for.")] = 32,
-    epochs: Annotated[int, typer.Option(help="Passes over the pictures.")] = 60,
+    preset: Annotated[
+        Literal["default", "paper"],
+        typer.Option(help="Training: ours, or the paper's own, which finds the class less surely."),
+    ] = "default",
+    hidden: Annotated[
+        int | None, typer.Option(help="M, as the bank asks for; the preset's if left out.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the pictures; the preset's if left out.")
+    ] = None,
     calibration: Annotated[
         Literal["held-out", "cross-fitted", "training"] | None,
         typer.Option(
@@ -104,7 +114,9 @@ def enroll(
     found = read_features(folder, opened, copies=copies)
     for left_out in found.skipped:
         typer.echo(f"skipped {left_out}", err=True)
-    config = OneClassConfig(hidden=hidden, epochs=epochs)
+    chosen = {"hidden": hidden, "epochs": epochs}
+    changes = {name: value for name, value in chosen.items() if value is not None}
+    config = OneClassConfig.preset(preset, **changes)
     made = train(
         found.features,
         config,
@@ -141,13 +153,15 @@ def check(
     image: Annotated[
         Path, typer.Argument(help="The picture or animation that somebody wants to upload.")
     ],
-    bank: BankPlace,
+    db: Database = DATABASE,
     backbone: Annotated[
-        Path | None, typer.Option(help="Backbone file; BANK with the ending .backbone by default.")
+        Path | None,
+        typer.Option(help="Backbone file; by default the database's, with the ending .backbone."),
     ] = None,
-    owner: Annotated[
-        str | None, typer.Option("--as", help="Who uploads it; a stranger by default.")
+    account: Annotated[
+        str | None, typer.Option(help="Account that uploads it; a stranger by default.")
     ] = None,
+    shortlist: Shortlist = None,
     as_json: AsJson = False,
 ) -> None:
     """Decide whether a picture may be shared, and say why. For the platform's eyes.
@@ -155,28 +169,32 @@ def check(
     Of an animation, or of several pages, every frame is judged, and any of them blocks it. The
     decision is the one that `filter serve` takes by the rules as they are now: where `filter rules
     set` leaves uploads unblocked, it is share, and the reason says what would block it. In a
-    roll-out to a part of the uploaders, somebody without a name counts as one of that part.
+    roll-out to a part of the uploaders, an upload without --account counts as one of that part. A
+    service with a shortlist may miss a match: give its `--shortlist` for its decision.
     """
     needs_serve()
-    from sfumato.files import at_home
-    from sfumato.serve.local import judge
+    with quick_imports():
+        from sfumato.files import at_home
+        from sfumato.serve.local import judge
 
-    if backbone is None and "://" in bank:
-        raise InputError("expected --backbone FILE beside a bank that is a database's URL")
-    judged = judge(image, bank, backbone or at_home(bank).with_suffix(".backbone"), owner)
-    # Where no foreign claim was left to decide there is neither a margin nor a nearest one.
+    if backbone is None and "://" in db:
+        raise InputError("expected --backbone FILE beside a database that is given as a URL")
+    judged = judge(
+        image, db, backbone or at_home(db).with_suffix(".backbone"), account, reach=shortlist
+    )
     which = "" if judged.frame is None else f"frame {judged.frame}, "
-    unit = "bits" if judged.against is not None and judged.against.claim == "copy" else "sigma"
-    near = f" ({which}margin {judged.margin:.3g} {unit}; nearest claim: {judged.enrollment})"
-    text = f"{judged.decision}: {judged.explanation}{near if judged.enrollment else ''}"
+    match = judged.match
+    unit = "bits" if match.claim == "copy" else "sigma"
+    near = f" ({which}margin {match.margin:.3g} {unit}; nearest enrollment: {match.enrollment})"
+    text = f"{judged.verdict}: {judged.explanation}{near if match.enrollment else ''}"
     result = {
-        "decision": judged.decision,
+        "decision": judged.verdict,
         "reason": judged.explanation,
         "would_block": judged.against is not None,
         "enforced": judged.enforced,
-        # JSON has no infinity; null where no foreign claim was left to decide.
-        "margin": judged.margin if judged.enrollment else None,
-        "enrollment": judged.enrollment,
+        # JSON has no infinity; null where nobody else has an enrollment that counts.
+        "margin": match.margin if match.enrollment else None,
+        "enrollment": match.enrollment,
         "frame": judged.frame,
     }
     finish(result, text, as_json=as_json)

@@ -44,22 +44,22 @@ def san(
     rounds: Annotated[
         int, typer.Option(help="residual: times that some classifiers are replaced.", min=1)
     ] = 2,
-    readers: Annotated[
+    ensemble: Annotated[
         int, typer.Option(help="residual: classifiers to train against.", min=1)
     ] = 8,
-    readers_a_step: Annotated[
+    ensemble_a_step: Annotated[
         int, typer.Option(help="residual: classifiers that one step asks.", min=1)
     ] = 3,
     refreshed: Annotated[
         int, typer.Option(help="residual: classifiers replaced between rounds.", min=0)
     ] = 2,
-    reader_width: Annotated[
+    ensemble_width: Annotated[
         int, typer.Option(help="residual: channels of each classifier's first layer.", min=8)
     ] = 16,
-    reader_images: Annotated[
+    ensemble_images: Annotated[
         int, typer.Option(help="residual: pictures from which each classifier learns.", min=2)
     ] = 3_000,
-    reader_epochs: Annotated[
+    ensemble_epochs: Annotated[
         int | None,
         typer.Option(help="residual: passes of each; --classifier-epochs without it.", min=1),
     ] = None,
@@ -131,8 +131,9 @@ def san(
     check_settings(size, size, 1 if grey else 3, private, network, bound, output)
     config = SanConfig(
         network=network, output=output, channels=1 if grey else 3, bound=bound, epochs=epochs,
-        rounds=rounds, readers=readers, readers_a_step=readers_a_step, refreshed=refreshed,
-        reader_width=reader_width, reader_images=reader_images, reader_epochs=reader_epochs,
+        rounds=rounds, ensemble=ensemble, ensemble_a_step=ensemble_a_step, refreshed=refreshed,
+        ensemble_width=ensemble_width, ensemble_images=ensemble_images,
+        ensemble_epochs=ensemble_epochs,
         joint_images=joint_images, classifier_epochs=classifier_epochs,
         matcher_epochs=matcher_epochs, pretrain_epochs=pretrain_epochs,
         near=near, cover=cover, attribute_weight=attribute_weight, match_weight=match_weight,

@@ -45,7 +45,7 @@ class ObfuscatorConfig:
     """Narrows the map; None keeps VGG16's channels at the cut."""
     stored: Stored = "int8"
     deformation: Deformation = field(
-        default_factory=lambda: Deformation(turn=8.0, zoom=0.1, shear=0.05, move=0.1)
+        default_factory=lambda: Deformation(rotate=8.0, zoom=0.1, shear=0.05, move=0.1)
     )
     """Augmentation."""
     flip: bool = False

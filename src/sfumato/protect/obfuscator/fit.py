@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.device import device_of
 from sfumato.errors import ConfigError, DataError
-from sfumato.fit import Turn
+from sfumato.fit import Epoch
 from sfumato.nets.vgg import xavier
 from sfumato.protect.obfuscator.alternations import rounds
 from sfumato.protect.obfuscator.config import ObfuscatorConfig
@@ -81,18 +81,24 @@ def fit_obfuscator(
     warmed = accuracies[-1]
     if config.objective in ("psnr", "bounded"):
         accuracies += rounds(job)
+    _calibrate(job)
     made = made.cpu().to(memory_format=torch.contiguous_format).eval()
-    with torch.no_grad():
-        # Drawn: collections come sorted, and other classes than the first may need longer steps.
-        generator = torch.Generator().manual_seed(config.seed)
-        some = torch.randperm(len(job.images), generator=generator)[:_CALIBRATED]
-        made.set_step(made.noisy(made.means(job.images[some])))
     return Fitted(
         obfuscator=made,
         priors=priors.maps.detach().cpu(),
         warmup_accuracy=warmed,
         accuracies=tuple(accuracies),
     )
+
+
+@torch.no_grad()
+def _calibrate(job: Job) -> None:
+    """Set the step of the 8 bits by some of the images."""
+    made = job.made.eval()
+    # Drawn: collections come sorted, and other classes than the first may need longer steps.
+    generator = torch.Generator().manual_seed(job.config.seed)
+    some = torch.randperm(len(job.images), generator=generator)[:_CALIBRATED]
+    made.set_step(made.noisy(made.means(job.images[some].to(device_of(made)))))
 
 
 def _start(made: Obfuscator, warm: Fitted) -> list[float]:
@@ -156,16 +162,16 @@ def _first_stage(job: Job, priors: _Priors) -> list[float]:
         optimizer, [config.lr, config.lr * _PRIOR_SPEED], total_steps=config.epochs + 1
     )
 
-    def step(batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
+    def step(batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
         images, labels = job.view(batch[0]), batch[1]
         means = made.means(images)
         logits = made.classifier(made.noisy(means))
         if config.objective == "rate":
-            weight = config.lam * min(1.0, turn.epoch / max(1.0, _RAMP * config.epochs))
+            weight = config.lam * min(1.0, epoch.number / max(1.0, _RAMP * config.epochs))
             loss = rate_loss(logits, labels, means, priors.maps, weight)
         else:
             loss = F.cross_entropy(logits, labels)
-        turn.descend("all", loss)
+        epoch.descend("all", loss)
         return {"loss": loss}
 
     history = job.run(

@@ -189,7 +189,7 @@ class PrototypeAnonymizer(Hiding, CollectionProtector):
             kept=kept,
             generator=torch.Generator().manual_seed(seed),
         )
-        return PlannedRelease.of(found, digests(images), self.pictures, self)
+        return PlannedRelease.of(found, digests(images), self.pictures.cpu(), self)
 
     def with_pictures(
         self, kept: Int64[Tensor, "m"], pictures: Float[Tensor, "m c h w"], about: dict[str, Any]
@@ -205,7 +205,7 @@ class PrototypeAnonymizer(Hiding, CollectionProtector):
         with torch.no_grad():
             made.matcher.prototypes.copy_(self.matcher.prototypes[kept])
         made.pictures.copy_(pictures)
-        return made.eval()
+        return made.to(self.pictures.device).eval()
 
     def forward(self, images: Images) -> Images:
         """Return what is released."""

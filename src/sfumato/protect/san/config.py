@@ -8,7 +8,7 @@ from pathlib import Path
 from sfumato.device import Device
 from sfumato.errors import ConfigError
 from sfumato.fit.config import FitConfig
-from sfumato.protect.augment import LOOKS, Deformation
+from sfumato.protect.augment import FACE_AUGMENTATION, Deformation
 from sfumato.protect.san.model import Network, Output
 
 _LEAST_WIDTH = 8
@@ -30,30 +30,30 @@ class SanConfig:
     """Epochs of (2); `residual` starts as the identity and needs none."""
     classifier_epochs: int = 5
     """Epochs of the own classifier."""
-    reader_epochs: int | None = None
-    """Epochs of each reader of the crowd; None takes as many as of the own classifier."""
+    ensemble_epochs: int | None = None
+    """Epochs of each classifier of the ensemble; None takes as many as of the own classifier."""
     epochs: int = 10
     """Epochs of joint training, in every round."""
     matcher_epochs: int = 8
     """Epochs of a matcher of one's own, where the caller has no other."""
     rounds: int = 2
-    """Rounds of joint training; the crowd changes between them."""
+    """Rounds of joint training; the ensemble changes between them."""
     joint_images: int | None = None
     """Pictures of joint training, drawn at random; None takes all."""
-    readers: int = 8
-    """Classifiers in the crowd."""
-    readers_a_step: int = 3
+    ensemble: int = 8
+    """Classifiers in the ensemble."""
+    ensemble_a_step: int = 3
     """Classifiers that one step asks."""
     refreshed: int = 2
     """Classifiers replaced by new ones between rounds."""
-    reader_width: int = 16
-    """Channels of a reader's first layer, or a quarter less or more; at least 8."""
-    reader_images: int = 3_000
-    """Pictures from which each classifier of the crowd learns, drawn anew."""
+    ensemble_width: int = 16
+    """Channels of each first layer, plus or minus a quarter; at least 8."""
+    ensemble_images: int = 3_000
+    """Pictures from which each classifier of the ensemble learns, drawn anew."""
     near: float = 0.0
-    """How much nearer than they are classifiers look at pictures: 0.35 shows 0.65 of the side."""
+    """Largest random zoom of what the classifiers see: 0.35 shows down to 65 % of each side."""
     cover: float = 0.0
-    """Share of the pictures of which classifiers do not see a part."""
+    """Share of pictures that have a part covered before the classifiers see them."""
     attribute_weight: float = 1.0
     """Weight of the attribute term."""
     match_weight: float = 8.0
@@ -76,13 +76,13 @@ class SanConfig:
     """Folder for the state of every stage, from which a killed run goes on."""
 
     def __post_init__(self) -> None:
-        if self.rounds < 1 or self.readers < 1 or self.readers_a_step < 1:
-            raise ConfigError("--rounds, --readers and readers a step must be at least 1")
-        if self.reader_epochs is not None and self.reader_epochs < 1:
-            raise ConfigError(f"--reader-epochs must be at least 1, got {self.reader_epochs}")
-        if self.reader_width < _LEAST_WIDTH:
+        if self.rounds < 1 or self.ensemble < 1 or self.ensemble_a_step < 1:
+            raise ConfigError("--rounds, --ensemble and classifiers a step must be at least 1")
+        if self.ensemble_epochs is not None and self.ensemble_epochs < 1:
+            raise ConfigError(f"--ensemble-epochs must be at least 1, got {self.ensemble_epochs}")
+        if self.ensemble_width < _LEAST_WIDTH:
             raise ConfigError(
-                f"--reader-width must be at least {_LEAST_WIDTH}, got {self.reader_width}"
+                f"--ensemble-width must be at least {_LEAST_WIDTH}, got {self.ensemble_width}"
             )
         if not 0 <= self.near < 1:
             raise ConfigError(f"--near is at least 0 and below 1, got {self.near:g}")
@@ -94,9 +94,9 @@ class SanConfig:
             raise ConfigError(f"--learning-rate is above 0, got {self.learning_rate:g}")
 
     @property
-    def looks(self) -> Deformation:
-        """How classifiers of the crowd look at a picture."""
-        return replace(LOOKS, near=self.near, cover=self.cover)
+    def augmentation(self) -> Deformation:
+        """How classifiers of the ensemble look at a picture."""
+        return replace(FACE_AUGMENTATION, near=self.near, cover=self.cover)
 
     def stage(self, name: str, epochs: int) -> FitConfig:
         """Return the settings of one training stage."""

@@ -13,7 +13,7 @@ from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions
 from sfumato.fit.loop import History
 from sfumato.protect.san.alternations import rounds
-from sfumato.protect.san.classifiers import train_reader
+from sfumato.protect.san.classifiers import train_classifier
 from sfumato.protect.san.config import SanConfig
 from sfumato.protect.san.model import SemiAdversarial
 from sfumato.protect.san.phases import phases
@@ -40,7 +40,7 @@ def fit_san(
 ) -> SanFit:
     """Train on these images; `matcher` maps images in [0, 1] of their size to embeddings.
 
-    The matcher is frozen, and so are `known`, classifiers that join the crowd: they map images to
+    The matcher is frozen. So are `known`, more classifiers of the ensemble: they map images to
     one logit an attribute, positive for value 1. Pictures without one of the labels are left out
     and counted.
 
@@ -66,7 +66,7 @@ def fit_san(
     pictures, labels = conform(taken.images, chosen), binary_labels(taken, private)
     made = SanFit(protector=protector, left_out=left_out)
     stage = config.stage("classifier", config.classifier_epochs)
-    made.histories["classifier"] = train_reader(
+    made.histories["classifier"] = train_classifier(
         protector.classifier, pictures, labels, stage, title="classifier"
     )
     job = Job(protector, pictures, labels, matcher.requires_grad_(False).eval(), config)

@@ -36,8 +36,8 @@ class ClockRow(Base):
     latest: Mapped[str]
 
 
-class Account(Base):
-    """Someone who enrols, uploads or moderates; `alpha` None takes the bank's."""
+class AccountRow(Base):
+    """Someone who enrolls, uploads or moderates; `alpha` None takes the bank's."""
 
     __tablename__ = "accounts"
     id: Mapped[int] = mapped_column(primary_key=True)
