@@ -15,6 +15,7 @@ from sfumato.data.imageset import ImageSet
 from sfumato.data.splits import split_images
 from sfumato.errors import ConfigError
 from sfumato.protect.baselines import Unprotected
+from sfumato.types import Protector
 
 _FOLDER = Path(__file__).parents[2] / "papers" / "anonymizer"
 TINY: dict[str, Any] = {
@@ -81,7 +82,7 @@ def _world(blobs: ImageSet, utility: str = "mood") -> World:
     )  # fmt: skip
 
 
-class _Spots:
+class _Spots(Protector):
     """Releases the mood alone."""
 
     name = "mood"

@@ -11,6 +11,7 @@ from sfumato.attack.groups import GroupAttack
 from sfumato.attack.linkage import LinkageAttack
 from sfumato.attack.membership import MembershipAttack
 from sfumato.attack.on_cipher.bitstatistics import BitStatistics
+from sfumato.attack.on_filter.audited import EnrollmentAttack, Figure, PoisonAttack
 from sfumato.attack.reconstruct import ReconstructionAttack
 from sfumato.attack.reidentify import ReidentificationAttack
 from sfumato.attack.tools.decoder import ReconstructionConfig
@@ -115,6 +116,30 @@ def _bitstatistics(_: str, setting: Setting) -> Attack:
     return BitStatistics(seed=setting.seeds[0])
 
 
+def _poison(label: str, setting: Setting) -> Attack:
+    if not label:
+        raise ConfigError("--attack poison:LABEL needs the label that names users")
+    return PoisonAttack(
+        label=label, seeds=setting.seeds, device=setting.config.device, name=f"poison:{label}"
+    )
+
+
+def _enrollment(figure: Figure) -> Callable[[str, Setting], Attack]:
+    def make(label: str, setting: Setting) -> Attack:
+        kind = f"enrollment-{figure}"
+        if not label:
+            raise ConfigError(f"--attack {kind}:LABEL needs the label that names users")
+        return EnrollmentAttack(
+            figure=figure,
+            label=label,
+            seeds=setting.seeds,
+            device=setting.config.device,
+            name=f"{kind}:{label}",
+        )
+
+    return make
+
+
 ATTACKS: Mapping[str, tuple[str, Callable[[str, Setting], Attack]]] = {
     "reconstruct": ("reconstruct", _reconstruct),
     "verify": ("verify (needs --identity LABEL)", _verify),
@@ -125,6 +150,10 @@ ATTACKS: Mapping[str, tuple[str, Callable[[str, Setting], Attack]]] = {
     "membership": ("membership (by the label `member`)", _membership),
     "bitstatistics": ("bitstatistics", _bitstatistics),
     "popcounts": ("popcounts:LABEL", _popcounts),
+    "poison": ("poison:LABEL (users who enroll stolen pictures)", _poison),
+    "enrollment-mean": ("enrollment-mean:LABEL (by a platform)", _enrollment("mean")),
+    "enrollment-pictures": ("enrollment-pictures:LABEL", _enrollment("pictures")),
+    "enrollment-membership": ("enrollment-membership:LABEL", _enrollment("membership")),
 }
 
 
@@ -138,12 +167,6 @@ def default_attacks(private: Sequence[str], setting: Setting) -> list[Attack]:
     kinds = ("linkage", *(("knowing",) if setting.kept else ()), "groups")
     specs = ["reconstruct", *(f"{kind}:{label}" for label in private for kind in kinds)]
     return [open_attack(spec, setting) for spec in specs]
-
-
-def labels_read(attack: Attack) -> tuple[str, ...]:
-    """Return the labels that both sides need for an attack to be run."""
-    single = (getattr(attack, name, None) for name in ("label", "identity"))
-    return (*getattr(attack, "attributes", ()), *(name for name in single if name))
 
 
 def open_attack(spec: str, setting: Setting) -> Attack:

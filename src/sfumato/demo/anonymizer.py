@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from sfumato.attack.tools.learners import LearnerConfig, train_all
-from sfumato.attack.tools.read import Standard, ask
+from sfumato.attack.tools.read import Standard
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions
 from sfumato.data.sets.characters import CharactersConfig, load_characters
@@ -18,7 +18,7 @@ from sfumato.protect.augment import Deformation
 from sfumato.protect.baselines import Unprotected
 from sfumato.protect.prototypes.fit import PrototypesConfig, fit_prototypes
 from sfumato.protect.release.pictures import as_pictures
-from sfumato.types import Protector
+from sfumato.types import Protector, ask
 
 STEPS = 3
 

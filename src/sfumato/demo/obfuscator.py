@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sfumato.attack.reconstruct import ReconstructionAttack
+from sfumato.attack.reconstruct import ReconstructionAttack, ReconstructionDetails
 from sfumato.attack.tools.decoder import ReconstructionConfig
 from sfumato.data.imageset import ImageSet
 from sfumato.data.sheet import contact_sheet
@@ -52,7 +52,7 @@ def obfuscator_demo(*, seed: int, advance: Advance = lambda _: None) -> Section:
     advance("pictures drawn from plain maps")
     blurred, blind = _drawn(hidden, adversary, victims, seed)
     advance("pictures drawn from obfuscated maps")
-    floors = {name: scores["psnr"] for name, scores in blind.details["floors"].items()}
+    floors = {name: scores["psnr"] for name, scores in _details(blind).floors.items()}
     return Section(
         slug="obfuscator",
         title="Obfuscated maps",
@@ -88,14 +88,15 @@ def _accuracy(made: Obfuscator, victims: ImageSet) -> float:
 def _drawn(
     made: Obfuscator, adversary: ImageSet, victims: ImageSet, seed: int
 ) -> tuple[Float[Tensor, "n c h w"], Finding]:
-    images = victims.floats()
-    intercepted = Releases(
-        protector=made.name, tensor=made.release(images), images=images, labels=victims.labels
-    )
-    knowledge = Knowledge(images=adversary.floats(), labels=adversary.labels, query=made.release)
+    intercepted, knowledge = Releases.of(made, victims), Knowledge.of(made, adversary)
     attack = ReconstructionAttack(seeds=(seed,), config=_ATTACKER, label="digit")
     trained = attack.learn(knowledge)
     return trained.draw(intercepted)[0], attack.apply(trained, intercepted, knowledge)
+
+
+def _details(finding: Finding) -> ReconstructionDetails:
+    assert isinstance(finding.details, ReconstructionDetails)  # noqa: S101 - of its attack
+    return finding.details
 
 
 def _drawn_share(label: str, finding: Finding, floor: float) -> Figure:

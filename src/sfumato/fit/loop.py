@@ -24,6 +24,7 @@ from sfumato.errors import ConfigError, SfumatoError
 from sfumato.fit.checkpoint import load_checkpoint, restore, save_checkpoint, snapshot
 from sfumato.fit.config import FitConfig
 from sfumato.progress import progress_bar
+from sfumato.types import Training
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,14 +64,14 @@ class History:
         """Return one figure over the epochs."""
         return [epoch[name] for epoch in self.epochs]
 
-    def document(self) -> dict[str, Any]:
-        """Return the curves and the end as JSON values, to four figures: enough to be drawn."""
+    def training(self) -> Training:
+        """Return the curves and the end, to four figures: enough to be drawn."""
         names = self.epochs[0] if self.epochs else ()
-        return {
-            "curves": {name: [float(f"{v:.4g}") for v in self.curve(name)] for name in names},
-            "best_epoch": self.best_epoch,
-            "stopped_early": self.stopped_early,
-        }
+        return Training(
+            curves={name: tuple(float(f"{v:.4g}") for v in self.curve(name)) for name in names},
+            best_epoch=self.best_epoch,
+            stopped_early=self.stopped_early,
+        )
 
 
 class _Rows(Dataset[tuple[Tensor, ...]]):

@@ -107,7 +107,7 @@ def _combinations(
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedRelease:
+class PlannedRelease(Protector):
     """A protector for the pictures of one planned collection, told by their content.
 
     Other pictures, which only an adversary would ask for, get what `single` releases for them.
