@@ -6,7 +6,8 @@ from torch import nn
 from torchvision.models import vgg16_bn
 
 from sfumato.errors import ConfigError
-from sfumato.nets.vgg import PAPER_CUT, PLAN, Back, check_cut, front, map_shape, xavier
+from sfumato.nets.cuts import PAPER_CUT
+from sfumato.nets.vgg import PLAN, Back, check_cut, front, map_shape, xavier
 
 
 @pytest.mark.parametrize("cut", [1, PAPER_CUT, 7, 17])

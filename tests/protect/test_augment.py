@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from sfumato.errors import ConfigError
-from sfumato.protect.augment import LOOKS, Deformation, random_view
+from sfumato.protect.augment import random_view
+from sfumato.protect.deformation import LOOKS, Deformation
 
 _STILL = {"turn": 0.0, "zoom": 0.0, "shear": 0.0, "move": 0.0}
 

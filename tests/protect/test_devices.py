@@ -10,7 +10,7 @@ from sfumato.data.sources import load
 from sfumato.fit import FitConfig
 from sfumato.nets.readers import Reader
 from sfumato.protect.anonymizer import fit as anonymizer_fit
-from sfumato.protect.anonymizer.fit import AnonymizerConfig
+from sfumato.protect.anonymizer.config import AnonymizerConfig
 from sfumato.protect.obfuscator import fit as obfuscator_fit
 from sfumato.protect.obfuscator import training as obfuscator_job
 from sfumato.protect.obfuscator.config import ObfuscatorConfig
@@ -39,7 +39,7 @@ def test_a_reader(blobs: ImageSet, monkeypatch: pytest.MonkeyPatch, robust: bool
 def test_an_anonymizer(blobs: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
     away = Elsewhere(monkeypatch, anonymizer_fit)
     config = AnonymizerConfig(epochs=1, pixel_epochs=1, discriminator_epochs=1, device="cpu")
-    anonymizer_fit.fit_anonymizer(blobs.subset(range(40)), "person", config)
+    anonymizer_fit.fit_anonymizer(blobs.subset(range(40)), private="person", config=config)
     assert away.steps == 3
 
 
@@ -50,16 +50,7 @@ def test_an_obfuscator(monkeypatch: pytest.MonkeyPatch, objective: str) -> None:
     config = ObfuscatorConfig(
         objective=objective, epochs=1, cycles=1, scale=0.1, attacker_scale=0.1, device="cpu"
     )  # type: ignore[call-overload]
-    obfuscator_fit.fit_obfuscator(images, "digit", config, check=images.subset(range(20)))
+    obfuscator_fit.fit_obfuscator(
+        images, utility="digit", config=config, check=images.subset(range(20))
+    )
     assert away.steps == (1 if objective == "rate" else 4)
-
-
-def test_the_certified_rate_of_one_that_was_moved(monkeypatch: pytest.MonkeyPatch) -> None:
-    away = Elsewhere(monkeypatch, obfuscator_job)
-    images = load("digits", count=60, size=32)
-    config = ObfuscatorConfig(epochs=1, scale=0.1, device="cpu")
-    fitted = obfuscator_fit.fit_obfuscator(images, "digit", config, check=images)
-    fitted.obfuscator.to("meta")
-    before = away.brought
-    obfuscator_fit.certified_rate(fitted, images)
-    assert away.brought > before

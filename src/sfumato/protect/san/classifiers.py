@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from sfumato.fit.config import FitConfig
 from sfumato.fit.loop import History, Turn, fit
 from sfumato.nets.readers import Family, Reader
-from sfumato.protect.augment import LOOKS, Deformation, random_view
+from sfumato.protect.augment import random_view
+from sfumato.protect.deformation import LOOKS, Deformation
 
 _SIDES = (32, 48, 40, 28, 36, 56, 44)  # seven sides and four families meet in 28 different pairs
 _WIDTHS = (1.0, 0.75, 1.25)  # of the width that is asked for
