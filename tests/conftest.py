@@ -13,6 +13,7 @@ import torch
 from hypothesis import settings
 
 from sfumato.data.imageset import ImageSet
+from tests.far import far_there
 from tests.serve.world import world
 
 __all__ = ["world"]
@@ -68,6 +69,20 @@ def blobs() -> ImageSet:
         classes={"person": tuple("abcde"), "mood": ("low", "high")},
         files=tuple(f"blob{i}.png" for i in range(200)),
     )
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The device of a card where there is one, else of one that only seems to be elsewhere."""
+    if torch.cuda.is_available():
+        # Its convolutions round otherwise to ten bits, and results are compared.
+        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+        yield "cuda"
+        return
+    with far_there():
+        # Accelerate does not know this device and would take the processor.
+        monkeypatch.setenv("ACCELERATE_TORCH_DEVICE", "far")
+        yield "auto"
 
 
 @pytest.fixture(scope="module")  # its event loop would stop others that need one in the thread

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 
 from sfumato.errors import ArtifactError, FormatError, InputError
 from sfumato.files import (
+    map_tensors,
     pack_tensors,
     read_json,
     read_tensors,
     replacing,
     unpack_tensors,
     write_bytes,
+    write_tensors,
 )
 
 NAMES = st.text(min_size=1, max_size=8)
@@ -62,6 +64,40 @@ HOSTILE = {
 def test_hostile_files_are_refused(name: str) -> None:
     with pytest.raises(ArtifactError, match="expected"):
         unpack_tensors(HOSTILE[name], limit_bytes=1 << 20, error=ArtifactError)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("error", [FormatError, ArtifactError])
+def test_hostile_files_are_refused_by_every_reader_with_the_error_asked_for(
+    name: str, error: type[FormatError], tmp_path: Path
+) -> None:
+    path = tmp_path / "hostile"
+    path.write_bytes(HOSTILE[name])
+    with pytest.raises(error) as caught:
+        read_tensors(path, limit_bytes=1 << 20, error=error)
+    assert type(caught.value) is error
+    with pytest.raises(error) as caught:
+        map_tensors(path, error=error)
+    assert type(caught.value) is error
+
+
+@pytest.mark.parametrize("error", [FormatError, ArtifactError])
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, error: type[FormatError]) -> None:
+    for there in (tmp_path / "absent", tmp_path):
+        with pytest.raises(error, match=str(there)) as caught:
+            map_tensors(there, error=error)
+        assert type(caught.value) is error
+
+
+def test_a_mapped_file_is_what_was_written_and_stays_so(tmp_path: Path) -> None:
+    path, tensors = tmp_path / "a", {"a": torch.arange(6.0), "b": torch.ones(2, 3)}
+    write_tensors(path, tensors, {"k": "v"})
+    content = path.read_bytes()
+    mapped, metadata = map_tensors(path)
+    assert metadata == {"k": "v"}
+    assert all(torch.equal(mapped[name], tensors[name]) for name in tensors)
+    mapped["a"].fill_(9)
+    assert path.read_bytes() == content
 
 
 def test_the_size_limit_holds_before_anything_is_parsed(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Copies or class: what PDQ hashes, the class model and both find of the same uploads.
 
-People enrol a class model and the hashes of the same pictures. Uploaded, by somebody who enrolled
+People enroll a class model and the hashes of the same pictures. Uploaded, by somebody who enrolled
 nothing, are copies of enrolled pictures after everyday edits, new pictures of the same people, and
 pictures of strangers. Half of the strangers choose alpha: the largest at which no more of them are
 blocked than allowed. PDQ keeps its authors' threshold.
@@ -9,7 +9,7 @@ blocked than allowed. PDQ keeps its authors' threshold.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -42,7 +42,7 @@ _NO_PAIRS = torch.empty(0, 2, dtype=torch.int64)
 
 @dataclass(frozen=True)
 class Scene:
-    """Pictures of people who enrol and of strangers, and how a platform reads an upload."""
+    """Pictures of people who enroll and of strangers, and how a platform reads an upload."""
 
     people: list[Tensor]
     strangers: Tensor
@@ -119,7 +119,8 @@ def copies(run: Run, settings: Mapping[str, Any]) -> Results:
     cuts = [round(_TRAIN * len(x)) for x in scene.people]
     private = [x[:cut] for x, cut in zip(scene.people, cuts, strict=True)]
     fresh = [x[cut:] for x, cut in zip(scene.people, cuts, strict=True)]
-    enrolled = _enroll(scene, private, OneClassConfig(**settings["training"]), run.seed)
+    config = OneClassConfig()
+    enrolled = _enroll(scene, private, config, run.seed)
     strangers = _read(scene, [scene.strangers], encode_png)
     alpha = _alpha(enrolled, strangers, settings["false_blocks"])
     copied = [x[: settings["copied"]] for x in private]
@@ -131,6 +132,7 @@ def copies(run: Run, settings: Mapping[str, Any]) -> Results:
     found = {name: _rates(enrolled, u, alpha, run.seed) for name, u in uploads.items()}
     edits = _joined([uploads[name] for name in EDITS])
     results: Results = {
+        "training": asdict(config),
         "people": len(private),
         "enrolled_pictures": sum(map(len, private)),
         "hashes": len(enrolled.hashes),

@@ -20,7 +20,6 @@ from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.progress import track
 
-_HIDDEN = 32
 _FOLDS = 2
 _BACKBONE = "0" * 64
 _TESTS = 200  # pictures of a class that are uploaded, at most
@@ -61,9 +60,9 @@ def groups(private: Sequence[Tensor], settings: Mapping[str, Any]) -> list[Tenso
 
 
 def crowded_bank(rows: Sequence[Tensor], settings: Mapping[str, Any]) -> Bank:
-    """Let every group enrol, cross-fitted; return them as a bank that keeps a shortlist."""
-    config = OneClassConfig(hidden=_HIDDEN, **settings["training"])
-    bank = Bank.empty(rows[0].shape[1], _HIDDEN, backbone=_BACKBONE, reach=0.0)
+    """Let every group enroll, cross-fitted; return them as a bank that keeps a shortlist."""
+    config = OneClassConfig()
+    bank = Bank.empty(rows[0].shape[1], config.hidden, backbone=_BACKBONE, reach=0.0)
     for start in track(range(0, len(rows), settings["chunk"]), "enrolling"):
         chosen = rows[start : start + settings["chunk"]]
         crowd = enroll_all(chosen, config, folds=_FOLDS, seed=1000 * start)

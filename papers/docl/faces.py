@@ -1,4 +1,4 @@
-"""The paper's faces: people of LFW enrol, others and unseen people upload, an adversary steals.
+"""The paper's faces: people of LFW enroll, others and unseen people upload, an adversary steals.
 
 LFW stands in for the paper's set of celebrities, which is not to be had. The guard's setting is
 chosen on training pictures and on other unseen people than those that test it; the scaler comes
@@ -92,7 +92,7 @@ def faces(run: Run, settings: Mapping[str, Any]) -> Results:
     for name, widths in settings["hidden"].items():
         people = _people(run, name, settings)
         for hidden in widths:
-            config = OneClassConfig(hidden=hidden, **settings["training"])
+            config = OneClassConfig(hidden=hidden)
             variant = f"{name}-{hidden}"
             # The many adversaries are tried on the headline variant; the others get the plain one.
             kinds = _KINDS if variant == settings["headline"] else _KINDS[:1]
@@ -100,11 +100,12 @@ def faces(run: Run, settings: Mapping[str, Any]) -> Results:
     chosen = results[settings["headline"]]
     people = _people(run, settings["headline"].split("-")[0], settings)
     hidden = int(settings["headline"].split("-")[1])
-    scaling = _scaling(people, OneClassConfig(hidden=hidden, **settings["scaling"]), settings)
+    config = OneClassConfig(hidden=hidden)
+    scaling = _scaling(people, config, settings)
     keys = ("accuracy", "per_class", "acceptance", "adversary", "setting")
     headline: Results = {key: chosen[key] for key in keys}
     draw_faces(run, headline, paper=_PAPER_ACCURACY)
-    return headline | {"scaling": scaling, "variants": results}
+    return {"training": asdict(config)} | headline | {"scaling": scaling, "variants": results}
 
 
 def _people(run: Run, name: str, settings: Mapping[str, Any]) -> People:
@@ -118,6 +119,14 @@ def _people(run: Run, name: str, settings: Mapping[str, Any]) -> People:
     features = _extract(backbone, images.subset(many))
     rows = {int(p): features[owner[many] == p] for p in owner[many].unique()}
     return People(rows, _extract(backbone, images.subset(one[1::2])))
+
+
+def facenet_features(
+    run: Run, images: ImageSet, public: Tensor, rows: Sequence[Tensor]
+) -> list[Tensor]:
+    """Return face features of some images by person; `public` ones fit the scaler."""
+    backbone = _backbone(run, "face").fit(images.subset(public))
+    return [_extract(backbone, images.subset(row)) for row in rows]
 
 
 def _backbone(run: Run, name: str) -> Backbone:
@@ -146,7 +155,7 @@ def _world(people: People, chosen: Sequence[int], config: OneClassConfig, seed: 
 
 
 def _enrolled(rows: Sequence[Tensor], config: OneClassConfig, seed: int) -> World:
-    """Let everybody enrol the first three quarters of their pictures."""
+    """Let everybody enroll the first three quarters of their pictures."""
     cuts = [min(round(_TRAIN * len(x)), len(x) - 1) for x in rows]
     train = [x[:cut] for x, cut in zip(rows, cuts, strict=True)]
     tests = [x[cut:] for x, cut in zip(rows, cuts, strict=True)]
@@ -296,7 +305,7 @@ def _curve(worlds: Sequence[World], unseen: Tensor) -> list[dict[str, float]]:
 def _scaling(
     people: People, config: OneClassConfig, settings: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Accuracy and the trade-off over alpha as many more people enrol, with ever fewer pictures."""
+    """Accuracy and the trade-off over alpha as more people enroll, with ever fewer pictures."""
     ranked = sorted(people.rows, key=lambda p: -len(people.rows[p]))
     found = []
     for count in settings["scaling_people"]:

@@ -7,6 +7,7 @@ from papers.docl.copies import copies
 from papers.docl.faces import faces
 from papers.docl.mnist import mnist
 from papers.docl.shortlist import shortlist
+from papers.docl.training import training
 from papers.recipe import Recipe
 
 RECIPES: dict[str, Recipe] = {
@@ -16,4 +17,5 @@ RECIPES: dict[str, Recipe] = {
     "faces": faces,
     "copies": copies,
     "shortlist": shortlist,
+    "training": training,
 }

@@ -8,7 +8,7 @@ the uploads and measured on the other half.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from papers.docl.crowds import crowded_bank, groups, pictures
 from papers.docl.figures import draw_shortlist
 from papers.recipe import Results, Run
 from sfumato.filter.bank.bank import Bank
+from sfumato.filter.oneclass import OneClassConfig
 from sfumato.filter.rule.guard import ALPHA
 
 _GOAL = 0.999
@@ -54,6 +55,7 @@ def shortlist(run: Run, settings: Mapping[str, Any]) -> Results:
     development = {n: _tables(w, alphas[n], settings) for n, w in halves[0].items()}
     chosen = _chosen(development, settings["reaches"])
     results: Results = {
+        "training": asdict(OneClassConfig()),
         "chosen_reach": chosen,
         "worlds": {n: _tables(w, alphas[n], settings) for n, w in halves[1].items()},
     }

@@ -1,4 +1,4 @@
-"""Ten users who each enrol one class, and their images kept for testing."""
+"""Ten users who each enroll one class, and their images kept for testing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class World:
         return World([x[:train] for x in self.train], [x[:tests] for x in self.tests])
 
     def enrolled(self, config: OneClassConfig, *, calibration: Calibration, seed: int) -> Crowd:
-        """Enrol every class by itself, as devices do."""
+        """Enroll every class by itself, as devices do."""
         users = track(list(enumerate(self.train)), f"enrolling ({calibration})")
         return gather(
             [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -79,13 +79,9 @@ def others(
     """
     config = LearnerConfig(device=run.device, **frozen(settings["learners"]))
 
-    def classify(stored: Tensor) -> Tensor:
-        logits: Tensor = made.classifier(made.floats(stored))
-        return logits
-
     people = {party.utility: party.adversary.label(party.utility)}
     found = {
-        "membership": _membership(run, party, made, classify, config),
+        "membership": _membership(run, party, made, config),
         "linkage": _run(
             LinkageAttack(label=party.utility, seeds=(run.seed,), config=config),
             made,
@@ -127,7 +123,6 @@ def _membership(
     run: Run,
     party: Parties,
     made: Obfuscator,
-    classify: Callable[[Tensor], Tensor],
     config: LearnerConfig,
 ) -> Finding:
     """Half of the members and of the strangers are known to the adversary, the rest are victims."""
@@ -140,7 +135,7 @@ def _membership(
     known = with_membership(members[0], strangers[0])
     victims = with_membership(members[1], strangers[1])
     return _run(
-        MembershipAttack(classify=classify, seeds=(run.seed,), config=config),
+        MembershipAttack(classify=made.logits, seeds=(run.seed,), config=config),
         made,
         (known.floats(), known.labels),
         victims,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from papers.obfuscator.parties import Parties, parties
 from papers.recipe import Results, Run, frozen
 from papers.stages import Stage, Stages
 from papers.workers import Job, do_ahead
+from sfumato.device import resolve_device
 from sfumato.fit import History
 from sfumato.nets.reconstructors import RECONSTRUCTORS
 from sfumato.protect.fitted import Fitted
@@ -51,35 +52,16 @@ class Study:
     def __init__(self, run: Run, settings: Mapping[str, Any]) -> None:
         self.run, self.settings = run, settings
         self.parties = parties(run, settings)
-        self.stages = Stages.of(run, settings)  # whose key has the pictures that were just read
+        for name in self.names:
+            run.fits(name, self.config(name))
+        # Its key has the pictures that were just read, and every setting.
+        self.stages = Stages.of(run, settings)
+        self.duels, self.alone = duels(settings), alone(settings)
         self._fitted: dict[str, Fitted[Obfuscator]] = {}
-
-    @cached_property
-    def duels(self) -> dict[str, dict[str, Any]]:
-        """Settings of those that share one warm-up: the paper's four, and the bounded one."""
-        settings = self.settings
-        shared = {"map_channels": None} | settings["warm"] | settings["rounds"]
-        paper = shared | {"objective": "psnr"} | settings["paper"]
-        found = {name: paper | {"reconstructors": (name,)} for name in RECONSTRUCTORS}
-        if "bounded" in settings:
-            found[_BOUNDED] = shared | {"objective": "bounded"} | settings["bounded"]
-        return found
-
-    @cached_property
-    def alone(self) -> dict[str, dict[str, Any]]:
-        """Settings of those that need nobody else: without protection, and the bottlenecks."""
-        settings = self.settings
-        found = {_PLAIN: {"map_channels": None} | settings["warm"] | {"objective": "none"}}
-        rate = settings.get("rate", {})
-        found[_DEFAULT] = rate
-        for cut, lam in settings["others"]:
-            name = f"{_DEFAULT}, cut {cut}, lambda {lam:g}"
-            found[name] = rate | {"cut": cut, "lam": float(lam)}
-        return found
 
     def config(self, name: str) -> ObfuscatorConfig:
         """Return the settings with which one obfuscator is trained, but for where and by whom."""
-        return config_of(self.settings, (self.duels | self.alone)[name])
+        return config_of(self.settings, name)
 
     @property
     def names(self) -> list[str]:
@@ -87,15 +69,13 @@ class Study:
         bottlenecks = [name for name in self.alone if name != _PLAIN]
         return [_PLAIN, *self.duels, *bottlenecks]
 
-    def jobs(self) -> list[list[Job]]:
-        """Return all parts in phases: those of one phase need only what the phases before made."""
+    def needs(self) -> dict[Job, list[Job]]:
+        """Return all parts, those that take longest first, each with the parts that it needs."""
+        fits: dict[Job, list[Job]] = {("fitted", name): [] for name in self.alone}
+        fits |= {("fitted", name): [("fitted", _PLAIN)] for name in self.duels}
         attacks_ = [("attacked", name, by) for name in self.names for by in self.networks(name)]
-        others = [("others", name) for name in (_PLAIN, _DEFAULT)]
-        return [
-            [("fitted", name) for name in self.alone],
-            [("fitted", name) for name in self.duels],
-            [("retrained", _DEFAULT), *others, *attacks_],
-        ]
+        rest = [("others", _PLAIN), ("others", _DEFAULT), ("retrained", _DEFAULT), *attacks_]
+        return fits | {job: [("fitted", job[1])] for job in rest}
 
     def networks(self, name: str) -> Sequence[str]:
         """Return who attacks an obfuscator: everybody, but for most points of the frontier."""
@@ -108,7 +88,9 @@ class Study:
             duel = name in self.duels
             party = self.parties.part(self.settings["paper_images"]) if duel else self.parties
             warm = self.fitted(_PLAIN) if duel else None
-            self._fitted[name] = self._fit(name, party, warm)
+            found = self._fit(name, party, warm)
+            found.protector.to(resolve_device(self.run.device))  # where it releases
+            self._fitted[name] = found
         return self._fitted[name]
 
     def attacked(self, name: str, *networks: str) -> Attacked:
@@ -169,12 +151,10 @@ class Study:
 def study(run: Run, settings: Mapping[str, Any]) -> Results:
     """Train every obfuscator of a recipe, attack it anew, and draw the figures."""
     work = Study(run, settings)
-    do_ahead(partial(Study, run, settings), work.jobs())
-    for name in (_DEFAULT, *work.duels):
-        run.fits(name, work.config(name))
+    do_ahead(partial(Study, run, settings), work.needs(), device=run.device)
     made = {name: work.fitted(name) for name in work.names}
     attacked = {name: work.attacked(name, *work.networks(name)) for name in work.names}
-    duels = list(work.duels)
+    against = list(work.duels)
     victims, default = work.parties.victims, made[_DEFAULT]
     floors = attacked[_DEFAULT].by[attacked[_DEFAULT].best]["floors"]
     results: Results = {
@@ -184,7 +164,7 @@ def study(run: Run, settings: Mapping[str, Any]) -> Results:
             "victims": len(victims),
         },
         "warmup_accuracy": made[_PLAIN].accuracies[-1],
-        "paper_accuracy": {name: made[name].accuracies[-1] for name in duels},
+        "paper_accuracy": {name: made[name].accuracies[-1] for name in against},
         "accuracy": default.accuracies[-1],
         "retrained_accuracy": work.retrained(_DEFAULT),
         "certified_nats": default.excess_nats,
@@ -192,7 +172,8 @@ def study(run: Run, settings: Mapping[str, Any]) -> Results:
         "bytes_a_picture": _bytes(default.protector),
         "psnr_matrix": {
             by: {
-                name: attacked[name].by[by]["psnr"]["value"] for name in (*duels, _DEFAULT, _PLAIN)
+                name: attacked[name].by[by]["psnr"]["value"]
+                for name in (*against, _DEFAULT, _PLAIN)
             }
             for by in _EVERY
         },
@@ -240,8 +221,30 @@ def _draw(
     figures.frontier(run, results["frontier"], results["psnr_floor"])
 
 
-def config_of(settings: Mapping[str, Any], part: Mapping[str, Any]) -> ObfuscatorConfig:
-    """Return the config of one part of a recipe: its preset, its network's size, and the part's."""
+def duels(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return settings of those that share one warm-up: the paper's four, and the bounded one."""
+    shared = {"map_channels": None} | settings["warm"] | settings["rounds"]
+    paper = shared | {"objective": "psnr"} | settings["paper"]
+    found = {name: paper | {"reconstructors": (name,)} for name in RECONSTRUCTORS}
+    if "bounded" in settings:
+        found[_BOUNDED] = shared | {"objective": "bounded"} | settings["bounded"]
+    return found
+
+
+def alone(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return settings of those that need nobody else: without protection, and the bottlenecks."""
+    rate = settings.get("rate", {})
+    found = {_PLAIN: {"map_channels": None} | settings["warm"] | {"objective": "none"}}
+    found[_DEFAULT] = rate
+    for cut, lam in settings["others"]:
+        name = f"{_DEFAULT}, cut {cut}, lambda {lam:g}"
+        found[name] = rate | {"cut": cut, "lam": float(lam)}
+    return found
+
+
+def config_of(settings: Mapping[str, Any], name: str) -> ObfuscatorConfig:
+    """Return how a recipe trains one obfuscator: its preset, changed for the recipe and for it."""
+    part = (duels(settings) | alone(settings))[name]
     changes = frozen(settings.get("network", {})) | frozen(part)
     if "preset" in settings:
         return ObfuscatorConfig.preset(settings["preset"], **changes)

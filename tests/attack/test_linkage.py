@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from sfumato.attack.linkage import LinkageAttack, contrast, vote
@@ -66,3 +67,26 @@ def test_contrast_is_least_where_pairs_coincide_and_votes_weigh_by_nearness() ->
     assert float(contrast(vectors, vectors)) < 0.01 < float(contrast(vectors, vectors.flip(0)))
     labels = torch.tensor([3, 1, 1, 0])
     assert vote(vectors, vectors, labels).tolist() == [3, 1, 1, 0]
+
+
+def test_the_floor_is_a_guess_from_the_adversarys_own_labels(blobs: ImageSet) -> None:
+    """The adversary has most of person 0, the victims are mostly person 1."""
+    person = blobs.label("person")
+    own = torch.cat([(person == k).nonzero()[:n, 0] for k, n in enumerate((16, 10, 5, 5, 4))])
+    theirs = torch.cat(
+        [(person == k).nonzero()[20:, 0][:n] for k, n in enumerate((5, 15, 4, 0, 0))]
+    )
+    known, victims = blobs.subset(own), blobs.subset(theirs)
+    labels = {"person": victims.label("person").clone()}
+    labels["person"][-4:] = -1  # nobody knows who these are, so they are not counted
+    victim = Releases(
+        protector="none", tensor=victims.floats(), images=victims.floats(), labels=labels
+    )
+    knowledge = Knowledge(images=known.floats(), labels=known.labels, query=Unprotected().release)
+    config = LearnerConfig(epochs=1, batch_size=20, patience=None, device="cpu")
+    found = LinkageAttack(label="person", config=config).run(victim, knowledge)
+    assert found.floor == pytest.approx(5 / 20)
+    assert found.floor_interval is not None
+    assert found.floor_interval[0] < 0.25 < found.floor_interval[1]
+    assert found.details["victims"] == 20
+    assert found.details["linked_by_chance"] == 1 / 24

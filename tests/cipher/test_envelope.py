@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,19 @@ def test_frozen_faults_are_one_and_the_same_exception(vector: dict[str, str]) ->
     assert str(caught.value) == str(EnvelopeError())
 
 
-def test_two_envelopes_of_one_tensor_share_nothing() -> None:
+def streamed(tensor: Tensor, key: EnvelopeKey) -> bytes:
+    parts: list[bytes] = []
+    seal_stream(tensor, parts.append, key)
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize("sealed", [seal, streamed])
+def test_two_envelopes_of_one_tensor_share_nothing(
+    sealed: Callable[[Tensor, EnvelopeKey], bytes],
+) -> None:
     tensor = torch.zeros(64)
-    first, second = seal(tensor, KEY), seal(tensor, KEY)
-    assert first[22:46] != second[22:46]
+    first, second = sealed(tensor, KEY), sealed(tensor, KEY)
+    assert len({first[22:46], second[22:46], bytes(24)}) == 3
     body = len(first) - 64 * 4 - 16
     assert sum(a == b for a, b in zip(first[body:], second[body:], strict=True)) < 20
 

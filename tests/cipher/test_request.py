@@ -44,6 +44,20 @@ def test_only_the_client_who_asked_opens_the_answer(kem: Kem, suite: Suite) -> N
     assert answer != seal_answer(features, client.public, suite=suite)
 
 
+@pytest.mark.parametrize(
+    ("drawn", "kem", "size"),
+    [
+        (RequestKey.draw(), Kem.MLKEM768_X25519, 1217),
+        (RequestKey.draw(Kem.MLKEM768_X25519), Kem.MLKEM768_X25519, 1217),
+        (RequestKey.draw(Kem.X25519), Kem.X25519, 33),
+    ],
+    ids=["unless asked otherwise", "hybrid", "X25519 alone"],
+)
+def test_a_request_key_is_of_the_kind_asked_for(drawn: RequestKey, kem: Kem, size: int) -> None:
+    assert (drawn.kem, drawn.public[0], len(drawn.public)) == (kem, kem, size)
+    assert drawn.public != RequestKey.draw(kem).public
+
+
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda v: v["name"])
 def test_frozen_request_keys_open_as_ever(vector: dict[str, Any]) -> None:
     x25519 = bytes.fromhex(vector["x25519"])

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sfumato.errors import DataError
-from sfumato.filter.enroll import enroll
+from sfumato.filter.enroll import LEAST_SIGMA, LEAST_SPREAD, enroll
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.oneclass import OneClassConfig
 
@@ -34,6 +34,36 @@ def test_errors_of_unseen_images_are_larger_than_of_trained_ones() -> None:
     fresh = pictures(400, seed=0)[40:]
     net_error = _mean_error(unseen, fresh)
     assert abs(unseen.mu - net_error) < abs(seen.mu - net_error)
+
+
+@pytest.mark.parametrize(("count", "calibration"), [(250, "held-out"), (40, "cross-fitted")])
+def test_mu_and_sigma_are_of_pictures_that_the_network_did_not_see(
+    count: int, calibration: str
+) -> None:
+    """Told pictures by heart, a network errs hardly at all on them, and as ever on new ones."""
+    config = OneClassConfig.paper(hidden=20, epochs=400, batch_size=16)
+    x = torch.rand(count, 12, generator=torch.Generator().manual_seed(1))
+    own = enroll(x, config, backbone="00" * 32, seed=0, calibration=calibration)
+    fresh = torch.rand(2000, 12, generator=torch.Generator().manual_seed(2))
+    new, seen = _mean_error(own, fresh), _mean_error(own, x)
+    assert seen < 0.8 * new
+    assert own.mu == pytest.approx(new, rel=0.15)
+
+
+def test_sigma_is_the_deviation_of_the_errors_however_small() -> None:
+    x = pictures(40)
+    made_ = enroll(x, CONFIG, backbone="00" * 32, seed=0, calibration="training")
+    codes = (x @ made_.encoder.mT + made_.encoder_bias).relu()
+    decoded = (codes @ made_.decoder.mT + made_.decoder_bias).sigmoid()
+    errors = (x - decoded).square().sum(1)
+    assert float(errors.std()) < 1
+    assert made_.sigma == pytest.approx(float(errors.std()), rel=1e-3)
+
+
+def test_pictures_of_one_error_still_give_an_interval() -> None:
+    x = pictures(1).expand(40, -1)
+    equal = enroll(x, CONFIG, backbone="00" * 32, seed=0, calibration="training")
+    assert equal.sigma == pytest.approx(max(LEAST_SPREAD * equal.mu, LEAST_SIGMA), rel=0.2)
 
 
 def _mean_error(enrollment: Enrollment, x: Float[Tensor, "n d"]) -> float:
@@ -64,7 +94,7 @@ def test_very_few_images_still_give_a_valid_enrollment(count: int, calibration: 
 
 
 def test_one_image_is_not_enough() -> None:
-    with pytest.raises(DataError, match="at least 2 usable images to enrol, got 1"):
+    with pytest.raises(DataError, match="at least 2 usable images to enroll, got 1"):
         made(1)
 
 

@@ -21,9 +21,9 @@ from sfumato.filter.oneclass import (
     train,
 )
 
-PLAIN = OneClassConfig(hidden=5, epochs=10, least_steps=60, batch_size=16)
+PLAIN = OneClassConfig.paper(hidden=5, epochs=10, least_steps=60, batch_size=16)
 NOISY = OneClassConfig(
-    hidden=5, epochs=10, least_steps=60, batch_size=16, noise=0.5, code_noise=0.2, average=0.9
+    hidden=5, epochs=10, least_steps=60, batch_size=16, noise=0.5, code_noise=0.2, average=4.0
 )
 
 
@@ -95,7 +95,7 @@ def test_the_training_gradient_is_that_of_equation_4() -> None:
 def test_training_is_adadelta_on_equation_5() -> None:
     # One batch of all images a step, so that the order of the images does not matter.
     x = pictures(16)
-    config = OneClassConfig(hidden=5, epochs=40, least_steps=1, batch_size=16)
+    config = OneClassConfig.paper(hidden=5, epochs=40, least_steps=1, batch_size=16)
     trained = train([x], config, seed=3)
     paper = literal(OneClass(1, 24, 5, seed=3), 0)
     optimizer = torch.optim.Adadelta(paper.parameters(), lr=1.0, rho=0.95)
@@ -130,7 +130,7 @@ def test_nobody_elses_images_change_a_users_network() -> None:
 
 def test_own_images_are_reconstructed_better_than_others() -> None:
     sets = [pictures(120, seed=1), pictures(120, seed=2)]
-    config = OneClassConfig(hidden=5, epochs=100, batch_size=16, noise=0.1, average=0.99)
+    config = OneClassConfig(hidden=5, epochs=100, batch_size=16, noise=0.1)
     net = train([s[:100] for s in sets], config, seed=0)
     fresh = torch.stack([s[100:] for s in sets])
     own = squared_error(fresh, net(fresh))
@@ -152,11 +152,34 @@ def test_steps_follow_the_images_but_never_fall_below_the_least() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"hidden": 0}, {"least_steps": 0}, {"noise": 1.0}, {"average": -0.1}]
+    "wrong",
+    [{"hidden": 0}, {"least_steps": 0}, {"noise": 1.0}, {"average": -0.1}, {"average": math.nan}],
 )
 def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         OneClassConfig(**wrong)
+
+
+def test_the_papers_training_hides_nothing_and_takes_the_last_weights() -> None:
+    paper = OneClassConfig.paper(hidden=8)
+    assert (paper.noise, paper.code_noise, paper.average, paper.hidden) == (0, 0, None, 8)
+    assert OneClassConfig.preset("paper") == OneClassConfig.paper()
+    assert OneClassConfig.preset("default", epochs=2) == OneClassConfig(epochs=2)
+    with pytest.raises(ConfigError, match="default or paper, got 'other'"):
+        OneClassConfig.preset("other")
+
+
+def test_the_result_is_the_average_that_its_paper_writes_down() -> None:
+    """Shamir and Zhang: the average moves by (eta + 1) / (t + eta) of the way in step t."""
+    x = [pictures(20)]
+    steps = {"hidden": 5, "epochs": 1, "batch_size": 16, "average": None}
+    path = [train(x, OneClassConfig(**steps, least_steps=t), seed=3).encoder for t in range(1, 7)]
+    expected = path[0]
+    for t, weights in enumerate(path, 1):
+        expected = expected.lerp(weights, (4 + 1) / (t + 4))
+    averaged = train(x, OneClassConfig(**steps | {"average": 4.0}, least_steps=6), seed=3).encoder
+    assert torch.allclose(averaged, expected, atol=1e-6)
+    assert not torch.allclose(averaged, path[-1], atol=1e-3)
 
 
 def test_unusable_features_are_refused() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from papers.obfuscator import attacks, parties
-from papers.obfuscator.run import RECIPES, characters
+from papers.obfuscator.run import RECIPES
 from papers.recipe import Run, frozen
 from sfumato.attack.tools.decoder import ReconstructionConfig
 from sfumato.attack.tools.learners import LearnerConfig
@@ -19,14 +19,14 @@ from sfumato.protect.obfuscator.config import ObfuscatorConfig
 _FOLDER = Path(__file__).parents[2] / "papers" / "obfuscator"
 
 
-def _settings(recipe: str, size: str) -> dict[str, Any]:
+def settings_of(recipe: str, size: str) -> dict[str, Any]:
     return tomllib.loads((_FOLDER / "recipes" / f"{recipe}.toml").read_text())[size]
 
 
 @pytest.mark.parametrize("size", ["full", "quick"])
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_settings_are_ones_that_exist(recipe: str, size: str) -> None:
-    settings = _settings(recipe, size)
+    settings = settings_of(recipe, size)
     assert settings["default"] not in settings["others"]
     for stage in ("warm", "rounds", "paper", "bounded", "rate"):
         ObfuscatorConfig(**settings["network"], **frozen(settings.get(stage, {})))
@@ -34,7 +34,7 @@ def test_settings_are_ones_that_exist(recipe: str, size: str) -> None:
     LearnerConfig(**frozen(settings["learners"]))
 
 
-_TINY = {
+TINY = {
     "images": 160, "adversary": 80, "victims": 40, "paper_images": 64,
     "network": {"scale": 0.07, "attacker_scale": 0.07},
     "warm": {"cut": 6, "epochs": 1},
@@ -51,7 +51,7 @@ _TINY = {
 def test_a_study_runs_to_its_end_and_goes_on_where_it_was_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = _settings("characters", "quick") | _TINY
+    settings = settings_of("characters", "quick") | TINY
     drawn = []
 
     def counted(*given: Any) -> Any:
@@ -63,9 +63,9 @@ def test_a_study_runs_to_its_end_and_goes_on_where_it_was_killed(
     real = attacks.draw
     monkeypatch.setattr(attacks, "draw", counted)
     with pytest.raises(KeyboardInterrupt):
-        characters(_run(tmp_path), settings)
+        RECIPES["characters"](_run(tmp_path), settings)
     fitted = len(list(tmp_path.rglob("fit-*.safetensors")))
-    results = characters(_run(tmp_path), settings)
+    results = RECIPES["characters"](_run(tmp_path), settings)
     assert fitted == 1 + 4 + 1 + 2, "every obfuscator was kept before the first attack"
     # 5 networks against 7 obfuscators, 1 against the other bottleneck, one of them twice.
     assert len(drawn) == 5 * 7 + 1 + 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy import text
+
 from sfumato.filter.enrollment import open_enrollment
 from tests.serve.conftest import Start, bearer
 from tests.serve.world import World
@@ -196,7 +198,18 @@ def test_a_rejected_enrollment_is_erased(start: Start, world: World) -> None:
     stolen = client.post("/v1/enrollments", content=world.copy(0), headers=eve).json()
     path = f"/v1/quarantine/{stolen['id']}"
     assert client.post(path, json={"verdict": "reject"}, headers=judge).status_code == 204
-    assert client.get("/v1/enrollments", headers=eve).json() == []
+    for _ in range(2):  # now, and after a restart
+        assert client.get("/v1/enrollments", headers=eve).json() == []
+        assert client.get("/v1/quarantine", headers=judge).json() == []
+        assert service.store.find(stolen["id"]) is None
+        assert [entry.account for entry in service.store.entries()] == ["ada"]
+        with service.store.engine.connect() as connection:
+            contents = connection.execute(text("SELECT content FROM enrollments")).scalars().all()
+        assert list(map(bytes, contents)) == [world.enrollments[0]]
+        assert (len(service.state), service.store.contests()) == (1, [])
+        client, service = start()
+    again = client.post("/v1/enrollments", content=world.copy(0), headers=eve)
+    assert again.json()["status"] == "quarantined"
 
 
 def test_an_owners_own_similar_classes_are_not_held_against_them(

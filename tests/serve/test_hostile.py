@@ -41,7 +41,7 @@ ENROLLMENTS: dict[str, tuple[Callable[[World], bytes], int, str]] = {
     "another backbone": (
         lambda w: w.other(backbone="0" * 64),
         422,
-        "enrol again with the backbone",
+        "enroll again with the backbone",
     ),
     "other width": (lambda w: w.other(hidden=HIDDEN - 1), 422, "--hidden 8"),
     "other dimension": (lambda w: w.other(dim=63), 422, "D = 64"),

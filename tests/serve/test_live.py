@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from torch import Tensor
 
-from sfumato.data.imageset import ImageSet
 from sfumato.errors import ArtifactError, RequestError, ServiceError
 from sfumato.serve.clients.filter import FilterClient
 from tests.serve.live import LiveServer
@@ -32,16 +32,16 @@ def shared(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     live.kill()
 
 
-def pictures(world: World, digit: int) -> ImageSet:
-    return ImageSet(name="mine", images=world.images[digit][:100])
+def pictures(world: World, digit: int) -> list[Tensor]:
+    return list(world.images[digit][:100])
 
 
-def test_a_device_enrols_uploads_and_erases(shared: LiveServer, world: World) -> None:
+def test_a_device_enrolls_uploads_and_erases(shared: LiveServer, world: World) -> None:
     url = shared.url
     tokens = {name: shared.token(name) for name in ("ada", "eve")}
     with FilterClient(url, tokens["ada"]) as ada, FilterClient(url, tokens["eve"]) as eve:
         assert ada.backbone().fingerprint == world.backbone.fingerprint
-        made = ada.enroll(pictures(world, 0), Ed25519PrivateKey.generate(), seed=1, epochs=30)
+        made = ada.enroll(pictures(world, 0), Ed25519PrivateKey.generate(), seed=1)
         assert made.status == "active"
         assert ada.enrollments() == [made]
         images = [world.png(0, index) for index in range(110, 130)]

@@ -180,8 +180,8 @@ def test_everything_that_changes_is_in_the_log_and_no_picture_is(
     assert [(e["actor"], e["action"], e["subject"]) for e in log if "account" not in e["action"]][
         3:
     ] == [
-        ("ada", "enrol: active", made["id"]),
-        ("eve", "enrol: quarantined", stolen["id"]),
+        ("ada", "enroll: active", made["id"]),
+        ("eve", "enroll: quarantined", stolen["id"]),
         ("eve", "appeal", blocked_id),
         ("judge", "confirm", blocked_id),
         ("judge", "change rules", "bank"),

@@ -13,7 +13,6 @@ import pytest
 
 from sfumato.errors import ServiceError
 from sfumato.filter.enrollment import open_enrollment
-from sfumato.serve.bank.follow import PAUSE_SECONDS
 from sfumato.serve.bank.memory import BankState
 from sfumato.serve.clients.filter import FilterClient
 from sfumato.serve.database.db import open_database
@@ -44,10 +43,6 @@ def soon(holds: Callable[[], bool]) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("it never came to hold")
-
-
-def test_a_second_is_enough_for_several_looks_at_the_database() -> None:
-    assert 3 * PAUSE_SECONDS < 1
 
 
 def test_what_one_acknowledges_the_other_scores_and_what_it_erases_not(

@@ -122,7 +122,7 @@ def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("which", ["certificate", "key"])
 def test_a_missing_or_foreign_file_is_named(tmp_path: Path, which: str) -> None:
     own = made(tmp_path)
-    with pytest.raises(ConfigError, match=f"--tls-{which}: cannot read .*absent"):
+    with pytest.raises(ConfigError, match=f"`tls_{which}`: cannot read .*absent"):
         replace(own, **{which: tmp_path / "absent"}).check()
     (tmp_path / "foreign").write_bytes(b"no PEM")
     with pytest.raises(ConfigError, match="both in PEM"):

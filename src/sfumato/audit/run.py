@@ -70,7 +70,7 @@ def audit(
         ConfigError: there is nothing to do, or a setting needs another one.
     """
     if matching and identity is None:
-        raise ConfigError("--matching needs --identity LABEL, the label that names people")
+        raise ConfigError("`matching` needs `identity`, the label that names people")
     if pictures and out is None:
         raise ConfigError("pictures need `out`, a folder to be drawn in")
     how = check_disjoint(victims, adversary, identity)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, cast, get_origin
 
@@ -20,7 +20,6 @@ from sfumato.config import (
     Presets,
     Setting,
     changed,
-    choices_of,
     plain,
     settings_of,
     types_of,
@@ -44,7 +43,7 @@ class _Option:
         """Return the parameter from which typer makes the option."""
         default = next(iter(self.defaults.values()))
         flag = "--" + (self.about.flag or self.name).replace("_", "-")
-        flags = f"{flag}/--no-{flag.removeprefix('--')}" if self.kind is bool else flag
+        flags = f"{flag}/{flag.replace('--', '--no-', 1)}" if self.kind is bool else flag
         shown = typer.Option(
             flags, help=self._help(methods), rich_help_panel=self.about.panel,
             show_default=default is not None,
@@ -85,27 +84,34 @@ def options_of(*configs: type[Presets], **methods: type[Presets]) -> Callable[[C
         @functools.wraps(command)
         def run(**given: Any) -> None:  # noqa: ANN401 - what typer has parsed
             context = given.pop(_CONTEXT)
-            typed = {name for name in given if _is_typed(context, name)}
-            method = given.pop(_METHOD, "")
-            own = {option.name for option in _options(of)}
-            values = {name: given.pop(name) for name in own}
-            preset = given.pop(_PRESET, None)
-            chosen = {name: values[name] for name in own & typed}
-            command(config=_config(of, method, preset, chosen), **given)
+            config = _chosen(of, context, given)
+            asked = {*(option.name for option in _options(of)), _PRESET, _METHOD}
+            own = {name: value for name, value in given.items() if name not in asked}
+            command(config=config, **own)
 
         parameters = list(_parameters(inspect.signature(command, eval_str=True), of))
         cast("Any", run).__signature__ = inspect.Signature(parameters)
+        cast("Any", run).configs = of
         run.__annotations__ = {one.name: one.annotation for one in parameters}
         return run
 
     return decorated
 
 
-def config_of(line: Mapping[str, Any], *configs: type[Presets], **methods: type[Presets]) -> Any:  # noqa: ANN401
-    """Return the config that a command makes of options given by name, with `preset`, `method`."""
-    of = methods or {"": configs[0]}
-    chosen = {name: value for name, value in line.items() if name not in (_PRESET, _METHOD)}
-    return _config(of, line.get(_METHOD, next(iter(of))), line.get(_PRESET), chosen)
+def config_from(command: Any, words: Sequence[str]) -> Any:  # noqa: ANN401 - typer's own click
+    """Return the config that a command makes of these words, without running it."""
+    context = command.make_context(command.name, list(words), resilient_parsing=True)
+    return _chosen(command.callback.configs, context, context.params)
+
+
+def _chosen(of: Mapping[str, type[Presets]], context: Any, given: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    """Return the config of what was typed."""
+    typed = {
+        option.name: given[option.name]
+        for option in _options(of)
+        if _is_typed(context, option.name)
+    }
+    return _config(of, given.get(_METHOD) or next(iter(of)), given.get(_PRESET), typed)
 
 
 def _config(

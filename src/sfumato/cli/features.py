@@ -12,6 +12,7 @@ from sfumato.cli.options import AsJson, DataDir, Device, Seed, finish
 if TYPE_CHECKING:
     from sfumato.cipher.header import Suite
     from sfumato.cipher.keys import KeyRing
+    from sfumato.features.backbone import Backbone
 
 app = typer.Typer(no_args_is_help=True, help="Features that only their owner can read.")
 keys = typer.Typer(no_args_is_help=True, help="Keep a ring of keys in an encrypted file.")
@@ -36,7 +37,9 @@ SuiteName = Annotated[
 Shuffle = Annotated[
     bool, typer.Option("--shufflebits", help="Apply ShuffleBits inside the cipher.")
 ]
-Backbone = Annotated[str, typer.Option(help="A backbone file, raw:CxHxW, timm:NAME or onnx:PATH.")]
+BackboneSpec = Annotated[
+    str, typer.Option(help="A backbone file, raw:CxHxW, timm:NAME or onnx:PATH.")
+]
 Public = Annotated[
     str | None, typer.Option(help="Public images that fit its scaler: a data set's name.")
 ]
@@ -45,10 +48,9 @@ Public = Annotated[
 @app.command()
 def extract(
     data: Annotated[str, typer.Argument(help="Image set, as in `sfumato data list`.")],
-    backbone: Backbone,
+    backbone: BackboneSpec,
     out: Out,
     public: Public = None,
-    size: Annotated[int | None, typer.Option(help="Height and width to resize to.")] = None,
     count: Annotated[int | None, typer.Option(help="Images to take; all if left out.")] = None,
     data_dir: DataDir = None,
     device: Device = "auto",
@@ -57,20 +59,20 @@ def extract(
 ) -> None:
     """Write the features of an image set, in the clear, to a file only its owner can read."""
     from sfumato.cipher.featurefile import write_features
-    from sfumato.data.sources import load
-    from sfumato.features.backbone import open_backbone
-    from sfumato.features.cache import extract as features_of
+    from sfumato.data.lazy import open_lazily
+    from sfumato.data.options import SourceOptions
+    from sfumato.device import resolve_device
+    from sfumato.features.picture import features_in
 
-    images = load(data, data_dir=data_dir, size=size, count=count, seed=seed)
-    scaled_on = load(public, data_dir=data_dir, size=size, seed=seed) if public else None
-    opened = open_backbone(backbone, public=scaled_on, seed=seed)
-    features = features_of(opened, images, device=device)
+    images = open_lazily(data, SourceOptions(data_dir=data_dir, count=count, seed=seed))
+    opened = _opened(backbone, public, data_dir, seed).to(resolve_device(device))
+    features, skipped = features_in(opened, images)
     metadata = {"backbone": opened.fingerprint, "images": images.name}
     write_features(features, out, metadata)
     result = {
         "file": str(out),
         "shape": list(features.shape),
-        "skipped": len(images.skipped),
+        "skipped": len(skipped),
         "backbone": opened.fingerprint,
     }
     finish(result, f"{out}: {len(features)} x {opened.dim} features", as_json=as_json)
@@ -117,7 +119,7 @@ def open_(
 
 @app.command()
 def serve(
-    backbone: Backbone,
+    backbone: BackboneSpec,
     public: Public = None,
     host: Annotated[
         str, typer.Option(help="Address; beyond loopback, put a proxy that speaks TLS before it.")
@@ -129,12 +131,9 @@ def serve(
     seed: Seed = 0,
 ) -> None:
     """Answer POST /v1/features: features of a picture, sealed to the key of whoever asks."""
-    from sfumato.data.sources import load
-    from sfumato.features.backbone import open_backbone
     from sfumato.serve.features import FeatureSettings, serve_features
 
-    scaled_on = load(public, data_dir=data_dir, seed=seed) if public else None
-    opened = open_backbone(backbone, public=scaled_on, seed=seed)
+    opened = _opened(backbone, public, data_dir, seed)
     settings = FeatureSettings(suite=_suite(suite, shufflebits))
     serve_features(opened, settings, host=host, port=port)
 
@@ -215,6 +214,15 @@ def retire(path: RingFile, key: KeyId, passphrase: Passphrase, as_json: AsJson =
     ring = load_ring(path, passphrase).retire(_key_id(key))
     save_ring(ring, path, passphrase)
     _show(path, ring, as_json)
+
+
+def _opened(spec: str, public: str | None, data_dir: Path | None, seed: int) -> Backbone:
+    from sfumato.data.lazy import open_lazily
+    from sfumato.data.options import SourceOptions
+    from sfumato.features.backbone import open_backbone
+
+    scaled_on = open_lazily(public, SourceOptions(data_dir=data_dir, seed=seed)) if public else None
+    return open_backbone(spec, public=scaled_on, seed=seed)
 
 
 def _key_id(text: str) -> bytes:

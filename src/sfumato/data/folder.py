@@ -26,7 +26,8 @@ from sfumato.data.options import SourceOptions
 from sfumato.errors import DataError, ImageError
 from sfumato.progress import track
 
-_AT_ONCE = 64  # pictures that are decoded before it is asked again whether there are enough
+AT_ONCE = 64
+"""Pictures that are decoded together, before anything is asked about them."""
 _log = logging.getLogger(__name__)
 _LIMITS = ImageLimits()
 
@@ -159,7 +160,7 @@ def decode_enough(
 ) -> Iterator[tuple[dict[str, UInt8[Tensor, "_ _ _"]], list[LeftOut]]]:
     """Decode files in this order, some at a time, until there are `count` pictures or no more."""
     found = 0
-    batches = [order[i : i + _AT_ONCE] for i in range(0, len(order), _AT_ONCE)]
+    batches = [order[i : i + AT_ONCE] for i in range(0, len(order), AT_ONCE)]
     for some in track(batches, f"folder:{path.name}: decoding"):
         images, refused = decode_files(path, some, options)
         left = len(images) if options.count is None else options.count - found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sfumato.data.assemble import no_split
 from sfumato.data.folder import (
+    AT_ONCE,
     Rows,
     decode_enough,
     decode_files,
@@ -146,6 +147,12 @@ class FolderImages:
             line = repr((file, *state, sorted(self.rows[file].items())))
             digest.update(line.encode())
         return digest.hexdigest()
+
+
+def decoded(images: LoadedImages | FolderImages) -> Iterator[Some]:
+    """Yield all pictures of a set in order, some at a time: no more of them are in memory."""
+    for start in range(0, len(images), AT_ONCE):
+        yield images.read(range(start, min(start + AT_ONCE, len(images))))
 
 
 def open_lazily(name: str, options: SourceOptions) -> LoadedImages | FolderImages:

@@ -22,7 +22,7 @@ _SIDE = 48  # pixels a picture on the sheet
 
 
 def docl_demo(*, seed: int, advance: Advance = lambda _: None) -> Section:
-    """Enrol ten people on real handwritten digits and decide everybody's uploads."""
+    """Enroll ten people on real handwritten digits and decide everybody's uploads."""
     decided = decide_uploads(seed=seed, advance=advance)
     total = sum(scenario.count for scenario in decided.scenarios)
     return Section(

@@ -1,4 +1,4 @@
-"""The upload filter on real handwritten digits: ten people enrol, everybody uploads.
+"""The upload filter on real handwritten digits: ten people enroll, everybody uploads.
 
 Each person protects one digit. Half of the pictures of each digit are that person's private
 pictures; the other half is what gets uploaded, by its owner, by others, and by a thief who holds
@@ -98,7 +98,7 @@ class _World:
 
 
 def decide_uploads(*, seed: int, advance: Advance = lambda _: None) -> Decided:
-    """Enrol ten people, decide thousands of uploads, and count. The same seed, the same result."""
+    """Enroll ten people, decide thousands of uploads, and count. The same seed, the same result."""
     with one_thread():
         return _decided(seed, advance)
 

@@ -10,6 +10,7 @@ import copy
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sfumato.data.imageset import ImageSet
+from sfumato.data.lazy import FolderImages, LoadedImages, decoded
 from sfumato.device import device_of
 from sfumato.errors import ArtifactError, ConfigError, DataError
 from sfumato.features import stored
@@ -26,6 +28,9 @@ from sfumato.features.scaler import Scaler, fit_scaler
 from sfumato.files import at_home
 from sfumato.nets.gradients import OrientedGradients
 from sfumato.progress import track
+
+Public = ImageSet | LoadedImages | FolderImages
+"""Public pictures that fit a scaler."""
 
 _FIT_BATCH = 64
 
@@ -110,8 +115,10 @@ class Backbone(nn.Module):
         scaled: Tensor = self.scaler(self.unscaled(images))
         return scaled
 
-    def fit(self, public: ImageSet, *, dims: int | None = None, seed: int = 0) -> Backbone:
+    def fit(self, public: Public, *, dims: int | None = None, seed: int = 0) -> Backbone:
         """Return this backbone with projection (to `dims`, if given) and scaler fitted anew.
+
+        The public images may be of any sizes: each goes through the backbone whole.
 
         Raises:
             DataError: the public images are too few or all alike.
@@ -119,8 +126,7 @@ class Backbone(nn.Module):
         """
         bare = self._with(None, None)
         with torch.no_grad():
-            batches = public.images.split(_FIT_BATCH)
-            features = torch.cat([bare.unscaled(b) for b in track(batches, "public features")])
+            features = torch.cat([bare.unscaled(b) for b in _batches(public)])
             projection = None if dims is None else fit_projection(features, dims, seed=seed)
             if projection is not None:
                 features = projection(features)
@@ -214,7 +220,7 @@ def open_backbone(
     *,
     weights: Path | None = None,
     preprocess: Preprocess | None = None,
-    public: ImageSet | None = None,
+    public: Public | None = None,
     dims: int | None = None,
     seed: int = 0,
 ) -> Backbone:
@@ -256,13 +262,26 @@ def open_backbone(
     return backbone.fit(public, dims=dims, seed=seed)
 
 
-def _untrained(kind: stored.Kind, shape: str, public: ImageSet | None) -> Backbone:
+def _batches(public: Public) -> Iterator[Images]:
+    """Yield the pictures in batches of one size; those of a folder one by one."""
+    if isinstance(public, FolderImages):
+        for some in track(decoded(public), "public features", total=len(public)):
+            yield from (picture.pixels[None] for picture in some.pictures)
+    else:
+        yield from track(_loaded(public).images.split(_FIT_BATCH), "public features")
+
+
+def _loaded(public: ImageSet | LoadedImages) -> ImageSet:
+    return public.images if isinstance(public, LoadedImages) else public
+
+
+def _untrained(kind: stored.Kind, shape: str, public: Public | None) -> Backbone:
     """Open a backbone without weights; its values are in [0, 1], so its scaler changes nothing."""
     found = re.fullmatch(r"([13])x(\d{1,4})x(\d{1,4})", shape)
     if found:
         channels, height, width = map(int, found.groups())
-    elif not shape and public is not None:
-        channels, height, width = public.images.shape[1:]
+    elif not shape and public is not None and not isinstance(public, FolderImages):
+        channels, height, width = _loaded(public).images.shape[1:]
     else:
         raise ConfigError(f"expected {kind}:1x28x28 (channels, height, width), got {kind}:{shape}")
     net = nn.Flatten() if kind == "raw" else OrientedGradients()

@@ -16,7 +16,7 @@ from sfumato.nets.onnxfile import write_onnx
 def onnx_copy(backbone: Backbone) -> Backbone:
     """Return the backbone with its network as a graph; it has a fingerprint of its own.
 
-    Features differ in their last digits. So the provider chooses before anybody enrols: devices
+    Features differ in their last digits. So the provider chooses before anybody enrolls: devices
     and service then compute the same graph, and thresholds are those of its features.
 
     Raises:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any, Final
+
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
@@ -11,9 +14,17 @@ from sfumato.errors import DataError
 from sfumato.filter.enrollment import Calibration, Enrollment
 from sfumato.filter.oneclass import OneClass, OneClassConfig, one_thread, squared_error, train
 
-_HELD_OUT = 0.2
-_FOLDS = 5
-_FEW = 200  # below this a held-out fifth is under 40 images, too few for a tail of sigma
+HELD_OUT: Final = 0.2
+"""Share of many images that `held-out` measures on."""
+FOLDS: Final = 5
+"""Parts of few images that `cross-fitted` measures on, each by a network that did not see it."""
+FEW: Final = 200
+"""Images below which a held-out fifth is under 40 images, too few for a tail of sigma."""
+LEAST_SPREAD: Final = 1e-6
+"""Least sigma in units of mu: equal errors have no spread, and an interval of no width claims
+nothing."""
+LEAST_SIGMA: Final = 1e-12
+"""Least sigma where mu is 0 as well."""
 
 
 def enroll(
@@ -38,9 +49,9 @@ def enroll(
         DataError: fewer than two images, or features outside [0, 1].
     """
     if len(features) < 2:
-        raise DataError(f"expected at least 2 usable images to enrol, got {len(features)}")
+        raise DataError(f"expected at least 2 usable images to enroll, got {len(features)}")
     if calibration is None:
-        calibration = "held-out" if len(features) >= _FEW else "cross-fitted"
+        calibration = "held-out" if len(features) >= FEW else "cross-fitted"
     order = torch.randperm(len(features), generator=torch.Generator().manual_seed(seed))
     shuffled = features[order].to(resolve_device(device))
     measure = {"held-out": _held_out, "cross-fitted": _cross_fitted, "training": _training}
@@ -55,8 +66,7 @@ def enroll(
         code_mean=codes.mean(0).cpu(),
         code_covariance=codes.mT.cov().reshape(config.hidden, config.hidden).cpu(),
         mu=float(errors.mean()),
-        # Two images with equal errors have no spread; an interval of no width claims nothing.
-        sigma=max(float(errors.std()), 1e-6 * float(errors.mean()), 1e-12),
+        sigma=max(float(errors.std()), LEAST_SPREAD * float(errors.mean()), LEAST_SIGMA),
         calibration=calibration,
         count=len(features),
         backbone=backbone,
@@ -64,11 +74,25 @@ def enroll(
     )
 
 
+def page_settings(config: OneClassConfig) -> dict[str, Any]:
+    """Return every number that the page's own training needs: it has none of its own."""
+    return {
+        "training": asdict(config),
+        "calibration": {
+            "heldOut": HELD_OUT,
+            "folds": FOLDS,
+            "few": FEW,
+            "leastSpread": LEAST_SPREAD,
+            "leastSigma": LEAST_SIGMA,
+        },
+    }
+
+
 Measured = tuple[OneClass, Float[Tensor, " k"], Float[Tensor, "n d"]]
 
 
 def _held_out(x: Tensor, config: OneClassConfig, seed: int, device: Device) -> Measured:
-    held = max(1, round(_HELD_OUT * len(x)))
+    held = max(1, round(HELD_OUT * len(x)))
     if held < 2:
         return _cross_fitted(x, config, seed, device)
     net = train([x[held:]], config, seed=seed, device=device)
@@ -76,7 +100,7 @@ def _held_out(x: Tensor, config: OneClassConfig, seed: int, device: Device) -> M
 
 
 def _cross_fitted(x: Tensor, config: OneClassConfig, seed: int, device: Device) -> Measured:
-    folds = x.tensor_split(min(_FOLDS, len(x)))
+    folds = x.tensor_split(min(FOLDS, len(x)))
     rests = [torch.cat([f for f in folds if f is not fold]) for fold in folds]
     errors = [
         _errors(train([rest], config, seed=seed + i + 1, device=device), fold)

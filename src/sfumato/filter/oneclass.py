@@ -11,6 +11,8 @@ import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -23,10 +25,20 @@ from sfumato.errors import ConfigError, DataError
 Stack = Float[Tensor, "users batch dim"]
 Codes = Float[Tensor, "users batch hidden"]
 
+Preset = Literal["default", "paper"]
+"""Trainings by name: ours, and the paper's own."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneClassConfig:
-    """Settings of one user's training. The defaults of the last three are the paper's."""
+    """Settings of one user's training: of every recipe, command, client and page.
+
+    They were chosen on training images by the recipe `training` of the paper; see its results.
+    `OneClassConfig.paper()` is the paper's own training.
+
+    Raises:
+        ConfigError: a value is out of its range.
+    """
 
     hidden: int = 32
     """M, the width of the representation layer."""
@@ -34,25 +46,44 @@ class OneClassConfig:
     """Passes over the user's own images."""
     least_steps: int = 300
     """Steps to take even where that means more passes: a few images are soon passed over."""
-    batch_size: int = 128
+    batch_size: int = 64
     """Images a step; fewer images than that are repeated within a step."""
     rho: float = 0.95
     """ADADELTA's decay."""
     lr: float = 1.0
     """ADADELTA's step factor: 1 in its paper."""
-    noise: float = 0.0
+    noise: float = 0.3
     """Share of inputs hidden in training (the others are scaled up); the target stays whole."""
     code_noise: float = 0.0
     """Share of the code hidden in training, likewise."""
-    average: float = 0.0
-    """Decay of a running average of the weights, which is then the result; 0 takes the last."""
+    average: float | None = 8.0
+    """The result is an average of the weights of all steps, later ones counting more: eta of
+    Shamir and Zhang (2013, section 4). None takes the last step's."""
 
     def __post_init__(self) -> None:
         if min(self.hidden, self.epochs, self.least_steps, self.batch_size) < 1:
             raise ConfigError("hidden, epochs, least_steps and batch_size must be at least 1")
-        for name in ("noise", "code_noise", "average"):
+        for name in ("noise", "code_noise"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
+        if self.average is not None and not 0 <= self.average < inf:
+            raise ConfigError(f"average must be None, or finite and at least 0, got {self.average}")
+
+    @classmethod
+    def paper(cls, **changes: Any) -> OneClassConfig:  # noqa: ANN401 - fields of this class
+        """Return the paper's own training: nothing is hidden, and the last weights are taken."""
+        return cls(**{"noise": 0.0, "code_noise": 0.0, "average": None} | changes)
+
+    @classmethod
+    def preset(cls, name: Preset, **changes: Any) -> OneClassConfig:  # noqa: ANN401
+        """Return the training of that name, with some fields changed.
+
+        Raises:
+            ConfigError: there is no such preset.
+        """
+        if name not in get_args(Preset):
+            raise ConfigError(f"expected the preset default or paper, got {name!r}")
+        return cls.paper(**changes) if name == "paper" else cls(**changes)
 
     def steps(self, count: int) -> int:
         """Return the number of gradient steps for a user with `count` images."""
@@ -150,7 +181,7 @@ def train(
     where = resolve_device(device)
     net = OneClass(len(features), features[0].shape[1], config.hidden, seed=seed).to(where)
     optimizer = torch.optim.Adadelta(net.parameters(), lr=config.lr, rho=config.rho)
-    result = copy.deepcopy(net).requires_grad_(False) if config.average else net
+    result = net if config.average is None else copy.deepcopy(net).requires_grad_(False)
     draws = [_Draws(f.to(where), config, seed + i) for i, f in enumerate(features)]
     steps = torch.tensor([config.steps(len(f)) for f in features], device=where)
     for step in range(int(steps.max())):
@@ -163,8 +194,9 @@ def train(
         optimizer.zero_grad()
         logits.backward(cross_entropy_gradient(x, logits.detach()) * scale)
         optimizer.step()
-        if config.average:
-            _average(result, net, learning, min(config.average, (1 + step) / (10 + step)))
+        if config.average is not None:
+            share = (config.average + 1) / (config.average + 1 + step)
+            _average(result, net, learning, share)
     return result.requires_grad_(False).eval()
 
 
@@ -206,10 +238,10 @@ class _Draws:
 
 
 def _average(
-    result: OneClass, net: OneClass, learning: Bool[Tensor, " users"], decay: float
+    result: OneClass, net: OneClass, learning: Bool[Tensor, " users"], share: float
 ) -> None:
-    """Move the running average of those who still learn towards their weights."""
-    weight = (1 - decay) * learning
+    """Move the average of those who still learn towards their weights, by that share of the way."""
+    weight = share * learning
     with torch.no_grad():
         for mean, now in zip(result.parameters(), net.parameters(), strict=True):
             mean.lerp_(now, weight.view(-1, *(1,) * (now.dim() - 1)).to(now))

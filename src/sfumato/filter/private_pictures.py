@@ -22,6 +22,7 @@ from sfumato.data.leftout import LeftOut, named
 from sfumato.data.listing import list_files
 from sfumato.errors import DataError, ImageError, KeyRingError
 from sfumato.features.backbone import Backbone
+from sfumato.features.picture import feature_of
 from sfumato.files import write_bytes
 from sfumato.filter.neardup import pdq, stack
 from sfumato.progress import track
@@ -54,7 +55,7 @@ def read_features(folder: Path, backbone: Backbone, *, copies: bool = False) -> 
     for file in track(listing.files, f"pictures of {folder.name}"):
         try:
             picture = _picture(folder / file)
-            rows.append(_features(picture, backbone))
+            rows.append(feature_of(backbone, picture))
         except (ImageError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             skipped.append(LeftOut(file, reason or type(error).__name__))
@@ -98,9 +99,3 @@ def _picture(path: Path) -> UInt8[Tensor, "c h w"]:
     if size > limits.max_bytes:
         raise ImageError(f"expected at most {limits.max_bytes:,} bytes, got {size:,}")
     return decode_image(path.read_bytes(), limits=limits)
-
-
-def _features(picture: UInt8[Tensor, "c h w"], backbone: Backbone) -> Float[Tensor, "1 d"]:
-    with torch.inference_mode():
-        features: Tensor = backbone(picture[None])
-    return features.clone()

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
-import torch
 from fastapi import FastAPI, Header, Request, Response
 from starlette.concurrency import run_in_threadpool
 
@@ -20,9 +19,9 @@ from sfumato import __version__
 from sfumato.cipher.header import Suite
 from sfumato.cipher.request import check_public, seal_answer
 from sfumato.data.decoding.decode import ImageLimits, decode_image
-from sfumato.device import device_of
 from sfumato.errors import ConfigError, InputError, RequestError
 from sfumato.features.backbone import Backbone
+from sfumato.features.picture import feature_of
 from sfumato.serve.http.bodies import read_body
 from sfumato.serve.http.listening import listening, run_app
 from sfumato.serve.http.problems import install_problems
@@ -129,7 +128,4 @@ def _answer(backbone: Backbone, settings: FeatureSettings, content: bytes, publi
         max_bytes=settings.image_limit_bytes, max_pixels=settings.image_limit_pixels
     )
     image = decode_image(content, limits=limits)
-    home = device_of(backbone)
-    with torch.no_grad():
-        features = backbone(image.unsqueeze(0).to(home))
-    return seal_answer(features, public, suite=settings.suite)
+    return seal_answer(feature_of(backbone, image), public, suite=settings.suite)

@@ -140,7 +140,7 @@ class FilterService:
         return self.state.terms.limit_bytes
 
     def policy(self) -> dict[str, Any]:
-        """Return what a device must know before it enrols."""
+        """Return what a device must know before it enrolls."""
         terms = self.state.terms
         return {
             "backbone": terms.backbone,

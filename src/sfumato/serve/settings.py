@@ -42,12 +42,14 @@ class ServeSettings:
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
-            raise ConfigError(f"--port must lie in 0..65535, got {self.port}")
+            raise ConfigError(f"`port` must lie in 0..65535, got {self.port}")
         if min(self.hidden or 1, self.quota, self.concurrency) < 1 or self.hidden == 0:
-            raise ConfigError("--hidden, --quota and --concurrency must be at least 1")
+            raise ConfigError("`hidden`, `quota` and `concurrency` must be at least 1")
         if min(self.flood, self.uploads_per_minute, self.enrollments_per_minute) < 1:
-            raise ConfigError("--flood and the numbers a minute must be at least 1")
+            raise ConfigError(
+                "`flood`, `uploads_per_minute` and `enrollments_per_minute` must be at least 1"
+            )
         if self.shortlist is not None and not self.shortlist >= 0:
-            raise ConfigError(f"--shortlist must be at least 0, got {self.shortlist}")
+            raise ConfigError(f"`shortlist` must be at least 0, got {self.shortlist}")
         if self.body_seconds <= 0:
-            raise ConfigError(f"--body-seconds must be positive, got {self.body_seconds}")
+            raise ConfigError(f"`body_seconds` must be positive, got {self.body_seconds}")

@@ -18,11 +18,11 @@ class Tls:
 
     def check(self) -> None:
         """Raise a ConfigError where a file is missing or no PEM, or the key is another one's."""
-        for flag, path in (("--tls-certificate", self.certificate), ("--tls-key", self.key)):
+        for field, path in (("tls_certificate", self.certificate), ("tls_key", self.key)):
             try:
                 path.read_bytes()
             except OSError as error:
-                raise ConfigError(f"{flag}: cannot read {path}: {error.strerror}") from error
+                raise ConfigError(f"`{field}`: cannot read {path}: {error.strerror}") from error
         try:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(self.certificate, self.key, password=_nobody_to_ask)
@@ -35,4 +35,4 @@ class Tls:
 
 def _nobody_to_ask() -> str:
     # OpenSSL would ask on the terminal, and a service has none.
-    raise ConfigError("--tls-key: expected a key without a passphrase; keep it mode 0600")
+    raise ConfigError("`tls_key`: expected a key without a passphrase; keep it mode 0600")

@@ -238,7 +238,7 @@ BAD: dict[str, tuple[Callable[[Place], list[object]], str]] = {
     "nowhere to write": (lambda p: p.enroll(p.photos(2), "-o", "/proc/none/out"), "cannot write"),
     "another backbone": (
         lambda p: p.add(p.world.other(backbone="0" * 64)),
-        "enrol again with the backbone",
+        "enroll again with the backbone",
     ),
     "other sizes": (lambda p: p.add(p.world.other(hidden=HIDDEN + 1)), f"--hidden {HIDDEN}"),
     "a forged enrollment": (lambda p: p.add(_altered(p.world)), "signature"),

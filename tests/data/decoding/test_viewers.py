@@ -53,7 +53,7 @@ def test_every_file_is_decoded_as_chromium_paints_it(viewer: Viewer) -> None:
 
 def test_the_page_decodes_every_file_as_the_command_line_does(viewer: Viewer) -> None:
     files = {name: make() for name, make in FILES.items()}
-    page = dict(zip(files, viewer.enrols(list(files.values())), strict=True))
+    page = dict(zip(files, viewer.enrolls(list(files.values())), strict=True))
     assert [said for said in page.values() if isinstance(said, str)] == []
     far = {name: apart(pixels(decode_image(files[name])), page[name]) for name in files}
     assert {name: levels for name, levels in far.items() if levels > _PAGE_LEVELS} == {}
@@ -89,7 +89,7 @@ def test_every_frame_that_chromium_plays_is_judged(viewer: Viewer) -> None:
 
 def test_animations_are_refused_by_name_here_and_by_the_page(viewer: Viewer) -> None:
     files = [make() for make in ANIMATIONS.values()]
-    for content, said in zip(files, viewer.enrols(files), strict=True):
+    for content, said in zip(files, viewer.enrolls(files), strict=True):
         with pytest.raises(ImageError, match="expected a still picture, got an animation"):
             decode_image(content)
         assert isinstance(said, str)
@@ -99,7 +99,7 @@ def test_animations_are_refused_by_name_here_and_by_the_page(viewer: Viewer) -> 
 def test_what_chromium_shows_and_we_refuse_is_listed(viewer: Viewer) -> None:
     files = {name: make() for name, (make, _) in REFUSED.items()}
     assert all(found is not None for found in viewer.paints(list(files.values())))
-    page = viewer.enrols(list(files.values()))
+    page = viewer.enrolls(list(files.values()))
     for (name, content), said in zip(files.items(), page, strict=True):
         with pytest.raises(ImageError, match=REFUSED[name][1]):
             decode_image(content)

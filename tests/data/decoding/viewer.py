@@ -105,8 +105,8 @@ class Viewer:
         script = "([file, kind]) => frames(file, `image/${kind}`)"
         return [_pixels(found) for found in self._page.evaluate(script, [text, kind])]
 
-    def enrols(self, files: Sequence[bytes]) -> list[Pixels | str]:
-        """What the enrolment page's own decoder takes each file for, or why it takes none."""
+    def enrolls(self, files: Sequence[bytes]) -> list[Pixels | str]:
+        """What the enrollment page's own decoder takes each file for, or why it takes none."""
         return [
             found if isinstance(found, str) else _planes(found)
             for found in self._each("decoded", files)

@@ -167,6 +167,18 @@ def test_some_enrollments_can_be_asked_alone() -> None:
         bank.errors(x, ["x"])
 
 
+@settings(max_examples=25)
+@given(places=st.lists(st.integers(0, 22), max_size=30))
+def test_asking_some_is_asking_all_of_several_segments(places: list[int]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bank_module, "_FIRST_BYTES", 600)
+        bank, _ = filled(23, 7)
+    x = features(3, 7)
+    some = bank.score(x, [bank.ids[place] for place in places])
+    torch.testing.assert_close(some.errors, bank.errors(x)[:, places], rtol=3e-5, atol=1e-6)
+    assert some.rows.tolist() == places
+
+
 def test_an_empty_bank_and_an_empty_batch_are_answered() -> None:
     bank = Bank.empty(6, 3, backbone=BACKBONE)
     assert bank.errors(features(4)).shape == (4, 0)
@@ -207,7 +219,7 @@ def test_what_does_not_belong_is_refused() -> None:
     with pytest.raises(EnrollmentError, match="D = 6 and M = 3, got 6 and 4"):
         bank.add("other", made(6, 4, 0))
     foreign = Enrollment(**{**vars_of(people["p0"]), "backbone": "cd" * 32})
-    with pytest.raises(EnrollmentError, match="enrol again"):
+    with pytest.raises(EnrollmentError, match="enroll again"):
         bank.add("other", foreign)
     for sizes in ((0, 3), (6, 0)):
         with pytest.raises(ConfigError, match="at least 1"):
@@ -401,6 +413,40 @@ def test_samples_are_decoded_from_the_owners_codes() -> None:
     torch.testing.assert_close(codes.T.cov(), person.code_covariance, rtol=0, atol=0.1)
     with pytest.raises(ConfigError, match="no enrollment"):
         bank.samples("q", 1, seed=0)
+
+
+CHANGES: dict[str, Callable[[Bank], None]] = {
+    "add": lambda bank: bank.add("new", made(6, 3, 9)),
+    "remove": lambda bank: bank.remove("p1"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_change_waits_for_whoever_scores(
+    change: Callable[[Bank], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank, _ = filled(4)
+    scoring_now, leave, changed = threading.Event(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        scoring_now.set()
+        leave.wait(10)
+
+    def alter() -> None:
+        change(bank)
+        changed.set()
+
+    monkeypatch.setattr(bank_module, "wipe_scratch", hold)  # the last thing that scoring does
+    reader = threading.Thread(target=bank.errors, args=(features(2),))
+    reader.start()
+    assert scoring_now.wait(10)
+    writer = threading.Thread(target=alter)
+    writer.start()
+    early = changed.wait(0.2)
+    leave.set()
+    writer.join(10)
+    reader.join(10)
+    assert (early, changed.is_set()) == (False, True)
 
 
 def test_readers_never_see_half_a_change() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from sfumato.filter.bank.lock import SharedLock
 
 
@@ -15,7 +17,7 @@ def test_readers_enter_together() -> None:
         with lock.reading():
             both.wait()
 
-    readers = [threading.Thread(target=read) for _ in range(2)]
+    readers = [threading.Thread(target=read, daemon=True) for _ in range(2)]
     for reader in readers:
         reader.start()
     for reader in readers:
@@ -43,13 +45,13 @@ def test_a_writer_is_alone_and_goes_before_new_readers() -> None:
         with lock.reading():
             order.append("second reader")
 
-    threads = [threading.Thread(target=first), threading.Thread(target=write)]
+    threads = [threading.Thread(target=run, daemon=True) for run in (first, write)]
     threads[0].start()
     reading.wait(10)
     threads[1].start()
     while not lock._writers_waiting:
         pass
-    threads.append(threading.Thread(target=second))
+    threads.append(threading.Thread(target=second, daemon=True))
     threads[2].start()
     leave.set()
     for thread in threads:
@@ -57,13 +59,17 @@ def test_a_writer_is_alone_and_goes_before_new_readers() -> None:
     assert order == ["first reader", "writer", "second reader"]
 
 
-def test_an_error_inside_gives_the_lock_back() -> None:
+@pytest.mark.parametrize("failing", ["reading", "writing"])
+@pytest.mark.parametrize("following", ["reading", "writing"])
+def test_an_error_inside_gives_the_lock_back(failing: str, following: str) -> None:
     lock = SharedLock()
-    for enter in (lock.reading, lock.writing):
-        try:
-            with enter():
-                raise KeyError
-        except KeyError:
-            pass
-    with lock.writing():
-        pass
+    with pytest.raises(KeyError), getattr(lock, failing)():
+        raise KeyError
+    entered = threading.Event()
+
+    def enter() -> None:
+        with getattr(lock, following)():
+            entered.set()
+
+    threading.Thread(target=enter, daemon=True).start()
+    assert entered.wait(10)

@@ -181,10 +181,28 @@ def test_an_opened_bank_makes_the_same_list(tmp_path: Path) -> None:
     assert Bank.open(tmp_path / "bank")._shortlist is None
 
 
-def test_numbers_that_overflow_hide_nobody() -> None:
-    bank, _ = kept(3, 1.0)
-    bank.add("wild", replace(made(DIM, HIDDEN, 9), code_covariance=3e38 * torch.eye(HIDDEN)))
-    assert "wild" in bank.score_near(features(1, DIM), alpha=0.0).ids
+OVERFLOWING = {
+    "an endless spread": (3e38 * torch.eye(HIDDEN), 1.0),
+    "no multiple of an endless spread": (3e38 * torch.eye(HIDDEN), 0.0),
+    "a spread that is no number": (3e38 * torch.ones(HIDDEN, HIDDEN), 1.0),
+}
+
+
+@pytest.mark.parametrize(("covariance", "reach"), OVERFLOWING.values(), ids=OVERFLOWING)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_numbers_that_overflow_hide_nobody(
+    covariance: torch.Tensor, reach: float, batch: int
+) -> None:
+    bank, _ = kept(3, reach)
+    wild = replace(
+        made(DIM, HIDDEN, 9),
+        decoder=torch.tensor([8.0, -8.0, 0.0]).repeat(DIM, 1),
+        decoder_bias=torch.zeros(DIM),
+        code_mean=torch.zeros(HIDDEN),
+        code_covariance=covariance,
+    )
+    bank.add("wild", wild)
+    assert "wild" in bank.score_near(features(batch, DIM), alpha=0.0).ids
 
 
 def test_alphas_are_one_an_enrollment() -> None:

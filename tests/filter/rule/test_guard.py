@@ -52,6 +52,40 @@ def test_the_default_rule_is_the_one_told_in_words(seed: int, alpha: float) -> N
     assert verdicts.blocked.tolist() == expected
 
 
+@given(seed=st.integers(0, 10_000), alpha=st.sampled_from([0.0, 1.0, 2.0]))
+@settings(max_examples=40, deadline=None)
+def test_ties_and_edges_are_decided_as_told_in_words(seed: int, alpha: float) -> None:
+    """Small whole numbers: many scores are equal, and many lie on a claim's very edge."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def whole(most: int, *shape: int) -> Tensor:
+        return torch.randint(0, most, shape, generator=generator).float()
+
+    scores, mu, sigma = whole(6, 40, 6), whole(4, 6), whole(2, 6) + 1
+    owned = whole(3, 40, 6) < 1
+    contested = whole(6, 8, 2).long()
+    verdicts = contest_rule(scores, mu, sigma, owned, contested=contested, alpha=alpha)
+    assert verdicts.blocked.tolist() == slow_contest(scores, mu, sigma, owned, contested, alpha)
+
+
+def test_a_victims_numbers_signed_anew_override_nothing() -> None:
+    """Whoever enrolls a copy of a claim has equal scores, which are not smaller."""
+    scores, mu, sigma = torch.tensor([[2.0, 2.0]]), torch.full((2,), 3.0), torch.ones(2)
+    thief = torch.tensor([[True, False]])
+    for score in (scores, scores + 1, 0 * scores):
+        assert contest_rule(score, mu, sigma, thief, contested=NO_PAIRS).blocked
+
+
+def test_an_advantage_asks_for_a_smaller_score_still() -> None:
+    mu, sigma, owned = torch.full((2,), 5.0), torch.ones(2), torch.tensor([[True, False]])
+    for own, advantage, blocked in ((2.0, 1.0, False), (2.0, 0.5, True), (1.9, 0.5, False),
+                                    (0.0, 0.0, True)):  # fmt: skip
+        verdicts = contest_rule(
+            torch.tensor([[own, 4.0]]), mu, sigma, owned, contested=NO_PAIRS, advantage=advantage
+        )
+        assert verdicts.blocked.tolist() == [blocked]
+
+
 @given(seed=st.integers(0, 10_000), alpha=st.floats(1.0, 2.0))
 @settings(max_examples=20, deadline=None)
 def test_the_papers_rule_is_the_one_in_the_paper(seed: int, alpha: float) -> None:

@@ -66,9 +66,11 @@ def test_honest_users_are_not_contested(bank: Bank) -> None:
         assert not others
 
 
-def test_a_copy_is_kept_for_a_moderator_and_an_honest_user_is_not(bank: Bank) -> None:
-    assert screen("copy", bank, seed=0).quarantine
-    assert not screen("a", bank, seed=0).quarantine
+def test_a_copy_is_contested_both_ways_and_most_alike_first(bank: Bank) -> None:
+    screening = screen("copy", bank, seed=0)
+    assert {("copy", "b"), ("b", "copy")} <= found(screening)
+    values = [pair.value for pair in screening.contested]
+    assert values == sorted(values)
 
 
 def test_own_enrollments_are_not_compared(bank: Bank) -> None:

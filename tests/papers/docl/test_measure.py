@@ -61,7 +61,7 @@ def test_a_wider_interval_holds_back_more_and_accepts_less() -> None:
     assert rows[-1]["paper_accepted"] == rows[-1]["claim_accepted"] == 0.0
 
 
-def test_a_world_enrols_its_classes_and_tells_them_apart() -> None:
+def test_a_world_enrolls_its_classes_and_tells_them_apart() -> None:
     generator = torch.Generator().manual_seed(0)
     centres = torch.rand(3, 1, 20, generator=generator)
     rows = (centres + 0.1 * torch.randn(3, 60, 20, generator=generator)).clamp(0, 1)

@@ -41,8 +41,7 @@ def test_the_reach_needed_is_the_lists_own_rule() -> None:
     digits = load("digits")
     x, y = digits.floats().flatten(1), digits.label("digit")
     rows = groups([x[y == k][:24] for k in range(3)], {"pictures": 8, "least": 8})
-    training = {"epochs": 5, "least_steps": 20, "batch_size": 8}
-    bank = crowded_bank(rows, {"chunk": 4, "training": training})
+    bank = crowded_bank(rows, {"chunk": 4})
     assert len(bank) == 9
     uploads = x[y == 4][:20]
     world = _scored(bank, uploads)

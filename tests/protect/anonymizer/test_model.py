@@ -102,5 +102,5 @@ def test_labels_that_cannot_be_hidden_are_errors(blobs: ImageSet) -> None:
         refuse_same("person", "person")
     with pytest.raises(ConfigError, match="`lam`"):
         _config(lam=-1.0)
-    with pytest.raises(ConfigError, match="--target"):
+    with pytest.raises(ConfigError, match="needs `target`"):
         _config(substitute=True)

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import ConfigError, DataError
@@ -16,8 +14,7 @@ from sfumato.protect.deformation import Deformation
 from sfumato.protect.pretrained import open_pretrained
 from sfumato.protect.prototypes.balance import settle
 from sfumato.protect.prototypes.config import PrototypesConfig
-from sfumato.protect.prototypes.division import balanced_division
-from sfumato.protect.prototypes.fit import fit_prototypes, swapped_prediction
+from sfumato.protect.prototypes.fit import fit_prototypes
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
 from sfumato.protect.prototypes.rule import Anonymity
 
@@ -25,31 +22,6 @@ from sfumato.protect.prototypes.rule import Anonymity
 def _config(**changes: object) -> PrototypesConfig:
     settings = {"prototypes": 4, "epochs": 1, "batch_size": 100, "features": 4, "device": "cpu"}
     return PrototypesConfig(**{**settings, **changes})  # type: ignore[arg-type]
-
-
-@given(st.integers(0, 10_000), st.integers(2, 6), st.integers(2, 9))
-def test_a_division_gives_every_private_value_every_prototype_equally(
-    seed: int, values: int, prototypes: int
-) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.randint(values, (60,), generator=generator)
-    labels[:values] = torch.arange(values)
-    similar = 2 * torch.rand(60, prototypes, generator=generator) - 1
-    shares = balanced_division(similar, labels, sharpness=0.5, rounds=200)
-    torch.testing.assert_close(shares.sum(1), torch.ones(60))
-    used = torch.zeros(values, prototypes).index_add_(0, labels, shares)
-    wanted = torch.bincount(labels)[:, None] / prototypes
-    torch.testing.assert_close(used, wanted.expand_as(used), rtol=0.02, atol=0.02)
-    assert float(mutual_information(used)) < 1e-3
-
-
-def test_a_division_prefers_what_is_similar() -> None:
-    similar = torch.tensor([[0.9, 0.1], [0.1, 0.9]]).repeat(4, 1)
-    shares = balanced_division(similar, torch.tensor([0] * 4 + [1] * 4), sharpness=0.05, rounds=20)
-    assert bool((shares.argmax(1) == similar.argmax(1)).all())
-    agree = swapped_prediction(similar, similar, (shares, shares), 0.1)
-    cross = swapped_prediction(similar, similar.flip(1), (shares, shares), 0.1)
-    assert float(agree) < float(cross)
 
 
 def test_settled_prototypes_split_by_what_private_values_share() -> None:
@@ -176,7 +148,7 @@ def test_what_cannot_be_trained_is_an_error(blobs: ImageSet) -> None:
         fit_prototypes(blobs, private="person", config=_config(target="z"))
     with pytest.raises(DataError, match="one value only"):
         fit_prototypes(blobs.where("person", "a"), private="person", config=_config())
-    with pytest.raises(ConfigError, match="--prototypes"):
+    with pytest.raises(ConfigError, match="`prototypes`"):
         _config(prototypes=1)
     with pytest.raises(ConfigError, match="positive"):
         _config(sharpness=0.0)

@@ -20,7 +20,15 @@ from sfumato.errors import ArtifactError, ConfigError, DataError, InputError
 from sfumato.protect.obfuscator.model import Obfuscator
 from sfumato.protect.release.classifier import fit_map_classifier, open_map_classifier
 from sfumato.protect.release.config import MapClassifierConfig
-from sfumato.protect.release.maps import FILE, About, StoredMaps, about, open_maps, write_maps
+from sfumato.protect.release.maps import (
+    FILE,
+    About,
+    StoredMaps,
+    about,
+    fingerprint,
+    open_maps,
+    write_maps,
+)
 from tests.protect.release import make_maps_vector as vector
 
 _CLASSES = ("dark", "light")
@@ -85,6 +93,33 @@ def test_the_noise_does_not_follow_from_a_seed(tmp_path: Path) -> None:
         write_maps(made, pictures, tmp_path / name)
         sums.append(sorted(open_maps(tmp_path / name).floats().sum((1, 2, 3)).tolist()))
     assert sums[0] != sums[1]
+
+
+def test_the_order_does_not_follow_from_a_seed(tmp_path: Path) -> None:
+    made, pictures = _obfuscator(), LoadedImages(_pictures())
+    orders = []
+    for name in ("a", "b"):
+        torch.manual_seed(0)
+        write_maps(made, pictures, tmp_path / name)
+        orders.append(open_maps(tmp_path / name).floats().flatten(1).tolist())
+    assert orders[0] != orders[1]
+    assert sorted(orders[0]) == sorted(orders[1])
+
+
+def test_a_fingerprint_is_over_all_that_makes_the_maps_and_nothing_else() -> None:
+    made = _obfuscator()
+    same = _obfuscator()
+    with torch.no_grad():
+        for value in same.classifier.parameters():
+            value.add_(1)
+    assert fingerprint(same) == fingerprint(made)
+    others = [_obfuscator(1), _obfuscator(noise=1.0), _obfuscator(noise=2.0)]
+    others.append(_obfuscator(stored="bf16"))
+    finer = _obfuscator()
+    with torch.no_grad():
+        finer.step.div_(2)
+    marks = {fingerprint(one) for one in (made, *others, finer)}
+    assert len(marks) == 6
 
 
 def test_files_without_a_picture_are_listed_beside_the_maps(tmp_path: Path) -> None:

@@ -64,9 +64,19 @@ def test_what_a_known_classifier_reads_is_turned_round() -> None:
         name="lamps", images=pictures, labels={"lamp": lit}, classes={"lamp": ("off", "on")}
     )
     config = SanConfig.preset(
-        "drawn", channels=1, joint_images=None, classifier_epochs=1, epochs=48, rounds=1, readers=1, readers_a_step=2, match_weight=0.0,
-        pixel_weight=0.0, learning_rate=2e-3, device="cpu",
-    )  # fmt: skip
+        "drawn",
+        channels=1,
+        joint_images=None,
+        classifier_epochs=1,
+        epochs=48,
+        rounds=1,
+        readers=1,
+        readers_a_step=2,
+        match_weight=0.0,
+        pixel_weight=0.0,
+        learning_rate=2e-3,
+        device="cpu",
+    )
     matcher = nn.Flatten()
     made = fit_san(images, private="lamp", matcher=matcher, config=config, known=[_Corner()])
     with torch.no_grad():

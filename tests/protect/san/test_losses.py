@@ -58,3 +58,16 @@ def test_a_change_that_no_matcher_minds_costs_nothing() -> None:
     near, far = torch.full((2, 4), 0.05), torch.full((2, 4), 0.5)
     assert float(eq.hinge_match_loss(r, near, 0.02)) == 0
     assert float(eq.hinge_match_loss(r, far, 0.02)) == pytest.approx(0.98)
+
+
+@given(st.integers(0, 10_000), st.floats(0, 3))
+def test_what_a_matcher_minds_is_counted_picture_by_picture(seed: int, free: float) -> None:
+    """A picture that changed little pays for none that changed much."""
+    generator = torch.Generator().manual_seed(seed)
+    r, r_new = torch.rand(5, 4, generator=generator), torch.rand(5, 4, generator=generator) * 2
+    each = [
+        max(0.0, sum((a - b) ** 2 for a, b in zip(old, new, strict=True)) - free)
+        for old, new in zip(r.tolist(), r_new.tolist(), strict=True)
+    ]
+    assert float(eq.hinge_match_loss(r, r_new, free)) == pytest.approx(sum(each) / 5, abs=1e-5)
+    assert float(eq.hinge_match_loss(r, r, free)) == 0

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,6 +50,32 @@ def test_a_burst_passes_and_waiting_as_told_helps(per_minute: int, burst: int) -
     assert caught.value.retry_after is not None
     now[0] += caught.value.retry_after
     assert passes(limit)
+
+
+def test_whoever_waits_is_not_forgotten_where_many_come() -> None:
+    limit = RateLimit(60, 1, clock=lambda: 7.0)
+    assert [passes(limit) for _ in range(2)] == [True, False]
+    assert all(passes(limit, key) for key in range(1, 10_100))
+    assert not passes(limit)
+    assert not passes(limit, 5)
+
+
+def test_requests_at_the_same_moment_are_counted_one_by_one() -> None:
+    """A clock that two may read at once would let two pass where there is room for one."""
+    together = threading.Barrier(2)
+    met: list[int] = []
+
+    def clock() -> float:
+        with suppress(threading.BrokenBarrierError):
+            together.wait(0.2)
+            met.append(1)
+        return 7.0
+
+    limit = RateLimit(60, 1, clock=clock)
+    with ThreadPoolExecutor(2) as pool:
+        passed = list(pool.map(lambda _: passes(limit), range(2)))
+    assert sorted(passed) == [False, True]
+    assert met == []
 
 
 def test_those_who_left_are_forgotten() -> None:

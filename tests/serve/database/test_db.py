@@ -96,7 +96,7 @@ def test_foreign_files_are_refused_unchanged(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_urls_are_refused(wrong: str) -> None:
-    with pytest.raises(ConfigError, match="--db"):
+    with pytest.raises(ConfigError, match="`db`"):
         open_database(wrong)
 
 

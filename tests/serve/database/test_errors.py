@@ -58,7 +58,7 @@ class Book:
         return listed
 
     def work(self, client: FilterClient, answered: Callable[[], object]) -> None:
-        """Enrol and erase in turn until the service is gone; say whenever an answer came."""
+        """Enroll and erase in turn until the service is gone; say whenever an answer came."""
         try:
             while True:
                 name = self.queue[0]

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Engine, event, text
@@ -67,6 +67,33 @@ def test_a_token_is_good_for_its_scopes_only(engine: Engine) -> None:
         add_token(engine, "gate", scopes=["enroll"])
     every = add_token(engine, "gate")
     assert admitted(engine, f"Bearer {every}").scopes == SCOPES["uploader"]
+
+
+@pytest.mark.parametrize("days", [1.0, 0.5, 36_500.0])
+def test_a_token_is_good_until_its_end_and_not_a_moment_longer(engine: Engine, days: float) -> None:
+    add_account(engine, "ada", with_token=False)
+    before = datetime.now(UTC)
+    token = add_token(engine, "ada", days=days)
+    after = datetime.now(UTC)
+
+    class At(Clock):
+        def __init__(self, at: datetime) -> None:
+            self.at = at
+
+        def now(self) -> datetime:
+            return self.at
+
+    for at in (before, before + timedelta(days=days, microseconds=-1)):
+        assert authenticate(engine, At(at), f"Bearer {token}").name == "ada"
+    with engine.connect() as connection:
+        end = datetime.fromisoformat(
+            connection.execute(text("SELECT expires FROM tokens")).scalar_one()
+        )
+    assert before + timedelta(days=days) <= end <= after + timedelta(days=days)
+    for late in (0, 1, 1_000_000):
+        with pytest.raises(RequestError, match="expired") as caught:
+            authenticate(engine, At(end + timedelta(microseconds=late)), f"Bearer {token}")
+        assert caught.value.status == 401
 
 
 def test_a_token_expires(engine: Engine) -> None:

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import event, select
 
-from sfumato.errors import SfumatoError
+from sfumato.errors import RequestError, SfumatoError
 from sfumato.serve.database.db import open_database, reading
 from sfumato.serve.database.tables import DecisionRow
 from sfumato.serve.records.auth import add_account
-from sfumato.serve.records.decisions import Against, Stopped, find, keep_blocks, new_id
-from sfumato.serve.records.store import Store
+from sfumato.serve.records.decisions import (
+    Against,
+    Counts,
+    Ruling,
+    Stopped,
+    appeal,
+    appeals,
+    counts,
+    find,
+    keep_blocks,
+    new_id,
+    rule,
+)
+from sfumato.serve.records.store import Store, Stored
 from tests.serve.conftest import Start, bearer
 from tests.serve.world import World
 
@@ -26,14 +39,94 @@ def store(database: str) -> Iterator[Store]:
     made.engine.dispose()
 
 
-def stopped(account_id: int, margin: float = 1.0) -> Stopped:
-    against = Against("class", "0" * 32, margin, 0.5)
-    return Stopped(id=new_id(), account_id=account_id, against=against, enforced=True)
+def stopped(
+    account_id: int, margin: float = 1.0, *, enforced: bool = True, enrollment: str = "0" * 32
+) -> Stopped:
+    against = Against("class", enrollment, margin, 0.5)
+    return Stopped(id=new_id(), account_id=account_id, against=against, enforced=enforced)
 
 
 def recorded(store: Store) -> dict[str, float]:
     with reading(store.engine) as session:
         return {row.id: row.margin for row in session.scalars(select(DecisionRow))}
+
+
+def status(call: Callable[[], object]) -> int:
+    """The status with which a request is refused; 204 where it is done."""
+    try:
+        call()
+    except RequestError as error:
+        return error.status
+    return 204
+
+
+def test_only_what_was_really_blocked_is_appealed_by_its_uploader_once(store: Store) -> None:
+    ada, eve = (add_account(store.engine, name)[0].id for name in ("ada", "eve"))
+    blocked, observed = stopped(ada), stopped(ada, enforced=False)
+    keep_blocks(store, [blocked, observed])
+
+    def ask(id_: str, who: int) -> int:
+        return status(lambda: appeal(store, id_, account_id=who, actor="x", note="why"))
+
+    assert ask(observed.id, ada) == 404
+    assert ask(blocked.id, eve) == 404
+    assert ask("0" * 32, ada) == ask("no id", ada) == 404
+    assert find(store, observed.id).appeal == find(store, blocked.id).appeal == "none"
+    assert [ask(blocked.id, ada) for _ in range(2)] == [204, 409]
+    assert (find(store, blocked.id).appeal, find(store, blocked.id).note) == ("open", "why")
+    assert [block.id for block in appeals(store)] == [blocked.id]
+
+
+@pytest.mark.parametrize("ruling", ["confirm", "overturn"])
+def test_only_an_open_appeal_is_ruled_on_once(store: Store, ruling: Ruling) -> None:
+    ada = add_account(store.engine, "ada")[0].id
+    quiet, asked = stopped(ada), stopped(ada)
+    keep_blocks(store, [quiet, asked])
+    appeal(store, asked.id, account_id=ada, actor="ada", note="")
+
+    def judge(id_: str, how: Ruling = ruling) -> int:
+        return status(lambda: rule(store, id_, how, actor="judge"))
+
+    assert judge(quiet.id) == judge("0" * 32) == judge("no id") == 404
+    assert find(store, quiet.id).appeal == "none"
+    assert [judge(asked.id), judge(asked.id, "confirm"), judge(asked.id, "overturn")] == [
+        204,
+        404,
+        404,
+    ]
+    ruled = {"confirm": "confirmed", "overturn": "overturned"}[ruling]
+    assert find(store, asked.id).appeal == ruled
+    assert appeals(store) == []
+
+
+def test_counts_are_those_of_counting_one_by_one(store: Store) -> None:
+    ada = add_account(store.engine, "ada")[0].id
+    names = [f"{number}" * 32 for number in (1, 2)]
+    for name in names:
+        store.insert(Stored(id=name, account_id=ada, content=b""), status="active", reason="")
+    kinds = [
+        (name, enforced, state)
+        for name in (*names, "0" * 32)  # of the last there is no enrollment: it was erased
+        for enforced, state in (
+            (False, "none"), (True, "none"), (True, "open"), (True, "confirmed"),
+            (True, "overturned"),
+        )
+    ]  # fmt: skip
+    expected: dict[str, Counter[str]] = {}
+    for number, (name, enforced, state) in enumerate(kinds):
+        uploads = [stopped(ada, enforced=enforced, enrollment=name) for _ in range(number % 4)]
+        keep_blocks(store, uploads)
+        for upload in uploads:
+            if state != "none":
+                appeal(store, upload.id, account_id=ada, actor="ada", note="")
+            if state in ("confirmed", "overturned"):
+                ruling: Ruling = "confirm" if state == "confirmed" else "overturn"
+                rule(store, upload.id, ruling, actor="judge")
+            own = expected.setdefault(name if name in names else "", Counter())
+            own.update({"enforced" if enforced else "observed": 1, state: 1})
+    for own in expected.values():
+        own.pop("none", None)
+    assert counts(store) == {name: Counts(**own) for name, own in expected.items()}
 
 
 def test_all_of_a_batch_are_on_record_in_one_transaction(store: Store) -> None:

@@ -12,7 +12,7 @@ from tests.serve.conftest import Start
 from tests.serve.web.conftest import SCREENS, Visitor, axe
 from tests.serve.world import World
 
-PAGES = ("/", "/enrol", "/moderate")
+PAGES = ("/", "/enroll", "/moderate")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sfumato.device import Device
 from sfumato.errors import DataError
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.oneclass import OneClass, OneClassConfig, squared_error, train
@@ -65,23 +66,29 @@ def scores(net: OneClass, x: Float[Tensor, "b d"]) -> Float[Tensor, "b n"]:
 
 
 def enroll_all(
-    features: Sequence[Float[Tensor, "_ d"]], config: OneClassConfig, *, folds: int = 4, seed: int
+    features: Sequence[Float[Tensor, "_ d"]],
+    config: OneClassConfig,
+    *,
+    folds: int = 4,
+    seed: int,
+    device: Device = "cpu",
 ) -> Crowd:
-    """Enrol many users at once, cross-fitted: what `enroll` does for one, with stacked training.
+    """Enroll many users at once, cross-fitted: what `enroll` does for one, with stacked training.
 
-    mu and sigma come from networks that did not see the image.
+    mu and sigma come from networks that did not see the image. Training runs on the device; the
+    crowd is on the CPU.
 
     Raises:
         DataError: a user has fewer images than there are folds.
     """
     if min(len(x) for x in features) < folds:
         raise DataError(f"every user needs at least {folds} images to cross-fit")
-    net = train(features, config, seed=seed)
+    net = train(features, config, seed=seed, device=device).cpu()
     errors: list[list[Tensor]] = [[] for _ in features]
     split = [x.tensor_split(folds) for x in features]
     for i in range(folds):
         rest = [torch.cat([p for j, p in enumerate(parts) if j != i]) for parts in split]
-        other = train(rest, config, seed=seed + i + 1)
+        other = train(rest, config, seed=seed + i + 1, device=device).cpu()
         for user, parts in enumerate(split):
             errors[user].append(scores(other, parts[i])[:, user])
     held = [torch.cat(e) for e in errors]

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from sfumato.attack.on_filter.enrolled import Crowd, scores
 from sfumato.attack.on_filter.thief import ThiefConfig, train_thieves
+from sfumato.device import Device
 from sfumato.filter.oneclass import OneClass, OneClassConfig
 from sfumato.filter.rule.guard import Scores, contest_rule, paper_rule
 from sfumato.filter.rule.screening import CONTESTED, SAMPLES, likeness
@@ -92,10 +93,11 @@ def recruit(
     training: OneClassConfig,
     *,
     seed: int,
+    device: Device = "cpu",
 ) -> Thieves:
     """Train an adversary for each pair on both users' training features, and screen it."""
     own, stolen = [train[k] for k, _ in pairs], [train[v] for _, v in pairs]
-    net = train_thieves(own, stolen, config, training, seed=seed)
+    net = train_thieves(own, stolen, config, training, seed=seed, device=device)
     return Thieves(pairs, config, net, crowd_likeness(crowd, net, seed=seed))
 
 

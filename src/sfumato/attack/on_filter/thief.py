@@ -1,4 +1,4 @@
-"""Fig. 4's adversary (paper `docl`): trains on a victim's stolen pictures and enrols the result.
+"""Fig. 4's adversary (paper `docl`): trains on a victim's stolen pictures and enrolls the result.
 
 With `evasion` it is one who knows the screening. It trains a surrogate of the victim's autoencoder
 on the stolen pictures, decodes samples from it as the platform will from the victim's, and keeps
@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sfumato.attack.on_filter.enrolled import scores
+from sfumato.device import Device, resolve_device
 from sfumato.errors import ConfigError
 from sfumato.filter.oneclass import OneClass, OneClassConfig, cross_entropy, squared_error, train
 from sfumato.filter.rule.screening import draw_codes
@@ -52,11 +53,18 @@ class ThiefConfig:
 
 
 def train_thieves(
-    own: Features, stolen: Features, config: ThiefConfig, training: OneClassConfig, *, seed: int
+    own: Features,
+    stolen: Features,
+    config: ThiefConfig,
+    training: OneClassConfig,
+    *,
+    seed: int,
+    device: Device = "cpu",
 ) -> OneClass:
     """Train one adversary a row of `own` and `stolen`, all stacked, on their features in [0, 1].
 
     The stolen share is drawn at random. A `separate` adversary's result is the second enrollment.
+    Training runs on the device; the result is on the CPU.
     """
     generator = torch.Generator().manual_seed(seed)
     taken = [_draw(s, config.share, generator) for s in stolen]
@@ -65,9 +73,10 @@ def train_thieves(
     else:
         rows = taken
     if not config.evasion:
-        return train(rows, training, seed=seed)
-    surrogate = train(taken, training, seed=seed + 1)
-    return _evade(rows, _Decoy(surrogate, taken), config, training, seed=seed)
+        return train(rows, training, seed=seed, device=device).cpu()
+    surrogate = train(taken, training, seed=seed + 1, device=device).cpu()
+    decoy = _Decoy(surrogate, taken).to(resolve_device(device))
+    return _evade([r.to(decoy.pool) for r in rows], decoy, config, training, seed=seed).cpu()
 
 
 def _draw(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
@@ -85,6 +94,10 @@ class _Decoy:
         self.pool = surrogate.decode(torch.stack(drawn))
         self.mu = torch.stack([scores(surrogate, x)[:, i].mean() for i, x in enumerate(stolen)])
 
+    def to(self, device: torch.device) -> _Decoy:
+        self.pool, self.mu = self.pool.to(device), self.mu.to(device)
+        return self
+
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         return self.pool[:, torch.randint(0, self.pool.shape[1], (count,), generator=generator)]
 
@@ -96,7 +109,7 @@ def _encoders(net: OneClass) -> tuple[Tensor, Tensor]:
 def _evade(
     rows: Features, decoy: _Decoy, config: ThiefConfig, training: OneClassConfig, *, seed: int
 ) -> OneClass:
-    net = OneClass(len(rows), rows[0].shape[1], training.hidden, seed=seed)
+    net = OneClass(len(rows), rows[0].shape[1], training.hidden, seed=seed).to(decoy.pool)
     optimizer = torch.optim.Adadelta(net.parameters(), lr=training.lr, rho=training.rho)
     generator = torch.Generator().manual_seed(seed)
     batch = training.batch_size

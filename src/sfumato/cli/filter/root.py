@@ -1,4 +1,4 @@
-"""`sfumato filter`: make the provider's backbone, enrol on a device, decide about a picture."""
+"""`sfumato filter`: make the provider's backbone, enroll on a device, decide about a picture."""
 
 from __future__ import annotations
 
@@ -38,7 +38,6 @@ def backbone(
     weights: Annotated[
         Path | None, typer.Option(help="Safetensors file with a timm model's weights.")
     ] = None,
-    size: Annotated[int | None, typer.Option(help="Side of the public images.")] = None,
     count: Annotated[int | None, typer.Option(help="Number of public images.")] = None,
     dims: Annotated[int | None, typer.Option(help="Project to this many dimensions.")] = None,
     onnx: Annotated[
@@ -49,12 +48,14 @@ def backbone(
     as_json: AsJson = False,
 ) -> None:
     """Write the provider's public backbone file, which devices and the service share."""
-    from sfumato.data import load
+    from sfumato.data.lazy import open_lazily
+    from sfumato.data.options import SourceOptions
     from sfumato.features.backbone import open_backbone
     from sfumato.features.onnx_copy import onnx_copy
 
-    images = public and load(public, data_dir=data_dir, size=size, count=count, seed=seed)
-    made = open_backbone(spec, weights=weights, public=images or None, dims=dims, seed=seed)
+    options = SourceOptions(data_dir=data_dir, count=count, seed=seed)
+    images = open_lazily(public, options) if public else None
+    made = open_backbone(spec, weights=weights, public=images, dims=dims, seed=seed)
     made = onnx_copy(made) if onnx else made
     made.save(out)
     result = {"file": str(out), "fingerprint": made.fingerprint, "dim": made.dim}
@@ -73,8 +74,16 @@ def enroll(
         Path | None,
         typer.Option(help="Ed25519 key (PEM) that signs; made where there is none."),
     ] = None,
-    hidden: Annotated[int, typer.Option(help="M, as the bank asks for.")] = 32,
-    epochs: Annotated[int, typer.Option(help="Passes over the pictures.")] = 60,
+    preset: Annotated[
+        Literal["default", "paper"],
+        typer.Option(help="Training: ours, or the paper's own, which finds the class less surely."),
+    ] = "default",
+    hidden: Annotated[
+        int | None, typer.Option(help="M, as the bank asks for; the preset's if left out.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the pictures; the preset's if left out.")
+    ] = None,
     calibration: Annotated[
         Literal["held-out", "cross-fitted", "training"] | None,
         typer.Option(
@@ -104,7 +113,9 @@ def enroll(
     found = read_features(folder, opened, copies=copies)
     for left_out in found.skipped:
         typer.echo(f"skipped {left_out}", err=True)
-    config = OneClassConfig(hidden=hidden, epochs=epochs)
+    chosen = {"hidden": hidden, "epochs": epochs}
+    changes = {name: value for name, value in chosen.items() if value is not None}
+    config = OneClassConfig.preset(preset, **changes)
     made = train(
         found.features,
         config,

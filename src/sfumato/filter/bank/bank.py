@@ -162,7 +162,7 @@ class Bank:
         if enrollment.backbone != self.backbone:
             raise EnrollmentError(
                 f"expected an enrollment for backbone {self.backbone[:16]}..., got one for "
-                f"{enrollment.backbone[:16]}...; enrol again with the platform's backbone"
+                f"{enrollment.backbone[:16]}...; enroll again with the platform's backbone"
             )
         if (enrollment.dim, enrollment.hidden) != (self.dim, self.hidden):
             raise EnrollmentError(

@@ -124,7 +124,7 @@ def contest_rule(
     `advantage` in [0, 1] asks an overriding score to be below that part of the claim's score (no
     score may be negative then). It is the answer to an adversary who evades screening: one network
     of M units has to serve own and stolen pictures, so it rarely beats the victim's by much. At 0
-    nobody overrides, and what the adversary enrols is of no use at all; owners then pay for every
+    nobody overrides, and what the adversary enrolls is of no use at all; owners then pay for every
     foreign claim on their own pictures.
 
     Time and memory are linear in uploads times enrollments; each contested enrollment of the

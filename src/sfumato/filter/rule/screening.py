@@ -93,7 +93,8 @@ class Screening:
 
     contested: tuple[Likeness, ...]
     """Pairs whose likeness is below the threshold, most alike first. The newcomer is one of the
-    two; either may be the thief."""
+    two; either may be the thief: who of two that are alike came by the pictures honestly, no
+    statistic can tell."""
     breadth: float = 0.0
     """Share of the others' samples that the newcomer claims; 0 where there are too few others."""
 
@@ -101,14 +102,6 @@ class Screening:
     def broad(self) -> bool:
         """Whether it claims what others stand for at large: its `mu` or `sigma` is a lie."""
         return self.breadth > BROAD
-
-    @property
-    def quarantine(self) -> bool:
-        """Whether the newcomer should not count before a moderator has decided.
-
-        Who of two that are alike came by the pictures honestly, no statistic can tell.
-        """
-        return bool(self.contested) or self.broad
 
 
 def likeness(errors: Float[Tensor, "samples k"], mu: float) -> Float[Tensor, " k"]:

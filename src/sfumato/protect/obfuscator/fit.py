@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.splits import split_images
+from sfumato.device import device_of
 from sfumato.errors import ConfigError, DataError
 from sfumato.fit import History, Turn
 from sfumato.nets.vgg import xavier
@@ -56,8 +57,8 @@ def fit_obfuscator(
     histories = {"warm-up": _first_stage(job, priors) if warm is None else _start(made, warm)}
     if config.objective in ("psnr", "bounded"):
         histories["rounds"] = rounds(job)
+    _calibrate(job)
     made = made.cpu().to(memory_format=torch.contiguous_format).eval()
-    _calibrate(made, job.images, config.seed)
     return Fitted(
         protector=made,
         histories=histories,
@@ -89,14 +90,15 @@ def _drawn(images: ImageSet, utility: str, config: ObfuscatorConfig) -> Obfuscat
 
 
 @torch.no_grad()
-def _calibrate(made: Obfuscator, images: Float[Tensor, "n c h w"], seed: int) -> None:
-    """Set the step of the 8 bits by some images.
+def _calibrate(job: Job) -> None:
+    """Set the step of the 8 bits by some of the images.
 
     They are drawn: collections come sorted, and other classes than the first may need longer steps.
     """
-    generator = torch.Generator().manual_seed(seed)
-    some = torch.randperm(len(images), generator=generator)[:_CALIBRATED]
-    made.set_step(made.noisy(made.means(images[some])))
+    made = job.made.eval()
+    generator = torch.Generator().manual_seed(job.config.seed)
+    some = torch.randperm(len(job.images), generator=generator)[:_CALIBRATED]
+    made.set_step(made.noisy(made.means(job.images[some].to(device_of(made)))))
 
 
 def _start(made: Obfuscator, warm: Fitted[Obfuscator]) -> History:

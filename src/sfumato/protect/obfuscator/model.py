@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float, Int8, Int64, Shaped
 from torch import Tensor, nn
 
-from sfumato.device import device_of
 from sfumato.errors import ConfigError, DataError
+from sfumato.fit.outputs import outputs
 from sfumato.nets.cuts import DEEP_CUT
 from sfumato.nets.vgg import Back, check_cut, front, map_shape
 from sfumato.protect.pretrained import PretrainedProtector
@@ -124,9 +124,11 @@ class Obfuscator(PretrainedProtector):
         self.step.copy_((highest / _LEVELS)[:, None, None])
 
     @torch.no_grad()
+    def logits(self, stored: Shaped[Tensor, "n m y x"]) -> Float[Tensor, "n k"]:
+        """Return what the classifier says of each stored map, computed on the network's device."""
+        self.eval()
+        return outputs(self.classifier, self.floats(stored), batch_size=self.batch_size)
+
     def classify(self, stored: Shaped[Tensor, "n m y x"]) -> Int64[Tensor, "n"]:
         """Return the class of each stored map, as a position in `classes`."""
-        self.eval()
-        device = device_of(self)
-        parts = self.floats(stored).split(self.batch_size)
-        return torch.cat([self.classifier(part.to(device)).argmax(1).cpu() for part in parts])
+        return self.logits(stored).argmax(1)

@@ -26,15 +26,16 @@ _AT_ONCE = 2048  # originals compared at once
 def nearest_original(pictures: Pictures, originals: Images) -> Float[Tensor, "p"]:
     """Return each picture's distance to its nearest original: root mean square over pixels, 0 to 1.
 
-    Infinite where there is no original.
+    Infinite where there is no original. It is computed where the pictures are, and returned on the
+    CPU.
     """
     rows = pictures.flatten(1)
-    least: Tensor = torch.full((len(rows),), torch.inf)
+    least: Tensor = torch.full((len(rows),), torch.inf, device=rows.device)
     for part in originals.flatten(1).split(_AT_ONCE) if len(originals) else ():
         # Exact differences: products of large norms would call near copies different.
-        distances = torch.cdist(rows, part, compute_mode="donot_use_mm_for_euclid_dist")
+        distances = torch.cdist(rows, part.to(rows), compute_mode="donot_use_mm_for_euclid_dist")
         least = torch.minimum(least, distances.amin(1))
-    return least.div(rows.shape[1] ** 0.5)
+    return least.div(rows.shape[1] ** 0.5).cpu()
 
 
 def closest_allowed(originals: Images, k: int, *, seed: int) -> float:

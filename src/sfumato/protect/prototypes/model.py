@@ -190,7 +190,7 @@ class PrototypeAnonymizer(Hiding):
             kept=kept,
             generator=torch.Generator().manual_seed(seed),
         )
-        return PlannedRelease.of(found, digests(images), self.pictures, self)
+        return PlannedRelease.of(found, digests(images), self.pictures.cpu(), self)
 
     def with_pictures(
         self, kept: Int64[Tensor, "m"], pictures: Float[Tensor, "m c h w"], about: dict[str, Any]

@@ -122,7 +122,7 @@ def _planned(
     positions = [position for look in looks for position in look.positions]
     used = plan.index.unique()
     return PlacedRelease(
-        made.pictures,
+        made.pictures.cpu(),
         dict(zip(positions, plan.index.tolist(), strict=True)),
         {
             **plan.document(),

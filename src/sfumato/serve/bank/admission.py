@@ -65,15 +65,15 @@ def check_terms(enrollment: Enrollment, terms: Terms) -> None:
     """Raise an EnrollmentError unless the enrollment fits the bank."""
     if enrollment.copies is not None and not available():
         raise EnrollmentError(
-            "near copies are not matched here (pdqhash is not installed); enrol without --copies"
+            "near copies are not matched here (pdqhash is not installed); enroll without `copies`"
         )
     if enrollment.backbone != terms.backbone:
         raise EnrollmentError(
             f"expected an enrollment for backbone {terms.backbone[:12]}..., got one for "
-            f"{enrollment.backbone[:12]}...; enrol again with the backbone of this service"
+            f"{enrollment.backbone[:12]}...; enroll again with the backbone of this service"
         )
     if (enrollment.dim, enrollment.hidden) != (terms.dim, terms.hidden):
         raise EnrollmentError(
             f"expected D = {terms.dim} and M = {terms.hidden}, got D = {enrollment.dim} and "
-            f"M = {enrollment.hidden}; enrol again with --hidden {terms.hidden}"
+            f"M = {enrollment.hidden}; enroll again with `hidden` {terms.hidden}"
         )

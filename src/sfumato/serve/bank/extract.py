@@ -19,6 +19,7 @@ from torch import Tensor
 
 from sfumato.data.decoding.decode import ImageLimits, decode_views
 from sfumato.features.backbone import Backbone
+from sfumato.features.picture import feature_of
 from sfumato.filter.neardup import pdq
 
 
@@ -47,8 +48,7 @@ def see(
     """
     features, found, frames = [], [], []
     for view in decode_views(content, limits=limits):
-        with torch.inference_mode():
-            features.append(backbone(view.picture[None]))
+        features.append(feature_of(backbone, view.picture))
         found.append(pdq(view.picture) if hashes else None)
         frames.append(view.frame)
     return Seen(torch.cat(features), tuple(found), tuple(frames))

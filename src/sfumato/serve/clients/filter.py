@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jaxtyping import UInt8
+from torch import Tensor
 
-from sfumato.data.imageset import ImageSet
 from sfumato.errors import ArtifactError, ServiceError
 from sfumato.features.backbone import Backbone
-from sfumato.features.cache import extract
+from sfumato.features.picture import features_of
 from sfumato.filter.enroll import enroll
 from sfumato.filter.enrollment import seal_enrollment
 from sfumato.filter.neardup import pdq, stack
-from sfumato.filter.oneclass import OneClassConfig
+from sfumato.filter.oneclass import OneClassConfig, Preset
 from sfumato.serve.clients.connection import Connection
 
 
@@ -76,25 +78,32 @@ class FilterClient(Connection):
 
     def enroll(
         self,
-        images: ImageSet,
+        pictures: Sequence[UInt8[Tensor, "_ _ _"]],
         key: Ed25519PrivateKey,
         *,
         seed: int,
-        epochs: int = 60,
+        preset: Preset = "default",
         copies: bool = False,
     ) -> RemoteEnrollment:
-        """Train on private images here, and upload nothing but the signed enrollment.
+        """Train on private pictures here, and upload nothing but the signed enrollment.
 
-        With `copies` it carries hashes of the images, so that near copies are claimed as well.
+        It is what `sfumato filter enroll` makes of them.
+
+        Args:
+            pictures: Each whole and at its own size, (c, h, w), grey or RGB.
+            key: Signs the enrollment.
+            seed: Draws the weights, the order of pictures and the noise of the training.
+            preset: The training; see `OneClassConfig`.
+            copies: Whether hashes of the pictures go along, so that near copies are claimed too.
 
         Raises:
-            DataError: fewer than two images.
+            DataError: fewer than two pictures.
             UnavailableError: copies are asked for, and pdqhash is not installed.
         """
         backbone, policy = self.backbone(), self.policy()
-        config = OneClassConfig(hidden=int(policy["hidden"]), epochs=epochs)
-        features = extract(backbone, images)
-        hashes = stack(map(pdq, images.images)) if copies else None
+        config = OneClassConfig.preset(preset, hidden=int(policy["hidden"]))
+        features = features_of(backbone, pictures)
+        hashes = stack(map(pdq, pictures)) if copies else None
         made = enroll(features, config, backbone=backbone.fingerprint, seed=seed, copies=hashes)
         return self.send_enrollment(seal_enrollment(made, key))
 

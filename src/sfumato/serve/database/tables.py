@@ -37,7 +37,7 @@ class ClockRow(Base):
 
 
 class Account(Base):
-    """Someone who enrols, uploads or moderates; `alpha` None takes the bank's."""
+    """Someone who enrolls, uploads or moderates; `alpha` None takes the bank's."""
 
     __tablename__ = "accounts"
     id: Mapped[int] = mapped_column(primary_key=True)

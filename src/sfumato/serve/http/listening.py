@@ -69,7 +69,7 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, OverflowError) as error:
-        raise ConfigError(f"--host, --port: cannot listen on {host!r}, {port}: {error}") from error
+        raise ConfigError(f"`host`, `port`: cannot listen on {host!r}, {port}: {error}") from error
     family, kind, protocol, _, address = found[0]
     # With the protocol named, asyncio sends small answers at once (TCP_NODELAY) and not after the
     # 40 ms in which the other side puts off its acknowledgement.
@@ -82,7 +82,7 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
             reason = getattr(error, "strerror", None) or error
             raise ServiceError(
                 f"cannot listen on {host}:{port}: {reason}; "
-                "stop what does, or choose another --port"
+                "stop what does, or choose another `port`"
             ) from error
         yield sock
 

@@ -31,7 +31,7 @@ def account(who: Anybody) -> AccountAnswer:
 
 @router.get("/v1/policy")
 def policy(filters: Service) -> PolicyAnswer:
-    """What a device must know before it enrols."""
+    """What a device must know before it enrolls."""
     return PolicyAnswer(**filters.policy())
 
 

@@ -13,7 +13,7 @@ from sfumato.serve.records.rules import MOST_ALPHA, MOST_HOURS
 
 
 class PolicyAnswer(BaseModel):
-    """What a device must know before it enrols."""
+    """What a device must know before it enrolls."""
 
     backbone: str = Field(description="Fingerprint of the backbone at /v1/backbone.")
     dim: int = Field(description="D, the length of a feature.")

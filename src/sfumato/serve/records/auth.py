@@ -26,7 +26,7 @@ from sfumato.serve.database.tables import Account, TokenRow
 from sfumato.serve.records.audit_log import COMMAND_LINE, record
 
 Role = Literal["user", "uploader", "moderator"]
-"""A user enrols and uploads; an uploader is a platform's gateway, which uploads for users; a
+"""A user enrolls and uploads; an uploader is a platform's gateway, which uploads for users; a
 moderator decides what a user may not, and may do what a user may."""
 Scope = Literal["enroll", "upload", "moderate"]
 SCOPES: Final[dict[Role, frozenset[Scope]]] = {

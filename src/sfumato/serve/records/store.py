@@ -223,7 +223,7 @@ class Store:
                 name = session.scalars(select(Account.name).filter_by(id=stored.account_id)).one()
                 if status == "active":
                     session.add(ChangeRow(kind="add", enrollment=stored.id))
-                record(session, at=at, actor=name, action=f"enrol: {status}", subject=stored.id)
+                record(session, at=at, actor=name, action=f"enroll: {status}", subject=stored.id)
                 return _entry(row, name)
         except IntegrityError as error:
             raise RequestError(409, "this enrollment is already enrolled") from error

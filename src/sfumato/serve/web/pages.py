@@ -7,6 +7,7 @@ inline scripts and requests to anywhere else. Scripts are modules as they are wr
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Annotated, Final
@@ -18,6 +19,8 @@ from sfumato import __version__
 from sfumato.errors import RequestError
 from sfumato.features.backbone import Backbone
 from sfumato.features.preprocess import Preprocess
+from sfumato.filter.enroll import page_settings
+from sfumato.filter.oneclass import OneClassConfig
 from sfumato.serve.http.deps import Service
 
 router = APIRouter(include_in_schema=False)
@@ -73,10 +76,10 @@ def upload(filters: Service) -> Response:
     return _page("upload", filters)
 
 
-@router.get("/enrol")
-def enrol(filters: Service) -> Response:
-    """The page that enrols; it trains in the browser where that can compute the features."""
-    return _page("enrol", filters)
+@router.get("/enroll")
+def enroll(filters: Service) -> Response:
+    """The page that enrolls; it trains in the browser where that can compute the features."""
+    return _page("enroll", filters)
 
 
 @router.get("/moderate")
@@ -106,11 +109,13 @@ def runs_in_browser(backbone: Backbone) -> bool:
 
 
 def _page(name: str, filters: Service) -> Response:
+    config = OneClassConfig(hidden=filters.state.terms.hidden)
     content = _TEMPLATES.get_template(f"{name}.html.j2").render(
         page=name,
         version=__version__,
         backbone=filters.backbone.name,
         in_browser=runs_in_browser(filters.backbone),
-        hidden=filters.state.terms.hidden,
+        hidden=config.hidden,
+        settings=json.dumps(page_settings(config)),
     )
     return Response(content, media_type="text/html", headers=_HEADERS)

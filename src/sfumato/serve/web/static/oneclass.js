@@ -1,16 +1,13 @@
 // The one-class autoencoder of sfumato.filter.oneclass and the statistics of filter.enroll, for
-// one person: eqs (2) to (6) of the paper docl, ADADELTA, the same draws from the same seed.
+// one person: eqs (2) to (6) of the paper docl, ADADELTA, the same draws from the same seed. Its
+// settings come with the page (`page_settings` of filter.enroll); it has none of its own.
 
 import { Generator } from "./random.js";
 
-export const DEFAULTS = { hidden: 32, epochs: 60, leastSteps: 300, batchSize: 128, rho: 0.95 };
 const EPSILON = 1e-6;  // ADADELTA's, as torch has it
-const HELD_OUT = 0.2;
-const FOLDS = 5;
-const FEW = 200;
 
 function steps(config, count) {
-  return Math.max(config.leastSteps, Math.ceil((config.epochs * count) / config.batchSize));
+  return Math.max(config.least_steps, Math.ceil((config.epochs * count) / config.batch_size));
 }
 
 class Network {
@@ -56,11 +53,13 @@ class Network {
     return sum;
   }
 
-  // Add the gradient of eq. (4) for one row, times `scale`, to `gradients`.
-  backward(x, scale, gradients, scratch) {
+  // Add the gradient of eq. (4) for one row, times `scale`, to `gradients`. The encoder sees
+  // `noisy`, the decoder the code times `kept`; the target is the whole row.
+  backward({ x, noisy, kept }, scale, gradients, scratch) {
     const [encoder, encoderBias, decoder, decoderBias] = gradients;
     const { code, back } = scratch;
-    this.encode(x, code);
+    this.encode(noisy, code);
+    for (let m = 0; m < this.hidden; m += 1) code[m] *= kept[m];
     back.fill(0);
     for (let d = 0; d < this.dim; d += 1) {
       const row = d * this.hidden;
@@ -72,17 +71,19 @@ class Network {
       }
     }
     for (let m = 0; m < this.hidden; m += 1) {
-      if (code[m] === 0) continue;  // ReLU passes nothing back
+      if (code[m] === 0) continue;  // ReLU passes nothing back, nor does what was hidden
       const row = m * this.dim;
-      encoderBias[m] += back[m];
-      for (let d = 0; d < this.dim; d += 1) encoder[row + d] += back[m] * x[d];
+      const passed = back[m] * kept[m];
+      encoderBias[m] += passed;
+      for (let d = 0; d < this.dim; d += 1) encoder[row + d] += passed * noisy[d];
     }
   }
 }
 
 class Adadelta {
-  constructor(parameters, rho) {
+  constructor(parameters, { rho, lr }) {
     this.rho = rho;
+    this.lr = lr;
     this.parts = parameters.map((values) => ({
       values,
       squares: new Float64Array(values.length),
@@ -91,7 +92,7 @@ class Adadelta {
   }
 
   step(gradients) {
-    const { rho } = this;
+    const { rho, lr } = this;
     this.parts.forEach(({ values, squares, moved }, part) => {
       const gradient = gradients[part];
       for (let i = 0; i < values.length; i += 1) {
@@ -99,39 +100,78 @@ class Adadelta {
         squares[i] = rho * squares[i] + (1 - rho) * g * g;
         const move = (Math.sqrt(moved[i] + EPSILON) / Math.sqrt(squares[i] + EPSILON)) * g;
         moved[i] = rho * moved[i] + (1 - rho) * move * move;
-        values[i] -= move;
+        values[i] -= lr * move;
       }
     });
   }
 }
 
-// Random passes over all rows, end to end, cut into batches.
-function* batches(count, size, seed) {
-  const generator = new Generator(seed);
-  let order = [];
-  for (;;) {
-    while (order.length < size) order = order.concat(generator.permutation(count));
-    yield order.slice(0, size);
-    order = order.slice(size);
+// One person's batches and noise, from one generator in the order in which Python draws them.
+class Draws {
+  constructor(rows, config, seed) {
+    this.rows = rows;
+    this.config = config;
+    this.generator = new Generator(seed);
+    this.order = [];
+  }
+
+  // The next batch: rows as they are, as the encoder sees them, and the factors of their codes.
+  next() {
+    const { batch_size: size, noise, code_noise: codeNoise, hidden } = this.config;
+    // Random passes over all rows, end to end.
+    while (this.order.length < size) {
+      this.order = this.order.concat(this.generator.permutation(this.rows.length));
+    }
+    const batch = this.order.slice(0, size).map((row) => this.rows[row]);
+    this.order = this.order.slice(size);
+    const noisy = batch.map((x) => {
+      const kept = this.#kept(x.length, noise);
+      return kept === null ? x : kept.map((factor, d) => factor * x[d]);
+    });
+    const whole = new Float64Array(hidden).fill(1);
+    return batch.map((x, i) => ({ x, noisy: noisy[i], kept: this.#kept(hidden, codeNoise) ?? whole }));
+  }
+
+  // Factors that hide a share of so many numbers and scale up the others; null where none is hidden.
+  #kept(count, share) {
+    if (share === 0) return null;
+    const limit = Math.fround(share);  // torch compares in float32
+    const factors = new Float64Array(count);
+    for (let i = 0; i < count; i += 1) {
+      factors[i] = (this.generator.next() & 0xffffff) * 2 ** -24 >= limit ? 1 / (1 - share) : 0;
+    }
+    return factors;
   }
 }
 
 // Train on rows of features in [0, 1]; `stepped` is called after each step.
 export function train(rows, config, seed, stepped = () => {}) {
   const network = new Network(rows[0].length, config.hidden, seed);
-  const optimizer = new Adadelta(network.parameters, config.rho);
+  const result = new Network(rows[0].length, config.hidden, seed);
+  const optimizer = new Adadelta(network.parameters, config);
   const gradients = network.parameters.map((values) => new Float64Array(values.length));
   const scratch = { code: new Float64Array(config.hidden), back: new Float64Array(config.hidden) };
-  const draws = batches(rows.length, config.batchSize, seed);
+  const draws = new Draws(rows, config, seed);
   for (let step = 0; step < steps(config, rows.length); step += 1) {
     gradients.forEach((gradient) => gradient.fill(0));
-    for (const row of draws.next().value) {
-      network.backward(rows[row], 1 / config.batchSize, gradients, scratch);
+    for (const row of draws.next()) {
+      network.backward(row, 1 / config.batch_size, gradients, scratch);
     }
     optimizer.step(gradients);
+    average(result, network, config.average, step);
     stepped();
   }
-  return network;
+  return result;
+}
+
+// Move the result towards the weights, by a share that falls as steps are taken; all of the way
+// where the last weights are wanted.
+function average(result, network, eta, step) {
+  const share = eta === null ? 1 : (eta + 1) / (eta + 1 + step);
+  result.parameters.forEach((values, part) => {
+    const now = network.parameters[part];
+    for (let i = 0; i < values.length; i += 1) values[i] += share * (now[i] - values[i]);
+  });
 }
 
 // Tensor.tensor_split: the first parts have one row more.
@@ -143,13 +183,13 @@ function split(rows, count) {
 }
 
 // Which rows each network trains on, and on which it is measured; the first one is the result.
-function plan(shuffled, seed) {
-  const held = Math.max(1, Math.round(HELD_OUT * shuffled.length));
-  if (shuffled.length >= FEW) {
+function plan(shuffled, { heldOut, folds: most, few }, seed) {
+  const held = Math.max(1, Math.round(heldOut * shuffled.length));
+  if (shuffled.length >= few) {
     const own = shuffled.slice(held);
     return { calibration: "held-out", own, jobs: [{ rows: own, measured: shuffled.slice(0, held), seed }] };
   }
-  const folds = split(shuffled, Math.min(FOLDS, shuffled.length));
+  const folds = split(shuffled, Math.min(most, shuffled.length));
   const jobs = folds.map((fold, i) => ({
     rows: folds.filter((other) => other !== fold).flat(), measured: fold, seed: seed + i + 1,
   }));
@@ -176,12 +216,13 @@ function codeStatistics(network, rows) {
   return { middle, covariance };
 }
 
-// What sfumato.filter.enroll.enroll returns, without the backbone's name. `progress` gets the
-// share that is done.
-export function enroll(features, config, seed, progress = () => {}) {
+// What sfumato.filter.enroll.enroll returns, without the backbone's name, by the settings of
+// `page_settings` there. `progress` gets the share that is done.
+export function enroll(features, settings, seed, progress = () => {}) {
+  const { training: config, calibration: measuring } = settings;
   if (features.length < 2) throw new Error(`expected at least 2 usable pictures, got ${features.length}`);
   const shuffled = new Generator(seed).permutation(features.length).map((row) => features[row]);
-  const { calibration, own, jobs } = plan(shuffled, seed);
+  const { calibration, own, jobs } = plan(shuffled, measuring, seed);
   const total = jobs.reduce((sum, job) => sum + steps(config, job.rows.length), 0);
   let done = 0;
   const stepped = () => { done += 1; progress(done / total); };
@@ -204,8 +245,7 @@ export function enroll(features, config, seed, progress = () => {}) {
       code_covariance: [[config.hidden, config.hidden], covariance],
     },
     mu,
-    // As in Python: an interval of no width would claim nothing.
-    sigma: Math.max(spread, 1e-6 * mu, 1e-12),
+    sigma: Math.max(spread, measuring.leastSpread * mu, measuring.leastSigma),
     calibration,
     count: features.length,
   };

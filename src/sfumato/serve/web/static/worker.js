@@ -3,7 +3,7 @@
 
 import { openBackbone } from "./backbone.js";
 import { keyFile, newKey, seal } from "./enrollment.js";
-import { DEFAULTS, enroll } from "./oneclass.js";
+import { enroll } from "./oneclass.js";
 import { canvasIsExact, decode } from "./picture.js";
 
 const STEP = 0.005;  // of the work between two reports
@@ -16,12 +16,12 @@ addEventListener("message", async ({ data }) => {
   }
 });
 
-async function work({ files, backbone, policy, seed }) {
+async function work({ files, backbone, policy, settings, seed }) {
   if (!canvasIsExact()) {
     throw new Error("this browser alters the pixels that a page reads; allow canvas data for this site, or use the command line");
   }
   const { features, skipped } = await read(files, openBackbone(backbone), policy.image_limit_bytes);
-  const made = enroll(features, { ...DEFAULTS, hidden: policy.hidden }, seed, reporter("training"));
+  const made = enroll(features, settings, seed, reporter("training"));
   const key = await newKey();
   const file = await seal(made, policy.backbone, key);
   return { file, key: await keyFile(key), skipped, count: made.count, mu: made.mu, sigma: made.sigma };

@@ -1,4 +1,4 @@
-// The enrolling page: training in a worker, sending the enrollment, and one's own enrollments.
+// The page that enrolls: training in a worker, sending the enrollment, and one's own enrollments.
 
 import { $, droppable, element, entry, facts, plural, time } from "./dom.js";
 import { canSign } from "./enrollment.js";
@@ -68,7 +68,8 @@ async function start() {
     worker = new Worker("/web/worker.js", { type: "module" });
     worker.addEventListener("message", ({ data }) => heard(data));
     worker.addEventListener("error", () => ended("the training failed; reload the page and try again"));
-    worker.postMessage({ files: chosen(), backbone, policy, seed: seed >>> 1 });
+    const settings = JSON.parse($("training").dataset.settings);
+    worker.postMessage({ files: chosen(), backbone, policy, settings, seed: seed >>> 1 });
   } catch (error) {
     ended(error.message);
   }

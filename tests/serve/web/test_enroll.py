@@ -23,8 +23,8 @@ DIGIT, TRAINED = 3, 120
 
 
 def trained(page: Visit, world: World, name: str, count: int = TRAINED) -> Any:
-    """Enrol digits in the page up to the moment before anything is sent."""
-    tab = page.open("/enrol", name)
+    """Enroll digits in the page up to the moment before anything is sent."""
+    tab = page.open("/enroll", name)
     files = [
         {"name": f"{i}.png", "mimeType": "image/png", "buffer": world.png(DIGIT, i)}
         for i in range(count)
@@ -123,7 +123,7 @@ def test_a_training_can_be_stopped_and_nothing_was_sent(
     visit: Visitor, server: LiveServer, world: World
 ) -> None:
     page = visit()
-    tab = page.open("/enrol", token(server, "stopper"))
+    tab = page.open("/enroll", token(server, "stopper"))
     files = [
         {"name": f"{i}.png", "mimeType": "image/png", "buffer": world.png(0, i % 100)}
         for i in range(1500)
@@ -140,7 +140,7 @@ def test_a_training_can_be_stopped_and_nothing_was_sent(
 def test_the_worker_cannot_send_even_if_it_wanted_to(visit: Visitor) -> None:
     """The browser enforces the policy of the worker's script on whatever runs in it."""
     page = visit()
-    tab = page.open("/enrol")
+    tab = page.open("/enroll")
     with tab.expect_worker() as found:
         tab.evaluate("void (window.kept = new Worker('/web/worker.js', { type: 'module' }))")
     asked = "fetch('/livez').then(() => 'sent', (error) => error.name)"
@@ -152,7 +152,7 @@ def test_the_worker_cannot_send_even_if_it_wanted_to(visit: Visitor) -> None:
 def test_an_enrollment_file_is_sent_listed_and_erased(
     visit: Visitor, server: LiveServer, world: World
 ) -> None:
-    tab = visit().open("/enrol", token(server, "filer"))
+    tab = visit().open("/enroll", token(server, "filer"))
     tab.wait_for_selector("#none >> text=None yet.")
     tab.set_input_files(
         "#file",
@@ -175,13 +175,13 @@ def test_an_enrollment_file_is_sent_listed_and_erased(
 def test_a_browser_that_cannot_sign_is_told_so(visit: Visitor) -> None:
     page = visit(**SCREENS["phone"])
     page.context.add_init_script("crypto.subtle.generateKey = () => Promise.reject(new Error())")
-    tab = page.open("/enrol")
+    tab = page.open("/enroll")
     tab.wait_for_selector("#stage >> text=this browser cannot sign here")
     assert tab.is_disabled("#pictures")
 
 
 def test_an_altered_canvas_is_refused(visit: Visitor, server: LiveServer) -> None:
-    tab = visit().open("/enrol")
+    tab = visit().open("/enroll")
     found = tab.evaluate(
         """async () => {
           const { canvasIsExact } = await import("/web/picture.js");

@@ -1,0 +1,126 @@
+"""The bank in memory: what is erased leaves nothing, and what is timed ends in time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import torch
+
+from sfumato.filter.bank import bank as bank_module
+from sfumato.filter.enrollment import Enrollment, open_enrollment
+from sfumato.filter.rule.screening import Likeness, Screening
+from sfumato.serve.bank.memory import BankState, Upload
+from sfumato.serve.records.rules import Rules
+from sfumato.serve.records.store import Terms
+from tests.serve.world import HIDDEN, World
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+STRANGER = 99
+
+
+def empty(world: World, *, reach: float | None = None) -> BankState:
+    terms = Terms(backbone=world.backbone.fingerprint, dim=64, hidden=HIDDEN)
+    return BankState(terms, reach=reach)
+
+
+def enrollment(world: World, digit: int) -> Enrollment:
+    return open_enrollment(world.enrollments[digit]).enrollment
+
+
+def feature(world: World, digit: int) -> torch.Tensor:
+    return world.backbone(world.images[digit][0][None])
+
+
+def test_a_newcomer_cannot_foresee_the_samples_it_is_screened_on(world: World) -> None:
+    state, copy = empty(world), enrollment(world, 0)
+    state.add("victim", copy, 1)
+
+    def values(found: Screening) -> tuple[float, ...]:
+        return tuple(pair.value for pair in found.contested)
+
+    drawn = {values(state.screen("thief", copy, 2)) for _ in range(3)}
+    seeded = tuple(pair.value for pair in state.compare("thief", copy, 2, 0).contested)
+    assert len({*drawn, tuple(sorted(seeded))}) == 4
+    assert all(len(found) == 2 for found in drawn)
+    assert state.compare("thief", copy, 2, 5) == state.compare("thief", copy, 2, 5)
+
+
+def test_the_owners_own_are_not_compared_and_screening_adds_nothing(world: World) -> None:
+    state, copy = empty(world), enrollment(world, 0)
+    state.add("first", copy, 1)
+    assert state.screen("second", copy, 1) == Screening((), 0.0)
+    assert state.screen("second", copy, 2).contested
+    assert len(state) == 1
+
+
+def pairs(state: BankState, world: World) -> set[tuple[str, str]]:
+    """What the bank says is contested, to whoever joins several parts of one."""
+    (front,) = state.fronts([Upload(feature(world, 0), STRANGER, NOW)])
+    return set(front.pairs)
+
+
+def test_nothing_of_the_erased_is_left_in_any_pair(world: World) -> None:
+    state = empty(world)
+    likenesses = [
+        Likeness(overrider=a, claimant=b, value=0.1) for a, b in ("xy", "yx", "yz", "zy", "zw")
+    ]
+    for account, name in enumerate("xyz"):
+        state.add(name, enrollment(world, 0), account, likenesses)
+    assert len(pairs(state, world)) == 5
+    state.remove("y")
+    assert pairs(state, world) == {("z", "w")}
+    assert len(state) == 2
+    state.remove("w")  # of another part: only its pairs are here
+    assert pairs(state, world) == set()
+    state.add("y", enrollment(world, 0), 1)
+    assert pairs(state, world) == set()
+
+
+def test_of_two_timed_disablings_each_ends_at_its_own_time(world: World) -> None:
+    state = empty(world)
+    for account, digit in enumerate((0, 1)):
+        state.add(str(digit), enrollment(world, digit), account)
+
+    def blocked(hours: float) -> list[bool]:
+        now = NOW + timedelta(hours=hours)
+        return [
+            state.decide(feature(world, digit), STRANGER, now).decision.blocked for digit in (0, 1)
+        ]
+
+    assert blocked(0) == [True, True]
+    ends = {"0": NOW + timedelta(hours=1), "1": NOW + timedelta(hours=3)}
+    state.rules = Rules(enrollment_disabled=ends)
+    assert [blocked(hours) for hours in (0, 1, 2, 3)] == [
+        [False, False],
+        [True, False],
+        [True, False],
+        [True, True],
+    ]
+
+
+@pytest.mark.parametrize("barred", [("own", "far"), ("far", "claim")])
+def test_a_pair_of_which_one_is_not_listed_bars_nobody_else(
+    world: World, barred: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a shortlist the columns are few, and such a pair must not come to mean others."""
+    monkeypatch.setattr(bank_module, "SMALL", 0)
+    made = enrollment(world, 0)
+    worse = replace(made, decoder_bias=made.decoder_bias + 0.02, sigma=50 * made.sigma)
+    still = 1e-6 * torch.eye(HIDDEN)
+    small = open_enrollment(world.small(1)).enrollment
+    for reach in (None, 1.5):
+        state = empty(world, reach=reach)
+        for number in range(6):
+            state.add(f"small{number}", replace(small, code_covariance=still), 100 + number)
+        pair = Likeness(overrider=barred[0], claimant=barred[1], value=0.1)
+        state.add("far", replace(small, code_covariance=still), 200, [pair])
+        state.add("own", made, 1)
+        state.add("claim", worse, 2)
+        x = feature(world, 0)
+        assert state.decide(x, STRANGER, NOW).decision.blocked
+        assert not state.decide(x, 1, NOW).decision.blocked
+        # The pair means what it says where both are listed.
+        state.add("x", small, 300, [Likeness(overrider="own", claimant="claim", value=0.1)])
+        assert state.decide(x, 1, NOW).decision.blocked
