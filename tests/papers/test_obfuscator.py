@@ -10,8 +10,8 @@ import torch
 
 from papers.obfuscator import attacks, parties
 from papers.obfuscator.run import RECIPES
-from papers.recipe import Run, frozen
 from papers.obfuscator.study import alone, config_of, duels
+from papers.recipe import Run, frozen
 from sfumato.attack.tools.decoder import ReconstructionConfig
 from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.data.imageset import ImageSet
