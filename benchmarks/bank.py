@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.turns import best_seconds
+from benchmarks.interleave import best_seconds
 from sfumato.filter.bank.bank import Bank
 from sfumato.filter.bank.workers import run_all
 from sfumato.filter.enrollment import Enrollment
@@ -33,24 +33,24 @@ _BACKBONE = "0" * 64
 
 def run(*, quick: bool) -> dict[str, Any]:
     """Run all three parts and print a line for each measurement."""
-    turns = 3 if quick else 15
+    rounds = 3 if quick else 15
     sizes = {2048: 128, 784: 256, 128: 1024} if quick else {2048: 512, 784: 1024, 128: 8192}
     single = 1000 if quick else 10_000
     scale = (500, 1000) if quick else (12_500, 25_000, 50_000, 100_000)
     return {
-        "batch": [batch(dim, count, turns) for dim, count in sizes.items()],
+        "batch": [batch(dim, count, rounds) for dim, count in sizes.items()],
         "single": [
-            single_image(128, single, dtype, turns) for dtype in (torch.float32, torch.bfloat16)
+            single_image(128, single, dtype, rounds) for dtype in (torch.float32, torch.bfloat16)
         ],
         "scale": growth(128, scale),
     }
 
 
-def batch(dim: int, count: int, turns: int) -> dict[str, float]:
+def batch(dim: int, count: int, rounds: int) -> dict[str, float]:
     """Measure a batch against plain products of the same arithmetic."""
-    bank = _bank(dim, count, torch.float32)
+    bank = random_bank(dim, count, torch.float32)
     x = torch.rand(_BATCH, dim)
-    weights = [segment.weights() for segment in bank._segments]
+    weights = [segment.weights() for segment in bank.segments]
     encoder = torch.cat([w.encoder for w in weights])
     decoder = torch.cat([w.decoder for w in weights])
     codes = torch.rand(count, _BATCH, _HIDDEN)
@@ -62,7 +62,7 @@ def batch(dim: int, count: int, turns: int) -> dict[str, float]:
             "two products, tiles on threads": partial(_tiled, x, encoder, codes, decoder),
             "one product": partial(torch.mm, x, doubled.T),
         },
-        turns,
+        rounds,
     )
     peer = min(v for k, v in seconds.items() if k.startswith("two"))
     operations = 4 * _BATCH * count * _HIDDEN * dim
@@ -84,11 +84,11 @@ def batch(dim: int, count: int, turns: int) -> dict[str, float]:
     return figures
 
 
-def single_image(dim: int, count: int, dtype: torch.dtype, turns: int) -> dict[str, Any]:
+def single_image(dim: int, count: int, dtype: torch.dtype, rounds: int) -> dict[str, Any]:
     """Measure one feature against the speed at which memory is read."""
-    bank = _bank(dim, count, dtype)
+    bank = random_bank(dim, count, dtype)
     x = torch.rand(1, dim)
-    tensors = [t for s in bank._segments for w in [s.weights()] for t in (w.encoder, w.decoder)]
+    tensors = [t for s in bank.segments for w in [s.weights()] for t in (w.encoder, w.decoder)]
     # bfloat16 is read as pairs in float32: the sum must cost nothing beside the reading.
     words = [t.view(torch.float32) for t in tensors]
     target = [torch.empty_like(w) for w in words]
@@ -98,7 +98,7 @@ def single_image(dim: int, count: int, dtype: torch.dtype, turns: int) -> dict[s
             "read": partial(_read, words),
             "copy": partial(_copy, words, target),
         },
-        turns,
+        rounds,
     )
     read = sum(t.nbytes for t in tensors)
     name = str(dtype).removeprefix("torch.")
@@ -123,7 +123,7 @@ def single_image(dim: int, count: int, dtype: torch.dtype, turns: int) -> dict[s
 def growth(dim: int, counts: tuple[int, ...]) -> dict[str, Any]:
     """Measure a batch at growing numbers of enrollments, and the memory of the process."""
     bank = Bank.empty(dim, _HIDDEN, backbone=_BACKBONE)
-    enrollment = _enrollment(dim)
+    enrollment = random_enrollment(dim)
     x = torch.rand(_BATCH, dim)
     rows = []
     for count in counts:
@@ -152,12 +152,20 @@ def growth(dim: int, counts: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _read(words: list[Tensor]) -> None:
-    run_all((partial(torch.sum, part) for part in _parts(words)), _nothing)
+    run_all((partial(_sum, part) for part in _parts(words)), _nothing)
 
 
 def _copy(words: list[Tensor], target: list[Tensor]) -> None:
     parts = zip(_parts(target), _parts(words), strict=True)
-    run_all((partial(torch.Tensor.copy_, a, b) for a, b in parts), _nothing)
+    run_all((partial(_copy_part, a, b) for a, b in parts), _nothing)
+
+
+def _sum(part: Tensor) -> None:
+    part.sum()
+
+
+def _copy_part(target: Tensor, source: Tensor) -> None:
+    target.copy_(source)
 
 
 def _nothing() -> None:
@@ -181,19 +189,22 @@ def _parts(tensors: list[Tensor]) -> Iterator[Tensor]:
         yield from tensor.split(max(1, (4 << 20) // tensor[0].nbytes))
 
 
-def _bank(dim: int, count: int, dtype: torch.dtype) -> Bank:
+def random_bank(dim: int, count: int, dtype: torch.dtype) -> Bank:
+    """Return a bank of `count` copies of one random enrollment, with the ids 0, 1, 2 and so on."""
     bank = Bank.empty(dim, _HIDDEN, backbone=_BACKBONE, dtype=dtype)
-    enrollment = _enrollment(dim)
+    enrollment = random_enrollment(dim)
     for number in range(count):
         bank.add(str(number), enrollment)
     return bank
 
 
-def _enrollment(dim: int) -> Enrollment:
+def random_enrollment(dim: int) -> Enrollment:
+    """Return an enrollment with random weights."""
     generator = torch.Generator().manual_seed(0)
 
     def draw(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator) / dim**0.5
+        values: Tensor = torch.randn(shape, generator=generator) / dim**0.5
+        return values
 
     return Enrollment(
         encoder=draw(_HIDDEN, dim),

@@ -1,7 +1,7 @@
 """How fast ShuffleBits and envelopes are, against a plain copy of the same bytes.
 
 Rates are GB (10^9 bytes) of plaintext a second on 256 MB, more than any cache. `ratio` compares
-with `Tensor.copy_` between two tensors in the same turns. `compiled` is the module in
+with `Tensor.copy_` between two tensors in the same rounds. `compiled` is the module in
 `torch.compile` with `out`, `eager` the module as it is; `byte_tables` is NumPy's usual fast way,
 and `string_loop` what the authors' code does with each float.
 """
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.turns import best_seconds
+from benchmarks.interleave import best_seconds
 from sfumato.cipher.envelope import seal_stream
 from sfumato.cipher.header import Suite
 from sfumato.cipher.keys import EnvelopeKey
@@ -29,16 +29,16 @@ _LOOPED = 1 << 14  # floats for the string loop: at 0.7 MB/s all of them would t
 def run(*, quick: bool) -> dict[str, Any]:
     """Run all parts and print a line for each measurement."""
     size = (32 if quick else 256) << 20
-    turns = 3 if quick else 8
+    rounds = 3 if quick else 8
     types = (torch.float32,) if quick else (torch.float32, torch.float64, torch.float16)
     return {
-        "shufflebits": [shuffling(dtype, size, turns) for dtype in types],
+        "shufflebits": [shuffling(dtype, size, rounds) for dtype in types],
         "others": others(size, 2),
         "sealing": sealing(size, 2),
     }
 
 
-def shuffling(dtype: torch.dtype, size: int, turns: int) -> dict[str, Any]:
+def shuffling(dtype: torch.dtype, size: int, rounds: int) -> dict[str, Any]:
     """Measure the module on one type against a copy."""
     width = max(32, 8 * dtype.itemsize)
     words = torch.randint(-(2**31), 2**31 - 1, (size // 8,)).view(WORDS[width])
@@ -51,30 +51,30 @@ def shuffling(dtype: torch.dtype, size: int, turns: int) -> dict[str, Any]:
             "copy": partial(out.copy_, words),
             "compiled": partial(compiled, x, out=out),
         },
-        turns,
+        rounds,
     )
     # Twice only: it takes 20 times as long, and would have the others wait in a busy moment.
     seconds |= best_seconds({"eager": partial(module, x, out=out)}, 2)
     return _rates(f"shufflebits {dtype}", size, seconds)
 
 
-def others(size: int, turns: int) -> dict[str, Any]:
+def others(size: int, rounds: int) -> dict[str, Any]:
     """Measure the two usual ways on float32."""
     x, key = torch.rand(size // 4), draw_key(32)
     few = x[:_LOOPED].tolist()
-    tables = best_seconds({"byte_tables": byte_tables(x.numpy(), key)}, turns)
-    loop = best_seconds({"string_loop": partial(string_loop, few, key)}, turns)
+    tables = best_seconds({"byte_tables": byte_tables(x.numpy(), key)}, rounds)
+    loop = best_seconds({"string_loop": partial(string_loop, few, key)}, rounds)
     return {
         **_rates("others", size, tables),
         **_rates("others", 4 * len(few), loop),
     }
 
 
-def sealing(size: int, turns: int) -> dict[str, Any]:
+def sealing(size: int, rounds: int) -> dict[str, Any]:
     """Measure sealing in chunks, the result thrown away."""
     x, key = torch.rand(size // 4), EnvelopeKey.draw()
     contenders = {s.name.lower(): partial(seal_stream, x, len, key, suite=s) for s in Suite}
-    return _rates("sealing", size, best_seconds(contenders, turns))
+    return _rates("sealing", size, best_seconds(contenders, rounds))
 
 
 def byte_tables(x: np.ndarray, key: ShuffleKey) -> Callable[[], np.ndarray]:

@@ -59,7 +59,7 @@ async def _client(port: int, requests: Sequence[bytes], end: float, tally: Tally
     reader = writer = None
     number = 0
     while time.perf_counter() < end:
-        if writer is None:
+        if reader is None or writer is None:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
         begun = time.perf_counter()
         try:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -84,7 +85,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--victims", type=int, default=40)
     arguments = parser.parse_args()
-    settings = {
+    settings: dict[str, dict[str, Any]] = {
         "one response": {},
         "4 responses under one key": {"responses": 4},
         "12 known values": {"known": 12},

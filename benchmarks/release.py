@@ -8,7 +8,7 @@ the whole way of `sfumato release`, decoding and writing PNGs included.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.turns import best_seconds
+from benchmarks.interleave import best_seconds
 from sfumato.data.decoding.decode import encode_png
 from sfumato.data.lazy import open_lazily
 from sfumato.data.options import SourceOptions
@@ -29,21 +29,21 @@ _BATCH = 32
 
 def run(*, quick: bool) -> dict[str, Any]:
     """Run all contenders and print a line for each."""
-    side, count, turns = (64, 32, 2) if quick else (224, 32, 3)
+    side, count, rounds = (64, 32, 2) if quick else (224, 32, 3)
     images = torch.rand(count, 1, side, side)
     labels = torch.zeros(count, 1, dtype=torch.int64)
     paper = SemiAdversarial(height=side, width=side, network="paper").eval()
     ours = SemiAdversarial(height=side, width=side).eval()
     weights = paper.autoencoder.state_dict()
     prototypes = paper.prototypes[0]
-    contenders = {
+    contenders: dict[str, Callable[[], object]] = {
         "plain_one": lambda: [
             plain(x, prototypes[0], prototypes[1], weights) for x in images.split(1)
         ],
         "batched": partial(_batched, paper, images, labels),
         "residual": partial(_batched, ours, images, labels),
     }
-    seconds = best_seconds(contenders, turns)
+    seconds = best_seconds(contenders, rounds)
     with tempfile.TemporaryDirectory() as name:
         seconds["folder"] = best_seconds({"folder": _streamed(ours, images, Path(name))}, 1)[
             "folder"

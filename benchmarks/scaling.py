@@ -99,7 +99,7 @@ def page(figures: Mapping[str, Any], *, rate: float = 100.0, machine: Machine | 
     costs = Costs.of(figures)
     parts = [_HEAD, *_measured(figures, costs), _BYTES, *_bytes_table()]
     parts += [_time_head(rate, machine), *_time_table(costs, rate, machine), _LIMITS]
-    parts += _load(figures["load"]) if "load" in figures else []
+    parts += load_lines(figures["load"]) if "load" in figures else []
     return "\n".join(parts) + "\n"
 
 
@@ -207,7 +207,8 @@ def _time_table(costs: Costs, rate: float, machine: Machine) -> Iterator[str]:
             )
 
 
-def _load(figures: Mapping[str, Any]) -> Iterator[str]:
+def load_lines(figures: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines of the page about uploads under load."""
     threads = f"{figures['threads']} thread" + "s" * (figures["threads"] != 1)
     yield _LOAD_HEAD.format(threads=threads, load_average=figures["load_average"]).lstrip()
     numbers = list(figures["rows"][0]["batched"])

@@ -30,6 +30,7 @@ from sfumato.features.backbone import Backbone, open_backbone
 from sfumato.filter.bank.scoring import BATCH
 from sfumato.filter.enrollment import Enrollment
 from sfumato.serve.app import create_app
+from sfumato.serve.bank.memory import BankState
 from sfumato.serve.http.listening import listening, run_app
 from sfumato.serve.records.auth import add_account
 from sfumato.serve.service import FilterService
@@ -74,7 +75,8 @@ def enrollments(backbone: Backbone, uploads: list[bytes]) -> Iterator[Enrollment
     generator = torch.Generator().manual_seed(0)
 
     def draw(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator) / DIM**0.5
+        values: Tensor = torch.randn(shape, generator=generator) / DIM**0.5
+        return values
 
     base = Enrollment(
         encoder=draw(HIDDEN, DIM),
@@ -153,7 +155,8 @@ def _obey(service: FilterService, backbone: Backbone) -> None:
         count, most = map(int, line.split())
         for number in range(len(service.state), count):
             service.state.add(f"{number:032x}", next(supply), owner.id)
-        service.state._batches.most = most
+        assert isinstance(service.state, BankState)
+        service.state.batches.most = most
         print("ready", flush=True)
 
 

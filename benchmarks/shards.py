@@ -23,11 +23,11 @@ from sqlalchemy.orm import Session
 
 from sfumato.cluster import LOCAL, connected
 from sfumato.filter.enrollment import Enrollment, open_enrollment, seal_enrollment
-from sfumato.serve.bank.interface import STRANGER
 from sfumato.serve.bank.memory import BankState
 from sfumato.serve.database.db import open_database
 from sfumato.serve.database.tables import EnrollmentRow
 from sfumato.serve.records.auth import add_account
+from sfumato.serve.records.decisions import STRANGER
 from sfumato.serve.records.store import Store, Terms
 from sfumato.serve.sharded.actors import RayShards
 from sfumato.serve.sharded.bank import ShardedBank

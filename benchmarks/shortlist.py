@@ -18,47 +18,48 @@ import faiss
 import numpy as np
 import torch
 
-from benchmarks.bank import _bank, _enrollment
-from benchmarks.turns import best_core_seconds
+from benchmarks.bank import random_bank, random_enrollment
+from benchmarks.interleave import best_core_seconds
 from sfumato.filter.bank.bank import Bank
-from sfumato.filter.bank.shortlist import Shortlist, _Block
+from sfumato.filter.bank.shortlist import Block, Shortlist
 
 _DIM = 128
 _HIDDEN = 32
 _BATCH = 64
 _BACKBONE = "0" * 64
-_ALPHA = 2.0
+ALPHA = 2.0
 
 
 def run(*, quick: bool) -> dict[str, Any]:
     """Run all three parts and print a line for each measurement."""
-    turns = 2 if quick else 4
+    rounds = 2 if quick else 4
     banks = ((2000, torch.float32), (2000, torch.bfloat16))
     large = ((20_000, torch.float32), (20_000, torch.bfloat16))
     lists = (5000,) if quick else (100_000, 1_000_000)
     return {
-        "scoring": [scoring(count, dtype, turns) for count, dtype in (banks if quick else large)],
-        "listing": [listing(count, turns) for count in lists],
+        "scoring": [scoring(count, dtype, rounds) for count, dtype in (banks if quick else large)],
+        "listing": [listing(count, rounds) for count in lists],
         "adding": adding(200 if quick else 2000),
     }
 
 
-def scoring(count: int, dtype: torch.dtype, turns: int) -> dict[str, Any]:
+def scoring(count: int, dtype: torch.dtype, rounds: int) -> dict[str, Any]:
     """Measure whole banks against some rows of them."""
-    bank = _bank(_DIM, count, dtype)
+    bank = random_bank(_DIM, count, dtype)
     one, batch = torch.rand(1, _DIM), torch.rand(_BATCH, _DIM)
     generator = torch.Generator().manual_seed(0)
-    few = {k: torch.randperm(count, generator=generator)[:k].sort().values for k in (10, 100, 1000)}
+    order = [str(row) for row in torch.randperm(count, generator=generator).tolist()]
+    few = {k: order[:k] for k in (10, 100, 1000)}
     seconds = best_core_seconds(
         {
             "one": partial(bank.score, one),
             "batch": partial(bank.score, batch),
-            **{f"picked {k}": partial(bank._scored, one, rows) for k, rows in few.items()},
+            **{f"picked {k}": partial(bank.score, one, ids) for k, ids in few.items()},
         },
-        turns,
+        rounds,
     )
-    stored = sum(t.nbytes for s in bank._segments for t in s.used().values())
-    figures = {
+    stored = sum(t.nbytes for s in bank.segments for t in s.used().values())
+    figures: dict[str, Any] = {
         "enrollments": count,
         "dtype": str(dtype).removeprefix("torch."),
         "bytes_each": stored / count,
@@ -74,25 +75,25 @@ def scoring(count: int, dtype: torch.dtype, turns: int) -> dict[str, Any]:
     return figures
 
 
-def listing(count: int, turns: int) -> dict[str, Any]:
+def listing(count: int, rounds: int) -> dict[str, Any]:
     """Measure one pass over a list of random rows, and faiss's range search over the same."""
     made = Shortlist(_DIM, reach=1.0)
-    for start in range(0, count, made._rows):
-        rows = min(made._rows, count - start)
+    for start in range(0, count, made.rows_a_block):
+        rows = min(made.rows_a_block, count - start)
         means = torch.rand(rows, _DIM)
         numbers = torch.tensor([0.0, 1.0, 0.2, 0.5]).repeat(rows, 1)
         numbers[:, 0] = means.square().sum(1)
-        made._blocks.append(_Block(means, numbers, rows))
+        made.blocks.append(Block(means, numbers, rows))
     one, batch = torch.rand(1, _DIM), torch.rand(_BATCH, _DIM)
-    index, queries = _flat(made), [_query(x) for x in (one, batch)]
+    index, queries = faiss_index(made), [faiss_queries(x) for x in (one, batch)]
     seconds = best_core_seconds(
         {
-            "one": partial(made.near, one, _ALPHA),
-            "batch": partial(made.near, batch, _ALPHA),
+            "one": partial(made.near, one, ALPHA),
+            "batch": partial(made.near, batch, ALPHA),
             "faiss one": partial(index.range_search, queries[0], 0.0),
             "faiss batch": partial(index.range_search, queries[1], 0.0),
         },
-        turns,
+        rounds,
     )
     figures: dict[str, Any] = {"enrollments": count, "bytes_each": 4 * (_DIM + 4)}
     figures |= {f"{name.replace(' ', '_')}_ms": 1e3 * spent for name, spent in seconds.items()}
@@ -106,7 +107,7 @@ def listing(count: int, turns: int) -> dict[str, Any]:
 
 def adding(count: int) -> dict[str, float]:
     """Measure what the list adds to adding."""
-    enrollment = _enrollment(_DIM)
+    enrollment = random_enrollment(_DIM)
     found = {}
     for name, reach in (("without", None), ("with", 1.0)):
         bank = Bank.empty(_DIM, _HIDDEN, backbone=_BACKBONE, reach=reach)
@@ -118,18 +119,19 @@ def adding(count: int) -> dict[str, float]:
     return found
 
 
-def _flat(made: Shortlist) -> faiss.IndexFlatIP:
+def faiss_index(made: Shortlist) -> faiss.IndexFlatIP:
     """Return faiss's index of 2 m and the rest of the rule, so that listed is a product above 0."""
     index = faiss.IndexFlatIP(_DIM + 2)
-    for block in made._blocks:
+    for block in made.blocks:
         square, mu, sigma, spread = block.numbers.unbind(1)
-        radius = (mu + _ALPHA * sigma).sqrt() + made.reach * spread
+        radius = (mu + ALPHA * sigma).sqrt() + made.reach * spread
         rest = torch.stack([radius.square() - square, -torch.ones_like(square)], 1)
         index.add(torch.cat([2 * block.means, rest], 1).numpy())
     return index
 
 
-def _query(x: torch.Tensor) -> np.ndarray:
+def faiss_queries(x: torch.Tensor) -> np.ndarray:
+    """Return the pictures as queries of `faiss_index`."""
     squares = x.square().sum(1, keepdim=True)
     query: np.ndarray = torch.cat([x, torch.ones_like(squares), squares], 1).numpy()
     return query

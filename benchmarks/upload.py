@@ -22,15 +22,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from benchmarks.interleave import best_seconds
 from benchmarks.server import DIM, HIDDEN, enrollments, make_backbone, pictures
-from benchmarks.turns import best_seconds
 from sfumato.data.decoding.decode import decode_image
 from sfumato.features.backbone import Backbone
 from sfumato.filter.bank.bank import Bank, BankScores
 from sfumato.filter.rule.guard import contest_rule
 from sfumato.serve.database.db import open_database
 from sfumato.serve.records.auth import add_account, authenticate
-from sfumato.serve.records.decisions import Against, Stopped, keep_blocks, new_id
+from sfumato.serve.records.decisions import Decision, Match, keep_blocks
 from sfumato.serve.records.store import Store
 
 _SIDES = (256, 1024, 3464)  # 3464 squared is the 12 megapixels of a phone
@@ -46,7 +46,7 @@ def run(*, quick: bool) -> dict[str, Any]:
             folder = Path(name)
             backbone = make_backbone(folder / "public.backbone")
             sides, counts = (_SIDES[:1], (1000,)) if quick else (_SIDES, (1000, 100_000))
-            banks = {count: _bank(backbone, count) for count in counts}
+            banks = {count: filled_bank(backbone, count) for count in counts}
             return {
                 "rows": [
                     profile(folder, backbone, bank, side, 30 if quick else 15)
@@ -58,7 +58,7 @@ def run(*, quick: bool) -> dict[str, Any]:
         torch.set_num_threads(threads)
 
 
-def profile(folder: Path, backbone: Backbone, bank: Bank, side: int, turns: int) -> dict[str, Any]:
+def profile(folder: Path, backbone: Backbone, bank: Bank, side: int, rounds: int) -> dict[str, Any]:
     """Measure each stage of one upload, and the machine's limit of those that have one."""
     content = photo(side)
     picture = decode_image(content)
@@ -75,11 +75,11 @@ def profile(folder: Path, backbone: Backbone, bank: Bank, side: int, turns: int)
             "limit of score": partial(_read, bank),
             "limit of write": partial(_synced, folder / "block"),
         },
-        turns,
+        rounds,
     )
     stages = ("token", "decode", "features", "score", "rule", "write")
     total = sum(seconds[stage] for stage in stages)
-    found = {
+    found: dict[str, dict[str, Any]] = {
         stage: {
             "ms": round(1e3 * seconds[stage], 3),
             "share": round(seconds[stage] / total, 3),
@@ -109,12 +109,12 @@ def photo(side: int) -> bytes:
 def _database(path: Path) -> dict[str, Callable[[], object]]:
     """Return the two stages that ask the database."""
     store = Store(open_database(f"sqlite:///{path}"))
-    caller, token = add_account(store.engine, "ada")
-    against = Against("class", "0" * 32, margin=1.0, score=0.5)
+    account, token = add_account(store.engine, "ada")
+    match = Match(claim="class", enrollment="0" * 32, account=1, margin=1.0, score=0.5)
 
     def write() -> None:
-        blocked = Stopped(id=new_id(), account_id=caller.id, against=against, enforced=True)
-        keep_blocks(store, [blocked])
+        blocked = Decision(against=match, nearest=match, frame=None, enforced=True)
+        keep_blocks(store, [(account.id, blocked)])
 
     return {
         "token": partial(authenticate, store.engine, store.clock, f"Bearer {token}"),
@@ -122,7 +122,8 @@ def _database(path: Path) -> dict[str, Callable[[], object]]:
     }
 
 
-def _bank(backbone: Backbone, count: int) -> Bank:
+def filled_bank(backbone: Backbone, count: int) -> Bank:
+    """Return a bank of `count` random enrollments for a backbone."""
     bank = Bank.empty(DIM, HIDDEN, backbone=backbone.fingerprint)
     for number, made in enumerate(islice(enrollments(backbone, pictures(count=2)), count)):
         bank.add(str(number), made)
@@ -138,10 +139,9 @@ def _features(backbone: Backbone, picture: Tensor) -> Tensor:
 def _rule(scores: BankScores) -> object:
     owned = torch.zeros(1, len(scores.ids), dtype=torch.bool)
     alpha = torch.full((len(scores.ids),), 2.0)
-    verdicts = contest_rule(
+    return contest_rule(
         scores.errors, scores.mu, scores.sigma, owned, contested=_PAIRS, alpha=alpha
     )
-    return next(iter(verdicts))
 
 
 def _bare(content: bytes) -> None:
@@ -149,7 +149,7 @@ def _bare(content: bytes) -> None:
 
 
 def _read(bank: Bank) -> None:
-    for segment in bank._segments:
+    for segment in bank.segments:
         weights = segment.weights()
         weights.encoder.sum()
         weights.decoder.sum()

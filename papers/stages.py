@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
+import sfumato
 from papers.recipe import Run
-from sfumato import __version__
 from sfumato.errors import ArtifactError
 from sfumato.files import read_tensors, write_tensors
 from sfumato.fingerprint import fingerprint
@@ -35,9 +35,8 @@ class Stages:
 
         Data and trainings are those that the run has recorded before this is called.
         """
-        digest = fingerprint(
-            __version__, run.seed, run.device, dict(settings), run.data, run.fitted
-        )[:12]
+        made_of = (run.seed, run.device, dict(settings), run.data, run.fitted)
+        digest = fingerprint(sfumato.__version__, *made_of)[:12]
         return cls(run.out / "stages" / f"{run.name}-{digest}")
 
     def keep(self, name: str, make: Callable[[Path], Stage]) -> Stage:

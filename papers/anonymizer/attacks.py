@@ -12,7 +12,7 @@ from sfumato.attack.linkage import LinkageAttack
 from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.attack.verify import VerificationAttack
 from sfumato.audit.measure.collection import of_collection
-from sfumato.types import Finding, Protector
+from sfumato.types import Attack, Finding, Protector
 
 _GROUP = 10  # releases that are known to be of one person
 
@@ -31,7 +31,7 @@ def attacks(
     read = AttributeAttack(attributes=(label,), known=kept, seeds=seeds, config=config)
     groups = GroupAttack(label=label, size=_GROUP, seeds=seeds, config=config)
     knowing = GroupAttack(label=label, size=_GROUP, known=kept, seeds=seeds, config=config)
-    found = {
+    found: dict[str, Attack] = {
         "pairs": LinkageAttack(label=label, seeds=seeds, config=config),
         "knowing": read,
         "groups": groups,

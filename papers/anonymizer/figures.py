@@ -41,8 +41,8 @@ def draw_sweep(run: Run, results: Results) -> Path:
     labels = {"utility": results["utility"], "private": results["private"]}
     for role, colour in (("utility", _UTILITY), ("private", _PRIVATE)):
         values = [100 * row[role]["value"] for row in rows]
-        ends = [[100 * end for end in row[role]["interval"]] for row in rows]
-        axes.fill_between(lams, *zip(*ends, strict=True), color=colour, alpha=0.18, lw=0)
+        lows, highs = ([100 * row[role]["interval"][end] for row in rows] for end in (0, 1))
+        axes.fill_between(lams, lows, highs, color=colour, alpha=0.18, lw=0)
         axes.plot(lams, values, color=colour, marker="o", ms=4, label=labels[role])
         ours = 100 * results[f"{role}_accuracy"]
         axes.axhline(ours, color=colour, lw=1, ls=":")

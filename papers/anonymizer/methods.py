@@ -8,6 +8,7 @@ from typing import Any
 
 from papers.anonymizer.worlds import World, template_name, with_template
 from papers.recipe import Run
+from sfumato.device import resolve_device
 from sfumato.protect.anonymizer.config import AnonymizerConfig
 from sfumato.protect.anonymizer.fit import AfterEpoch, fit_anonymizer
 from sfumato.protect.anonymizer.model import Anonymizer
@@ -48,7 +49,8 @@ def prototypes(
         seed=seed,
         device=run.device,
     )
-    return fit_prototypes(with_template(world), private=world.private, config=config).protector
+    made = fit_prototypes(with_template(world), private=world.private, config=config).protector
+    return made.to(resolve_device(run.device))  # where it releases
 
 
 def paper(
@@ -67,7 +69,7 @@ def paper(
     fitted = fit_anonymizer(
         with_template(world), private=world.private, config=config, after_epoch=after_epoch
     )
-    return fitted.protector
+    return fitted.protector.to(resolve_device(run.device))
 
 
 def baselines(world: World, settings: Mapping[str, Any]) -> list[Protector]:

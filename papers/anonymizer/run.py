@@ -18,6 +18,7 @@ from papers.anonymizer.worlds import World
 from papers.recipe import Recipe, Results, Run
 from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.audit.measure.collection import of_collection
+from sfumato.device import device_of
 from sfumato.protect.anonymizer.model import Anonymizer
 from sfumato.protect.baselines import Unprotected
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
@@ -59,7 +60,11 @@ class _Study:
         return found | {label: pooled(assessments, label) for label in self.world.unseen}
 
 
-def _recipe(make: Callable[[Run, Mapping[str, Any]], World], goal: Mapping[str, float]) -> Recipe:
+Goal = Callable[[float], float]
+"""The accuracy to reach, given chance (private) or the accuracy on originals (utility)."""
+
+
+def _recipe(make: Callable[[Run, Mapping[str, Any]], World], goal: Mapping[str, Goal]) -> Recipe:
     def recipe(run: Run, settings: Mapping[str, Any]) -> Results:
         world = make(run, settings)
         study = _Study(run, world, settings)
@@ -134,11 +139,11 @@ class _Ours:
             made = _prototypes(study, count, study.run.seed)
             released = of_collection(made, [everyone], labels)
             study.point([study.assess(released, study.run.seed)])
-        made = [_prototypes(study, config.prototypes, seed) for seed in study.seeds]
+        fitted = [_prototypes(study, config.prototypes, seed) for seed in study.seeds]
         found = [
             [
                 of_collection(one, [everyone], kept, seed=seed)
-                for one, seed in zip(made, study.seeds, strict=True)
+                for one, seed in zip(fitted, study.seeds, strict=True)
             ]
             for kept in (labels, ())
         ]
@@ -150,7 +155,7 @@ class _Ours:
             )
             for released, suffix in zip(found, ("", ", no label kept"), strict=True)
         ]  # fmt: skip
-        return cls(points[0], points[1], made[0], found[0][0])
+        return cls(points[0], points[1], fitted[0], found[0][0])
 
 
 def _prototypes(study: _Study, count: int, seed: int) -> PrototypeAnonymizer:
@@ -174,7 +179,8 @@ def _fitted(study: _Study, lam: float, seed: int) -> Anonymizer:
     shown = lam == study.settings["shown_lam"] and seed == study.run.seed
 
     def keep(_: int, made: Anonymizer) -> None:
-        study.frames.append(made.autoencoder(study.watched).detach())
+        watched = study.watched.to(device_of(made))
+        study.frames.append(made.autoencoder(watched).detach().cpu())
 
     return methods.paper(
         study.run, study.world, study.settings, lam=lam, seed=seed,
@@ -204,7 +210,7 @@ def _draw(study: _Study, results: Results, ours: _Ours, last: Anonymizer) -> lis
         figures.draw_epochs(run, [study.watched, *frames[:2], *frames[2::step]]),
         figures.draw_pairs(run, world, ours.released, "pairs"),
         figures.draw_pairs(run, world, last, "pairs-paper"),
-        figures.draw_prototypes(run, ours.made.pictures),
+        figures.draw_prototypes(run, ours.made.pictures.cpu()),
     ]
     return [f"figures/{path.name}" for path in paths]
 

@@ -34,8 +34,8 @@ def cifar10(run: Run, settings: Mapping[str, Any]) -> Results:
     """CIFAR-10 on features of a public network: figures 2, 4 and 5, and a linear ceiling."""
     backbone = load_mobilenet(settings["size"])
     world = World(
-        _features(run, backbone, "train", settings["images"]),
-        _features(run, backbone, "test", settings["tests"]),
+        features_of(run, backbone, "train", settings["images"]),
+        features_of(run, backbone, "test", settings["tests"]),
     )
     config = OneClassConfig()
     # The last images of each class compare the trainings; the test images only score ours.
@@ -44,8 +44,8 @@ def cifar10(run: Run, settings: Mapping[str, Any]) -> Results:
     validated = {
         name: _accuracy(kept, OneClassConfig.preset(name), run.seed) for name in get_args(Preset)
     }
-    crowd = world.enrolled(config, calibration="training", seed=run.seed)
-    errors, truth = measure.errors_of(crowd, world.tests)
+    users = world.enrolled(config, calibration="training", seed=run.seed)
+    errors, truth = measure.errors_of(users, world.tests)
     results: Results = {
         "training": asdict(config),
         "accuracy": measure.overall(errors, truth),
@@ -67,7 +67,8 @@ def cifar10(run: Run, settings: Mapping[str, Any]) -> Results:
     return results
 
 
-def _features(run: Run, backbone: Backbone, split: Split, count: int) -> list[Tensor]:
+def features_of(run: Run, backbone: Backbone, split: Split, count: int) -> list[Tensor]:
+    """Return the features of one part of CIFAR-10, a tensor a class."""
     images = run.uses(
         load("cifar10", split=split, data_dir=run.data_dir, count=count, seed=run.seed)
     )
@@ -79,8 +80,8 @@ def _features(run: Run, backbone: Backbone, split: Split, count: int) -> list[Te
 
 
 def _accuracy(world: World, config: OneClassConfig, seed: int) -> float:
-    crowd = world.enrolled(config, calibration="training", seed=seed)
-    return measure.overall(*measure.errors_of(crowd, world.tests))
+    users = world.enrolled(config, calibration="training", seed=seed)
+    return measure.overall(*measure.errors_of(users, world.tests))
 
 
 def _linear_probe(world: World) -> float:

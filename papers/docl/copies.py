@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from papers.docl.edits import EDITS, edited
-from papers.docl.faces import _backbone
+from papers.docl.faces import chosen_backbone
 from papers.docl.figures import draw_copies
 from papers.recipe import Results, Run
 from sfumato.attack.tools.scores import draw_weights, interval, weighted_mean
@@ -54,12 +55,13 @@ class Scene:
         """Return the features of uploaded files."""
         parts = []
         for start in track(range(0, len(files), _BATCH), "features of uploads"):
-            chosen = [self._seen(file) for file in files[start : start + _BATCH]]
+            chosen = [self.seen(file) for file in files[start : start + _BATCH]]
             with torch.no_grad():
                 parts.append(self.backbone(torch.stack(chosen)))
         return torch.cat(parts)
 
-    def _seen(self, file: bytes) -> Tensor:
+    def seen(self, file: bytes) -> Tensor:
+        """Return the part of a picture that the backbone sees."""
         picture = decode_image(file)
         side = self.backbone.preprocess.size
         if self.box is None:
@@ -82,11 +84,12 @@ class Enrolled:
 
     def found(self, uploads: Uploads, alpha: float) -> dict[str, Tensor]:
         """Return for each way which uploads it blocks."""
-        claimed = self._claimed(uploads.features, alpha)
+        claimed = self.claimed_at(uploads.features, alpha)
         copied = torch.tensor([self._copied(hash_) for hash_ in uploads.hashes])
         return {"pdq": copied, "class": claimed, "both": copied | claimed}
 
-    def _claimed(self, x: Tensor, alpha: float) -> Tensor:
+    def claimed_at(self, x: Tensor, alpha: float) -> Tensor:
+        """Return which uploads each enrollment claims at this alpha."""
         scores = self.bank.score(x)
         nobody = torch.zeros_like(scores.errors, dtype=torch.bool)
         rule = contest_rule(
@@ -120,16 +123,13 @@ def copies(run: Run, settings: Mapping[str, Any]) -> Results:
     private = [x[:cut] for x, cut in zip(scene.people, cuts, strict=True)]
     fresh = [x[cut:] for x, cut in zip(scene.people, cuts, strict=True)]
     config = OneClassConfig()
-    enrolled = _enroll(scene, private, config, run.seed)
-    strangers = _read(scene, [scene.strangers], encode_png)
-    alpha = _alpha(enrolled, strangers, settings["false_blocks"])
+    enrolled = enroll_all(scene, private, config, run.seed)
+    strangers = read_uploads(scene, [scene.strangers], encode_png)
+    alpha = strictest_alpha(enrolled, strangers, settings["false_blocks"])
     copied = [x[: settings["copied"]] for x in private]
-    uploads = {
-        name: _read(scene, copied, lambda picture, name=name: edited(picture, name))
-        for name in EDITS
-    }
-    uploads["new pictures"] = _read(scene, fresh, encode_png)
-    found = {name: _rates(enrolled, u, alpha, run.seed) for name, u in uploads.items()}
+    uploads = {name: read_uploads(scene, copied, partial(edited, name=name)) for name in EDITS}
+    uploads["new pictures"] = read_uploads(scene, fresh, encode_png)
+    found = {name: rates(enrolled, u, alpha, run.seed) for name, u in uploads.items()}
     edits = _joined([uploads[name] for name in EDITS])
     results: Results = {
         "training": asdict(config),
@@ -137,14 +137,17 @@ def copies(run: Run, settings: Mapping[str, Any]) -> Results:
         "enrolled_pictures": sum(map(len, private)),
         "hashes": len(enrolled.hashes),
         "alpha": alpha,
-        "copies": _rates(enrolled, edits, alpha, run.seed),
-        "uploads": found | {"strangers": _rates(enrolled, _odd(strangers), alpha, run.seed)},
+        "copies": rates(enrolled, edits, alpha, run.seed),
+        "uploads": found | {"strangers": rates(enrolled, _odd(strangers), alpha, run.seed)},
     }
     draw_copies(run, results)
     return results
 
 
-def _enroll(scene: Scene, private: Sequence[Tensor], config: OneClassConfig, seed: int) -> Enrolled:
+def enroll_all(
+    scene: Scene, private: Sequence[Tensor], config: OneClassConfig, seed: int
+) -> Enrolled:
+    """Enroll each person by the given pictures."""
     bank = Bank.empty(scene.backbone.dim, config.hidden, backbone=scene.backbone.fingerprint)
     hashes = []
     for i, x in enumerate(track(private, "enrolling")):
@@ -162,14 +165,17 @@ def _enroll(scene: Scene, private: Sequence[Tensor], config: OneClassConfig, see
     return Enrolled(bank, torch.cat(hashes))
 
 
-def _read(scene: Scene, pictures: Sequence[Tensor], file: Callable[[Tensor], bytes]) -> Uploads:
+def read_uploads(
+    scene: Scene, pictures: Sequence[Tensor], file: Callable[[Tensor], bytes]
+) -> Uploads:
+    """Return what the service sees of each person's pictures, written as files by `file`."""
     owner = torch.cat([torch.full((len(x),), i) for i, x in enumerate(pictures)])
     if len(pictures) == 1:
         owner = torch.arange(len(pictures[0]))  # every stranger is another person
     return Uploads.read(scene, [file(picture) for x in pictures for picture in x], owner)
 
 
-def _alpha(enrolled: Enrolled, strangers: Uploads, allowed: float) -> float:
+def strictest_alpha(enrolled: Enrolled, strangers: Uploads, allowed: float) -> float:
     """Return the largest alpha at which no more of the strangers are claimed than allowed."""
     scores = enrolled.bank.score(strangers.features[::2])
     nearest = ((scores.errors - scores.mu) / scores.sigma).min(1).values.sort().values
@@ -177,7 +183,7 @@ def _alpha(enrolled: Enrolled, strangers: Uploads, allowed: float) -> float:
     return float(first_too_many.nextafter(torch.tensor(-torch.inf)))
 
 
-def _rates(enrolled: Enrolled, uploads: Uploads, alpha: float, seed: int) -> dict[str, Any]:
+def rates(enrolled: Enrolled, uploads: Uploads, alpha: float, seed: int) -> dict[str, Any]:
     """Return the share of uploads that each way blocks; people are drawn anew for the interval."""
     weights = draw_weights(len(uploads.owner), groups=uploads.owner, seed=seed)
     return {
@@ -209,7 +215,7 @@ def _lfw(run: Run, settings: Mapping[str, Any]) -> Scene:
     one = (count[owner] == 1).nonzero()[:, 0]
     public, strangers = one[:_PUBLIC], one[_PUBLIC:][: settings["strangers"]]
     tight = load("lfw", data_dir=run.data_dir, box=TIGHT, size=150)
-    backbone = _backbone(run, "face").fit(tight.subset(public))
+    backbone = chosen_backbone(run, "face").fit(tight.subset(public))
     people = _by_person(images, (count >= settings["least"]).nonzero()[:, 0].tolist(), run.seed)
     return Scene(
         [x[: settings["pictures"]] for x in people],

@@ -14,7 +14,7 @@ from torch import Tensor
 from papers.docl import cifar10, faces, mnist
 from papers.docl.mobilenet import load_mobilenet
 from papers.recipe import Run
-from sfumato.attack.on_filter.enrolled import Crowd, enroll_all
+from sfumato.attack.on_filter.enrolled import EnrolledUsers, enroll_all
 from sfumato.filter.bank.bank import Bank
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.oneclass import OneClassConfig
@@ -42,11 +42,11 @@ def pictures(run: Run, name: str) -> Pictures:
         return _faces(run, settings)
     if name == "cifar10":
         backbone = load_mobilenet(settings["size"])
-        train = cifar10._features(run, backbone, "train", settings["images"])
-        tests = cifar10._features(run, backbone, "test", settings["tests"])
+        train = cifar10.features_of(run, backbone, "train", settings["images"])
+        tests = cifar10.features_of(run, backbone, "test", settings["tests"])
         return Pictures(train, _first(tests), torch.zeros(0, tests[0].shape[1]))
-    train, tests = (mnist._digits(run, settings, split) for split in ("train", "test"))
-    clothes = mnist._features(settings, run.uses(mnist._load(run, "fashion-mnist", "test")))
+    train, tests = (mnist.digits_of(run, settings, split) for split in ("train", "test"))
+    clothes = mnist.features_of(settings, run.uses(mnist.images_of(run, "fashion-mnist", "test")))
     return Pictures(train, _first(tests), clothes[:1000])
 
 
@@ -65,19 +65,19 @@ def crowded_bank(rows: Sequence[Tensor], settings: Mapping[str, Any]) -> Bank:
     bank = Bank.empty(rows[0].shape[1], config.hidden, backbone=_BACKBONE, reach=0.0)
     for start in track(range(0, len(rows), settings["chunk"]), "enrolling"):
         chosen = rows[start : start + settings["chunk"]]
-        crowd = enroll_all(chosen, config, folds=_FOLDS, seed=1000 * start)
+        users = enroll_all(chosen, config, folds=_FOLDS, seed=1000 * start)
         for i, x in enumerate(chosen):
-            bank.add(str(start + i), _enrollment(crowd, i, len(x)))
+            bank.add(str(start + i), _enrollment(users, i, len(x)))
     return bank
 
 
-def _enrollment(crowd: Crowd, i: int, count: int) -> Enrollment:
+def _enrollment(users: EnrolledUsers, i: int, count: int) -> Enrollment:
     return Enrollment(
-        **{name: tensor[i] for name, tensor in crowd.net.named_parameters()},
-        code_mean=crowd.code_mean[i],
-        code_covariance=crowd.code_covariance[i],
-        mu=float(crowd.mu[i]),
-        sigma=float(crowd.sigma[i]),
+        **{name: tensor[i] for name, tensor in users.net.named_parameters()},
+        code_mean=users.code_mean[i],
+        code_covariance=users.code_covariance[i],
+        mu=float(users.mu[i]),
+        sigma=float(users.sigma[i]),
         calibration="cross-fitted",
         count=count,
         backbone=_BACKBONE,
@@ -85,7 +85,7 @@ def _enrollment(crowd: Crowd, i: int, count: int) -> Enrollment:
 
 
 def _faces(run: Run, settings: Mapping[str, Any]) -> Pictures:
-    people = faces._people(run, "face", settings)
+    people = faces.people_of(run, "face", settings)
     private, uploads = [], []
     for i, x in enumerate(people.rows.values()):
         mixed = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(i))]

@@ -71,7 +71,8 @@ class _Residual(nn.Module):
             # the shortcut has fewer channels: both are filled up with zeros, as in dlib.
             out = F.pad(out, (0, x.shape[3] - out.shape[3], 0, x.shape[2] - out.shape[2]))
             x = F.pad(x, (0, 0, 0, 0, 0, out.shape[1] - x.shape[1]))
-        return (out + x).relu()
+        total: Tensor = out + x
+        return total.relu()
 
 
 class FaceNet(nn.Module):
@@ -80,6 +81,8 @@ class FaceNet(nn.Module):
     Shapes: `(n, 3, 150, 150)` RGB in [0, 255] to `(n, 128)`; two pictures of one person lie closer
     than about 0.6.
     """
+
+    mean: Tensor
 
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
         super().__init__()
@@ -92,7 +95,8 @@ class FaceNet(nn.Module):
         """Return the embedding of each image."""
         x = (x - self.mean) / 255
         x = F.max_pool2d(self.stem(x).relu(), 3, 2)
-        return self.blocks(x).mean((2, 3)) @ self.matrix
+        maps: Tensor = self.blocks(x)
+        return maps.mean((2, 3)) @ self.matrix
 
 
 def load_facenet(folder: Path) -> FaceNet:

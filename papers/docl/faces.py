@@ -21,17 +21,17 @@ from papers.docl.figures import draw_faces
 from papers.docl.generalnet import SIZE as GENERAL_SIZE
 from papers.docl.generalnet import load_generalnet
 from papers.recipe import Results, Run
-from sfumato.attack.on_filter.enrolled import Crowd, enroll_all, scores
+from sfumato.attack.on_filter.attacker import AttackerConfig
+from sfumato.attack.on_filter.enrolled import EnrolledUsers, enroll_all, scores
 from sfumato.attack.on_filter.poison import (
+    Attackers,
     Setting,
-    Thieves,
+    all_attackers,
     all_pairs,
     owners_kept,
     poison,
-    recruit,
     stolen_shared,
 )
-from sfumato.attack.on_filter.thief import ThiefConfig
 from sfumato.data.cache import cache_folder
 from sfumato.data.imageset import ImageSet
 from sfumato.data.sets.lfw import TIGHT
@@ -49,13 +49,13 @@ _ENROLLED = 30  # people with at least this many pictures are tested
 _TRAIN = 0.75
 _FOLDS = 4
 _PRICE = 0.02  # of the worst rate, that an advantage of 1 has to gain
-_ALPHAS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0)
-_ADVANTAGES = (0.0, 0.5, 0.8, 1.0)
+ALPHAS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0)
+ADVANTAGES = (0.0, 0.5, 0.8, 1.0)
 _KINDS = (
-    ThiefConfig(),
-    ThiefConfig(mode="separate"),
-    ThiefConfig(evasion=0.1),
-    ThiefConfig(evasion=0.3),
+    AttackerConfig(),
+    AttackerConfig(mode="separate"),
+    AttackerConfig(evasion=0.1),
+    AttackerConfig(evasion=0.3),
 )
 
 
@@ -81,7 +81,7 @@ class People:
 class World:
     """One set of people who enrolled, and their other pictures."""
 
-    crowd: Crowd
+    users: EnrolledUsers
     train: list[Tensor]
     tests: list[Tensor]
 
@@ -90,7 +90,7 @@ def faces(run: Run, settings: Mapping[str, Any]) -> Results:
     """Reproduce figures 2 to 4 on faces, with two extractors and two widths each."""
     results: Results = {}
     for name, widths in settings["hidden"].items():
-        people = _people(run, name, settings)
+        people = people_of(run, name, settings)
         for hidden in widths:
             config = OneClassConfig(hidden=hidden)
             variant = f"{name}-{hidden}"
@@ -98,7 +98,7 @@ def faces(run: Run, settings: Mapping[str, Any]) -> Results:
             kinds = _KINDS if variant == settings["headline"] else _KINDS[:1]
             results[variant] = _evaluate(run, people, config, kinds, settings)
     chosen = results[settings["headline"]]
-    people = _people(run, settings["headline"].split("-")[0], settings)
+    people = people_of(run, settings["headline"].split("-")[0], settings)
     hidden = int(settings["headline"].split("-")[1])
     config = OneClassConfig(hidden=hidden)
     scaling = _scaling(people, config, settings)
@@ -108,14 +108,15 @@ def faces(run: Run, settings: Mapping[str, Any]) -> Results:
     return {"training": asdict(config)} | headline | {"scaling": scaling, "variants": results}
 
 
-def _people(run: Run, name: str, settings: Mapping[str, Any]) -> People:
+def people_of(run: Run, name: str, settings: Mapping[str, Any]) -> People:
+    """Return each person's features, and those of strangers."""
     box, size = (TIGHT, SIZE) if name == "face" else (None, GENERAL_SIZE)
     images = run.uses(load("lfw", data_dir=run.data_dir, box=box, size=size))
     owner = images.label("identity")
     count = owner.bincount()[owner]
     one = (count == 1).nonzero()[:, 0][: settings["single"]]
     many = (count >= settings["least_pictures"][name]).nonzero()[:, 0]
-    backbone = _backbone(run, name).fit(images.subset(one[::2]))
+    backbone = chosen_backbone(run, name).fit(images.subset(one[::2]))
     features = _extract(backbone, images.subset(many))
     rows = {int(p): features[owner[many] == p] for p in owner[many].unique()}
     return People(rows, _extract(backbone, images.subset(one[1::2])))
@@ -125,11 +126,12 @@ def facenet_features(
     run: Run, images: ImageSet, public: Tensor, rows: Sequence[Tensor]
 ) -> list[Tensor]:
     """Return face features of some images by person; `public` ones fit the scaler."""
-    backbone = _backbone(run, "face").fit(images.subset(public))
+    backbone = chosen_backbone(run, "face").fit(images.subset(public))
     return [_extract(backbone, images.subset(row)) for row in rows]
 
 
-def _backbone(run: Run, name: str) -> Backbone:
+def chosen_backbone(run: Run, name: str) -> Backbone:
+    """Return the backbone of that name, not yet fitted."""
     if name == "general":
         scaled = Preprocess(size=(GENERAL_SIZE, GENERAL_SIZE))
         return Backbone.wrap(load_generalnet(), name="general", preprocess=scaled)
@@ -151,10 +153,10 @@ def _world(people: People, chosen: Sequence[int], config: OneClassConfig, seed: 
         rows.append(
             x[torch.randperm(len(x), generator=torch.Generator().manual_seed(seed + person))]
         )
-    return _enrolled(rows, config, seed)
+    return enrolled_world(rows, config, seed)
 
 
-def _enrolled(rows: Sequence[Tensor], config: OneClassConfig, seed: int) -> World:
+def enrolled_world(rows: Sequence[Tensor], config: OneClassConfig, seed: int) -> World:
     """Let everybody enroll the first three quarters of their pictures."""
     cuts = [min(round(_TRAIN * len(x)), len(x) - 1) for x in rows]
     train = [x[:cut] for x, cut in zip(rows, cuts, strict=True)]
@@ -167,20 +169,20 @@ def _evaluate(
     run: Run,
     people: People,
     config: OneClassConfig,
-    kinds: Sequence[ThiefConfig],
+    kinds: Sequence[AttackerConfig],
     settings: Mapping[str, Any],
 ) -> dict[str, Any]:
     drawn = people.draw(_ENROLLED, settings["sets"], run.seed)
     worlds = [_world(people, chosen, config, run.seed + i) for i, chosen in enumerate(drawn)]
     # The setting is chosen on training pictures alone, which are split once more for it.
-    inner = [_enrolled(w.train, config, run.seed + i) for i, w in enumerate(worlds)]
+    inner = [enrolled_world(w.train, config, run.seed + i) for i, w in enumerate(worlds)]
     setting, development = _choose(inner, people.unseen[::2], config, kinds[:3], settings, run.seed)
     unseen = people.unseen[1::2]
     per_set = [_per_class(world) for world in worlds]
     paper = Setting(rule="paper", alpha=setting.alpha)
     pairs = all_pairs(_USERS)
     bands = [
-        [recruit(w.crowd, w.train, pairs, kind, config, seed=run.seed) for kind in kinds]
+        [all_attackers(w.users, w.train, pairs, kind, config, seed=run.seed) for kind in kinds]
         for w in worlds[: settings["adversary_sets"]]
     ]
     return {
@@ -193,9 +195,9 @@ def _evaluate(
             for rule in (paper, setting)
         },
         "owners_kept": fmean(
-            float(owners_kept(w.crowd, w.tests, setting, seed=run.seed).mean()) for w in worlds
+            float(owners_kept(w.users, w.tests, setting, seed=run.seed).mean()) for w in worlds
         ),
-        "accepted": fmean(_accepted(w, unseen, setting.alpha) for w in worlds),
+        "accepted": fmean(accepted_share(w, unseen, setting.alpha) for w in worlds),
     }
 
 
@@ -203,40 +205,38 @@ def _choose(
     worlds: Sequence[World],
     unseen: Tensor,
     config: OneClassConfig,
-    kinds: Sequence[ThiefConfig],
+    kinds: Sequence[AttackerConfig],
     settings: Mapping[str, Any],
     seed: int,
 ) -> tuple[Setting, dict[str, float]]:
     """Choose alpha and advantage where the worst of the three rates is best."""
     pairs = all_pairs(_USERS)[:: settings["development_stride"]]
     bands = [
-        [recruit(w.crowd, w.train, pairs, kind, config, seed=seed) for kind in kinds]
+        [all_attackers(w.users, w.train, pairs, kind, config, seed=seed) for kind in kinds]
         for w in worlds
     ]
     rates = {
         (advantage, alpha): _rates(worlds, bands, unseen, alpha, advantage, seed)
-        for advantage, alpha in product(_ADVANTAGES, _ALPHAS)
+        for advantage, alpha in product(ADVANTAGES, ALPHAS)
     }
     worst = {at: min(found.values()) for at, found in rates.items()}
-    advantage, alpha = max(rates, key=lambda at: _steadiness(worst, *at))
+    advantage, alpha = max(rates, key=lambda at: steadiness(worst, *at))
     return Setting(alpha=alpha, advantage=advantage), rates[advantage, alpha]
 
 
-def _steadiness(
-    worst: Mapping[tuple[float, float], float], advantage: float, alpha: float
-) -> float:
+def steadiness(worst: Mapping[tuple[float, float], float], advantage: float, alpha: float) -> float:
     """The worst rate around alpha: the middle of a plateau is surer than its edge.
 
     An advantage that owners hardly need would only serve adversaries, so it has to pay.
     """
-    at = _ALPHAS.index(alpha)
-    around = [_ALPHAS[min(max(at + step, 0), len(_ALPHAS) - 1)] for step in (-1, 0, 1)]
+    at = ALPHAS.index(alpha)
+    around = [ALPHAS[min(max(at + step, 0), len(ALPHAS) - 1)] for step in (-1, 0, 1)]
     return fmean(worst[advantage, a] for a in around) - _PRICE * advantage
 
 
 def _rates(
     worlds: Sequence[World],
-    bands: Sequence[Sequence[Thieves]],
+    bands: Sequence[Sequence[Attackers]],
     unseen: Tensor,
     alpha: float,
     advantage: float,
@@ -244,60 +244,61 @@ def _rates(
 ) -> dict[str, float]:
     setting = Setting(alpha=alpha, advantage=advantage)
     shared = [
-        max(float(stolen_shared(w.crowd, t, w.tests, setting, seed=seed).mean()) for t in band)
+        max(float(stolen_shared(w.users, t, w.tests, setting, seed=seed).mean()) for t in band)
         for w, band in zip(worlds, bands, strict=True)
     ]
-    kept = [float(owners_kept(w.crowd, w.tests, setting, seed=seed).mean()) for w in worlds]
+    kept = [float(owners_kept(w.users, w.tests, setting, seed=seed).mean()) for w in worlds]
     return {
         "stolen_blocked": 1 - fmean(shared),
         "owners_kept": fmean(kept),
-        "accepted": fmean(_accepted(w, unseen, alpha) for w in worlds),
+        "accepted": fmean(accepted_share(w, unseen, alpha) for w in worlds),
     }
 
 
 def _adversary(
-    worlds: Sequence[World], bands: Sequence[Sequence[Thieves]], setting: Setting, seed: int
+    worlds: Sequence[World], bands: Sequence[Sequence[Attackers]], setting: Setting, seed: int
 ) -> list[dict[str, Any]]:
     """Fig. 4: one finding a set of people."""
     pairs = all_pairs(_USERS)
     return [
-        asdict(poison(world.crowd, world.tests, pairs, band, setting, seed=seed))
+        asdict(poison(world.users, world.tests, pairs, band, setting, seed=seed))
         for world, band in zip(worlds, bands, strict=False)
     ]
 
 
 def _accuracy(world: World) -> float:
-    right = [scores(world.crowd.net, x).argmin(1) == k for k, x in enumerate(world.tests)]
+    right = [scores(world.users.net, x).argmin(1) == k for k, x in enumerate(world.tests)]
     return float(torch.cat(right).float().mean())
 
 
 def _per_class(world: World) -> list[float]:
     return [
-        round(float((scores(world.crowd.net, x).argmin(1) == k).float().mean()), 4)
+        round(float((scores(world.users.net, x).argmin(1) == k).float().mean()), 4)
         for k, x in enumerate(world.tests)
     ]
 
 
-def _accepted(world: World, unseen: Tensor, alpha: float) -> float:
-    crowd = world.crowd
-    claimed = claims(scores(crowd.net, unseen), crowd.mu, crowd.sigma, alpha)
+def accepted_share(world: World, unseen: Tensor, alpha: float) -> float:
+    """Return the share of strangers' pictures that nobody's enrollment claims."""
+    users = world.users
+    claimed = claims(scores(users.net, unseen), users.mu, users.sigma, alpha)
     return 1 - float(claimed.any(1).float().mean())
 
 
 def _curve(worlds: Sequence[World], unseen: Tensor) -> list[dict[str, float]]:
     """Fig. 3: private pictures claimed by their own enrollment, unseen people accepted."""
     rows = []
-    for alpha in _ALPHAS:
+    for alpha in ALPHAS:
         own = [
             float(
-                claims(scores(w.crowd.net, x), w.crowd.mu, w.crowd.sigma, alpha)[:, k]
+                claims(scores(w.users.net, x), w.users.mu, w.users.sigma, alpha)[:, k]
                 .float()
                 .mean()
             )
             for w in worlds
             for k, x in enumerate(w.tests)
         ]
-        accepted = fmean(_accepted(w, unseen, alpha) for w in worlds)
+        accepted = fmean(accepted_share(w, unseen, alpha) for w in worlds)
         rows.append({"alpha": alpha, "blocked": fmean(own), "accepted": accepted})
     return rows
 

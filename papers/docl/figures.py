@@ -86,8 +86,10 @@ def draw_acceptance(run: Run, curves: dict[str, list[dict[str, float]]]) -> None
             axes.plot(x, y, styles[calibration], color=colour, marker="o", ms=3, label=label)
             for row, a, b in zip(rows, x, y, strict=True):
                 if rule == "claim" and calibration == "held-out" and row["alpha"] in (1, 2, 3):
-                    offset = {"xytext": (5, 5), "textcoords": "offset points"}
-                    axes.annotate(f"{row['alpha']:g}", (a, b), fontsize=8, **offset)
+                    text = f"{row['alpha']:g}"
+                    axes.annotate(
+                        text, (a, b), xytext=(5, 5), textcoords="offset points", fontsize=8
+                    )
     axes.set(xlabel="private images held back", ylabel="other images accepted")
     axes.legend(frameon=False, fontsize=8, loc="lower left")
     axes.set_title("Alpha (numbers) trades one for the other (Fig. 3)", fontsize=10, loc="left")
@@ -138,7 +140,7 @@ def draw_classes(run: Run, classes: dict[str, list[float]], note: str) -> None:
     figure, axes = _canvas(6, 3.4)
     counts = [int(k) for k in classes]
     table = np.array(list(classes.values()))
-    colours = mpl.colormaps["tab10"].colors
+    colours = mpl.colormaps["tab10"](np.arange(table.shape[1]))
     for c in range(table.shape[1]):
         axes.plot(counts, table[:, c], marker="o", ms=3, lw=1, color=colours[c], label=str(c))
     axes.plot(counts, table.mean(1), color=_INK, lw=2.5, label="mean")

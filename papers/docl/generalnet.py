@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,10 @@ _MEAN = (104.0, 117.0, 123.0)  # BGR, in [0, 255], as in the network's own prepr
 
 class GeneralNet(nn.Module):
     """Pooled features of `(n, 3, 224, 224)` RGB pictures in [0, 1]: `(n, 1024)`, not negative."""
+
+    content: Tensor
+    mean: Tensor
+    session: Any  # onnxruntime's, opened at first use
 
     def __init__(self, content: bytes) -> None:
         super().__init__()

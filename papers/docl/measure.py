@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from sfumato.attack.on_filter.enrolled import Crowd, scores
-from sfumato.attack.on_filter.poison import Setting, all_pairs, owners_kept, poison, recruit
-from sfumato.attack.on_filter.thief import ThiefConfig
+from sfumato.attack.on_filter.attacker import AttackerConfig
+from sfumato.attack.on_filter.enrolled import EnrolledUsers, scores
+from sfumato.attack.on_filter.poison import Setting, all_attackers, all_pairs, owners_kept, poison
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.filter.rule.guard import claims, standardize
 
@@ -83,7 +83,7 @@ def acceptance(
 
 
 def adversary(
-    crowd: Crowd,
+    users: EnrolledUsers,
     train: Sequence[Tensor],
     tests: Sequence[Tensor],
     training: OneClassConfig,
@@ -95,14 +95,14 @@ def adversary(
 
     The diagonal holds what owners keep of their own uploads. -1 marks pairs that were not tried.
     """
-    pairs = all_pairs(len(crowd))[:: settings["stride"]]
-    kinds = [ThiefConfig(**kind) for kind in settings["kinds"]]
-    bands = [recruit(crowd, train, pairs, kind, training, seed=seed) for kind in kinds]
+    pairs = all_pairs(len(users))[:: settings["stride"]]
+    kinds = [AttackerConfig(**kind) for kind in settings["kinds"]]
+    bands = [all_attackers(users, train, pairs, kind, training, seed=seed) for kind in kinds]
     found: dict[str, Any] = {}
     for name, rule in settings["rules"].items():
         setting = Setting(**rule)
-        finding = poison(crowd, tests, pairs, bands, setting, seed=seed)
-        kept = owners_kept(crowd, tests, setting, seed=seed)
+        finding = poison(users, tests, pairs, bands, setting, seed=seed)
+        kept = owners_kept(users, tests, setting, seed=seed)
         found[name] = {
             "setting": dict(finding.details["setting"]),
             "owners_kept": fmean(kept.tolist()),
@@ -122,10 +122,10 @@ def trade(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"rule": n} | {k: round(rule[k], 4) for k in keys} for n, rule in found.items()]
 
 
-def errors_of(crowd: Crowd, images: Sequence[Tensor]) -> tuple[Errors, Truth]:
+def errors_of(users: EnrolledUsers, images: Sequence[Tensor]) -> tuple[Errors, Truth]:
     """Return the errors of every class's images in every autoencoder, with the true classes."""
     truth = [torch.full((len(x),), c) for c, x in enumerate(images)]
-    return torch.cat([scores(crowd.net, x) for x in images]), torch.cat(truth)
+    return torch.cat([scores(users.net, x) for x in images]), torch.cat(truth)
 
 
 def _inside(errors: Errors, mu: Tensor, sigma: Tensor, alpha: float) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from papers.docl import figures, measure
 from papers.docl.worlds import World, by_class, sizes
 from papers.recipe import Results, Run
-from sfumato.attack.on_filter.enrolled import Crowd, scores
+from sfumato.attack.on_filter.enrolled import EnrolledUsers, scores
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import Split
 from sfumato.data.sources import load
@@ -24,10 +24,10 @@ def mnist(run: Run, settings: Mapping[str, Any]) -> Results:
     """MNIST against Fashion-MNIST: figures 2 to 5, and which change brought what."""
     config = OneClassConfig()
     world = World(
-        [x[: settings["images"]] for x in _digits(run, settings, "train")],
-        _digits(run, settings, "test"),
+        [x[: settings["images"]] for x in digits_of(run, settings, "train")],
+        digits_of(run, settings, "test"),
     )
-    clothes = _features(settings, run.uses(_load(run, "fashion-mnist", "test")))
+    clothes = features_of(settings, run.uses(images_of(run, "fashion-mnist", "test")))
     paper = world.enrolled(config, calibration="training", seed=run.seed)
     ours = world.enrolled(config, calibration="held-out", seed=run.seed)
     errors, truth = measure.errors_of(paper, world.tests)
@@ -39,8 +39,8 @@ def mnist(run: Run, settings: Mapping[str, Any]) -> Results:
         "per_class": measure.per_class(errors, truth),
         "training_images": sizes(world),
         "acceptance": {
-            name: _curve(crowd, world, clothes, settings["alphas"])
-            for name, crowd in (("training", paper), ("held-out", ours))
+            name: _curve(users, world, clothes, settings["alphas"])
+            for name, users in (("training", paper), ("held-out", ours))
         },
         "classes": measure.by_classes(errors, truth, (1, 3, 5, 7, 9)),
         "ablation": _ablation(world, settings, run.seed),
@@ -51,25 +51,28 @@ def mnist(run: Run, settings: Mapping[str, Any]) -> Results:
     return results
 
 
-def _load(run: Run, name: str, split: Split) -> ImageSet:
+def images_of(run: Run, name: str, split: Split) -> ImageSet:
+    """Return one part of a data set, at full size."""
     return load(name, split=split, data_dir=run.data_dir)
 
 
-def _digits(run: Run, settings: Mapping[str, Any], split: Split) -> list[Tensor]:
-    images = run.uses(_load(run, "mnist", split))
-    return by_class(_features(settings, images), images, "digit", run.seed)
+def digits_of(run: Run, settings: Mapping[str, Any], split: Split) -> list[Tensor]:
+    """Return the features of MNIST's digits, a tensor a class."""
+    images = run.uses(images_of(run, "mnist", split))
+    return by_class(features_of(settings, images), images, "digit", run.seed)
 
 
-def _features(settings: Mapping[str, Any], images: ImageSet) -> Tensor:
+def features_of(settings: Mapping[str, Any], images: ImageSet) -> Tensor:
+    """Return the features that the settings name."""
     return extract(open_backbone(settings["backbone"]), images, batch_size=1000, device="cpu")
 
 
 def _curve(
-    crowd: Crowd, world: World, clothes: Tensor, alphas: list[float]
+    users: EnrolledUsers, world: World, clothes: Tensor, alphas: list[float]
 ) -> list[dict[str, float]]:
-    own, truth = measure.errors_of(crowd, world.tests)
-    foreign = scores(crowd.net, clothes)
-    return measure.acceptance(own, truth, foreign, crowd.mu, crowd.sigma, alphas)
+    own, truth = measure.errors_of(users, world.tests)
+    foreign = scores(users.net, clothes)
+    return measure.acceptance(own, truth, foreign, users.mu, users.sigma, alphas)
 
 
 def _ablation(world: World, settings: Mapping[str, Any], seed: int) -> dict[str, float]:
@@ -82,8 +85,8 @@ def _ablation(world: World, settings: Mapping[str, Any], seed: int) -> dict[str,
 
 
 def _accuracy(world: World, config: OneClassConfig, seed: int) -> float:
-    crowd = world.enrolled(config, calibration="training", seed=seed)
-    return measure.overall(*measure.errors_of(crowd, world.tests))
+    users = world.enrolled(config, calibration="training", seed=seed)
+    return measure.overall(*measure.errors_of(users, world.tests))
 
 
 def _adversary(
@@ -91,5 +94,5 @@ def _adversary(
 ) -> dict[str, Any]:
     chosen = settings["adversary"]
     part = world.part(chosen["images"], chosen["tests"])
-    crowd = part.enrolled(config, calibration="held-out", seed=seed)
-    return measure.adversary(crowd, part.train, part.tests, config, chosen, seed=seed)
+    users = part.enrolled(config, calibration="held-out", seed=seed)
+    return measure.adversary(users, part.train, part.tests, config, chosen, seed=seed)

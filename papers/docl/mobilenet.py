@@ -35,7 +35,8 @@ class MobileNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the pooled features."""
-        return (self.body(x).mean((2, 3)) / 6).sqrt()
+        maps: Tensor = self.body(x)
+        return (maps.mean((2, 3)) / 6).sqrt()
 
 
 def load_mobilenet(size: int) -> Backbone:

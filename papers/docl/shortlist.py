@@ -53,7 +53,7 @@ def shortlist(run: Run, settings: Mapping[str, Any]) -> Results:
     halves = [{n: w.part(slice(i, None, 2)) for n, w in worlds.items()} for i in (0, 1)]
     alphas = {name: _alphas(world, settings) for name, world in worlds.items()}
     development = {n: _tables(w, alphas[n], settings) for n, w in halves[0].items()}
-    chosen = _chosen(development, settings["reaches"])
+    chosen = chosen_reach(development, settings["reaches"])
     results: Results = {
         "training": asdict(OneClassConfig()),
         "chosen_reach": chosen,
@@ -76,12 +76,13 @@ def _world(run: Run, name: str, settings: Mapping[str, Any]) -> Scored:
     generator = torch.Generator().manual_seed(run.seed)
     chosen = torch.randperm(len(found.uploads), generator=generator)[: settings["uploads"]]
     x = torch.cat([found.uploads[chosen], found.strangers[: settings["strangers"]]])
-    return _scored(bank, x[torch.randperm(len(x), generator=generator)])
+    return scored(bank, x[torch.randperm(len(x), generator=generator)])
 
 
-def _scored(bank: Bank, x: Tensor) -> Scored:
+def scored(bank: Bank, x: Tensor) -> Scored:
+    """Score all uploads against all enrollments of a bank."""
     scores = bank.score(x)
-    blocks = bank._shortlist._blocks if bank._shortlist else []
+    blocks = bank.shortlist.blocks if bank.shortlist else []
     means = torch.cat([block.means[: block.count] for block in blocks])
     spread = torch.cat([block.numbers[: block.count, 3] for block in blocks])
     distance = torch.stack([(row - means).square().sum(1) for row in x])
@@ -99,11 +100,12 @@ def _tables(world: Scored, alphas: Sequence[float], settings: Mapping[str, Any])
     return {
         "enrollments": world.z.shape[1],
         "uploads": len(world.z),
-        "alphas": [_table(world, alpha, settings) for alpha in alphas],
+        "alphas": [table(world, alpha, settings) for alpha in alphas],
     }
 
 
-def _table(world: Scored, alpha: float, settings: Mapping[str, Any]) -> dict[str, Any]:
+def table(world: Scored, alpha: float, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what every reach and every k miss at one alpha."""
     claimed = world.z <= alpha
     needed = world.needed(alpha)
     ranks = {
@@ -121,7 +123,7 @@ def _table(world: Scored, alpha: float, settings: Mapping[str, Any]) -> dict[str
             name: [{"k": k} | recalls(world.z, claimed, rank < k) for k in settings["nearest"]]
             for name, rank in ranks.items()
         },
-        "k_for_goal": {name: _least(world.z, claimed, rank) for name, rank in ranks.items()},
+        "k_for_goal": {name: least_k(world.z, claimed, rank) for name, rank in ranks.items()},
     }
 
 
@@ -143,13 +145,13 @@ def recalls(z: Tensor, claimed: Tensor, listed: Tensor) -> dict[str, float]:
     }
 
 
-def _least(z: Tensor, claimed: Tensor, rank: Tensor) -> int:
+def least_k(z: Tensor, claimed: Tensor, rank: Tensor) -> int:
     """Return the k that finds the deciding enrollment for 99.9 % of the blocked uploads."""
     winner = rank.gather(1, z.argmin(1, keepdim=True))[claimed.any(1), 0]
     return int(winner.float().quantile(_GOAL, interpolation="higher")) + 1
 
 
-def _chosen(development: Mapping[str, Any], reaches: Sequence[float]) -> float:
+def chosen_reach(development: Mapping[str, Any], reaches: Sequence[float]) -> float:
     """The least reach that finds every world's decisions, at every alpha."""
     for i, reach in enumerate(reaches):
         rows = [t["reach"][i] for world in development.values() for t in world["alphas"]]

@@ -2,7 +2,7 @@
 
 Every training enrolls the same users, on pixels, oriented gradients and faces, with many images and
 with few. Measured are how often the smallest error names the right user, what owners keep and what
-the strongest thief gets blocked under the default rule. No test image is read.
+the strongest attacker gets blocked under the default rule. No test image is read.
 """
 
 from __future__ import annotations
@@ -18,9 +18,15 @@ from papers.docl import measure
 from papers.docl.faces import facenet_features
 from papers.docl.worlds import World, by_class
 from papers.recipe import Results, Run
+from sfumato.attack.on_filter.attacker import AttackerConfig
 from sfumato.attack.on_filter.enrolled import gather
-from sfumato.attack.on_filter.poison import Setting, all_pairs, owners_kept, recruit, stolen_shared
-from sfumato.attack.on_filter.thief import ThiefConfig
+from sfumato.attack.on_filter.poison import (
+    Setting,
+    all_attackers,
+    all_pairs,
+    owners_kept,
+    stolen_shared,
+)
 from sfumato.data.sets.lfw import TIGHT
 from sfumato.data.sources import load
 from sfumato.features.backbone import open_backbone
@@ -100,18 +106,18 @@ def _rates(
     world: World, config: OneClassConfig, settings: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
     # Calibrated as devices do where nobody says how.
-    crowd = gather(
+    users = gather(
         [enroll(x, config, backbone="0" * 64, seed=seed + i) for i, x in enumerate(world.train)]
     )
-    pairs = all_pairs(len(crowd))[:: settings["stride"]]
+    pairs = all_pairs(len(users))[:: settings["stride"]]
     blocked = {}
-    for kind in (ThiefConfig(**kind) for kind in settings["kinds"]):
-        band = recruit(crowd, world.train, pairs, kind, config, seed=seed)
-        shared = stolen_shared(crowd, band, world.tests, _RULE, seed=seed)
+    for kind in (AttackerConfig(**kind) for kind in settings["kinds"]):
+        band = all_attackers(users, world.train, pairs, kind, config, seed=seed)
+        shared = stolen_shared(users, band, world.tests, _RULE, seed=seed)
         blocked[kind.name] = 1 - float(shared.mean())
     return {
-        "accuracy": measure.overall(*measure.errors_of(crowd, world.tests)),
-        "owners_kept": float(owners_kept(crowd, world.tests, _RULE, seed=seed).mean()),
+        "accuracy": measure.overall(*measure.errors_of(users, world.tests)),
+        "owners_kept": float(owners_kept(users, world.tests, _RULE, seed=seed).mean()),
         "stolen_blocked": min(blocked.values()),
         "kinds": blocked,
     }
@@ -119,7 +125,7 @@ def _rates(
 
 def _worst(rates: Mapping[str, Mapping[str, Any]]) -> float:
     names = ("accuracy", "owners_kept", "stolen_blocked")
-    return min(found[name] for found in rates.values() for name in names)
+    return min(float(found[name]) for found in rates.values() for name in names)
 
 
 def _mean_accuracy(rates: Mapping[str, Mapping[str, Any]]) -> float:

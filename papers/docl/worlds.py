@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sfumato.attack.on_filter.enrolled import Crowd, gather
+from sfumato.attack.on_filter.enrolled import EnrolledUsers, gather
 from sfumato.data.imageset import ImageSet
 from sfumato.filter.enroll import enroll
 from sfumato.filter.enrollment import Calibration
@@ -27,7 +27,9 @@ class World:
         """Return the first images of each class only."""
         return World([x[:train] for x in self.train], [x[:tests] for x in self.tests])
 
-    def enrolled(self, config: OneClassConfig, *, calibration: Calibration, seed: int) -> Crowd:
+    def enrolled(
+        self, config: OneClassConfig, *, calibration: Calibration, seed: int
+    ) -> EnrolledUsers:
         """Enroll every class by itself, as devices do."""
         users = track(list(enumerate(self.train)), f"enrolling ({calibration})")
         return gather(

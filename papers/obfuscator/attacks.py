@@ -53,19 +53,19 @@ def draw(
     )
     with torch.random.fork_rng():
         torch.manual_seed(run.seed)  # the noise of this release, so that a run can be repeated
-        artist = attack.learn(knowledge)
+        trained = attack.learn(knowledge)
         victim = _released(made, party.victims)
-        found = attack.apply(artist, victim, knowledge)
-        drawn = artist.draw(victim)[0]
+        found = attack.apply(trained, victim, knowledge)
+        drawn = trained.draw(victim)[0]
     scores = found.details["scores"]
     document = {
         "network": network,
-        "validated": sum(d.validated for d in artist.decoders) / len(artist.decoders),
+        "validated": sum(d.validated for d in trained.decoders) / len(trained.decoders),
         "psnr": scores["psnr"],
         "ssim": scores["ssim"],
         "floors": found.details["floors"],
-        "epochs": [len(d.training["curves"]["validated"]) for d in artist.decoders],
-        "stopped_early": [d.training["stopped_early"] for d in artist.decoders],
+        "epochs": [len(d.training["curves"]["validated"]) for d in trained.decoders],
+        "stopped_early": [d.training["stopped_early"] for d in trained.decoders],
     }
     return document, {"drawn": drawn[:SHOWN]}
 

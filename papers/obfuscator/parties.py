@@ -12,6 +12,7 @@ from typing import Any
 
 from papers.recipe import Run
 from sfumato.data.imageset import ImageSet
+from sfumato.data.options import Split
 from sfumato.data.sources import load
 from sfumato.data.splits import shuffled, split_images
 
@@ -53,7 +54,7 @@ def parties(run: Run, settings: Mapping[str, Any]) -> Parties:
     )
 
 
-def _load(run: Run, settings: Mapping[str, Any], split: str, count: int) -> ImageSet:
+def _load(run: Run, settings: Mapping[str, Any], split: Split, count: int) -> ImageSet:
     return load(
         settings["data"], split=split, data_dir=run.data_dir, size=_SIDE, count=count, seed=run.seed
     )

@@ -52,11 +52,11 @@ class Study:
     def __init__(self, run: Run, settings: Mapping[str, Any]) -> None:
         self.run, self.settings = run, settings
         self.parties = parties(run, settings)
+        self.duels, self.alone = duels(settings), alone(settings)
         for name in self.names:
             run.fits(name, self.config(name))
         # Its key has the pictures that were just read, and every setting.
         self.stages = Stages.of(run, settings)
-        self.duels, self.alone = duels(settings), alone(settings)
         self._fitted: dict[str, Fitted[Obfuscator]] = {}
 
     def config(self, name: str) -> ObfuscatorConfig:
@@ -100,12 +100,11 @@ class Study:
             settings = settings | self.settings.get("default_attack", {})
         by, drawn = {}, {}
         for network in networks:
-            document, tensors = self.stages.keep(
-                f"attack-{name}-{network}",
-                lambda _, network=network: attacks.draw(
-                    self.run, self.parties, made, settings, network
-                ),
-            )
+
+            def draw(_: Path, network: str = network) -> Stage:
+                return attacks.draw(self.run, self.parties, made, settings, network)
+
+            document, tensors = self.stages.keep(f"attack-{name}-{network}", draw)
             by[network], drawn[network] = document, tensors["drawn"]
             reached = document["psnr"]["value"]
             _say(f"{network} draws from {name}: {reached:.2f} dB, {document['epochs']} epochs")
@@ -269,7 +268,7 @@ def _point(name: str, fitted: Fitted[Obfuscator], attacked: Attacked) -> dict[st
 
 def _packed(fitted: Fitted[Obfuscator]) -> Stage:
     document = {
-        "settings": cast("Any", fitted.protector)._hub_mixin_config,
+        "settings": fitted.protector.settings,
         "histories": {name: asdict(history) for name, history in fitted.histories.items()},
         "trained": fitted.trained,
         "checked": fitted.checked,

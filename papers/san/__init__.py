@@ -1,1 +1,1 @@
-"""Paper `san`: recipes, and readers of the published networks that only its evaluation needs."""
+"""Paper `san`: recipes, and the published networks that only its evaluation needs."""

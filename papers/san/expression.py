@@ -1,6 +1,6 @@
 """The small separable network that face-api publishes for expressions, taught gender instead.
 
-It joins the crowd: a network that learned faces elsewhere, of another family than the matcher. Its
+It joins the ensemble: a network trained on faces elsewhere, of another family than the matcher. Its
 kernels are height x width x in x out; "same" padding puts the odd pixel to the right and below.
 """
 
@@ -36,7 +36,8 @@ class ExpressionNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits."""
-        return self.head(self.seen(images).mean((2, 3)))
+        logits: Tensor = self.head(self.seen(images).mean((2, 3)))
+        return logits
 
     def seen(self, images: Tensor) -> Tensor:
         """Return what the network sees, `(n, 256, h, w)`."""

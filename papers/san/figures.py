@@ -37,7 +37,7 @@ def draw_all(
 ) -> None:
     """Draw every figure of one run."""
     values = world.train.classes[world.private]
-    prototypes = (made.protector.prototypes[0] * 255).round().to(torch.uint8)
+    prototypes = (made.protector.prototypes[0] * 255).round().to(torch.uint8).cpu()
     names = [f"{world.private}: {value}" for value in values]
     sheet = contact_sheet(prototypes, [*names, "neutral"], columns=3, side=192)
     write_bytes(run.figure("prototypes"), sheet)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from papers.docl.facenet import FaceNet
 from sfumato.progress import track
 from sfumato.protect.augment import random_view
-from sfumato.protect.deformation import LOOKS, Deformation
+from sfumato.protect.deformation import FACE_AUGMENTATION, Deformation
 
 _DEPTHS = (4, 7, 9, 12)
 """Blocks after which a linear layer looks: at 64, 64, 128 and 256 channels."""
@@ -55,13 +55,18 @@ def shown(net: FaceNet, images: Tensor, depths: tuple[int, ...]) -> list[Tensor]
 
 
 def train_probe(
-    net: FaceNet, images: Tensor, labels: Tensor, *, seed: int, looks: Deformation = LOOKS
+    net: FaceNet,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    seed: int,
+    augmentation: Deformation = FACE_AUGMENTATION,
 ) -> Probe:
     """Train the linear layers on random views of images in [0, 1] with labels `(n,)`."""
     torch.manual_seed(seed)
     with torch.no_grad():
         parts = [
-            shown(net, random_view(batch, looks), _DEPTHS)
+            shown(net, random_view(batch, augmentation), _DEPTHS)
             for batch in track(images.split(_BATCH), "what the face network sees")
         ]
     rows = [torch.cat(part) for part in zip(*parts, strict=True)]

@@ -41,7 +41,8 @@ class Matcher(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return embeddings `(n, 128)`."""
         wide = _resized(images, MATCHER_SIZE) * 255
-        return self.net(wide.contiguous(memory_format=torch.channels_last))
+        embeddings: Tensor = self.net(wide.contiguous(memory_format=torch.channels_last))
+        return embeddings
 
 
 def face_api_gender(folder: Path) -> Scores:
@@ -50,7 +51,8 @@ def face_api_gender(folder: Path) -> Scores:
 
     def scores(images: Tensor) -> Tensor:
         x = (_resized(images, 112) * 255 - _MEAN) / 255
-        return net(x)[:, 0]
+        logits: Tensor = net(x)
+        return logits[:, 0]
 
     return _batched(scores)
 
@@ -88,7 +90,8 @@ def dlib_matcher() -> Scores:
 
     package = find_spec("face_recognition_models")
     assert package is not None
-    (folder,) = package.submodule_search_locations or ()
+    assert package.submodule_search_locations is not None
+    (folder,) = package.submodule_search_locations
     weights = Path(folder) / "models/dlib_face_recognition_resnet_model_v1.dat"
     net = dlib.face_recognition_model_v1(str(weights))
 
@@ -121,7 +124,7 @@ def _faceres(folder: Path, output: str) -> Scores:
 
     def values(images: Tensor) -> Tensor:
         x = _resized(images, _FACERES_SIDE).flip(1) * 255 - _BLUE_GREEN_RED
-        out = net(x.permute(0, 2, 3, 1), output)
+        out: Tensor = net(x.permute(0, 2, 3, 1), output)
         return out[:, 0] if out.shape[1] == 1 else out
 
     return _batched(values, _FACERES_BATCH)

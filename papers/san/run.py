@@ -20,17 +20,19 @@ from sfumato.data.assemble import conform
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions
 from sfumato.data.splits import with_at_least
+from sfumato.device import resolve_device
 from sfumato.fit.config import FitConfig
+from sfumato.fit.outputs import outputs
 from sfumato.nets.classifiers import ConvClassifier
 from sfumato.protect.fitted import Fitted
-from sfumato.protect.san.classifiers import train_reader
+from sfumato.protect.san.classifiers import train_classifier
 from sfumato.protect.san.config import SanConfig
 from sfumato.protect.san.fit import fit_san
 from sfumato.protect.san.matcher import train_matcher
 from sfumato.protect.san.model import SemiAdversarial
 from sfumato.protect.san.prototypes import binary_labels, labelled
 
-_STRANGER_SEED = 1_000  # no reader of the crowd has it
+_STRANGER_SEED = 1_000  # no classifier of the ensemble has it
 _STRANGER_WIDTH = 12
 _NAMED_IMAGES = 4  # pictures of a person from which a matcher of our own can learn
 
@@ -112,12 +114,16 @@ def _known(
     labels = train.label(world.private)
     rows = of.judged_rows(labels, settings["probe_images"], seed=run.seed)
     pictures, labels = _as_taken(train.subset(rows), config.channels).images, labels[rows]
-    looks = config.looks
-    probe = train_probe(trained.net, pictures.float() / 255, labels, seed=run.seed, looks=looks)
+    augmentation = config.augmentation
+    probe = train_probe(
+        trained.net, pictures.float() / 255, labels, seed=run.seed, augmentation=augmentation
+    )
     expression = load_expression(world.models / "face-api")
     stage = config.stage("expression", settings["expression_epochs"])
     title = "expression network"
-    train_reader(expression, pictures, labels[:, None], stage, title=title, looks=looks)
+    train_classifier(
+        expression, pictures, labels[:, None], stage, title=title, augmentation=augmentation
+    )
     return [probe, expression]
 
 
@@ -130,15 +136,15 @@ def _measured(
     trained: nn.Module,
     other: nn.Module | None,
 ) -> Results:
-    net = made.protector.cpu()
+    net = made.protector.to(resolve_device(run.device))
     judged, unlabelled = labelled(world.judged, (world.private,))
     truth = judged.label(world.private)
     rows = of.judged_rows(truth, settings["judged"], seed=run.seed)
     shown = of.grey(judged.subset(rows), config.channels)
     truth = truth[rows]
     pictures = of.versions(net, shown, truth[:, None])
-    readers = _readers(run, world, net, settings, config)
-    areas, scores = of.attribute_auc(readers, pictures, truth)
+    classifiers = _readers(run, world, net, settings, config)
+    areas, scores = of.attribute_auc(classifiers, pictures, truth)
     pairs = (
         of.consecutive(judged, world.private, settings["pairs"])
         if world.pairs is None
@@ -150,8 +156,8 @@ def _measured(
     matchers = _matchers(world, trained, other)
     match_areas, rates, pair_scores = of.match(matchers, probes, gallery, pairs)
     ratio, similarity = of.quality(pictures)
-    own_guess = (net.guess(shown)[:, 0] == truth).float().mean()
-    roles = {name: witness.role for name, witness in readers.items()}
+    own_guess = (outputs(net, shown, through=net.guess)[:, 0] == truth).float().mean()
+    roles = {name: witness.role for name, witness in classifiers.items()}
     figures.draw_all(run, world, made, roles, scores, pictures, truth, pair_scores)
     return {
         "private": world.private,
@@ -187,16 +193,16 @@ def _readers(
     )
     labels = binary_labels(few, (world.private,))
     x = of.grey(few, config.channels)
-    # Only the paper trains against it; ours asks a crowd, and this one guesses what to hide.
+    # Only the paper trains against it; ours asks an ensemble, and this one guesses what to hide.
     role = "seen" if config.network == "paper" else "unseen"
-    readers = {"own classifier": Witness(_logits(net.classifier), role)}
+    classifiers = {"own classifier": Witness(_logits(net.classifier), role)}
     if world.models is not None:
-        readers["face-api Xception"] = Witness(
+        classifiers["face-api Xception"] = Witness(
             published.face_api_gender(world.models / "face-api"), "unseen"
         )
-        readers["dlib gender"] = Witness(published.dlib_gender(world.models / "dlib"), "unseen")
+        classifiers["dlib gender"] = Witness(published.dlib_gender(world.models / "dlib"), "unseen")
     if world.models is not None and published.has_faceres(world.models):
-        readers["faceres"] = Witness(published.faceres_gender(world.models / "human"), "unseen")
+        classifiers["faceres"] = Witness(published.faceres_gender(world.models / "human"), "unseen")
     taught = {
         "fresh network": ("unseen", "original"),
         "fresh network, taught OP": ("retrained", "OP"),
@@ -204,9 +210,9 @@ def _readers(
     }
     drawn = of.versions(net, x, labels)
     for i, (name, (role, version)) in enumerate(taught.items()):
-        reader = _taught(run, drawn[version], labels, settings, f"stranger-{i}")
-        readers[name] = Witness(_logits(reader), role)
-    return readers
+        classifier = _taught(run, drawn[version], labels, settings, f"stranger-{i}")
+        classifiers[name] = Witness(_logits(classifier), role)
+    return classifiers
 
 
 def _taught(
@@ -214,7 +220,7 @@ def _taught(
 ) -> nn.Module:
     torch.manual_seed(run.seed + _STRANGER_SEED)
     channels, height, width = images.shape[1:]
-    reader = ConvClassifier(channels, (height, width), 1, width=_STRANGER_WIDTH)
+    classifier = ConvClassifier(channels, (height, width), 1, width=_STRANGER_WIDTH)
     stage = FitConfig(
         epochs=settings["retrain_epochs"],
         seed=run.seed + _STRANGER_SEED,
@@ -222,8 +228,8 @@ def _taught(
         batch_size=64,
         checkpoint=run.out / "state" / run.name / f"{name}.ckpt",
     )
-    train_reader(reader, (images * 255).round().to(torch.uint8), labels, stage, title=name)
-    return reader.cpu()
+    train_classifier(classifier, (images * 255).round().to(torch.uint8), labels, stage, title=name)
+    return classifier
 
 
 def _matchers(world: World, trained: nn.Module, other: nn.Module | None) -> dict[str, Witness]:
@@ -247,23 +253,11 @@ def _as_taken(images: ImageSet, channels: int) -> ImageSet:
 
 
 def _logits(net: nn.Module) -> of.Scores:
-    net.eval()
-
-    @torch.no_grad()
-    def scores(images: Tensor) -> Tensor:
-        return torch.cat([net(batch)[:, 0] for batch in images.split(128)])
-
-    return scores
+    return lambda images: outputs(net, images)[:, 0]
 
 
 def _embedded(net: nn.Module) -> of.Scores:
-    net.cpu().eval()
-
-    @torch.no_grad()
-    def vectors(images: Tensor) -> Tensor:
-        return torch.cat([net(batch) for batch in images.split(64)])
-
-    return vectors
+    return lambda images: outputs(net, images, batch_size=64)
 
 
 RECIPES: dict[str, Recipe] = {

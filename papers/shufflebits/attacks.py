@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from itertools import combinations
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -55,9 +55,9 @@ def attributes(
     for backbone in backbones:
         releases = _releases(backbone)
         knowledge = _knowledge(parties, releases["shufflebits"])
-        readers = attack.learn(knowledge)
+        trained = attack.learn(knowledge)
         found = {
-            how: attack.apply(readers, _victim(parties.victims, protector))
+            how: attack.apply(trained, _victim(parties.victims, protector))
             for how, protector in releases.items()
         }
         counting = replace(attack, view="popcounts", name="popcounts")
@@ -91,7 +91,7 @@ def reconstruction(
                 width=settings["width"],
                 most_validated=settings["validated"],
                 device=run.device,
-                **weights,
+                **cast("dict[str, Any]", weights),
             ),
             perceptual=maps,
             source="plain",
@@ -100,18 +100,18 @@ def reconstruction(
             name=f"{run.name}-{name}",
         )
         knowledge = _knowledge(parties, releases["shufflebits"])
-        artist = attack.learn(knowledge)
-        distances[name] = artist.scores(clear)
+        trained = attack.learn(knowledge)
+        distances[name] = trained.scores(clear)
         results[name] = {
-            how: document(attack.apply(artist, _victim(victims, protector), knowledge))
+            how: document(attack.apply(trained, _victim(victims, protector), knowledge))
             for how, protector in releases.items()
         }
     results["ordering"] = sorted(distances, key=lambda name: float(distances[name].mean()))
-    results["differences"] = _differences(distances)
+    results["differences"] = differences(distances)
     return results
 
 
-def _differences(distances: Mapping[str, Float[Tensor, "seeds n"]]) -> dict[str, Any]:
+def differences(distances: Mapping[str, Float[Tensor, "seeds n"]]) -> dict[str, Any]:
     """Each weighting's cosine distance less each later one's, on the same victims.
 
     Victims differ among each other far more than weightings do on one victim, so that only the

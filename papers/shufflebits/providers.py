@@ -70,7 +70,12 @@ def perceptual(
     """
     net = _trained(parties.adversary.floats(), _labels(parties.adversary, parties), run, settings)
     stage = net.body[:_STAGE].requires_grad_(False).eval()
-    return lambda images: stage.to(images.device)(images)
+
+    def maps(images: Tensor) -> Tensor:
+        found: Tensor = stage.to(images.device)(images)
+        return found
+
+    return maps
 
 
 class _Features(nn.Module):
@@ -79,7 +84,8 @@ class _Features(nn.Module):
         self.body = net.body
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.body(x)
+        features: Tensor = self.body(x)
+        return features
 
 
 def _own(run: Run, parties: Parties, settings: Mapping[str, Any]) -> Backbone:
@@ -111,7 +117,8 @@ def _trained(
 def _labels(images: ImageSet, parties: Parties) -> Tensor:
     """Return one label with a value for every combination of the attacked attributes."""
     columns = torch.stack([images.label(name) for name in parties.attributes[:2]], 1)
-    return columns.unique(dim=0, return_inverse=True)[1]
+    rows: Tensor = columns.unique(dim=0, return_inverse=True)[1]
+    return rows
 
 
 def _frequent(values: Tensor, *, least: int) -> Tensor:
@@ -126,7 +133,8 @@ class _To255(nn.Module):
         self.net = net
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net(x * 255)
+        features: Tensor = self.net(x * 255)
+        return features
 
 
 def _facenet(run: Run, parties: Parties, _: Mapping[str, Any]) -> Backbone:

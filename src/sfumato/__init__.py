@@ -1,61 +1,33 @@
 """Sfumato protects images and deep features, and proves the protection by attacking it.
 
-The names below come from their modules when they are first used: `import sfumato` alone is quick
-and imports no PyTorch. Unprotected pictures (`sfumato.data`) and keys (`sfumato.cipher`) have to
-be asked for by their own modules.
+Each name is loaded when it is first used: `import sfumato` alone imports no PyTorch.
+
+Namespaces, each with a list of its names in `help()`:
+
+- audit: call it to attack protectors and get a report; also holds what goes with a report.
+- attack: what an adversary can learn from releases.
+- cipher: encrypted features and their keys.
+- data: image sets, unprotected.
+- features: networks that turn pictures into features.
+- filter: the upload filter.
+- protect: protectors, their training and their files.
+
+Functions and classes:
+
+- fit_anonymizer: trains an autoencoder that hides a private label.
+- fit_obfuscator: trains the first layers of a network and the noise behind them.
+- fit_prototypes: finds prototype pictures that stand in for the originals.
+- fit_san: trains a network that hides attributes of faces and keeps them recognizable.
+- open_pretrained: opens a trained protector from its folder or from the hub.
+- open_backbone: opens a feature extractor by its name or from its file.
+- ShuffleBits: the last module of a network; encrypts every output.
+- Protector, Attack: the interfaces, for a protector or an attack of your own.
+- Releases, Knowledge, Finding: what an attack gets and what it returns.
+- SfumatoError: the base class of every error that is raised on purpose.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING
+import lazy_loader
 
-__version__ = "0.1.0"
-
-if TYPE_CHECKING:
-    from sfumato import audit
-    from sfumato.cipher.shufflebits import ShuffleBits
-    from sfumato.errors import SfumatoError
-    from sfumato.features.backbone import open_backbone
-    from sfumato.protect.pretrained import open_pretrained
-    from sfumato.types import Attack, Finding, Knowledge, Protector, Releases
-
-_PLACES = {
-    "Attack": "sfumato.types",
-    "Finding": "sfumato.types",
-    "Knowledge": "sfumato.types",
-    "Protector": "sfumato.types",
-    "Releases": "sfumato.types",
-    "SfumatoError": "sfumato.errors",
-    "ShuffleBits": "sfumato.cipher.shufflebits",
-    "open_backbone": "sfumato.features.backbone",
-    "open_pretrained": "sfumato.protect.pretrained",
-}
-
-__all__ = [
-    "Attack",
-    "Finding",
-    "Knowledge",
-    "Protector",
-    "Releases",
-    "SfumatoError",
-    "ShuffleBits",
-    "__version__",
-    "audit",
-    "open_backbone",
-    "open_pretrained",
-]
-
-
-def __getattr__(name: str) -> object:
-    if name == "audit":
-        return importlib.import_module("sfumato.audit")
-    if name not in _PLACES:
-        raise AttributeError(f"module 'sfumato' has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(_PLACES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from typing import Any, Final, TypeVar
 
 from sfumato.errors import ConfigError, ServiceError, UnavailableError
-from sfumato.progress import Over, in_turn
+from sfumato.progress import Executor, sequential
 
 NAMESPACE: Final = "sfumato"
 LOCAL: Final = "local"
@@ -63,10 +63,10 @@ def connected(address: str) -> Iterator[None]:
 
 
 @contextmanager
-def spread(address: str | None) -> Iterator[Over]:
+def executor_at(address: str | None) -> Iterator[Executor]:
     """Yield how work is done: in this process, or over the cluster at an address."""
     if address is None:
-        yield in_turn
+        yield sequential
         return
     with connected(address):
         yield RayMap()

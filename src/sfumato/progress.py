@@ -23,7 +23,7 @@ B = TypeVar("B")
 
 
 @runtime_checkable
-class Over(Protocol):
+class Executor(Protocol):
     """How a function is applied to many items: in this process, or on many machines."""
 
     def __call__(self, function: Callable[[A], B], items: Sequence[A]) -> Iterator[B]:
@@ -31,7 +31,7 @@ class Over(Protocol):
         ...
 
 
-def in_turn(function: Callable[[A], B], items: Sequence[A]) -> Iterator[B]:
+def sequential(function: Callable[[A], B], items: Sequence[A]) -> Iterator[B]:
     """Apply a function to one item after the other, each when its result is asked for."""
     yield from map(function, items)
 

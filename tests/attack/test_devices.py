@@ -15,10 +15,10 @@ from sfumato.attack.groups import GroupAttack
 from sfumato.attack.linkage import LinkageAttack
 from sfumato.attack.membership import MEMBER, MembershipAttack
 from sfumato.attack.on_cipher.bitstatistics import BitStatistics
+from sfumato.attack.on_filter.attacker import AttackerConfig
 from sfumato.attack.on_filter.enrolled import enroll_all
 from sfumato.attack.on_filter.enrollment_leak import Evidence, enrollment_leak
-from sfumato.attack.on_filter.poison import Setting, all_pairs, poison, recruit
-from sfumato.attack.on_filter.thief import ThiefConfig
+from sfumato.attack.on_filter.poison import Setting, all_attackers, all_pairs, poison
 from sfumato.attack.reconstruct import ReconstructionAttack
 from sfumato.attack.reidentify import ReidentificationAttack
 from sfumato.attack.tools.decoder import ReconstructionConfig
@@ -179,7 +179,7 @@ def test_reading_a_label_off_few_different_releases(world: World) -> None:
     _runs(attack, world, lambda images: nn.functional.avg_pool2d(images, 32).round())
 
 
-_TRAINING = OneClassConfig(hidden=4, epochs=2, batch_size=16)
+_TRAINING = OneClassConfig(hidden=4, epochs=2, least_steps=4, batch_size=16)
 
 
 @pytest.mark.parametrize("kind", [{}, {"evasion": 1.0}, {"mode": "separate", "share": 0.5}])
@@ -187,8 +187,8 @@ def test_adversaries_of_the_filter(card: str, kind: dict[str, Any]) -> None:
     rows = list(load("digits").floats()[:90].flatten(1).split(30))
     train, tests = [x[:20] for x in rows], [x[20:] for x in rows]
     crowd = enroll_all(train, _TRAINING, folds=2, seed=0, device=card)
-    thieves = recruit(
-        crowd, train, all_pairs(3), ThiefConfig(**kind), _TRAINING, seed=0, device=card
+    thieves = all_attackers(
+        crowd, train, all_pairs(3), AttackerConfig(**kind), _TRAINING, seed=0, device=card
     )
     found = poison(crowd, tests, all_pairs(3), [thieves], Setting(), seed=0)
     assert 0 <= found.value <= 1

@@ -73,9 +73,8 @@ def test_the_floor_is_a_guess_from_the_adversarys_own_labels(blobs: ImageSet) ->
     """The adversary has most of person 0, the victims are mostly person 1."""
     person = blobs.label("person")
     own = torch.cat([(person == k).nonzero()[:n, 0] for k, n in enumerate((16, 10, 5, 5, 4))])
-    theirs = torch.cat(
-        [(person == k).nonzero()[20:, 0][:n] for k, n in enumerate((5, 15, 4, 0, 0))]
-    )
+    late = [(person == k).nonzero()[20:, 0] for k in range(3)]
+    theirs = torch.cat([rows[:n] for rows, n in zip(late, (5, 15, 4), strict=True)])
     known, victims = blobs.subset(own), blobs.subset(theirs)
     labels = {"person": victims.label("person").clone()}
     labels["person"][-4:] = -1  # nobody knows who these are, so they are not counted

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from sfumato.attack.tools.learners import LearnerConfig
-from sfumato.audit import Report, audit
+from sfumato.audit import Report
 from sfumato.audit.attacks import Setting, default_attacks
 from sfumato.audit.measure.disjoint import sides
 from sfumato.audit.report.card import write_cards
-from sfumato.audit.report.gate import check, judge
+from sfumato.audit.report.gate import check, gate_cases
+from sfumato.audit.run import audit
 from sfumato.cli.audit import table
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import DataError, GateError
@@ -64,9 +65,9 @@ def test_a_release_of_originals_fails_and_is_the_first_sentence(blobs: ImageSet)
     assert document["originals"] == first
     assert [v["originals"] for v in document["verdicts"]] == [100, 100, 0]
     with pytest.raises(GateError, match="dealt under copies: 100 of 100 releases are originals"):
-        check(judge(report.cells, 1e6), 1e6)
+        check(gate_cases(report.cells, 1e6), 1e6)
     fine = [cell for cell in report.cells if cell.protector == means.name]
-    (case,) = (case for case in judge(fine, 0.2) if case.attack == "copies")
+    (case,) = (case for case in gate_cases(fine, 0.2) if case.attack == "copies")
     assert case.outcome == "passed"
 
 
@@ -87,7 +88,7 @@ def test_where_nobody_reads_unprotected_pictures_nothing_is_measurable(blobs: Im
     assert said["sentence"].startswith("Not shown to be safe")
     assert said["sentence"].endswith("Not measurable: reading coin.")
     with pytest.raises(GateError, match=r"ksame:10 under attributes:coin: not measurable"):
-        check(judge(report.cells, 1e6), 1e6)
+        check(gate_cases(report.cells, 1e6), 1e6)
 
 
 def test_real_pictures_on_purpose_are_called_so_in_card_and_report(tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ from sfumato.attack.reconstruct import ReconstructionAttack
 from sfumato.attack.reidentify import ReidentificationAttack
 from sfumato.attack.tools.decoder import ReconstructionConfig
 from sfumato.attack.tools.learners import LearnerConfig
-from sfumato.audit import Report, audit, read_report
+from sfumato.audit import Report, read_report
 from sfumato.audit.attacks import Setting, open_attack
 from sfumato.audit.protectors import open_protector
+from sfumato.audit.run import audit
 from sfumato.data.imageset import ImageSet
 from sfumato.data.sources import load
 from sfumato.data.splits import split_groups, split_images

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks import scaling
-from benchmarks.bank import _bank
+from benchmarks.bank import random_bank
 from benchmarks.scaling import Costs, Machine
 from sfumato.filter.bank.bank import Bank
 
@@ -18,8 +18,8 @@ COSTS = Costs(whole=0.2, alone=1.0, listing=0.004, picked=5.0)
 
 @pytest.mark.parametrize(("dtype", "size"), [(torch.float32, 4), (torch.bfloat16, 2)])
 def test_bytes_are_those_of_a_bank(dtype: torch.dtype, size: int) -> None:
-    bank: Bank = _bank(16, 5, dtype)
-    stored = sum(t.nbytes for s in bank._segments for t in s.used().values())
+    bank: Bank = random_bank(16, 5, dtype)
+    stored = sum(t.nbytes for s in bank.segments for t in s.used().values())
     assert scaling.bank_bytes(5, 16, size) == stored
 
 
@@ -79,7 +79,7 @@ def test_each_load_is_a_row() -> None:
         "retry_after": 7,
     }
     lines = list(
-        scaling._load({"threads": 1, "load_average": 2.0, "rows": [row], "overload": overload})
+        scaling.load_lines({"threads": 1, "load_average": 2.0, "rows": [row], "overload": overload})
     )
     assert "12.3 (70, 1,250 ms)" in lines[3]
     assert "0.50 | 40 and 42 |" in lines[3]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks import shortlist
-from sfumato.filter.bank.shortlist import Shortlist, _Block
+from sfumato.filter.bank.shortlist import Block, Shortlist
 
 faiss = pytest.importorskip("faiss")
 
@@ -16,10 +16,10 @@ def test_faiss_lists_the_same_rows() -> None:
     means = torch.rand(300, 128)
     numbers = torch.rand(300, 4) * 5
     numbers[:, 0] = means.square().sum(1)
-    made._blocks.append(_Block(means, numbers, 300))
+    made.blocks.append(Block(means, numbers, 300))
     x = torch.rand(1, 128)
-    limits, _, rows = shortlist._flat(made).range_search(shortlist._query(x), 0.0)
-    near = made.near(x, shortlist._ALPHA)
+    limits, _, rows = shortlist.faiss_index(made).range_search(shortlist.faiss_queries(x), 0.0)
+    near = made.near(x, shortlist.ALPHA)
     assert 0 < len(near) < 300
     assert sorted(rows[: limits[1]].tolist()) == near.tolist()
 

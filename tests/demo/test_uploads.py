@@ -16,14 +16,14 @@ def demo() -> Decided:
 
 
 def test_uploads_are_decided_as_they_should_be(demo: Decided) -> None:
-    own, others, stranger, person, thief = demo.scenarios
+    own, others, stranger, person, attacker = demo.scenarios
     assert demo.accuracy > 0.94
     assert own.right > 0.95
     assert others.right > 0.95
     assert stranger.right > 0.9
     assert person.right > 0.9
-    assert thief.right > 0.85
-    assert thief.count == 9 * own.count
+    assert attacker.right > 0.85
+    assert attacker.count == 9 * own.count
 
 
 def test_thieves_beat_the_papers_rule_and_not_the_default_one(demo: Decided) -> None:

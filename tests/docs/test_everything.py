@@ -58,7 +58,7 @@ def test_no_kind_is_missing() -> None:
 def test_no_cell_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Attackers of one epoch: what they find is not looked at, only that they can be asked."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sfumato.cli.audit._QUICK_EPOCHS", 1)
+    monkeypatch.setattr("sfumato.cli.audit.QUICK_EPOCHS", 1)
     for name, made in untrained().items():
         made.save_pretrained(tmp_path / name)
     small = ["--quick", "--count", "96", "--seeds", "1", "--device", "cpu", "--json"]

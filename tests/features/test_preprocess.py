@@ -82,8 +82,8 @@ def test_bands_equal_the_whole_picture(
         banded = rule(images)
     with mock.patch.object(preprocess, "_BAND", height * width):
         torch.testing.assert_close(banded, rule(images), rtol=0, atol=1e-6)
-    whole = rule._values(images)
-    target = list(rule._target(height, width))
+    whole = rule.values(images)
+    target = list(rule.target(height, width))
     if target != [height, width]:
         mode = InterpolationMode(interpolation)
         whole = vision.resize(whole, target, mode, antialias=True).clamp(0, 1)

@@ -172,7 +172,7 @@ def test_the_papers_training_hides_nothing_and_takes_the_last_weights() -> None:
 def test_the_result_is_the_average_that_its_paper_writes_down() -> None:
     """Shamir and Zhang: the average moves by (eta + 1) / (t + eta) of the way in step t."""
     x = [pictures(20)]
-    steps = {"hidden": 5, "epochs": 1, "batch_size": 16, "average": None}
+    steps = {"hidden": 5, "epochs": 1, "batch_size": 20, "average": None}
     path = [train(x, OneClassConfig(**steps, least_steps=t), seed=3).encoder for t in range(1, 7)]
     expected = path[0]
     for t, weights in enumerate(path, 1):

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from sfumato.errors import ArtifactError, ConfigError, SfumatoError
-from sfumato.fit import FitConfig, History, Turn, fit
-from sfumato.fit.loop import _accelerator
+from sfumato.fit import Epoch, FitConfig, History, fit
+from sfumato.fit.loop import accelerator_of
 
 
 def regression() -> tuple[Tensor, Tensor]:
@@ -19,11 +19,11 @@ def regression() -> tuple[Tensor, Tensor]:
     return x, x @ torch.tensor([[1.0], [-2.0], [0.5]])
 
 
-def step(batch: tuple[Tensor, ...], turn: Turn) -> dict[str, Tensor]:
+def step(batch: tuple[Tensor, ...], epoch: Epoch) -> dict[str, Tensor]:
     x, y = batch
     dropped = nn.functional.dropout(x, 0.1)
-    loss = (turn.networks["line"](dropped) - y).square().mean()
-    turn.descend("line", loss)
+    loss = (epoch.networks["line"](dropped) - y).square().mean()
+    epoch.descend("line", loss)
     return {"loss": loss}
 
 
@@ -115,7 +115,7 @@ def test_a_checkpoint_of_other_networks_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_is_an_error() -> None:
-    def broken(batch: tuple[Tensor, ...], turn: Turn) -> dict[str, Tensor]:
+    def broken(batch: tuple[Tensor, ...], epoch: Epoch) -> dict[str, Tensor]:
         return {"loss": torch.tensor(float("nan"))}
 
     net = nn.Linear(3, 1)
@@ -149,7 +149,7 @@ def test_each_run_is_where_it_is_told_to_be(monkeypatch: pytest.MonkeyPatch) -> 
     )
     seen = []
     for name in ("cpu", "cuda", "cuda", "cpu", "auto", "cuda", "auto"):
-        made = _accelerator(FitConfig(epochs=1, device=name))
+        made = accelerator_of(FitConfig(epochs=1, device=name))
         seen.append(made.device.type)
     assert seen == ["cpu", "meta", "meta", "cpu", "cpu", "meta", "cpu"]
 

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sfumato.nets.readers import Reader
+from sfumato.nets.attributes import Reader
 from sfumato.nets.semiadversarial import (
     AttributeClassifier,
     PrototypeAutoencoder,

@@ -18,7 +18,7 @@ from sfumato.errors import ConfigError
 from sfumato.protect.baselines import Unprotected
 
 _FOLDER = Path(__file__).parents[2] / "papers" / "anonymizer"
-_TINY: dict[str, Any] = {
+TINY: dict[str, Any] = {
     "each": 60,
     "pose": {"turn": 0.0},
     "size": 16,
@@ -56,7 +56,7 @@ def test_every_recipe_has_settings_of_both_sizes(recipe: str) -> None:
 
 
 def test_nobody_is_template_or_stranger_and_in_the_collection(tmp_path: Path) -> None:
-    world = characters(_run("characters", tmp_path), _TINY)
+    world = characters(_run("characters", tmp_path), TINY)
     assert world.template is not None
     parts = (world.train, world.validation, world.test, world.template, world.strangers)
     people = [set(part.label("identity").tolist()) for part in parts]
@@ -111,9 +111,9 @@ def test_fresh_networks_find_what_is_there_and_nothing_else(blobs: ImageSet) -> 
 
 
 def test_a_recipe_runs_and_draws_its_figures(tmp_path: Path) -> None:
-    results = RECIPES["characters"](_run("characters", tmp_path), _TINY)
+    results = RECIPES["characters"](_run("characters", tmp_path), TINY)
     assert {"private_accuracy", "utility_accuracy", "chance", "sweep", "pictures"} <= set(results)
-    assert [row["lam"] for row in results["sweep"]] == _TINY["lams"]
+    assert [row["lam"] for row in results["sweep"]] == TINY["lams"]
     assert len(results["frontier"]) == 2 + 1 + 2 + 4 + 2
     assert set(results["attacks"]) == {"original", "prototypes", "paper"}
     for found in results["attacks"].values():

@@ -4,6 +4,7 @@ import base64
 import json
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -61,29 +62,31 @@ def test_recipes_on_files_say_which(recipe: str, tmp_path: Path) -> None:
         RECIPES[recipe](_run(recipe, tmp_path), {})
 
 
+TINY: dict[str, Any] = {
+    "identities": 12,
+    "count": 120,
+    "size": 16,
+    "judged": 20,
+    "pairs": 8,
+    "retrain_images": 30,
+    "retrain_epochs": 1,
+    "own_matcher_epochs": 1,
+    "own_matchers": 2,
+    "san": {
+        "channels": 3,
+        "classifier_epochs": 1,
+        "epochs": 1,
+        "rounds": 1,
+        "ensemble": 2,
+        "ensemble_a_step": 1,
+        "ensemble_images": 40,
+        "match_share": 1.0,
+    },
+}
+
+
 def test_a_small_run_gives_every_figure_that_the_recipes_promise(tmp_path: Path) -> None:
-    settings = {
-        "identities": 12,
-        "count": 120,
-        "size": 16,
-        "judged": 20,
-        "pairs": 8,
-        "retrain_images": 30,
-        "retrain_epochs": 1,
-        "own_matcher_epochs": 1,
-        "own_matchers": 2,
-        "san": {
-            "channels": 3,
-            "classifier_epochs": 1,
-            "epochs": 1,
-            "rounds": 1,
-            "readers": 2,
-            "readers_a_step": 1,
-            "reader_images": 40,
-            "match_share": 1.0,
-        },
-    }
-    results = RECIPES["characters"](_run("characters", tmp_path), settings)
+    results = RECIPES["characters"](_run("characters", tmp_path), TINY)
     versions = {"role", "original", "SM", "NT", "OP", "OP_guessed"}
     roles = {name: found["role"] for name, found in results["attribute_auc"].items()}
     assert set(roles.values()) == {"unseen", "retrained"}

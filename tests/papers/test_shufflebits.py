@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from papers.recipe import Run
-from papers.shufflebits.attacks import _differences
+from papers.shufflebits.attacks import differences
 from papers.shufflebits.parties import characters, digits
 from papers.shufflebits.providers import extractors
 from papers.shufflebits.run import RECIPES
@@ -57,7 +57,7 @@ def test_the_providers_own_network_is_trained_on_the_providers_pictures(tmp_path
 def test_differences_are_paired_by_victim() -> None:
     hard = torch.rand(2, 50)
     distances = {"pixel": hard + 0.01, "feature": hard, "feature+adversarial": hard - 0.02}
-    found = _differences(distances)
+    found = differences(distances)
     low, high = found["pixel - feature+adversarial"]["interval"]
     assert 0.029 < low <= high < 0.031, "one victim's difficulty must not widen the interval"
     assert found["pixel - feature"]["value"] == pytest.approx(0.01, abs=1e-5)

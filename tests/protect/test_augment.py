@@ -5,20 +5,20 @@ import torch
 
 from sfumato.errors import ConfigError
 from sfumato.protect.augment import random_view
-from sfumato.protect.deformation import LOOKS, Deformation
+from sfumato.protect.deformation import FACE_AUGMENTATION, Deformation
 
 _STILL = {"turn": 0.0, "zoom": 0.0, "shear": 0.0, "move": 0.0}
 
 
 def test_views_keep_the_shape_stay_pictures_and_pass_gradients() -> None:
     x = torch.rand(4, 1, 20, 24, requires_grad=True)
-    seen = random_view(x, LOOKS)
+    seen = random_view(x, FACE_AUGMENTATION)
     seen.sum().backward()
     assert seen.shape == x.shape
     assert bool(((seen >= 0) & (seen <= 1)).all())
     assert x.grad is not None
     assert float(x.grad.abs().sum()) > 0
-    assert not torch.equal(seen, random_view(x, LOOKS))
+    assert not torch.equal(seen, random_view(x, FACE_AUGMENTATION))
 
 
 def test_a_mirror_is_the_picture_flipped() -> None:

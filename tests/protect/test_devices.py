@@ -43,8 +43,8 @@ def test_a_semi_adversarial_network(card: str, settings: dict[str, object]) -> N
     matcher = train_matcher(faces, "identity", FitConfig(epochs=1, device=card), width=4)
     known = ConvClassifier(3, (32, 32), 1, width=4)
     config = SanConfig(
-        classifier_epochs=3, epochs=1, readers=2, readers_a_step=2, refreshed=1, reader_images=40,
-        batch_size=32, channels=3, device=card, **settings,
+        classifier_epochs=3, epochs=1, ensemble=2, ensemble_a_step=2, refreshed=1,
+        ensemble_images=40, batch_size=32, channels=3, device=card, **settings,
     )  # type: ignore[arg-type]  # fmt: skip
     made = fit_san(faces, private="glasses", matcher=matcher, config=config, known=[known])
     _releases_there(made.protector, faces, card)

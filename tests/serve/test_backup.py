@@ -144,10 +144,10 @@ def test_purging_rids_postgresql_of_what_was_erased(cluster: Cluster, world: Wor
     engine = open_database(url)
     store = Store(engine)
     store.settle(Terms(backbone=world.backbone.fingerprint, dim=64, hidden=8))
-    caller, _ = add_account(engine, "ada")
+    account, _ = add_account(engine, "ada")
     contents = {f"{n:032x}": world.small(n) for n in range(4)}
     for name, content in contents.items():
-        stored = Stored(id=name, account_id=caller.id, content=content)
+        stored = Stored(id=name, account_id=account.id, content=content)
         store.insert(stored, status="active", reason="")
     kept, *gone = contents
     for name in gone:

@@ -154,7 +154,7 @@ def test_a_client_refuses_what_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> 
     def answering(content: bytes, status: int = 200) -> FeatureClient:
         client = FeatureClient("http://service")
         transport = httpx.MockTransport(lambda _: httpx.Response(status, content=content))
-        client._http = httpx.Client(base_url="http://service", transport=transport)
+        client.http = httpx.Client(base_url="http://service", transport=transport)
         return client
 
     with pytest.raises(EnvelopeError):

@@ -22,8 +22,8 @@ from sfumato.serve.local import add_files, judge
 from tests.data.decoding.viewer_animations import apng
 from tests.data.decoding.viewer_files import chunk, exif, iccp, png, raw_profile_chunk, xmp_chunk
 from tests.data.decoding.viewer_profiles import rgb_matrix
-from tests.filter.test_copies import enrolled
 from tests.serve.conftest import Start, bearer
+from tests.serve.test_copies import enrolled
 from tests.serve.world import World
 
 
@@ -64,7 +64,7 @@ def judged(world: World, bank: str, content: bytes, owner: str | None = None) ->
     path = Path(bank).with_name("upload")
     path.write_bytes(content)
     found = judge(path, bank, world.backbone_file, owner)
-    return found.decision, found.frame
+    return found.verdict, found.frame
 
 
 @pytest.mark.parametrize("name", ANIMATED)
@@ -146,7 +146,7 @@ def test_text_that_claims_an_orientation_hides_no_stolen_picture(
 def test_check_says_which_frame(world: World, bank: str, tmp_path: Path) -> None:
     moving = tmp_path / "moving.gif"
     moving.write_bytes(file([digit(world, 8, 0), digit(world, 0, 130)], "GIF", duration=80))
-    command = ["filter", "check", str(moving), "--bank", bank]
+    command = ["filter", "check", str(moving), "--db", bank]
     command += ["--backbone", str(world.backbone_file)]
     assert "block" in (shown := CliRunner().invoke(app, command).stdout)
     assert "frame 2, margin" in shown

@@ -77,14 +77,14 @@ def test_a_backbone_that_is_not_the_announced_one_is_refused(
     shared: LiveServer, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with FilterClient(shared.url, shared.token("cy")) as ada:
-        send = ada._send
+        send = ada.send
 
         def altered(*args: object) -> object:
             answer = send(*args)
             answer.headers["ETag"] = '"' + "0" * 64 + '"'
             return answer
 
-        monkeypatch.setattr(ada, "_send", altered)
+        monkeypatch.setattr(ada, "send", altered)
         with pytest.raises(ArtifactError, match="nothing was enrolled"):
             ada.enroll(pictures(world, 0), Ed25519PrivateKey.generate(), seed=1)
 

@@ -69,7 +69,7 @@ def test_a_timed_disabling_ends_by_itself(start: Start, world: World) -> None:
     assert upload(client, world, eve)["decision"] == "share"
     later = service.store.clock
     start_time = later.now().timestamp()
-    later._system = lambda: start_time + 3 * 3600
+    later.system = lambda: start_time + 3 * 3600
     assert upload(client, world, eve)["decision"] == "block"
     unknown = f"/v1/enrollments/{'0' * 32}/disable"
     assert client.post(unknown, json={"hours": 2}, headers=judge).status_code == 404
@@ -203,7 +203,7 @@ def test_a_platforms_uploader_asks_for_users_and_learns_nothing_of_them(
 
     def asks(owner: str, who: Headers = gate) -> dict[str, object]:
         answer = client.post(
-            "/v1/uploads", params={"owner": owner}, content=world.png(0, 0), headers=who
+            "/v1/uploads", params={"account": owner}, content=world.png(0, 0), headers=who
         )
         body = answer.json()
         body.pop("id", None)
@@ -239,7 +239,7 @@ def test_a_flood_of_enrollments_waits_for_a_moderator(start: Start, world: World
     assert [a["status"] for a in answers] == ["active"] * 3 + ["quarantined"] * 2
     assert "within the hour" in answers[-1]["reason"]
     start_time = service.store.clock.now().timestamp()
-    service.store.clock._system = lambda: start_time + 3700
+    service.store.clock.system = lambda: start_time + 3700
     late = client.post("/v1/enrollments", content=world.small(9), headers=people[0]).json()
     assert late["status"] == "active"
 

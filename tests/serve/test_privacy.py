@@ -120,7 +120,7 @@ def test_a_platform_cannot_tell_who_has_an_account(start: Start, world: World) -
 
     def ask(owner: str, digit: int) -> tuple[int, str, dict[str, str]]:
         sent = client.post(
-            "/v1/uploads", content=world.png(digit, 0), headers=gate, params={"owner": owner}
+            "/v1/uploads", content=world.png(digit, 0), headers=gate, params={"account": owner}
         )
         return told(sent)
 

@@ -69,7 +69,7 @@ def test_what_one_acknowledges_the_other_scores_and_what_it_erases_not(
 def test_newcomers_at_two_servers_do_not_pass_each_other_by(
     servers: tuple[LiveServer, LiveServer], world: World
 ) -> None:
-    """A thief's copy, sent to the other server at the same moment, is still found."""
+    """A attacker's copy, sent to the other server at the same moment, is still found."""
     tokens = [servers[0].token(name) for name in ("ada", "eve")]
     statuses: dict[int, str] = {}
 
@@ -159,19 +159,19 @@ def test_loading_while_others_change_ends_in_the_same_bank(world: World, databas
     store = Store(engine)
     terms = Terms(backbone=world.backbone.fingerprint, dim=64, hidden=8)
     store.settle(terms)
-    caller, _ = add_account(engine, "ada")
+    account, _ = add_account(engine, "ada")
     contents = [world.small(seed) for seed in range(4)]
     names = [open_enrollment(content).id for content in contents]
     for name, content in zip(names, contents, strict=True):
-        stored = Stored(id=name, account_id=caller.id, content=content)
+        stored = Stored(id=name, account_id=account.id, content=content)
         store.insert(stored, status="active", reason="")
     store.erase(names[1], actor="ada")
     state = BankState.load(store, terms)
     follower = Follower(store, state, seen=0, also=lambda: None)
     follower.catch_up()
-    assert sorted(state._accounts) == sorted([names[0], *names[2:]])
+    assert sorted(state.accounts) == sorted([names[0], *names[2:]])
     store.erase(names[0], actor="ada")
     follower.catch_up()
     follower.catch_up()
-    assert sorted(state._accounts) == sorted(names[2:])
+    assert sorted(state.accounts) == sorted(names[2:])
     engine.dispose()

@@ -14,6 +14,7 @@ from sfumato.errors import ConfigError
 from sfumato.filter.bank import bank as bank_module
 from sfumato.filter.enrollment import open_enrollment
 from sfumato.filter.rule.screening import Likeness
+from sfumato.serve.bank.interface import deciding
 from sfumato.serve.bank.memory import BankState
 from sfumato.serve.records.rules import Rules
 from sfumato.serve.records.store import Terms
@@ -62,12 +63,10 @@ def test_decisions_are_those_of_full_scoring(
                 for account in (0, 1, 10, 11, 999):
                     mine = short.decide(x, account, NOW)
                     theirs = whole.decide(x, account, NOW)
-                    assert mine.decision.blocked == theirs.decision.blocked
-                    if mine.decision.blocked:
+                    assert mine.blocks == theirs.blocks
+                    if mine.blocks:
                         assert mine.enrollment == theirs.enrollment
-                        assert mine.decision.margin == pytest.approx(
-                            theirs.decision.margin, abs=1e-4
-                        )
+                        assert mine.margin == pytest.approx(theirs.margin, abs=1e-4)
                         blocked += 1
     assert blocked > 50
 
@@ -78,12 +77,12 @@ def test_far_fewer_are_scored_and_the_erased_are_gone(
     monkeypatch.setattr(bank_module, "SMALL", 0)
     state = state_of(world, reach=1.5)
     x = world.backbone(world.images[0][130][None])
-    near = state._bank.score_near(x, alpha=2.0)
+    near = state.bank.score_near(x, alpha=2.0)
     assert {"digit0", "copy0"} <= set(near.ids)
     assert len(near.ids) < 20
     state.remove("digit0")
-    assert "digit0" not in state._bank.score_near(x, alpha=2.0).ids
-    assert torch.equal(state._bank.score_near(x, alpha=math.inf).rows, torch.arange(len(state)))
+    assert "digit0" not in state.bank.score_near(x, alpha=2.0).ids
+    assert torch.equal(state.bank.score_near(x, alpha=math.inf).rows, torch.arange(len(state)))
 
 
 def test_the_setting_reaches_the_bank(world: World, tmp_path: Path) -> None:
@@ -95,9 +94,33 @@ def test_the_setting_reaches_the_bank(world: World, tmp_path: Path) -> None:
             )
         )
         try:
-            kept = service.state._bank._shortlist
+            kept = service.state.bank.shortlist
             assert (None if kept is None else kept.reach) == reach  # an empty list is false
         finally:
             service.close()
     with pytest.raises(ConfigError, match="`shortlist`"):
         ServeSettings(backbone=world.backbone_file, shortlist=-0.1)
+
+
+@pytest.mark.parametrize("reach", [0.0, 0.3, 1.5, math.inf])
+def test_a_decision_does_not_depend_on_what_is_scored_beside_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, reach: float
+) -> None:
+    """One picture's list must not let another picture's claim be seen that its own list misses."""
+    monkeypatch.setattr(bank_module, "SMALL", 0)
+    short, whole = state_of(world, reach=reach), state_of(world, reach=None)
+    short.rules = whole.rules = Rules(alpha=3.0)
+    x = world.backbone(torch.cat([world.images[digit][120:124] for digit in (0, 1, 6, 3, 8)]))
+    for account in (0, 11, 999):
+        alone = [short.decide(row[None], account, NOW) for row in x]
+        for rows in (slice(0, 20), slice(0, 20, 3), slice(7, 13)):
+            together, expected = short.decide(x[rows], account, NOW), deciding(alone[rows])
+            assert together.enrollment == expected.enrollment
+            assert together.decision.blocked == expected.decision.blocked
+            assert together.score == pytest.approx(expected.score, rel=1e-4)
+        for row, found in zip(x, alone, strict=True):
+            full = whole.decide(row[None], account, NOW)
+            assert full.decision.blocked or not found.decision.blocked
+            if math.isinf(reach):
+                assert found.enrollment == full.enrollment
+                assert found.decision.margin == pytest.approx(full.decision.margin, rel=1e-4)

@@ -31,23 +31,23 @@ def test_a_batch_decides_as_one_by_one(start: Start, world: World) -> None:
     now = start()[1].store.clock.now()
     alone = [state.decide(x, who, now) for x, who in zip(features, accounts, strict=True)]
     sizes: list[int] = []
-    decide, held = state._batches._run, threading.Event()
+    decide, held = state.batches.run, threading.Event()
 
     def counted(uploads: object) -> object:
         sizes.append(len(uploads))  # type: ignore[arg-type]
         held.wait(0.2)  # long enough for the others to come
         return decide(uploads)  # type: ignore[arg-type]
 
-    state._batches._run = counted  # type: ignore[assignment]
+    state.batches.run = counted  # type: ignore[assignment]
     with ThreadPoolExecutor(40) as pool:
         together = list(pool.map(lambda x, who: state.decide(x, who, now), features, accounts))
     assert max(sizes) > 1
     assert sum(sizes) == len(features)
-    assert {found.decision.blocked for found in alone} == {True, False}
+    assert {found.blocks for found in alone} == {True, False}
     for a, b in zip(alone, together, strict=True):
-        assert (a.decision.blocked, a.enrollment) == (b.decision.blocked, b.enrollment)
+        assert (a.blocks, a.enrollment) == (b.blocks, b.enrollment)
         # The two ways sum in another order: a margin may differ in its last digits.
-        assert a.decision.margin == pytest.approx(b.decision.margin, rel=1e-4, abs=1e-4)
+        assert a.margin == pytest.approx(b.margin, rel=1e-4, abs=1e-4)
 
 
 def test_features_that_nobody_can_score_fail_alone(start: Start, world: World) -> None:
@@ -58,7 +58,7 @@ def test_features_that_nobody_can_score_fail_alone(start: Start, world: World) -
 
     def decide(x: torch.Tensor, who: int) -> bool | None:
         try:
-            return state.decide(x, who, now).decision.blocked
+            return state.decide(x, who, now).blocks
         except DataError as error:
             errors.append(error)
             return None

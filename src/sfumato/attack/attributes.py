@@ -20,7 +20,7 @@ from sfumato.types import Finding, Knowledge, Labels, Releases
 
 
 @dataclass(frozen=True, slots=True)
-class Readers:
+class TrainedClassifiers:
     """What an attribute attack has learned: candidates of each seed, and how to feed them."""
 
     standard: Standard
@@ -32,10 +32,10 @@ class Readers:
     runs: tuple[list[Candidate], ...]
 
     def rows(self, victim: Releases, view: View) -> Float[Tensor, "n *shape"]:
-        """Return the victims' releases, and their known labels, as the readers take them.
+        """Return the victims' releases, and their known labels, as the classifiers take them.
 
         Raises:
-            DataError: the releases have another shape than those that the readers learned on.
+            DataError: the releases have another shape than those that the classifiers learned on.
         """
         hidden = read(victim.tensor, view, like=self.like)
         if hidden.shape[1:] != self.shape:
@@ -157,8 +157,8 @@ class AttributeAttack:
         """
         return self.apply(self.learn(knowledge), victim)
 
-    def learn(self, knowledge: Knowledge) -> Readers:
-        """Train on what the adversary has; the same readers may be applied to many releases.
+    def learn(self, knowledge: Knowledge) -> TrainedClassifiers:
+        """Train on what the adversary has; the same classifiers may be applied to many releases.
 
         Raises:
             DataError: an attribute is missing or has one value only.
@@ -176,27 +176,29 @@ class AttributeAttack:
         for seed in self.seeds:
             held = holdout(len(rows), self.config.validation, groups=groups, seed=seed)
             runs.append(train_all(rows, targets, held, self.config, seed=seed))
-        return Readers(standard, like, tuple(raw.shape[1:]), known, knowledge.labels, tuple(runs))
+        return TrainedClassifiers(
+            standard, like, tuple(raw.shape[1:]), known, knowledge.labels, tuple(runs)
+        )
 
-    def apply(self, readers: Readers, victim: Releases) -> dict[str, Finding]:
+    def apply(self, trained: TrainedClassifiers, victim: Releases) -> dict[str, Finding]:
         """Read the victims' attributes and score them; one finding each.
 
         Raises:
             DataError: an attribute is missing or has one value only, or the releases have another
-                shape than those that the readers learned on.
+                shape than those that the classifiers learned on.
         """
         for name in self.attributes:
             _check(name, victim.labels, "the victims")
-        rows = readers.rows(victim, self.view)
+        rows = trained.rows(victim, self.view)
         return {
             name: self._finding(
                 name,
                 victim,
                 [
                     _attempts(name, candidates, rows, seed)
-                    for candidates, seed in zip(readers.runs, self.seeds, strict=True)
+                    for candidates, seed in zip(trained.runs, self.seeds, strict=True)
                 ],
-                readers.floor(victim, name, self._groups(victim)),
+                trained.floor(victim, name, self._groups(victim)),
             )
             for name in self.attributes
         }

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from sfumato.attack.attributes import AttributeAttack, Readers
+from sfumato.attack.attributes import AttributeAttack, TrainedClassifiers
 from sfumato.attack.tools.learners import Candidate, LearnerConfig
 from sfumato.attack.tools.read import ask, holdout
 from sfumato.attack.tools.scores import share_interval
@@ -67,7 +67,7 @@ class GroupAttack:
         Raises:
             DataError: the label is missing or has one value only.
         """
-        readers = self._reading.learn(knowledge)
+        trained = self._reading.learn(knowledge)
         own = Releases(
             protector=victim.protector,
             tensor=ask(knowledge.query, knowledge.images),
@@ -75,10 +75,10 @@ class GroupAttack:
             labels=knowledge.labels,
         )
         chosen = [
-            self._best(candidates, readers.rows(own, "numbers"), knowledge, seed)
-            for candidates, seed in zip(readers.runs, self.seeds, strict=True)
+            self._best(candidates, trained.rows(own, "numbers"), knowledge, seed)
+            for candidates, seed in zip(trained.runs, self.seeds, strict=True)
         ]
-        return self._finding(victim, readers, chosen, self._floor(victim, knowledge, readers))
+        return self._finding(victim, trained, chosen, self._floor(victim, knowledge, trained))
 
     def _best(
         self,
@@ -100,7 +100,7 @@ class GroupAttack:
         return max(candidates, key=reached)
 
     def _floor(
-        self, victim: Releases, knowledge: Knowledge, readers: Readers
+        self, victim: Releases, knowledge: Knowledge, trained: TrainedClassifiers
     ) -> tuple[float, tuple[float, float] | None]:
         """Return how many groups are named by their known labels alone, or by a guess.
 
@@ -110,7 +110,7 @@ class GroupAttack:
         guess = 1 / len(truth[truth != MISSING].unique())
         if not self.known:
             return guess, None
-        scores = readers.known.alone(knowledge.labels, victim.labels, self.label)
+        scores = trained.known.alone(knowledge.labels, victim.labels, self.label)
         right, people = named_groups(scores, truth, self.size, seed=self.seeds[0])
         value = float(right.float().mean())
         return (value, _interval(right[None], people)) if value > guess else (guess, None)
@@ -118,11 +118,11 @@ class GroupAttack:
     def _finding(
         self,
         victim: Releases,
-        readers: Readers,
+        trained: TrainedClassifiers,
         chosen: list[Candidate],
         floor: tuple[float, tuple[float, float] | None],
     ) -> Finding:
-        rows, truth = readers.rows(victim, "numbers"), victim.labels[self.label]
+        rows, truth = trained.rows(victim, "numbers"), victim.labels[self.label]
         scores = [candidate.scores(rows)[self.label] for candidate in chosen]
         runs = [
             named_groups(each, truth, self.size, seed=seed)

@@ -20,7 +20,7 @@ from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.attack.tools.read import Standard, ask, holdout, read
 from sfumato.attack.tools.scores import share_interval
 from sfumato.data.imageset import MISSING
-from sfumato.fit import FitConfig, Turn, fit
+from sfumato.fit import Epoch, FitConfig, fit
 from sfumato.fit.outputs import outputs
 from sfumato.nets.autoencoders import ConvEncoder, VectorEncoder
 from sfumato.types import Finding, Knowledge, Releases
@@ -116,11 +116,11 @@ def learn_links(
     rows = (standards["originals"](images), standards["releases"](releases))
     train, check = holdout(len(images), config.validation, groups=None, seed=seed)
 
-    def step(batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
-        loss = contrast(turn.networks["originals"](batch[0]), turn.networks["releases"](batch[1]))
-        turn.optimizers["releases"].zero_grad(set_to_none=True)
-        turn.descend("originals", loss)
-        turn.optimizers["releases"].step()
+    def step(batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
+        loss = contrast(epoch.networks["originals"](batch[0]), epoch.networks["releases"](batch[1]))
+        epoch.optimizers["releases"].zero_grad(set_to_none=True)
+        epoch.descend("originals", loss)
+        epoch.optimizers["releases"].step()
         return {"loss": loss}
 
     def validate() -> dict[str, float]:

@@ -99,7 +99,7 @@ class ReconstructionAttack:
         """
         return self.apply(self.learn(knowledge), victim, knowledge)
 
-    def learn(self, knowledge: Knowledge) -> Artist:
+    def learn(self, knowledge: Knowledge) -> TrainedDecoders:
         """Train on what the adversary has; the result may be applied to many releases.
 
         Raises:
@@ -113,17 +113,18 @@ class ReconstructionAttack:
         metric = self.metric or ("psnr" if extract is None else "cosine_distance")
         if metric == "cosine_distance" and extract is None:
             raise ConfigError("cosine_distance needs releases that are feature vectors")
-        judge = Judge(extract)
+        scorer = Scorer(extract)
         decoders = [
-            self._best(rows, standard, knowledge.images, judge, metric, seed) for seed in self.seeds
+            self._best(rows, standard, knowledge.images, scorer, metric, seed)
+            for seed in self.seeds
         ]
-        return Artist(standard, like, rows, decoders, judge, metric, self.view)
+        return TrainedDecoders(standard, like, rows, decoders, scorer, metric, self.view)
 
-    def apply(self, artist: Artist, victim: Releases, knowledge: Knowledge) -> Finding:
+    def apply(self, trained: TrainedDecoders, victim: Releases, knowledge: Knowledge) -> Finding:
         """Draw the victims' pictures and score them."""
-        hidden, drawn = artist.hidden(victim), artist.draw(victim)
+        hidden, drawn = trained.hidden(victim), trained.draw(victim)
         mean = knowledge.images.mean(0, keepdim=True).expand_as(victim.images).contiguous()
-        nearest = _nearest(hidden, artist.rows, knowledge.images)
+        nearest = _nearest(hidden, trained.rows, knowledge.images)
         sheet = self.sheet(victim.protector)
         if sheet is not None:
             write_sheet(sheet, [p[:_SHOWN] for p in (victim.images, *drawn, nearest, mean)])
@@ -132,21 +133,21 @@ class ReconstructionAttack:
             own = knowledge.labels[self.label]
             floors["class mean"] = _class_means(knowledge.images, own, victim.labels[self.label])
         people = None if self.identity is None else victim.labels[self.identity]
-        scores = [artist.judge.among(victim.images, pictures, people) for pictures in drawn]
-        judged = {
-            name: artist.judge.among(victim.images, pictures, people)
+        scores = [trained.scorer.among(victim.images, pictures, people) for pictures in drawn]
+        floor_scores = {
+            name: trained.scorer.among(victim.images, pictures, people)
             for name, pictures in floors.items()
         }
-        return self._finding(victim, artist, scores, judged)
+        return self._finding(victim, trained, scores, floor_scores)
 
     def _finding(
         self,
         victim: Releases,
-        artist: Artist,
+        trained: TrainedDecoders,
         scores: list[dict[str, Tensor]],
         floors: Mapping[str, Mapping[str, Tensor]],
     ) -> Finding:
-        metric = artist.metric
+        metric = trained.metric
         joined = {name: torch.stack([score[name] for score in scores]) for name in scores[0]}
         ends = {name: mean_interval(v) for name, v in joined.items()}
         return Finding(
@@ -161,8 +162,8 @@ class ReconstructionAttack:
             floor_interval=mean_interval(floors["mean"][metric][None]),
             details={
                 "weights": self.config.weights(),
-                "decoders": [decoder.name for decoder in artist.decoders],
-                "training": [dict(decoder.training) for decoder in artist.decoders],
+                "decoders": [decoder.name for decoder in trained.decoders],
+                "training": [dict(decoder.training) for decoder in trained.decoders],
                 "scores": {
                     name: {"value": float(v.mean()), "interval": list(ends[name])}
                     for name, v in joined.items()
@@ -181,7 +182,7 @@ class ReconstructionAttack:
         rows: Float[Tensor, "n *shape"],
         standard: Standard,
         images: Images,
-        judge: Judge,
+        scorer: Scorer,
         metric: Metric,
         seed: int,
     ) -> Decoder:
@@ -190,7 +191,7 @@ class ReconstructionAttack:
         sign = -1 if metric == "cosine_distance" else 1
 
         def validated(pictures: Images) -> float:
-            return sign * float(judge.score(images[check], pictures)[metric].mean())
+            return sign * float(scorer.score(images[check], pictures)[metric].mean())
 
         decoders = [
             train_decoder(
@@ -212,7 +213,7 @@ class ReconstructionAttack:
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class Scorer:
     """Scores guesses at pictures, one by one; `extract` is the black box that made the features."""
 
     extract: Query | None
@@ -246,14 +247,14 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True)
-class Artist:
-    """What a reconstruction attack has learned: the best decoder of each seed, and its manners."""
+class TrainedDecoders:
+    """What a reconstruction attack has learned: the best decoder of each seed, and its input."""
 
     standard: Standard
     like: torch.dtype | None
     rows: Float[Tensor, "n *shape"]
     decoders: list[Decoder]
-    judge: Judge
+    scorer: Scorer
     metric: Metric
     view: View
 
@@ -267,9 +268,9 @@ class Artist:
         return self.standard(read(victim.tensor, self.view, like=self.like))
 
     def scores(self, victim: Releases) -> Float[Tensor, "seeds m"]:
-        """Return the attack's metric for every drawn picture, so that artists can be compared."""
+        """Return the attack's metric for every drawn picture, to compare two attacks."""
         drawn = self.draw(victim)
-        return torch.stack([self.judge.score(victim.images, d)[self.metric] for d in drawn])
+        return torch.stack([self.scorer.score(victim.images, d)[self.metric] for d in drawn])
 
 
 def _named(matches: Float[Tensor, "n n"], people: Int64[Tensor, "n"]) -> Float[Tensor, "n"]:

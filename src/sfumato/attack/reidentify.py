@@ -90,11 +90,11 @@ class ReidentificationAttack:
     ) -> Matcher:
         train, check = holdout(len(rows), self.config.validation, groups=None, seed=seed)
 
-        def judge(embed: Embed) -> float:
+        def validated(embed: Embed) -> float:
             scores = similarities(embed(rows[check]), embed(rows[train]))
             return float((rank(scores, people[train], people[check]) == 1).float().mean())
 
-        matchers = train_matchers(rows[train], people[train], judge, self.config, seed=seed)
+        matchers = train_matchers(rows[train], people[train], validated, self.config, seed=seed)
         return max(matchers, key=lambda m: m.validated)
 
 

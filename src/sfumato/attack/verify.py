@@ -31,7 +31,7 @@ _CURVE_POINTS = 101
 _DRAWS = 200  # each sorts nothing anew, but passes over every pair
 _CHANCE = 0.5
 _LEAST_PEOPLE = 4
-_HELD_PEOPLE = 0.3  # share of the adversary's people on whom its matchers are judged
+_HELD_PEOPLE = 0.3  # share of the adversary's people on whom its matchers are validated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,10 +102,10 @@ class VerificationAttack:
         if not len(pairs(people[check])[0]) or len(people[check].unique()) < 2:
             raise DataError("the adversary needs two images each of more of its people")
 
-        def judge(embed: Embed) -> float:
+        def validated(embed: Embed) -> float:
             return separation(embed(rows[check]), people[check])
 
-        matchers = train_matchers(rows[train], people[train], judge, self.config, seed=seed)
+        matchers = train_matchers(rows[train], people[train], validated, self.config, seed=seed)
         return max(matchers, key=lambda m: m.validated)
 
 

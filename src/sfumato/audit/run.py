@@ -10,14 +10,14 @@ from typing import Any
 
 import torch
 
-from sfumato import __version__
+from sfumato._version import __version__
 from sfumato.attack.attributes import AttributeAttack
 from sfumato.attack.copies import CopiesAttack
 from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.attack.verify import VerificationAttack
 from sfumato.audit.attacks import Setting, default_attacks
 from sfumato.audit.measure.cell import Cell
-from sfumato.audit.measure.cells import NO_KEY, Desk, is_keyed
+from sfumato.audit.measure.cells import NO_KEY, CellStore, is_keyed
 from sfumato.audit.measure.collection import of_collection
 from sfumato.audit.measure.disjoint import check_disjoint
 from sfumato.audit.measure.evidence import Role
@@ -27,7 +27,7 @@ from sfumato.audit.report.report import Report
 from sfumato.audit.report.sheets import Sheet, draw_pictures
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import ConfigError
-from sfumato.progress import Over, in_turn
+from sfumato.progress import Executor, sequential
 from sfumato.protect.labels import refuse_same
 from sfumato.types import Attack, Protector, guarantee_of
 
@@ -46,7 +46,7 @@ def audit(
     config: LearnerConfig | None = None,
     out: Path | None = None,
     pictures: bool = False,
-    over: Over = in_turn,
+    executor: Executor = sequential,
 ) -> Report:
     """Attack every protector in every way and return the report.
 
@@ -61,7 +61,7 @@ def audit(
     releases, and trained on plain ones and applied to ciphertext; its ceiling is what plain
     releases give. With `out`, cells are kept there, so that a second run takes up where the first
     one was stopped; with `pictures` as well, some victims' pictures are drawn there beside their
-    releases. A failed cell is a named cell of the report. Cells are measured `over` one process or
+    releases. A failed cell is a named cell of the report. Cells are measured by one process or
     many machines; figures are the same.
 
     Raises:
@@ -85,18 +85,18 @@ def audit(
         raise ConfigError("an audit needs a protector, and a private label or an attack")
     check_labels((victims, adversary), [*labels["privacy"], *labels["utility"]], attacks)
     guarantees = {protector.name: guarantee_of(protector) for protector in protectors}
-    desk = Desk(victims, adversary, out)
+    store = CellStore(victims, adversary, out)
     bound = [of_collection(one, (victims, adversary), kept) for one in protectors]
     work = [(protector, *trial) for protector in bound for trial in trials]
-    desk.measure(work, over)
-    cells = [cell for job in work for cell in desk.cells(*job)]
+    store.measure(work, executor)
+    cells = [cell for job in work for cell in store.cells(*job)]
     drawn: tuple[Sheet, ...] = ()
     if pictures and out is not None:
         drawn = draw_pictures(victims, bound, [attack for _, attack in trials], out)
     return Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         sfumato=__version__,
-        data=desk.described() | {"disjoint": how},
+        data=store.described() | {"disjoint": how},
         settings={
             "private": labels["privacy"],
             "attacks": [attack.name for role, attack in trials if role == "privacy"],

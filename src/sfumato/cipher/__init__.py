@@ -1,1 +1,44 @@
-"""Encrypted features (paper `shufflebits`): the module, the envelope and the keys."""
+"""Encrypted features (paper `shufflebits`): the module, authenticated envelopes, and keys.
+
+ShuffleBits:
+
+- ShuffleBits: the last module of a network; moves the bits of every output by a key.
+- shuffle_bits: moves the bits of a tensor.
+- unshuffle_bits: moves them back.
+- ShuffleKey: a permutation of bit positions.
+- draw_key: draws a random `ShuffleKey`.
+- derive_key: derives a `ShuffleKey` from a secret.
+- export_onnx: writes a network that ends in ShuffleBits as an ONNX file.
+
+Envelopes: authenticated encryption of tensors:
+
+- seal: encrypts a tensor.
+- open_envelope: checks and decrypts a tensor.
+- seal_stream: encrypts a large tensor into a stream.
+- seal_chunks: encrypts a large tensor part by part.
+- open_chunks: checks and decrypts an envelope part by part.
+- Header: the public first part of an envelope.
+- Suite: the ciphers of an envelope.
+- read_header: reads the header of an envelope.
+- write_features: writes features to a file.
+- map_features: opens a features file as a memory map.
+- seal_file: encrypts a features file.
+- open_file: checks and decrypts an envelope file.
+
+Keys:
+
+- EnvelopeKey: a secret key of envelopes.
+- KeyRing: several keys, one of them primary.
+- KeyState: whether a key seals, only opens, or is retired.
+- save_ring: writes a key ring, locked with a passphrase.
+- load_ring: opens a key ring file.
+- RequestKey: a client's key pair for one request.
+- request_key: makes a `RequestKey` from given private keys.
+- seal_answer: encrypts a tensor for the client of one request.
+"""
+
+from __future__ import annotations
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

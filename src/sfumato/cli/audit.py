@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sfumato.audit.measure.cell import Cell
     from sfumato.audit.report.report import Report
 
-_QUICK_EPOCHS = 15
+QUICK_EPOCHS = 15
 _HEAD = (
     f"{'protector':24} {'attack':36} {'value':>8} {'floor':>8} {'ceiling':>8} {'leakage':>8} "
     "  95 % interval"
@@ -115,7 +115,7 @@ def audit(
     from sfumato.audit.report.gate import check_limit
     from sfumato.audit.report.sheets import FOLDER
     from sfumato.audit.run import audit as run
-    from sfumato.cluster import spread
+    from sfumato.cluster import executor_at
     from sfumato.data.sources import load
     from sfumato.device import resolve_device
     from sfumato.errors import ConfigError
@@ -129,7 +129,7 @@ def audit(
     runs = tuple(range(seed, seed + seeds))
     effort = LearnerConfig(device=device, precision=precision)
     if quick:
-        effort = replace(effort, epochs=_QUICK_EPOCHS, restarts=1)
+        effort = replace(effort, epochs=QUICK_EPOCHS, restarts=1)
     sheets = out / FOLDER if pictures else None
     setting = Setting(
         seeds=runs, config=effort, identity=identity, kept=tuple(utility or ()), sheets=sheets
@@ -140,7 +140,7 @@ def audit(
     images = load(data, split=split, data_dir=data_dir, size=size, count=count, seed=seed)
     victims, adversary = sides(images, identity, seed=seed)
     protectors = [open_protector(spec, adversary) for spec in protector]
-    with spread(ray) as over:
+    with executor_at(ray) as executor:
         report = run(
             protectors,
             victims=victims,
@@ -154,7 +154,7 @@ def audit(
             config=effort,
             out=out,
             pictures=pictures,
-            over=over,
+            executor=executor,
         )
     made_by = command_line("audit", audit, given, without=("config", "device", "ray", "as_json"))
     report = replace(report, settings={**report.settings, "quick": quick, "command": made_by})
@@ -166,10 +166,10 @@ def audit(
 
 
 def _gate(report: Report, limit: float, out: Path) -> None:
-    from sfumato.audit.report.gate import check, judge, junit
+    from sfumato.audit.report.gate import check, gate_cases, junit
     from sfumato.files import write_bytes
 
-    cases = judge(report.cells, limit)
+    cases = gate_cases(report.cells, limit)
     write_bytes(out / "junit.xml", junit(cases))
     check(cases, limit)
 

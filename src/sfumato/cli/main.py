@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sfumato import __version__
+from sfumato._version import __version__
 from sfumato.cli import audit, data, features, report
 from sfumato.cli.classify import classify
 from sfumato.cli.demo import demo

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sfumato.data.lazy import FolderImages, LoadedImages
     from sfumato.data.options import SourceOptions, Split
-    from sfumato.progress import Over
+    from sfumato.progress import Executor
     from sfumato.protect.obfuscator.model import Obfuscator
     from sfumato.types import Protector
 
@@ -63,7 +63,7 @@ def release(
     have changed. With --ray, batches are made on a cluster whose machines all see the pictures at
     the same place. An obfuscator's maps become one Arrow file, which `fit classifier` learns from.
     """
-    from sfumato.cluster import spread
+    from sfumato.cluster import executor_at
     from sfumato.protect.obfuscator.model import Obfuscator
 
     applied, images = _opened(protector, data, split, size, count, seed, data_dir)
@@ -71,8 +71,8 @@ def release(
     _refuse_private(applied, labels)
     _warn_of_originals(applied)
     write = _write_maps if isinstance(applied, Obfuscator) else _write_pictures
-    with spread(ray) as over:
-        facts, text = write(cast("Any", applied), images, out, labels, batch, over)
+    with executor_at(ray) as executor:
+        facts, text = write(cast("Any", applied), images, out, labels, batch, executor)
     finish(facts, f"{text}; labels kept: {', '.join(labels) or 'none'}", as_json=as_json)
 
 
@@ -82,11 +82,13 @@ def _write_pictures(
     out: Path,
     labels: tuple[str, ...],
     batch: int,
-    over: Over,
+    executor: Executor,
 ) -> tuple[dict[str, Any], str]:
     from sfumato.protect.release.pictures import write_pictures
 
-    written = write_pictures(applied, images, out, labels=labels, batch_size=batch, over=over)
+    written = write_pictures(
+        applied, images, out, labels=labels, batch_size=batch, executor=executor
+    )
     facts = {"protector": applied.name, "images": written.count, "standing": written.standing}
     text = (
         f"{applied.name}: released {written.count:,} images into {out}{_stands(written.standing)}"
@@ -113,11 +115,11 @@ def _write_maps(
     out: Path,
     labels: tuple[str, ...],
     batch: int,
-    over: Over,
+    executor: Executor,
 ) -> tuple[dict[str, Any], str]:
     from sfumato.protect.release.maps import write_maps
 
-    written = write_maps(applied, images, out, labels=labels, batch_size=batch, over=over)
+    written = write_maps(applied, images, out, labels=labels, batch_size=batch, executor=executor)
     facts = {
         "protector": applied.name,
         "maps": written.count,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torchvision.transforms.v2.functional as vision
 from jaxtyping import UInt8
 from torch import Tensor
 
@@ -29,6 +28,8 @@ def pick(total: int, options: SourceOptions, name: str) -> list[int]:
 
 def conform(images: UInt8[Tensor, "n c h w"], options: SourceOptions) -> UInt8[Tensor, "n c2 H W"]:
     """Cut, resize (antialiased) and colour decoded images as the options ask."""
+    import torchvision.transforms.v2.functional as vision  # takes a second, and few need it
+
     if options.box is not None:
         left, top, right, bottom = options.box
         height, width = images.shape[2:]

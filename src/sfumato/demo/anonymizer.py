@@ -28,7 +28,7 @@ _SIDE = 24
 _FACE = (18, 16, 46, 50)  # of the drawn 64x64: brows to chin, as a face detector would cut it
 _PAIRS = 24
 _EXPRESSIONS = 7
-_READER = LearnerConfig(learners=("conv",), restarts=1, epochs=10, patience=4, device="cpu")
+_LEARNER = LearnerConfig(learners=("conv",), restarts=1, epochs=10, patience=4, device="cpu")
 # The faces are aligned, so that views need to differ in little.
 _FIT = PrototypesConfig.preset("drawn", batch_size=210, precision="no", device="cpu")
 
@@ -43,7 +43,7 @@ class _World:
 def anonymizer_demo(*, seed: int, advance: Advance = lambda _: None) -> Section:
     """Hide who is shown; fresh networks then try to read who, and with which expression."""
     drawn = CharactersConfig(
-        identities=_PEOPLE, count=_PEOPLE * _EACH, turn=0.0, move=0.0, zoom=0.0, light=0.0
+        identities=_PEOPLE, count=_PEOPLE * _EACH, rotate=0.0, move=0.0, zoom=0.0, light=0.0
     )
     options = SourceOptions(size=_SIDE, channels=1, seed=seed, box=_FACE)
     everyone = load_characters(options, drawn)
@@ -95,7 +95,7 @@ def _read(world: _World, protector: Protector, seed: int) -> dict[str, float]:
     found = {}
     for label in ("identity", "expression"):
         truth = torch.cat([part.label(label) for part in parts[:2]])
-        best = train_all(rows, {label: truth}, held, _READER, seed=seed)[0]
+        best = train_all(rows, {label: truth}, held, _LEARNER, seed=seed)[0]
         guessed = best.predict(standard(released[2]))[label]
         found[label] = float((guessed == world.test.label(label)).float().mean())
     return found

@@ -56,7 +56,7 @@ def docl_demo(*, seed: int, advance: Advance = lambda _: None) -> Section:
             ),
             *(
                 Plot(
-                    caption=f"{_RULES[rule]}: stolen pictures blocked, in percent, when the thief "
+                    caption=f"{_RULES[rule]}: stolen pictures blocked, in percent, if the attacker "
                     "(row) trains on the victim's (column) private pictures as well; on the "
                     "diagonal, own pictures shared.",
                     figure=_heatmap(matrix),
@@ -96,11 +96,11 @@ def _heatmap(matrix: Sequence[Sequence[float]]) -> go.Figure:
             zmin=0,
             zmax=100,
             showscale=False,
-            hovertemplate="thief %{y}, victim %{x}: %{z:.1f} %<extra></extra>",
+            hovertemplate="attacker %{y}, victim %{x}: %{z:.1f} %<extra></extra>",
         )
     )
     figure.update_xaxes(title="victim", side="top", type="category")
-    figure.update_yaxes(title="thief", autorange="reversed", type="category")
+    figure.update_yaxes(title="attacker", autorange="reversed", type="category")
     return figure.update_layout(height=460)
 
 

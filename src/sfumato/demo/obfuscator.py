@@ -94,8 +94,8 @@ def _drawn(
     )
     knowledge = Knowledge(images=adversary.floats(), labels=adversary.labels, query=made.release)
     attack = ReconstructionAttack(seeds=(seed,), config=_ATTACKER, label="digit")
-    artist = attack.learn(knowledge)
-    return artist.draw(intercepted)[0], attack.apply(artist, intercepted, knowledge)
+    trained = attack.learn(knowledge)
+    return trained.draw(intercepted)[0], attack.apply(trained, intercepted, knowledge)
 
 
 def _drawn_share(label: str, finding: Finding, floor: float) -> Figure:

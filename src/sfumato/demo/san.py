@@ -19,7 +19,7 @@ from sfumato.data.splits import split_groups
 from sfumato.demo.section import Advance, Figure, Picture, Plot, Section
 from sfumato.fit.config import FitConfig
 from sfumato.nets.classifiers import ConvClassifier
-from sfumato.protect.san.classifiers import train_reader
+from sfumato.protect.san.classifiers import train_classifier
 from sfumato.protect.san.config import Output, SanConfig
 from sfumato.protect.san.fit import fit_san
 from sfumato.protect.san.matcher import IdentityMatcher, train_matcher
@@ -73,8 +73,8 @@ def _config(seed: int) -> SanConfig:
         epochs=5,
         rounds=1,
         joint_images=None,
-        readers=4,
-        reader_images=800,
+        ensemble=4,
+        ensemble_images=800,
         match_weight=1.0,
         seed=seed,
         device="cpu",
@@ -101,11 +101,11 @@ def _versions(net: SemiAdversarial, world: _World) -> dict[str, Float[Tensor, "n
 
 
 def _stranger(images: Tensor, world: _World, seed: int) -> nn.Module:
-    """Train a classifier of another kind than those in the crowd."""
+    """Train a classifier of another kind than those in the ensemble."""
     torch.manual_seed(seed + 1)
     net = ConvClassifier(3, (_SIDE, _SIDE), 1, width=12)
     labels = world.train.label(_PRIVATE)[:, None]
-    train_reader(net, images, labels, _stage(6, seed + 1), title="classifier")
+    train_classifier(net, images, labels, _stage(6, seed + 1), title="classifier")
     return net
 
 

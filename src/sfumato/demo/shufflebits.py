@@ -29,7 +29,7 @@ STEPS = 4
 
 _SHARES = (0.3, 0.45, 0.25)  # provider, adversary, victims: none has another's pictures
 _EPOCHS = 8
-_READER = LearnerConfig(learners=("perceptron",), restarts=1, epochs=20, device="cpu")
+_LEARNER = LearnerConfig(learners=("perceptron",), restarts=1, epochs=20, device="cpu")
 _DRAWER = ReconstructionConfig(epochs=25, width=16, most_validated=64, device="cpu")
 _SHOWN = 10
 _BROKEN = 6  # responses that the attack on the cipher recovers
@@ -105,7 +105,7 @@ def _low(label: str, value: float, chance: float = _CHANCE) -> Figure:
 
 def _world(seed: int) -> _World:
     provider, adversary, victims = split_images(load("digits"), list(_SHARES), seed=seed)
-    config = replace(_READER, epochs=_EPOCHS)
+    config = replace(_LEARNER, epochs=_EPOCHS)
     net = train_namer(provider.floats(), provider.label("digit"), config, seed=seed)
     assert isinstance(net, ConvClassifier)  # noqa: S101 - pictures are spatial
     side = provider.images.shape[2]
@@ -125,12 +125,12 @@ def _world(seed: int) -> _World:
 
 def _read(world: _World, seed: int) -> dict[str, float]:
     """Train on plain features, apply to what was intercepted; balanced accuracies."""
-    attack = AttributeAttack(attributes=("digit",), seeds=(seed,), config=_READER, source="plain")
-    readers = attack.learn(world.knowledge())
+    attack = AttributeAttack(attributes=("digit",), seeds=(seed,), config=_LEARNER, source="plain")
+    trained = attack.learn(world.knowledge())
     counting = replace(attack, view="popcounts")
     counter = counting.learn(world.knowledge())
     found = {
-        how: attack.apply(readers, world.intercepted(how))
+        how: attack.apply(trained, world.intercepted(how))
         for how in ("clear", "shufflebits", "sealed")
     }
     found["counted"] = counting.apply(counter, world.intercepted("shufflebits"))
@@ -139,8 +139,8 @@ def _read(world: _World, seed: int) -> dict[str, float]:
 
 def _drawn(world: _World, seed: int) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "n c h w"]]:
     attack = ReconstructionAttack(seeds=(seed,), config=_DRAWER, source="plain")
-    artist = attack.learn(world.knowledge())
-    clear, sealed = (artist.draw(world.intercepted(how, _SHOWN))[0] for how in ("clear", "sealed"))
+    trained = attack.learn(world.knowledge())
+    clear, sealed = (trained.draw(world.intercepted(how, _SHOWN))[0] for how in ("clear", "sealed"))
     return clear, sealed
 
 

@@ -1,8 +1,8 @@
 """The upload filter on real handwritten digits: ten people enroll, everybody uploads.
 
 Each person protects one digit. Half of the pictures of each digit are that person's private
-pictures; the other half is what gets uploaded, by its owner, by others, and by a thief who holds
-the private half of a victim and trains on it.
+pictures. The other half is uploaded: by its owner, by others, and by an attacker who has a victim's
+private half and trains on it.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from sfumato.attack.on_filter.enrolled import Crowd, gather, scores
+from sfumato.attack.on_filter.attacker import AttackerConfig
+from sfumato.attack.on_filter.enrolled import EnrolledUsers, gather, scores
 from sfumato.attack.on_filter.poison import (
+    Attackers,
     Setting,
-    Thieves,
+    all_attackers,
     all_pairs,
-    crowd_likeness,
     decide,
+    enrolled_likeness,
     owners_kept,
-    recruit,
     stolen_shared,
 )
-from sfumato.attack.on_filter.thief import ThiefConfig
 from sfumato.data.imageset import ImageSet
 from sfumato.data.sources import load
 from sfumato.data.splits import split_images
@@ -35,7 +35,7 @@ from sfumato.filter.enroll import enroll
 from sfumato.filter.oneclass import OneClassConfig, one_thread
 
 USERS = 10
-_CONFIG = OneClassConfig(hidden=16, epochs=200, batch_size=16)
+_CONFIG = OneClassConfig(hidden=16)
 _ALPHAS = tuple(0.25 * i for i in range(17))
 _SHOWN = 6  # uploads of a kind in the report
 _OTHERS = 200  # pictures that nobody protects
@@ -88,7 +88,7 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class _World:
-    crowd: Crowd
+    users: EnrolledUsers
     private: list[Float[Tensor, "_ d"]]
     fresh: list[Float[Tensor, "_ d"]]
     pictures: list[UInt8[Tensor, "_ c h w"]]
@@ -105,18 +105,18 @@ def decide_uploads(*, seed: int, advance: Advance = lambda _: None) -> Decided:
 
 def _decided(seed: int, advance: Advance) -> Decided:
     world = _world(seed, advance)
-    thieves = recruit(
-        world.crowd, world.private, all_pairs(USERS), ThiefConfig(), _CONFIG, seed=seed
+    attackers = all_attackers(
+        world.users, world.private, all_pairs(USERS), AttackerConfig(), _CONFIG, seed=seed
     )
-    advance("90 thieves trained")
-    own_errors = [scores(world.crowd.net, x) for x in world.fresh]
+    advance("90 attackers trained")
+    own_errors = [scores(world.users.net, x) for x in world.fresh]
     right = sum(int((e.argmin(1) == person).sum()) for person, e in enumerate(own_errors))
     result = Decided(
         accuracy=right / sum(len(e) for e in own_errors),
-        scenarios=_scenarios(world, thieves),
+        scenarios=_scenarios(world, attackers),
         curve=_curve(world),
         matrices={
-            rule: _matrix(world, thieves, Setting(rule=rule)) for rule in ("paper", "contest")
+            rule: _matrix(world, attackers, Setting(rule=rule)) for rule in ("paper", "contest")
         },
         uploads=_uploads(world),
     )
@@ -147,11 +147,11 @@ def _world(seed: int, advance: Advance) -> _World:
     )
 
 
-def _scenarios(world: _World, thieves: Thieves) -> tuple[Scenario, ...]:
-    setting, alike = Setting(), crowd_likeness(world.crowd, world.crowd.net, seed=world.seed)
+def _scenarios(world: _World, attackers: Attackers) -> tuple[Scenario, ...]:
+    setting, alike = Setting(), enrolled_likeness(world.users, world.users.net, seed=world.seed)
 
     def blocked(x: Tensor, owned: Sequence[int]) -> Tensor:
-        return decide(world.crowd, alike, scores(world.crowd.net, x), owned, setting)
+        return decide(world.users, alike, scores(world.users.net, x), owned, setting)
 
     def counted(name: str, wanted: str, verdicts: Sequence[Tensor]) -> Scenario:
         every = torch.cat(list(verdicts))
@@ -159,8 +159,8 @@ def _scenarios(world: _World, thieves: Thieves) -> tuple[Scenario, ...]:
 
     people = range(USERS)
     fresh = world.fresh
-    stolen = stolen_shared(world.crowd, thieves, fresh, setting, seed=world.seed)
-    tries = [len(fresh[v]) for _, v in thieves.pairs]
+    stolen = stolen_shared(world.users, attackers, fresh, setting, seed=world.seed)
+    tries = [len(fresh[v]) for _, v in attackers.pairs]
     passed = sum(round(float(s) * n) for s, n in zip(stolen, tries, strict=True))
     return (
         counted(
@@ -177,10 +177,10 @@ def _scenarios(world: _World, thieves: Thieves) -> tuple[Scenario, ...]:
         counted(
             "private pictures, by another enrolled person",
             "block",
-            [blocked(fresh[v], [k]) for k, v in thieves.pairs],
+            [blocked(fresh[v], [k]) for k, v in attackers.pairs],
         ),
         Scenario(
-            name="stolen pictures, by a thief who trained on the victim's",
+            name="stolen pictures, by an attacker who trained on the victim's",
             wanted="block",
             count=sum(tries),
             blocked=sum(tries) - passed,
@@ -189,32 +189,32 @@ def _scenarios(world: _World, thieves: Thieves) -> tuple[Scenario, ...]:
 
 
 def _curve(world: _World) -> tuple[tuple[float, float, float], ...]:
-    alike = crowd_likeness(world.crowd, world.crowd.net, seed=world.seed)
-    private = scores(world.crowd.net, torch.cat(world.fresh))
-    others = scores(world.crowd.net, world.other_features)
+    alike = enrolled_likeness(world.users, world.users.net, seed=world.seed)
+    private = scores(world.users.net, torch.cat(world.fresh))
+    others = scores(world.users.net, world.other_features)
 
     def share(x: Tensor, alpha: float) -> float:
-        return float(decide(world.crowd, alike, x, _NOBODY, Setting(alpha=alpha)).float().mean())
+        return float(decide(world.users, alike, x, _NOBODY, Setting(alpha=alpha)).float().mean())
 
     return tuple((alpha, share(private, alpha), 1 - share(others, alpha)) for alpha in _ALPHAS)
 
 
-def _matrix(world: _World, thieves: Thieves, setting: Setting) -> list[list[float]]:
-    shared = stolen_shared(world.crowd, thieves, world.fresh, setting, seed=world.seed)
-    kept = owners_kept(world.crowd, world.fresh, setting, seed=world.seed)
+def _matrix(world: _World, attackers: Attackers, setting: Setting) -> list[list[float]]:
+    shared = stolen_shared(world.users, attackers, world.fresh, setting, seed=world.seed)
+    kept = owners_kept(world.users, world.fresh, setting, seed=world.seed)
     matrix = torch.diag(kept)
-    for (k, v), value in zip(thieves.pairs, shared, strict=True):
+    for (k, v), value in zip(attackers.pairs, shared, strict=True):
         matrix[k, v] = 1 - value
     return [[round(value, 4) for value in row] for row in matrix.tolist()]
 
 
 def _uploads(world: _World) -> tuple[Upload, ...]:
     """Return the first uploads of three kinds, rightly and wrongly decided alike."""
-    setting, alike = Setting(), crowd_likeness(world.crowd, world.crowd.net, seed=world.seed)
+    setting, alike = Setting(), enrolled_likeness(world.users, world.users.net, seed=world.seed)
     rows: list[Upload] = []
 
     def show(picture: Tensor, x: Tensor, owned: Sequence[int], story: str, wanted: bool) -> None:
-        verdict = decide(world.crowd, alike, scores(world.crowd.net, x), owned, setting)
+        verdict = decide(world.users, alike, scores(world.users.net, x), owned, setting)
         blocked = bool(verdict[0])
         rows.append(Upload(picture=picture, story=story, blocked=blocked, right=blocked == wanted))
 

@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
-from torchvision.transforms.v2 import InterpolationMode
-from torchvision.transforms.v2 import functional as vision
 
 from sfumato.errors import ArtifactError, ConfigError, DataError
 from sfumato.files import MALFORMED
@@ -77,39 +76,43 @@ class Preprocess:
         x = self._resized(images)
         mean, std = (x.new_tensor(v).view(-1, 1, 1) for v in (self.mean, self.std))
         # Padding comes after normalisation, so that the border is the mean colour.
-        cropped: Tensor = vision.center_crop((x - mean) / std, list(self.size))
-        return cropped
+        return _middle((x - mean) / std, self.size)
 
     def _resized(self, images: Images) -> Float[Tensor, "n c2 h2 w2"]:
         """Return the pictures in [0, 1] with the network's channels and about its size."""
         rows, columns = images.shape[-2:]
-        height, width = self._target(rows, columns)
+        height, width = self.target(rows, columns)
         if (height, width) == (rows, columns):
-            return self._values(images)
+            return self.values(images)
         # Each row becomes narrow on its own, so a large picture does it a band at a time: its
         # floats would take twelve bytes a pixel, and go through memory five times.
         band = max(1, _BAND // columns)
         narrow = [
-            self._scaled(self._values(part), part.shape[-2], width)
+            self._scaled(self.values(part), part.shape[-2], width)
             for part in torch.split(images, band, dim=-2)
         ]
         # Bicubic interpolation overshoots; 8-bit pictures would saturate.
         return self._scaled(torch.cat(narrow, dim=-2), height, width).clamp(0, 1)
 
-    def _values(self, images: Images) -> Float[Tensor, "n c2 h w"]:
+    def values(self, images: Images) -> Float[Tensor, "n c2 h w"]:
+        """Return pictures as the network's values before scaling: its channels, in [0, 1]."""
         x = images.float() / 255 if images.dtype == torch.uint8 else images.float()
         if x.shape[1] == self.channels:
             return x
-        return x.expand(-1, 3, -1, -1) if self.channels == 3 else vision.rgb_to_grayscale(x)
+        return x.expand(-1, 3, -1, -1) if self.channels == 3 else _grey(x)
 
     def _scaled(
         self, x: Float[Tensor, "n c h w"], height: int, width: int
     ) -> Float[Tensor, "n c h2 w2"]:
-        mode = InterpolationMode(self.interpolation)
-        scaled: Tensor = vision.resize(x, [height, width], mode, antialias=True)
-        return scaled
+        if (height, width) == tuple(x.shape[-2:]):
+            return x
+        if self.interpolation == "nearest":
+            return F.interpolate(x, (height, width), mode="nearest")
+        return F.interpolate(
+            x, (height, width), mode=self.interpolation, align_corners=False, antialias=True
+        )
 
-    def _target(self, height: int, width: int) -> tuple[int, int]:
+    def target(self, height: int, width: int) -> tuple[int, int]:
         """Return the size to which a picture is resized before the middle is cut out."""
         target = [math.floor(side / self.crop) for side in self.size]
         if self.fit == "squash":
@@ -138,3 +141,19 @@ class Preprocess:
             return cls(**values)
         except (ConfigError, *MALFORMED) as error:
             raise ArtifactError(f"expected preprocessing settings: {error!r}") from error
+
+
+# torchvision has these two as well, but importing it takes longer than deciding an upload.
+def _grey(x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 1 h w"]:
+    """Return the luma of ITU-R 601."""
+    red, green, blue = x.unbind(1)
+    return red.mul(0.2989).add_(green, alpha=0.587).add_(blue, alpha=0.114)[:, None]
+
+
+def _middle(x: Float[Tensor, "n c h w"], size: tuple[int, int]) -> Float[Tensor, "n c h2 w2"]:
+    """Return the middle of pictures, with zeros around it where they are smaller."""
+    borders = []
+    for side, wanted in zip(reversed(x.shape[-2:]), reversed(size), strict=True):
+        before = (wanted - side) // 2 if wanted > side else -round((side - wanted) / 2)
+        borders += [before, wanted - side - before]
+    return F.pad(x, borders)  # a border below zero cuts

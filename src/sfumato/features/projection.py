@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import Float
-from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
 from sfumato.errors import ConfigError
@@ -43,6 +42,8 @@ def fit_projection(features: Float[Tensor, "n d"], dims: int, *, seed: int) -> P
             f"expected 1 to {dim} dimensions and at least as many public images, "
             f"got {dims} dimensions and {count} images"
         )
+    from sklearn.decomposition import PCA  # only a provider fits one: it takes a second to import
+
     fitted = PCA(dims, random_state=seed).fit(features.float().cpu().numpy())
     # Contiguous, so that a backbone read back from disk multiplies in the same order.
     mean, components = (

@@ -28,7 +28,7 @@ class Copies:
 
     def __init__(self) -> None:
         self._rows: dict[str, UInt8[Tensor, "k 32"]] = {}
-        self._stacked: tuple[UInt8[Tensor, "n 32"], list[str]] | None = None
+        self.stacked: tuple[UInt8[Tensor, "n 32"], list[str]] | None = None
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -36,21 +36,21 @@ class Copies:
     def add(self, name: str, hashes: UInt8[Tensor, "k 32"]) -> None:
         """Let an enrollment claim copies; those before it come first."""
         self._rows[name] = hashes
-        self._stacked = None
+        self.stacked = None
 
     def remove(self, name: str) -> None:
         """Forget an enrollment's hashes, and overwrite them."""
-        for tensor in (self._rows.pop(name, None), self._stacked and self._stacked[0]):
+        for tensor in (self._rows.pop(name, None), self.stacked and self.stacked[0]):
             if tensor is not None:
                 tensor.zero_()
-        self._stacked = None
+        self.stacked = None
 
     def first(self, hash_: UInt8[Tensor, "32"], counts: Callable[[str], bool]) -> Copy | None:
         """Return the copy that was enrolled first, of the enrollments that count.
 
         The first one owns a picture: enrolling somebody else's after them gains nothing.
         """
-        hashes, names = self._stacked or self._stack()
+        hashes, names = self.stacked or self._stack()
         near = distances(hash_[None], hashes)[0]
         for row in (near <= MATCH).nonzero()[:, 0].tolist():
             if counts(names[row]):
@@ -60,5 +60,5 @@ class Copies:
     def _stack(self) -> tuple[UInt8[Tensor, "n 32"], list[str]]:
         names = [name for name, hashes in self._rows.items() for _ in range(len(hashes))]
         stacked = torch.cat([torch.empty(0, BYTES, dtype=torch.uint8), *self._rows.values()])
-        self._stacked = (stacked, names)
-        return self._stacked
+        self.stacked = (stacked, names)
+        return self.stacked

@@ -75,7 +75,7 @@ class OneClassConfig:
         return cls(**{"noise": 0.0, "code_noise": 0.0, "average": None} | changes)
 
     @classmethod
-    def preset(cls, name: Preset, **changes: Any) -> OneClassConfig:  # noqa: ANN401
+    def preset(cls, name: str, **changes: Any) -> OneClassConfig:  # noqa: ANN401
         """Return the training of that name, with some fields changed.
 
         Raises:

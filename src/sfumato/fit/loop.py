@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState, PartialState
+from accelerate.state import AcceleratorState, PartialState, is_initialized
 from accelerate.utils import DistributedType, patch_environment
 from rich.progress import Progress, TaskID
 from torch import Tensor, nn
@@ -27,13 +27,14 @@ from sfumato.progress import progress_bar
 
 
 @dataclass(slots=True, kw_only=True)
-class Turn:
-    """What a step may use: the prepared networks, the epoch, and a way down the gradient."""
+class Epoch:
+    """What a step may use: the networks, the epoch's number, and an optimizer's step."""
 
     networks: Mapping[str, nn.Module]
     optimizers: Mapping[str, Optimizer]
     accelerator: Accelerator
-    epoch: int = 0
+    number: int = 0
+    """Counted from 0."""
 
     def descend(self, optimizer: str, loss: Tensor) -> None:
         """Take one step of the named optimizer down this loss."""
@@ -43,8 +44,8 @@ class Turn:
         chosen.step()
 
 
-Step = Callable[[tuple[Tensor, ...], Turn], Mapping[str, Tensor]]
-"""Trains on one batch (calling `turn.descend`) and returns scalars to average over the epoch."""
+Step = Callable[[tuple[Tensor, ...], Epoch], Mapping[str, Tensor]]
+"""Trains on one batch (calling `epoch.descend`) and returns scalars to average over the epoch."""
 
 Validate = Callable[[], Mapping[str, float]]
 """Measures the networks between epochs on held-out data."""
@@ -134,7 +135,7 @@ class _Run:
         config: FitConfig,
     ) -> None:
         self.config, self.modules, self.schedulers = config, networks, schedulers
-        self.accelerator = _accelerator(config)
+        self.accelerator = accelerator_of(config)
         self.generator = torch.Generator()
         loader = DataLoader(
             _Rows(data),
@@ -146,7 +147,7 @@ class _Run:
             drop_last=len(data[0]) > config.batch_size,
         )
         self.loader = self.accelerator.prepare(loader)
-        self.turn = Turn(
+        self.current = Epoch(
             networks={name: self.accelerator.prepare(net) for name, net in networks.items()},
             optimizers={name: self.accelerator.prepare(o) for name, o in optimizers.items()},
             accelerator=self.accelerator,
@@ -175,7 +176,7 @@ class _Run:
         seed = self.config.seed * 1_000_003 + self.next_epoch
         torch.manual_seed(seed)
         self.generator.manual_seed(seed)
-        self.turn.epoch = self.next_epoch
+        self.current.number = self.next_epoch
         figures = self._train(step, bar)
         for scheduler in self.schedulers.values():
             scheduler.step()
@@ -189,7 +190,7 @@ class _Run:
         return figures
 
     def _train(self, step: Step, bar: Progress) -> dict[str, float]:
-        for network in self.turn.networks.values():
+        for network in self.current.networks.values():
             network.train()
         sums: dict[str, Tensor] = defaultdict(
             lambda: torch.zeros((), device=self.accelerator.device)
@@ -199,7 +200,7 @@ class _Run:
         )
         for batch in self.loader:
             with self.accelerator.autocast() if self.config.precision != "no" else nullcontext():
-                scalars = step(batch, self.turn)
+                scalars = step(batch, self.current)
             for name, value in scalars.items():
                 sums[name] += value.detach().float()
             bar.advance(task)
@@ -270,17 +271,20 @@ class _evaluating:  # noqa: N801 - used like a function
             module.train()
 
 
-def _accelerator(config: FitConfig) -> Accelerator:
+def accelerator_of(config: FitConfig) -> Accelerator:
+    """Return an accelerator with this run's device and precision, whatever ran before."""
     # Accelerate keeps one precision and one device a process, but a protector and its attackers
     # may differ.
     where = resolve_device(config.device)
-    kept = AcceleratorState._shared_state.get("_mixed_precision", config.precision)
-    alone = PartialState._shared_state.get("distributed_type") == DistributedType.NO
-    elsewhere = alone and PartialState._shared_state["device"] != where
-    if kept != config.precision or elsewhere:
-        AcceleratorState._reset_state(reset_partial_state=elsewhere)
     named = {} if config.device == "auto" else {"accelerate_torch_device": str(where)}
     with patch_environment(**named):
+        process = PartialState(cpu=where.type == "cpu")
+        elsewhere = process.distributed_type == DistributedType.NO and process.device != where
+        other = is_initialized() and AcceleratorState().mixed_precision != config.precision
+        if is_initialized() and (elsewhere or other):
+            vars(AcceleratorState()).clear()  # all instances share one dictionary
+        if elsewhere:
+            vars(process).clear()
         return Accelerator(cpu=where.type == "cpu", mixed_precision=config.precision)
 
 

@@ -1,4 +1,4 @@
-"""Networks of the paper `anonymizer`: an autoencoder of pictures, and a judge of originals.
+"""Networks of the paper `anonymizer`: an autoencoder of pictures, and a discriminator.
 
 The paper gives no sizes; these are ours.
 """

@@ -23,7 +23,7 @@ _GREY = 0.5
 def random_view(images: Images, deformation: Deformation) -> Images:
     """Return each picture turned, stretched, moved, lit and worsened at random, in [0, 1]."""
     count = len(images)
-    angle = _draw(count, math.radians(deformation.turn), images)
+    angle = _draw(count, math.radians(deformation.rotate), images)
     tall, wide = (1 + _draw(count, deformation.zoom, images) for _ in range(2))
     if deformation.near:
         nearer = 1 - deformation.near * torch.rand(count, device=images.device)

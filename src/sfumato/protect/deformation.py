@@ -17,7 +17,7 @@ class Deformation:
         ConfigError: a number is out of its range.
     """
 
-    turn: float = setting(14.0, "Degrees to either side.", least=0, panel=_PANEL)
+    rotate: float = setting(14.0, "Degrees to either side.", least=0, panel=_PANEL)
     zoom: float = setting(
         0.15,
         "Change of height and width, each on its own: 0.15 is 0.85 to 1.15.",
@@ -72,7 +72,7 @@ class Deformation:
         check_settings(self)
 
 
-LOOKS = Deformation(
-    turn=6.0, zoom=0.12, shear=0.0, move=0.08, light=0.12, mirror=0.5, blur=0.5, noise=0.02
+FACE_AUGMENTATION = Deformation(
+    rotate=6.0, zoom=0.12, shear=0.0, move=0.08, light=0.12, mirror=0.5, blur=0.5, noise=0.02
 )
 """How an aligned face may look to a classifier or matcher that nobody knows."""

@@ -98,10 +98,14 @@ class PretrainedProtector(nn.Module, PyTorchModelHubMixin, ABC):
         return Guarantee()
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """The arguments that it was made with, as JSON values."""
+        return dict(cast("Any", self)._hub_mixin_config or {})
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 (hex) over its class's code, its settings and its weights, not over its card."""
-        settings = cast("Any", self)._hub_mixin_config
-        return fingerprint(code_of(self), settings, self.state_dict())
+        return fingerprint(code_of(self), self.settings, self.state_dict())
 
     @torch.no_grad()
     def release(self, images: Float[Tensor, "n c h w"]) -> Tensor:
@@ -133,7 +137,7 @@ class PretrainedProtector(nn.Module, PyTorchModelHubMixin, ABC):
             InputError: the folder holds other files, or cannot be written.
         """
         about = {"kind": self.kind, "format": _FORMAT}
-        config = {**(cast("Any", self)._hub_mixin_config or {}), **about}
+        config = {**self.settings, **about}
         folder = Path(save_directory)
         with replacing_folder(folder, ours=(CONFIG, WEIGHTS, CARD)) as part:
             self._save_pretrained(part)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from sfumato import __version__
+from sfumato._version import __version__
 from sfumato.serve.http import moderation, routes
 from sfumato.serve.http.deps import problems
 from sfumato.serve.http.problems import install_problems

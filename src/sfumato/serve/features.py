@@ -15,7 +15,7 @@ from typing import Annotated
 from fastapi import FastAPI, Header, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from sfumato import __version__
+from sfumato._version import __version__
 from sfumato.cipher.header import Suite
 from sfumato.cipher.request import check_public, seal_answer
 from sfumato.data.decoding.decode import ImageLimits, decode_image

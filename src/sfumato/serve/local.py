@@ -9,46 +9,37 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import URL
-
 from sfumato.errors import BankError, InputError
 from sfumato.features.backbone import Backbone
-from sfumato.files import at_home
 from sfumato.filter.enrollment import open_enrollment
 from sfumato.serve.bank.admission import admit, check_terms
-from sfumato.serve.bank.decide import Outcome, decide
+from sfumato.serve.bank.decide import decide
 from sfumato.serve.bank.extract import see
-from sfumato.serve.bank.interface import STRANGER
 from sfumato.serve.bank.memory import BankState
 from sfumato.serve.database.db import open_database
 from sfumato.serve.database.locks import change_lock
-from sfumato.serve.database.url import database_url, file_url, is_sqlite
+from sfumato.serve.database.url import database_url, is_sqlite
 from sfumato.serve.records.audit_log import COMMAND_LINE
-from sfumato.serve.records.auth import Caller, account_named, add_account
+from sfumato.serve.records.auth import Account, account_named, add_account
+from sfumato.serve.records.decisions import STRANGER, Decision
 from sfumato.serve.records.store import Entry, Store, Terms
 
 _NO_LIMIT = 1 << 31
 
 
-def bank_url(bank: str) -> URL:
-    """Return the database URL of a bank: of a SQLite file's path, or as it is.
-
-    Raises:
-        ConfigError: it names neither database, or its folder does not exist.
-    """
-    return database_url(bank if "://" in bank else file_url(at_home(bank)))
-
-
 @contextmanager
-def opened(bank: str) -> Iterator[Store]:
-    """Open a bank that exists.
+def opened(database: str, *, create: bool = False) -> Iterator[Store]:
+    """Open a database for a `with` block; `create` makes one where there is none.
 
     Raises:
-        BankError: there is no bank, or it is damaged.
+        ConfigError: `database` is neither a file's path nor a URL.
+        BankError: there is no database, or it is damaged.
     """
-    url = bank_url(bank)
-    if is_sqlite(url) and not Path(str(url.database)).is_file():
-        raise BankError(f"no bank at {url.database}; make one with 'sfumato filter bank add'")
+    url = database_url(database)
+    if not create and is_sqlite(url) and not Path(str(url.database)).is_file():
+        raise BankError(
+            f"no database at {url.database}; adding an account or an enrollment creates one"
+        )
     store = Store(open_database(url))
     try:
         yield store
@@ -56,10 +47,10 @@ def opened(bank: str) -> Iterator[Store]:
         store.engine.dispose()
 
 
-def add_files(bank: str, files: list[Path], owner: str) -> list[Entry]:
-    """Check, screen and store enrollment files under an owner's name; make the bank if need be.
+def add_files(database: str, files: list[Path], account: str) -> list[Entry]:
+    """Check, screen and store enrollment files of an account.
 
-    All are checked before the first is stored.
+    All are checked before the first is stored. A new database or account is created.
 
     Raises:
         EnrollmentError: a file is malformed, forged or does not fit the bank.
@@ -67,28 +58,25 @@ def add_files(bank: str, files: list[Path], owner: str) -> list[Entry]:
     contents = [_read(file) for file in files]
     enrollments = [open_enrollment(content).enrollment for content in contents]
     first = enrollments[0]
-    store = Store(open_database(bank_url(bank)))
-    try:
+    with opened(database, create=True) as store:
         terms = store.terms()
         if terms is None:
             terms = Terms(backbone=first.backbone, dim=first.dim, hidden=first.hidden)
             store.settle(terms)
         for enrollment in enrollments:
             check_terms(enrollment, terms)
-        caller = _owner(store, owner)
+        owning = _account(store, account)
         with change_lock(store.engine):
-            return [_add(store, terms, caller, content) for content in contents]
-    finally:
-        store.engine.dispose()
+            return [_add(store, terms, owning, content) for content in contents]
 
 
-def remove(bank: str, enrollment_id: str) -> Entry:
+def remove(database: str, enrollment_id: str) -> Entry:
     """Erase an enrollment, given the first 8 or more digits of its id; return what it was.
 
     Raises:
         InputError: no enrollment, or more than one, has such an id.
     """
-    with opened(bank) as store, change_lock(store.engine):
+    with opened(database) as store, change_lock(store.engine):
         found = [e for e in store.entries() if e.id.startswith(enrollment_id)]
         if len(found) != 1 or len(enrollment_id) < 8:
             raise InputError(
@@ -99,38 +87,43 @@ def remove(bank: str, enrollment_id: str) -> Entry:
         return found[0]
 
 
-def judge(image: Path, bank: str, backbone: Path, owner: str | None) -> Outcome:
-    """Decide whether an image file may be uploaded by an owner, or by a stranger without a name.
+def judge(
+    image: Path, database: str, backbone: Path, account: str | None, *, reach: float | None = None
+) -> Decision:
+    """Decide whether an image file may be uploaded by an account, or by a stranger without one.
+
+    With the `reach` of a service's shortlist it is that service's decision; without, the whole
+    bank is asked.
 
     Raises:
         ImageError: the file is no picture.
         BankError: there is no bank, or it is for another backbone.
-        InputError: nobody of this name has enrollments in the bank.
+        InputError: no account has this name.
     """
     content = _read(image)
-    with opened(bank) as store:
+    with opened(database) as store:
         opened_backbone = Backbone.load(backbone)
         found = store.terms()
         if found is None:
-            raise BankError(f"{bank} has no enrollment yet; add one first")
+            raise BankError(f"{database} has no enrollment yet; add one first")
         terms = Terms(
             backbone=opened_backbone.fingerprint, dim=opened_backbone.dim, hidden=found.hidden
         )
         store.settle(terms)
-        account = STRANGER if owner is None else account_named(store.engine, owner).id
-        state = BankState.load(store, terms)
+        account_id = STRANGER if account is None else account_named(store.engine, account).id
+        state = BankState.load(store, terms, reach=reach)
         now = store.clock.now()
     seen = see(opened_backbone, content, hashes=state.asks_hashes)
-    return decide(state, seen, account_id=account, uploader=owner, now=now)
+    return decide(state, seen, account_id=account_id, account_name=account, now=now)
 
 
-def _add(store: Store, terms: Terms, caller: Caller, content: bytes) -> Entry:
+def _add(store: Store, terms: Terms, account: Account, content: bytes) -> Entry:
     # Loaded anew each time: the one before may have been quarantined, or not.
     state = BankState.load(store, terms)
-    return admit(store, state, caller, content, quota=_NO_LIMIT, flood=_NO_LIMIT)
+    return admit(store, state, account, content, quota=_NO_LIMIT, flood=_NO_LIMIT)
 
 
-def _owner(store: Store, name: str) -> Caller:
+def _account(store: Store, name: str) -> Account:
     try:
         return account_named(store.engine, name)
     except InputError:

@@ -6,9 +6,8 @@ import logging
 import math
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import text
 
@@ -18,10 +17,10 @@ from sfumato.features.backbone import Backbone
 from sfumato.filter.neardup import available
 from sfumato.serve.bank.admission import admit, readmit
 from sfumato.serve.bank.batches import Batches
-from sfumato.serve.bank.decide import Outcome, decide
+from sfumato.serve.bank.decide import decide
 from sfumato.serve.bank.extract import Pictures
 from sfumato.serve.bank.follow import Follower
-from sfumato.serve.bank.interface import STRANGER, Deciding
+from sfumato.serve.bank.interface import Deciding
 from sfumato.serve.bank.limits import RateLimit
 from sfumato.serve.bank.memory import BankState
 from sfumato.serve.bank.metrics import Metrics
@@ -29,11 +28,12 @@ from sfumato.serve.database.db import open_database, reading
 from sfumato.serve.database.erasing import forget
 from sfumato.serve.database.errors import check_pages
 from sfumato.serve.database.locks import change_lock
-from sfumato.serve.records.auth import Caller, find_account
-from sfumato.serve.records.decisions import Stopped, keep_blocks, new_id
+from sfumato.serve.records.auth import Account, find_account
+from sfumato.serve.records.decisions import STRANGER, Decision, keep_blocks
 from sfumato.serve.records.near_counts import Tally
 from sfumato.serve.records.store import Entry, Store, Terms
 from sfumato.serve.settings import ServeSettings
+from sfumato.serve.wire import UploadAnswer
 
 _HIDDEN = 32  # the paper's M for ten classes
 _WRITTEN = 64  # blocks in one transaction
@@ -46,15 +46,6 @@ Load = Callable[[Store, Terms, ServeSettings], Deciding]
 def in_memory(store: Store, terms: Terms, settings: ServeSettings) -> Deciding:
     """Return the bank in this process."""
     return BankState.load(store, terms, reach=settings.shortlist)
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What an uploader is told."""
-
-    id: str
-    decision: Literal["share", "block"]
-    reason: str
 
 
 class FilterService:
@@ -79,12 +70,12 @@ class FilterService:
         self.metrics = Metrics()
         self.metrics.bank.set_function(self._size)
         self.image_limits = ImageLimits()
-        self._pictures = Pictures(backbone, self.image_limits)
+        self.pictures = Pictures(backbone, self.image_limits)
         self.tally = Tally(store.engine)
         self.follower = Follower(store, state, seen=seen, also=self.tally.keep)
         per_minute = settings.uploads_per_minute, settings.enrollments_per_minute
         # Blocks that come together are written together: each commit waits for the disk.
-        self._blocks = Batches(partial(keep_blocks, store), most=_WRITTEN, together=True)
+        self.blocks = Batches(partial(keep_blocks, store), most=_WRITTEN, together=True)
         self._upload_rate, self._enroll_rate = (RateLimit(n, max(1, n // 6)) for n in per_minute)
 
     @classmethod
@@ -129,7 +120,7 @@ class FilterService:
     def close(self) -> None:
         """Stop following, keep what was counted, and close the database."""
         self.follower.stop()
-        self._pictures.close()
+        self.pictures.close()
         with suppress(SfumatoError):  # counts are worth no failure to stop
             self.tally.keep(now=True)
         self.store.engine.dispose()
@@ -152,7 +143,7 @@ class FilterService:
             "copies": available(),
         }
 
-    def enroll(self, caller: Caller, content: bytes) -> Entry:
+    def enroll(self, account: Account, content: bytes) -> Entry:
         """Check, screen, store and count an enrollment; sending it twice is sending it once.
 
         Raises:
@@ -161,29 +152,29 @@ class FilterService:
                 429 it comes too soon after others.
             StorageError: the disk is full; nothing was stored.
         """
-        self._enroll_rate.check(caller.id)
+        self._enroll_rate.check(account.id)
         quota, flood = self.settings.quota, self.settings.flood
         with change_lock(self.store.engine):
             self.follower.catch_up()
-            entry = admit(self.store, self.state, caller, content, quota=quota, flood=flood)
+            entry = admit(self.store, self.state, account, content, quota=quota, flood=flood)
         self._apply()
         self.metrics.admissions.labels(entry.status).inc()
         return entry
 
-    def erase(self, caller: Caller, enrollment_id: str) -> None:
-        """Erase one of the caller's enrollments from memory and disk.
+    def erase(self, account: Account, enrollment_id: str) -> None:
+        """Erase one of the account's enrollments from memory and disk.
 
         Raises:
-            RequestError: 404 the caller has no such enrollment.
+            RequestError: 404 the account has no such enrollment.
         """
         with change_lock(self.store.engine):
             found = self.store.find(enrollment_id)
-            if found is None or found[0].account_id != caller.id:
+            if found is None or found[0].account_id != account.id:
                 raise RequestError(404, f"you have no enrollment {enrollment_id[:40]!r}")
-            self._forget(enrollment_id, caller)
+            self._forget(enrollment_id, account)
         self.metrics.erasures.inc()
 
-    def moderate(self, caller: Caller, enrollment_id: str, *, admit: bool) -> None:
+    def moderate(self, account: Account, enrollment_id: str, *, admit: bool) -> None:
         """Let a quarantined enrollment count from now on, or erase it.
 
         Raises:
@@ -195,45 +186,40 @@ class FilterService:
             if found is None or found[1].status != "quarantined":
                 raise RequestError(404, f"no enrollment {enrollment_id[:40]!r} is quarantined")
             if admit:
-                readmit(self.store, self.state, found[0], actor=caller.name)
+                readmit(self.store, self.state, found[0], actor=account.name)
             else:
-                self._forget(enrollment_id, caller)
+                self._forget(enrollment_id, account)
         self._apply()
 
-    def decide(self, caller: Caller, content: bytes, owner: str | None = None) -> Verdict:
-        """Decide whether the caller may share an image. Neither it nor its features are kept.
+    def decide(self, account: Account, content: bytes, name: str | None = None) -> UploadAnswer:
+        """Decide whether the account may share an image. Neither it nor its features are kept.
 
-        `owner` names the account for which a platform's uploader asks; one that is not known
-        owns nothing, and the answer does not tell which.
+        An uploader gives the `name` of the account that it asks for. A name that nobody has owns
+        nothing, and is answered alike.
 
         Raises:
             ImageError: the bytes are no picture, or a too large one.
-            RequestError: 403 only an uploader names an owner, 429 too many uploads.
+            RequestError: 403 only an uploader names another account, 429 too many uploads.
         """
-        account_id, name = self._for_whom(caller, owner)
-        if caller.role != "uploader":
-            self._upload_rate.check(caller.id)
+        account_id, name = self._asked_for(account, name)
+        if account.role != "uploader":
+            self._upload_rate.check(account.id)
         with self.metrics.seconds.time():
-            seen = self._pictures(content, hashes=self.state.asks_hashes)
+            seen = self.pictures(content, hashes=self.state.asks_hashes)
             now = self.store.clock.now()
-            found = decide(self.state, seen, account_id=account_id, uploader=name, now=now)
-        self.tally.count(found.nearest.account, found.nearest.score)
-        verdict = Verdict(new_id(), found.decision, found.reason)
-        self._record(verdict, caller, found)
-        return verdict
+            found = decide(self.state, seen, account_id=account_id, account_name=name, now=now)
+        nearest = found.nearest
+        self.tally.count(nearest.account, math.inf if nearest.score is None else nearest.score)
+        self._record(account, found)
+        return UploadAnswer(id=found.id, decision=found.verdict, reason=found.reason)
 
-    def _record(self, verdict: Verdict, caller: Caller, found: Outcome) -> None:
+    def _record(self, account: Account, found: Decision) -> None:
         against, enforced = found.against, found.enforced
         if against is not None:
-            stopped = Stopped(
-                id=verdict.id, account_id=caller.id, against=against, enforced=enforced
-            )
-            self._blocks(stopped)
+            self.blocks((account.id, found))
         self.metrics.count_upload(blocked=against is not None, enforced=enforced)
         where = "" if against is None or found.frame is None else f", by frame {found.frame}"
-        _log.info(
-            "decision %s for account %d: %s%s", verdict.id, caller.id, verdict.decision, where
-        )
+        _log.info("decision %s for account %d: %s%s", found.id, account.id, found.verdict, where)
 
     def check_ready(self) -> None:
         """Raise a ServiceError where the database does not answer, or was not heard of lately."""
@@ -246,13 +232,13 @@ class FilterService:
         """Take over rules that were just changed, before that is acknowledged."""
         self._apply()
 
-    def _for_whom(self, caller: Caller, owner: str | None) -> tuple[int, str]:
-        if owner is None:
-            return caller.id, caller.name
-        if caller.role != "uploader":
-            raise RequestError(403, "only an uploader may name an owner; leave it out")
-        found = find_account(self.store.engine, owner)
-        return (found.id if found else STRANGER), owner
+    def _asked_for(self, account: Account, name: str | None) -> tuple[int, str]:
+        if name is None:
+            return account.id, account.name
+        if account.role != "uploader":
+            raise RequestError(403, "only an uploader may name another account; leave it out")
+        found = find_account(self.store.engine, name)
+        return (found.id if found else STRANGER), name
 
     def _size(self) -> float:
         try:
@@ -267,9 +253,9 @@ class FilterService:
         except SfumatoError as error:
             _log.error("a change is stored, and not applied yet: %s", error)
 
-    def _forget(self, enrollment_id: str, caller: Caller) -> None:
+    def _forget(self, enrollment_id: str, account: Account) -> None:
         try:
-            self.store.erase(enrollment_id, actor=caller.name)
+            self.store.erase(enrollment_id, actor=account.name)
         finally:
             # Also where the disk failed after the row was gone: what is gone must not decide.
             self._apply()

@@ -15,8 +15,8 @@ class ServeSettings:
 
     backbone: Path
     """The provider's public backbone file; every enrollment must be made with it."""
-    database: str = "sqlite:///sfumato.db"
-    """sqlite:///FILE or postgresql://USER@HOST/NAME: where everything is kept."""
+    database: str = "sfumato.db"
+    """A SQLite file, sqlite:///FILE or postgresql://USER@HOST/NAME: where everything is kept."""
     host: str = "127.0.0.1"
     """Address to listen on; anything but loopback needs TLS, here or by a proxy in front."""
     port: int = 8080

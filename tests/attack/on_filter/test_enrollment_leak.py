@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sfumato.attack.on_filter.enrolled import Crowd, enroll_all
+from sfumato.attack.on_filter.enrolled import EnrolledUsers, enroll_all
 from sfumato.attack.on_filter.enrollment_leak import (
     Evidence,
     drawn_samples,
@@ -34,13 +34,13 @@ def truth() -> Evidence:
 
 
 @pytest.fixture(scope="module")
-def crowd(truth: Evidence) -> Crowd:
+def users(truth: Evidence) -> EnrolledUsers:
     return enroll_all(truth.members, OneClassConfig(hidden=12, epochs=300), seed=0)
 
 
 @pytest.fixture(scope="module")
-def findings(crowd: Crowd, truth: Evidence) -> dict[str, Finding]:
-    return {f.metric: f for f in enrollment_leak(crowd, truth, shape=SHAPE, seed=0)}
+def findings(users: EnrolledUsers, truth: Evidence) -> dict[str, Finding]:
+    return {f.metric: f for f in enrollment_leak(users, truth, shape=SHAPE, seed=0)}
 
 
 def test_the_decoded_mean_code_gives_the_mean_picture_away(findings: dict[str, Finding]) -> None:
@@ -75,13 +75,15 @@ def test_every_finding_has_its_floor_ceiling_and_victims(findings: dict[str, Fin
 def test_a_picture_that_was_enrolled_alone_is_drawn_exactly() -> None:
     one = torch.rand(1, 64, generator=torch.Generator().manual_seed(0)) * 0.8 + 0.1
     members = one.repeat(12, 1)
-    crowd = enroll_all([members], OneClassConfig(hidden=4, epochs=400), seed=0)
-    drawn = drawn_samples(crowd, one, 5, statistics=True, seed=0)
+    users = enroll_all([members], OneClassConfig(hidden=4, epochs=400), seed=0)
+    drawn = drawn_samples(users, one, 5, statistics=True, seed=0)
     assert float((drawn - one).abs().max()) < 0.05
 
 
-def test_the_sheet_shows_every_enrollment(crowd: Crowd, truth: Evidence, tmp_path: Path) -> None:
+def test_the_sheet_shows_every_enrollment(
+    users: EnrolledUsers, truth: Evidence, tmp_path: Path
+) -> None:
     path = tmp_path / "sheet.png"
-    leak_sheet(path, crowd, truth, SHAPE, seed=0)
+    leak_sheet(path, users, truth, SHAPE, seed=0)
     with Image.open(path) as image:
         assert image.size == (11 * 66 + 2, 3 * 66 + 2), "8x8 pictures are enlarged to 64x64"

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sfumato.attack.on_filter.enrolled import Crowd, gather, scores
+from sfumato.attack.on_filter.attacker import AttackerConfig, train_attackers
+from sfumato.attack.on_filter.enrolled import EnrolledUsers, gather, scores
 from sfumato.attack.on_filter.poison import (
     Setting,
+    all_attackers,
     all_pairs,
     owners_kept,
     poison,
-    recruit,
     stolen_shared,
 )
-from sfumato.attack.on_filter.thief import ThiefConfig, train_thieves
 from sfumato.data.sources import load
 from sfumato.errors import ConfigError
 from sfumato.filter.enroll import enroll
@@ -32,39 +32,43 @@ TESTS = [x[120:] for x in ROWS]
 
 
 @pytest.fixture(scope="module")
-def crowd() -> Crowd:
+def users() -> EnrolledUsers:
     return gather([enroll(x, TRAINING, backbone="0" * 64, seed=k) for k, x in enumerate(TRAIN)])
 
 
-def test_scores_are_each_autoencoders_own_error(crowd: Crowd) -> None:
+def test_scores_are_each_autoencoders_own_error(users: EnrolledUsers) -> None:
     x = TESTS[0][:5]
-    got = scores(crowd.net, x)
+    got = scores(users.net, x)
     for k in range(USERS):
-        code = (x @ crowd.net.encoder[k].mT + crowd.net.encoder_bias[k]).relu()
-        image = (code @ crowd.net.decoder[k].mT + crowd.net.decoder_bias[k]).sigmoid()
+        code = (x @ users.net.encoder[k].mT + users.net.encoder_bias[k]).relu()
+        image = (code @ users.net.decoder[k].mT + users.net.decoder_bias[k]).sigmoid()
         assert torch.allclose(got[:, k], (x - image).square().sum(1), atol=1e-5)
 
 
 @pytest.mark.parametrize("mode", ["mixed", "separate"])
-def test_the_default_rule_blocks_what_the_papers_lets_through(crowd: Crowd, mode: str) -> None:
+def test_the_default_rule_blocks_what_the_papers_lets_through(
+    users: EnrolledUsers, mode: str
+) -> None:
     pairs = all_pairs(USERS)
-    thieves = recruit(crowd, TRAIN, pairs, ThiefConfig(mode=mode), TRAINING, seed=0)
-    under_paper = float(stolen_shared(crowd, thieves, TESTS, PAPER, seed=0).mean())
-    under_default = float(stolen_shared(crowd, thieves, TESTS, DEFAULT, seed=0).mean())
+    attackers = all_attackers(users, TRAIN, pairs, AttackerConfig(mode=mode), TRAINING, seed=0)
+    under_paper = float(stolen_shared(users, attackers, TESTS, PAPER, seed=0).mean())
+    under_default = float(stolen_shared(users, attackers, TESTS, DEFAULT, seed=0).mean())
     assert under_paper > 0.25
     nobody_overrides = Setting(alpha=3.0, advantage=0.0)
-    unclaimed = float(stolen_shared(crowd, thieves, TESTS, nobody_overrides, seed=0).mean())
+    unclaimed = float(stolen_shared(users, attackers, TESTS, nobody_overrides, seed=0).mean())
     assert under_default == pytest.approx(unclaimed, abs=0.02)
-    assert float(owners_kept(crowd, TESTS, DEFAULT, seed=0).mean()) > 0.95
+    assert float(owners_kept(users, TESTS, DEFAULT, seed=0).mean()) > 0.95
 
 
-def test_without_overriding_it_does_not_matter_what_the_adversary_enrols(crowd: Crowd) -> None:
+def test_without_overriding_it_does_not_matter_what_the_adversary_enrols(
+    users: EnrolledUsers,
+) -> None:
     setting = Setting(advantage=0.0, contested=0.0)
     pairs = all_pairs(USERS)[:4]
-    kinds = [ThiefConfig(), ThiefConfig(evasion=1.0), ThiefConfig(mode="separate")]
+    kinds = [AttackerConfig(), AttackerConfig(evasion=1.0), AttackerConfig(mode="separate")]
     shared = [
         stolen_shared(
-            crowd, recruit(crowd, TRAIN, pairs, k, TRAINING, seed=1), TESTS, setting, seed=0
+            users, all_attackers(users, TRAIN, pairs, k, TRAINING, seed=1), TESTS, setting, seed=0
         )
         for k in kinds
     ]
@@ -72,10 +76,13 @@ def test_without_overriding_it_does_not_matter_what_the_adversary_enrols(crowd: 
     assert torch.equal(shared[0], shared[2])
 
 
-def test_evasion_raises_the_error_on_decoded_samples_as_it_was_asked_to(crowd: Crowd) -> None:
+def test_evasion_raises_the_error_on_decoded_samples_as_it_was_asked_to(
+    users: EnrolledUsers,
+) -> None:
     pairs = [(0, 1), (2, 3)]
     plain, sly = (
-        recruit(crowd, TRAIN, pairs, ThiefConfig(evasion=e), TRAINING, seed=2) for e in (0.0, 3.0)
+        all_attackers(users, TRAIN, pairs, AttackerConfig(evasion=e), TRAINING, seed=2)
+        for e in (0.0, 3.0)
     )
     for i, (_, v) in enumerate(pairs):
         assert float(sly.alike[i, v]) > 1.3 * float(plain.alike[i, v])
@@ -85,10 +92,10 @@ def test_a_thief_reconstructs_what_it_stole_and_one_who_stole_nothing_does_not()
     pairs = [(0, 1)]
     errors = []
     for share in (0.0, 1.0):
-        net = train_thieves(
+        net = train_attackers(
             [TRAIN[k] for k, _ in pairs],
             [TRAIN[v] for _, v in pairs],
-            ThiefConfig(share=share),
+            AttackerConfig(share=share),
             TRAINING,
             seed=0,
         )
@@ -96,13 +103,13 @@ def test_a_thief_reconstructs_what_it_stole_and_one_who_stole_nothing_does_not()
     assert errors[1] < 0.3 * errors[0]
 
 
-def test_the_finding_has_floor_ceiling_matrix_and_the_strongest_kind(crowd: Crowd) -> None:
+def test_the_finding_has_floor_ceiling_matrix_and_the_strongest_kind(users: EnrolledUsers) -> None:
     pairs = all_pairs(USERS)[:5]
     kinds = [
-        recruit(crowd, TRAIN, pairs, ThiefConfig(share=share), TRAINING, seed=0)
+        all_attackers(users, TRAIN, pairs, AttackerConfig(share=share), TRAINING, seed=0)
         for share in (0.1, 1.0)
     ]
-    finding = poison(crowd, TESTS, pairs, kinds, PAPER, seed=0)
+    finding = poison(users, TESTS, pairs, kinds, PAPER, seed=0)
     assert finding.floor <= finding.value <= finding.ceiling == 1.0
     assert finding.interval[0] <= finding.value <= finding.interval[1]
     best = finding.details["kinds"][finding.details["strongest"]]
@@ -115,4 +122,4 @@ def test_the_finding_has_floor_ceiling_matrix_and_the_strongest_kind(crowd: Crow
 @pytest.mark.parametrize("wrong", [{"share": 1.1}, {"evasion": -1.0}, {"target": 0.0}])
 def test_impossible_adversaries_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=r"expected|must lie"):
-        ThiefConfig(**wrong)
+        AttackerConfig(**wrong)

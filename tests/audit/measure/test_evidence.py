@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sfumato.audit.measure.cell import Cell
 from sfumato.audit.measure.evidence import evidence, victims_needed
-from sfumato.audit.report.gate import judge
+from sfumato.audit.report.gate import gate_cases
 from sfumato.audit.report.verdict import verdicts
 from sfumato.types import Finding
 
@@ -116,7 +116,7 @@ def test_without_a_ceiling_above_the_floor_nothing_is_measurable(
     finding = made(0.38, (0.3, 0.45), ceiling=ceiling, ceilings=ceilings, metric="auc")
     assert evidence(finding).ends is None
     assert evidence(finding).why.startswith("not measurable")
-    (case,) = judge([cell(finding)], 1e9)
+    (case,) = gate_cases([cell(finding)], 1e9)
     assert case.outcome == "error"
     (said,) = verdicts([cell(finding)])
     assert _PRAISE not in said.sentence
@@ -137,7 +137,7 @@ def test_nothing_passes_whose_upper_end_is_above_the_limit(
     assert found.share is not None
     assert found.ends is not None
     assert found.ends[0] <= found.share <= found.ends[1]
-    (case,) = judge([cell(finding)], limit)
+    (case,) = gate_cases([cell(finding)], limit)
     assert (case.outcome == "passed") == (found.upper <= limit)
     needed = victims_needed(found, 100, limit)
     if found.upper > limit and needed is not None:
@@ -164,8 +164,8 @@ def test_more_doubt_and_more_learned_never_help(
         after = evidence(other)
         if after.ends is not None:
             assert after.upper >= before.upper - 1e-9
-        if judge([cell(finding)], limit)[0].outcome != "passed":
-            assert judge([cell(other)], limit)[0].outcome != "passed"
+        if gate_cases([cell(finding)], limit)[0].outcome != "passed":
+            assert gate_cases([cell(other)], limit)[0].outcome != "passed"
 
 
 @given(findings(), st.integers(2, 10_000), st.floats(0.01, 1.0))

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from sfumato.audit.report.gate import check, judge, junit
+from sfumato.audit.report.gate import check, gate_cases, junit
 from sfumato.errors import ConfigError, GateError
 from tests.audit.findings import cell, copies
 
@@ -21,7 +21,7 @@ _CELLS = [
 
 
 def test_every_cell_is_judged_for_what_it_is() -> None:
-    found = {(case.protector, case.attack): case.outcome for case in judge(_CELLS, 0.2)}
+    found = {(case.protector, case.attack): case.outcome for case in gate_cases(_CELLS, 0.2)}
     assert found == {
         ("blur", "attributes:mood"): "failure",
         ("blur", "reconstruct"): "passed",
@@ -29,7 +29,7 @@ def test_every_cell_is_judged_for_what_it_is() -> None:
         ("odd\x07<&", "attributes:mood"): "error",
         ("weak", "attributes:mood"): "error",
     }
-    (nothing,) = (c for c in judge([cell("p", "a", reason="no")], 0.2) if c.outcome == "error")
+    (nothing,) = (c for c in gate_cases([cell("p", "a", reason="no")], 0.2) if c.outcome == "error")
     assert (nothing.attack, nothing.message) == ("all attacks", "nothing was measured")
 
 
@@ -37,20 +37,20 @@ def test_the_error_names_what_is_wrong_and_a_good_audit_passes() -> None:
     with pytest.raises(
         GateError, match=r"blur under attributes:mood: leakage 0\.500 is above 0\.2"
     ):
-        check(judge(_CELLS, 0.2), 0.2)
-    check(judge(_CELLS[:5], 0.6), 0.6)
+        check(gate_cases(_CELLS, 0.2), 0.2)
+    check(gate_cases(_CELLS[:5], 0.6), 0.6)
 
 
 def test_the_upper_end_is_held_against_the_limit() -> None:
     """20 victims, 0.1 +- 0.2: 0.3 is above 0.2, and four times as many halve the interval."""
-    (case,) = judge([cell("blur", "reconstruct", 0.1, half=0.2, victims=20)], 0.2)
+    (case,) = gate_cases([cell("blur", "reconstruct", 0.1, half=0.2, victims=20)], 0.2)
     assert case.outcome == "error"
     assert case.message == (
         "not shown: 20 victims give an interval of -0.100 to 0.300, about 80 are needed"
     )
-    (case,) = judge([cell("blur", "reconstruct", 0.1, half=0.09)], 0.2)
+    (case,) = gate_cases([cell("blur", "reconstruct", 0.1, half=0.09)], 0.2)
     assert case.outcome == "passed"
-    (case,) = judge([cell("blur", "reconstruct", 0.2, half=0.01)], 0.2 + 1e-9)
+    (case,) = gate_cases([cell("blur", "reconstruct", 0.2, half=0.01)], 0.2 + 1e-9)
     assert case.outcome == "error"
 
 
@@ -71,14 +71,14 @@ def test_a_leakage_at_the_limit_passes_and_one_above_it_does_not(half: float) ->
 
 
 def test_what_no_attacker_could_read_unprotected_does_not_pass() -> None:
-    (case,) = judge([cell("weak", "attributes:mood")], 1.0)
+    (case,) = gate_cases([cell("weak", "attributes:mood")], 1.0)
     assert case.outcome == "error"
     assert case.message.startswith("not measurable: even without protection")
 
 
 def test_one_original_fails_whatever_the_limit_and_is_named_first() -> None:
     cells = [cell("p", "attributes:mood", 0.5), cell("p", "x", error="broke"), copies("p", 1, 240)]
-    cases = judge(cells, 10.0)
+    cases = gate_cases(cells, 10.0)
     assert [case.outcome for case in cases] == ["passed", "error", "failure"]
     with pytest.raises(GateError, match=r"`fail_above`\); p under copies: 1 of 240 releases are"):
         check(cases, 10.0)
@@ -87,11 +87,11 @@ def test_one_original_fails_whatever_the_limit_and_is_named_first() -> None:
 @pytest.mark.parametrize("limit", [math.nan, math.inf])
 def test_a_limit_is_a_number(limit: float) -> None:
     with pytest.raises(ConfigError, match="`fail_above` is a number"):
-        judge(_CELLS, limit)
+        gate_cases(_CELLS, limit)
 
 
 def test_junit_is_read_back_by_any_xml_reader() -> None:
-    cases = judge(_CELLS, 0.2)
+    cases = gate_cases(_CELLS, 0.2)
     suite = ET.fromstring(junit(cases))
     counts = [suite.get(name) for name in ("tests", "failures", "errors", "skipped")]
     assert counts == ["5", "1", "2", "1"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sfumato.audit.report.plots import frontier, looks
+from sfumato.audit.report.plots import frontier, styles
 from sfumato.audit.report.verdict import Verdict
 
 
@@ -25,7 +25,7 @@ def test_what_lies_beyond_the_scale_is_drawn_at_its_edge_and_told_in_figures() -
         verdict("inside", 0.25, (0.2, 0.4), 0.5),
         verdict("beyond", 1.87, (1.27, 2.42), 8.27),
     ]
-    figure = frontier(found, looks(["inside", "beyond"]))
+    figure = frontier(found, styles(["inside", "beyond"]))
     assert figure is not None
     _, inside, beyond = figure.data
     assert (*inside.x, *inside.y) == (50.0, 75.0)
@@ -42,7 +42,7 @@ def test_what_lies_beyond_the_scale_is_drawn_at_its_edge_and_told_in_figures() -
 def test_names_take_no_room_from_the_marks() -> None:
     def height(count: int) -> int:
         names = [f"p{i}" for i in range(count)]
-        figure = frontier([verdict(n, 0.5, None, 0.5) for n in names], looks(names))
+        figure = frontier([verdict(n, 0.5, None, 0.5) for n in names], styles(names))
         assert figure is not None
         return int(figure.layout.height)
 

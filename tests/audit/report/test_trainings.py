@@ -6,8 +6,9 @@ import pytest
 
 from sfumato.attack.attributes import AttributeAttack
 from sfumato.attack.tools.learners import LearnerConfig
-from sfumato.audit import audit, sides
+from sfumato.audit import sides
 from sfumato.audit.report.trainings import learners_used, trainings
+from sfumato.audit.run import audit
 from sfumato.data.imageset import ImageSet
 from sfumato.protect.baselines import Unprotected
 from tests.audit.findings import cell

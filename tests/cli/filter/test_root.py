@@ -55,18 +55,18 @@ def test_enrol_add_check_and_remove(world: World, photos: Path, tmp_path: Path) 
         "cross-fitted",
     )
     assert key.stat().st_mode & 0o777 == 0o600
-    line("bank", "add", mine, "--bank", bank, "--owner", "ada")
+    line("bank", "add", mine, "--db", bank, "--account", "ada")
     picture = tmp_path / "upload.png"
     picture.write_bytes(world.png(0, 5))
-    check = ("check", picture, "--bank", bank, "--backbone", world.backbone_file)
+    check = ("check", picture, "--db", bank, "--backbone", world.backbone_file)
     stranger = line(*check)
     assert stranger["decision"] == "block"
     assert stranger["enrollment"] == made["id"]
-    assert line(*check, "--as", "ada")["decision"] == "share"
-    listed = line("bank", "list", "--bank", bank)["enrollments"]
-    assert [(e["id"], e["owner"], e["status"]) for e in listed] == [(made["id"], "ada", "active")]
-    line("bank", "remove", str(made["id"])[:10], "--bank", bank)
-    assert line("bank", "list", "--bank", bank)["enrollments"] == []
+    assert line(*check, "--account", "ada")["decision"] == "share"
+    listed = line("bank", "list", "--db", bank)["enrollments"]
+    assert [(e["id"], e["account"], e["status"]) for e in listed] == [(made["id"], "ada", "active")]
+    line("bank", "remove", str(made["id"])[:10], "--db", bank)
+    assert line("bank", "list", "--db", bank)["enrollments"] == []
     assert line(*check)["decision"] == "share"
     files = b"".join(path.read_bytes() for path in tmp_path.glob("my.bank*"))
     assert mine.read_bytes()[-200:-100] not in files
@@ -135,7 +135,7 @@ def test_rules_tokens_log_backup_and_restore(world: World, tmp_path: Path) -> No
     db, other = (f"sqlite:///{tmp_path}/{name}.db" for name in ("bank", "other"))
     file, saved = tmp_path / "me.enrollment", tmp_path / "saved.backup"
     file.write_bytes(world.enrollments[0])
-    line("bank", "add", file, "--bank", tmp_path / "bank.db", "--owner", "ada")
+    line("bank", "add", file, "--db", tmp_path / "bank.db", "--account", "ada")
     line("user", "token", "ada", "--db", db, "--scope", "upload", "--days", 2)
     changed = line("rules", "set", "--db", db, "--alpha", 1.5, "--enforced", 0.5)
     assert changed == line("rules", "show", "--db", db)
@@ -167,6 +167,34 @@ def test_rules_tokens_log_backup_and_restore(world: World, tmp_path: Path) -> No
         assert isinstance(run(*wrong).exception, SfumatoError), wrong
 
 
+@pytest.mark.parametrize("form", ["{}", "sqlite:///{}"])
+def test_every_command_takes_a_database_in_both_forms(
+    world: World, tmp_path: Path, form: str
+) -> None:
+    path = tmp_path / "bank.db"
+    place = ("--db", form.format(path))
+    (tmp_path / "me.enrollment").write_bytes(world.enrollments[0])
+    (tmp_path / "new.png").write_bytes(world.png(1, 0))
+    line("bank", "add", tmp_path / "me.enrollment", *place, "--account", "ada")
+    for command in (
+        ["bank", "list"],
+        ["check", tmp_path / "new.png", "--backbone", world.backbone_file],
+        ["user", "token", "ada"],
+        ["rules", "show"],
+        ["log"],
+        ["db", "check"],
+    ):
+        line(*command, *place)
+    assert not [p for p in tmp_path.iterdir() if ":" in p.name]
+
+
+def test_a_command_that_asks_creates_no_database(tmp_path: Path) -> None:
+    for command in (["rules", "show"], ["log"], ["db", "check"], ["user", "token", "ada"]):
+        result = run(*command, "--db", tmp_path / "none.db")
+        assert "no database at" in str(result.exception)
+    assert list(tmp_path.iterdir()) == []
+
+
 class Place:
     """Where one bad thing is tried, and what is at hand."""
 
@@ -195,16 +223,16 @@ class Place:
         bank = self.folder / "kept.bank"
         if not bank.exists():
             good = self.file("good.enrollment", self.world.enrollments[0])
-            assert run("bank", "add", good, "--bank", bank, "--owner", "ada").exit_code == 0
+            assert run("bank", "add", good, "--db", bank, "--account", "ada").exit_code == 0
         bad = self.file("bad.enrollment", content)
-        return ["bank", "add", bad, "--bank", bank, "--owner", "eve"]
+        return ["bank", "add", bad, "--db", bank, "--account", "eve"]
 
     def check(self, content: bytes, *options: object) -> list[object]:
         self.add(b"")
         image = self.file("image.png", content)
         backbone = self.world.backbone_file
         bank = self.folder / "kept.bank"
-        return ["check", image, "--bank", bank, "--backbone", backbone, *options]
+        return ["check", image, "--db", bank, "--backbone", backbone, *options]
 
     def serve(self, *options: object) -> list[object]:
         db = f"sqlite:///{self.folder}/service.db"
@@ -243,19 +271,22 @@ BAD: dict[str, tuple[Callable[[Place], list[object]], str]] = {
     "other sizes": (lambda p: p.add(p.world.other(hidden=HIDDEN + 1)), f"--hidden {HIDDEN}"),
     "a forged enrollment": (lambda p: p.add(_altered(p.world)), "signature"),
     "a truncated enrollment": (lambda p: p.add(p.world.enrollments[1][:-9]), "safetensors"),
-    "no enrollment": (lambda p: ["bank", "add", p.folder / "x", "--bank", p.folder / "b",
-                                 "--owner", "ada"], "cannot read"),
+    "no enrollment": (lambda p: ["bank", "add", p.folder / "x", "--db", p.folder / "b",
+                                 "--account", "ada"], "cannot read"),
     "an unknown id": (
-        lambda p: ["bank", "remove", "00000000", "--bank", p.add(b"")[4]],
+        lambda p: ["bank", "remove", "00000000", "--db", p.add(b"")[4]],
         "fits 0",
     ),
-    "no bank": (lambda p: ["bank", "list", "--bank", p.folder / "none"], "no bank at"),
+    "no bank": (lambda p: ["bank", "list", "--db", p.folder / "none"], "no database at"),
     "a bank that is none": (
-        lambda p: ["bank", "list", "--bank", p.file("b", b"x" * 5000)],
+        lambda p: ["bank", "list", "--db", p.file("b", b"x" * 5000)],
         "expected a bank's database",
     ),
     "no picture": (lambda p: p.check(b"text"), "expected a picture"),
-    "an unknown owner": (lambda p: p.check(p.world.png(0, 0), "--as", "eve"), "there are: ada"),
+    "an unknown account": (
+        lambda p: p.check(p.world.png(0, 0), "--account", "eve"),
+        "there are: ada",
+    ),
     "a port out of range": (lambda p: p.serve("--port", 70000), "0..65535"),
     "a host that is none": (lambda p: p.serve("--host", "no.such.host.invalid"), "--host"),
     "a database of another kind": (lambda p: p.serve("--db", "mysql://h/d"), "sqlite:///FILE"),
@@ -338,7 +369,7 @@ def test_a_full_disk_is_one_clear_line_and_leaves_nothing(world: World, tmp_path
     after = _contents(tmp_path)
     assert {k: v for k, v in after.items() if k in before} == before
     assert not [name for name in after if name.endswith(".part") or name == "out"]
-    assert len(line("bank", "list", "--bank", tmp_path / "kept.bank")["enrollments"]) == 1
+    assert len(line("bank", "list", "--db", tmp_path / "kept.bank")["enrollments"]) == 1
 
 
 def test_a_real_full_disk_loses_nothing(world: World, tmp_path: Path) -> None:
@@ -353,18 +384,18 @@ def test_a_real_full_disk_loses_nothing(world: World, tmp_path: Path) -> None:
         for seed in range(60):
             file = tmp_path / "e"
             file.write_bytes(world.small(seed))
-            result = run("bank", "add", file, "--bank", bank, "--owner", "ada")
+            result = run("bank", "add", file, "--db", bank, "--account", "ada")
             if result.exit_code:
                 break
             kept += 1
         assert "database" in str(result.exception)
         assert isinstance(result.exception, SfumatoError)
         assert 0 < kept < 60
-        listed = line("bank", "list", "--bank", bank)["enrollments"]
+        listed = line("bank", "list", "--db", bank)["enrollments"]
         assert len(listed) == kept
         os.system(f"mount -o remount,size=2m {disk}")
-        line("bank", "add", file, "--bank", bank, "--owner", "ada")
-        line("bank", "remove", listed[0]["id"], "--bank", bank)
+        line("bank", "add", file, "--db", bank, "--account", "ada")
+        line("bank", "remove", listed[0]["id"], "--db", bank)
     finally:
         os.system(f"umount {disk}")
 

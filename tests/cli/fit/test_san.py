@@ -15,7 +15,7 @@ _DATA = ("--data", "characters:8", "--count", "96", "--device", "cpu")
 
 def test_what_is_fitted_is_released(tmp_path: Path) -> None:
     out = tmp_path / "made"
-    settings = ("--size", "16", "--epochs", "1", "--readers", "2", "--channels", "3")
+    settings = ("--size", "16", "--epochs", "1", "--ensemble", "2", "--channels", "3")
     arguments = ["fit", "san", *_DATA, *settings, "--private", "glasses", "-o", str(out), "--json"]
     done = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert json.loads(done.stdout.splitlines()[-1])["images"] == 96

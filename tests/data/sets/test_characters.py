@@ -20,7 +20,7 @@ from sfumato.errors import ConfigError, DataError, UnavailableError
 @pytest.fixture(scope="module")
 def cast(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
     """Three people, upright and in one light."""
-    config = CharactersConfig(identities=3, turn=0.0, move=0.0, zoom=0.0, light=0.0)
+    config = CharactersConfig(identities=3, rotate=0.0, move=0.0, zoom=0.0, light=0.0)
     options = SourceOptions(size=32, count=168, cache=tmp_path_factory.mktemp("cache"))
     return load_characters(options, config)
 
@@ -89,8 +89,8 @@ def test_the_second_time_they_come_from_the_cache(
 def test_what_cannot_be_drawn_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="resvg cannot draw"):
         rasterise(["<svg"], 8, 8)
-    with pytest.raises(ConfigError, match="turn is 0 to 45"):
-        CharactersConfig(turn=90.0)
+    with pytest.raises(ConfigError, match="rotate is 0 to 45"):
+        CharactersConfig(rotate=90.0)
     with pytest.raises(DataError, match="no published split"):
         load("characters", split="test")
 

@@ -129,7 +129,7 @@ def test_reconstructions_are_never_held(monkeypatch: pytest.MonkeyPatch) -> None
     x = features(128, 512)
     with Largest() as seen:
         bank.errors(x)
-    stored = max(s.tensors["encoder"].numel() for s in bank._segments)
+    stored = max(s.tensors["encoder"].numel() for s in bank.segments)
     assert seen.elements <= max(stored, 1 << 20)
     assert 8 * max(stored, 1 << 20) < 300 * 128 * 512
 
@@ -284,12 +284,12 @@ def test_an_erased_enrollment_is_nowhere(dtype: torch.dtype, victim: str, tmp_pa
     bank, people = filled(20, dtype=dtype)
     bank.save(path)
     wanted = traces(people[victim], dtype)
-    assert all(t in path.read_bytes() and t in live_bytes(bank._segments) for t in wanted)
+    assert all(t in path.read_bytes() and t in live_bytes(bank.segments) for t in wanted)
     with path.open("rb") as old:
         for other in (bank, Bank.open(path)):
-            segments = list(other._segments)
+            segments = list(other.segments)
             other.remove(victim)
-            left = live_bytes([*segments, *other._segments])
+            left = live_bytes([*segments, *other.segments])
             assert not any(t in left for t in wanted)
             other.save(path)
             assert not any(t in path.read_bytes() for t in wanted)
@@ -311,7 +311,7 @@ def test_scoring_leaves_nothing_behind(dtype: torch.dtype, monkeypatch: pytest.M
     seen: list[bytes] = []
 
     def look() -> None:
-        seen.append(b"".join(t.numpy().tobytes() for t in vars(scoring._kept).values()))
+        seen.append(b"".join(t.numpy().tobytes() for t in vars(scoring.SCRATCH).values()))
 
     def look_and_wipe() -> None:
         look()

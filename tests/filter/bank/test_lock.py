@@ -49,7 +49,7 @@ def test_a_writer_is_alone_and_goes_before_new_readers() -> None:
     threads[0].start()
     reading.wait(10)
     threads[1].start()
-    while not lock._writers_waiting:
+    while not lock.writers_waiting:
         pass
     threads.append(threading.Thread(target=second, daemon=True))
     threads[2].start()

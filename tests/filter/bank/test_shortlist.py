@@ -42,8 +42,8 @@ def kept(
 
 
 def listed(bank: Bank) -> Shortlist:
-    assert bank._shortlist is not None
-    return bank._shortlist
+    assert bank.shortlist is not None
+    return bank.shortlist
 
 
 def slowly(e: Enrollment, x: torch.Tensor, alpha: float, reach: float) -> float:
@@ -106,7 +106,7 @@ def test_no_claim_is_missed_whose_reconstruction_is_within_reach(
 )
 def test_it_stays_in_step_with_its_bank(steps: list[tuple[bool, int]], dtype: torch.dtype) -> None:
     bank = Bank.empty(DIM, HIDDEN, backbone=BACKBONE, dtype=dtype, reach=0.5)
-    listed(bank)._rows = 4  # several blocks
+    listed(bank).rows_a_block = 4  # several blocks
     x = features(2, DIM)
     for adds, i in steps:
         name = f"p{i}"
@@ -114,13 +114,13 @@ def test_it_stays_in_step_with_its_bank(steps: list[tuple[bool, int]], dtype: to
             bank.add(name, made(DIM, HIDDEN, i))
         elif not adds and name in bank:
             bank.remove(name)
-    fresh = Shortlist.of(bank._segments, DIM, reach=0.5)
+    fresh = Shortlist.of(bank.segments, DIM, reach=0.5)
     mine = listed(bank)
     assert len(mine) == len(fresh) == len(bank)
     assert torch.equal(mine.near(x, 1.0), fresh.near(x, 1.0))
-    rows = [b.means[: b.count] for b in mine._blocks]
+    rows = [b.means[: b.count] for b in mine.blocks]
     if rows:
-        assert torch.equal(torch.cat(rows), fresh._blocks[0].means[: len(fresh)])
+        assert torch.equal(torch.cat(rows), fresh.blocks[0].means[: len(fresh)])
     scores = bank.score_near(x, alpha=1.0)
     assert set(scores.ids) <= set(bank.ids)
     columns = [bank.ids.index(name) for name in scores.ids]
@@ -132,10 +132,10 @@ def test_it_stays_in_step_with_its_bank(steps: list[tuple[bool, int]], dtype: to
 
 def test_the_erased_are_wiped_and_never_come_back() -> None:
     bank, _ = kept(9, math.inf)
-    gone = listed(bank)._blocks[0].means[3].clone()
+    gone = listed(bank).blocks[0].means[3].clone()
     bank.remove("p3")
     assert "p3" not in bank.score_near(features(3, DIM), alpha=9.0).ids
-    means = listed(bank)._blocks[0].means
+    means = listed(bank).blocks[0].means
     assert not bool((means == gone).all(1).any())
     for name in bank.ids:
         bank.remove(name)
@@ -168,7 +168,7 @@ def test_a_small_bank_and_one_without_a_list_are_scored_whole(
     monkeypatch.setattr(bank_module, "SMALL", 6)
     assert bank.score_near(x, alpha=-100.0).ids == bank.ids
     monkeypatch.setattr(bank_module, "SMALL", 0)
-    bank._shortlist = None
+    bank.shortlist = None
     assert bank.score_near(x, alpha=-100.0).ids == bank.ids
 
 
@@ -176,9 +176,9 @@ def test_an_opened_bank_makes_the_same_list(tmp_path: Path) -> None:
     bank, _ = kept(12, 0.5)
     bank.save(tmp_path / "bank")
     again = Bank.open(tmp_path / "bank", reach=0.5)
-    assert torch.equal(listed(again)._blocks[0].means, listed(bank)._blocks[0].means)
-    assert torch.equal(listed(again)._blocks[0].numbers, listed(bank)._blocks[0].numbers)
-    assert Bank.open(tmp_path / "bank")._shortlist is None
+    assert torch.equal(listed(again).blocks[0].means, listed(bank).blocks[0].means)
+    assert torch.equal(listed(again).blocks[0].numbers, listed(bank).blocks[0].numbers)
+    assert Bank.open(tmp_path / "bank").shortlist is None
 
 
 OVERFLOWING = {

@@ -1,4 +1,4 @@
-"""Screening: thieves resemble their victim, whoever came first; honest users do not."""
+"""Screening: attackers resemble their victim, whoever came first; honest users do not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONFIG = OneClassConfig(hidden=12, epochs=100, batch_size=32)
 
 @pytest.fixture(scope="module")
 def bank() -> Bank:
-    """Three honest users, a thief of `b` with own pictures too, and one with b's alone."""
+    """Three honest users, an attacker of `b` with own pictures too, and one with b's alone."""
     digits = load("digits")
     x = {k: digits.where("digit", str(k)).floats().flatten(1) for k in range(4)}
     sets = {

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from papers.docl.copies import Enrolled, Scene, Uploads, _alpha, _enroll, _rates, _read
+from papers.docl.copies import (
+    Enrolled,
+    Scene,
+    Uploads,
+    enroll_all,
+    rates,
+    read_uploads,
+    strictest_alpha,
+)
 from papers.docl.edits import EDITS, edited
 from sfumato.data.decoding.decode import decode_image, encode_png
 from sfumato.data.sources import load
@@ -26,7 +34,7 @@ def scene() -> Scene:
 @pytest.fixture(scope="module")
 def enrolled(scene: Scene) -> Enrolled:
     config = OneClassConfig(hidden=8, epochs=5, least_steps=60, batch_size=8)
-    return _enroll(scene, [x[:6] for x in scene.people], config, 0)
+    return enroll_all(scene, [x[:6] for x in scene.people], config, 0)
 
 
 @pytest.mark.parametrize("name", EDITS)
@@ -52,26 +60,30 @@ def test_every_edit_gives_another_picture(name: str) -> None:
 
 
 def test_alpha_is_the_largest_that_spares_strangers(scene: Scene, enrolled: Enrolled) -> None:
-    strangers = _read(scene, [scene.strangers], encode_png)
+    strangers = read_uploads(scene, [scene.strangers], encode_png)
     for allowed in (0.0, 0.1, 0.5):
-        alpha = _alpha(enrolled, strangers, allowed)
+        alpha = strictest_alpha(enrolled, strangers, allowed)
         half = strangers.features[::2]
-        assert float(enrolled._claimed(half, alpha).float().mean()) <= allowed + 1e-6
-        assert float(enrolled._claimed(half, alpha + 1e-3).float().mean()) > allowed + 1e-6
+        assert float(enrolled.claimed_at(half, alpha).float().mean()) <= allowed + 1e-6
+        assert float(enrolled.claimed_at(half, alpha + 1e-3).float().mean()) > allowed + 1e-6
 
 
 def test_both_block_what_either_blocks_and_a_saved_copy_is_found(
     scene: Scene, enrolled: Enrolled
 ) -> None:
     own = [x[:4] for x in scene.people]
-    saved = _read(scene, own, lambda picture: edited(picture, "saved again"))
+    saved = read_uploads(scene, own, lambda picture: edited(picture, "saved again"))
     assert saved.owner.tolist() == [0] * 4 + [1] * 4 + [2] * 4
     found = enrolled.found(saved, 1.0)
     assert torch.equal(found["both"], found["pdq"] | found["class"])
     assert bool(found["pdq"].all())
-    rates = _rates(enrolled, saved, 1.0, 0)
-    assert rates["pdq"]["value"] == 1
-    assert rates["class"]["interval"][0] <= rates["class"]["value"] <= rates["class"]["interval"][1]
+    found_rates = rates(enrolled, saved, 1.0, 0)
+    assert found_rates["pdq"]["value"] == 1
+    assert (
+        found_rates["class"]["interval"][0]
+        <= found_rates["class"]["value"]
+        <= found_rates["class"]["interval"][1]
+    )
     other = Uploads.read(scene, [encode_png(p) for p in scene.strangers[:5]], torch.arange(5))
     assert not bool(enrolled.found(other, 1.0)["pdq"].any())
 
@@ -80,6 +92,6 @@ def test_a_face_is_looked_for_where_it_was(scene: Scene, tmp_path: Path) -> None
     boxed = Scene(scene.people, scene.strangers, scene.backbone, (16, 16, 48, 48))
     picture = scene.people[0][0]
     expected = decode_image(encode_png(picture), channels=3, size=(28, 28), box=(16, 16, 48, 48))
-    assert torch.equal(boxed._seen(encode_png(picture)), expected)
-    half = boxed._seen(edited(picture, "half the size")).float()
+    assert torch.equal(boxed.seen(encode_png(picture)), expected)
+    half = boxed.seen(edited(picture, "half the size")).float()
     assert float((half - expected.float()).abs().mean()) < 12

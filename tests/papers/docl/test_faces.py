@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from papers.docl.faces import _ADVANTAGES, _ALPHAS, People, _accepted, _enrolled, _steadiness
+from papers.docl.faces import ADVANTAGES, ALPHAS, People, accepted_share, enrolled_world, steadiness
 from sfumato.data.sources import load
 from sfumato.filter.oneclass import OneClassConfig
 
@@ -12,11 +12,13 @@ from sfumato.filter.oneclass import OneClassConfig
 def test_training_and_test_pictures_are_disjoint_and_whole() -> None:
     digits = load("digits")
     rows = [digits.where("digit", str(k)).floats().flatten(1)[:40] for k in range(3)]
-    world = _enrolled(rows, OneClassConfig(hidden=8, epochs=5, least_steps=20, batch_size=16), 0)
+    world = enrolled_world(
+        rows, OneClassConfig(hidden=8, epochs=5, least_steps=20, batch_size=16), 0
+    )
     for x, train, tests in zip(rows, world.train, world.tests, strict=True):
         assert torch.equal(torch.cat([train, tests]), x)
         assert len(tests) == 10
-    accepted = [_accepted(world, rows[0], alpha) for alpha in _ALPHAS]
+    accepted = [accepted_share(world, rows[0], alpha) for alpha in ALPHAS]
     assert accepted == sorted(accepted, reverse=True)
     assert accepted[0] > accepted[-1]
 
@@ -30,9 +32,9 @@ def test_people_are_drawn_once_a_set_and_only_with_enough_pictures() -> None:
 
 
 def test_the_middle_of_a_plateau_is_chosen_and_an_idle_advantage_is_not() -> None:
-    good = set(_ALPHAS[2:5])
-    worst = {(a, alpha): 0.98 if alpha in good else 0.9 for a in _ADVANTAGES for alpha in _ALPHAS}
-    best = max(worst, key=lambda at: _steadiness(worst, *at))
-    assert best == (0.0, _ALPHAS[3])
+    good = set(ALPHAS[2:5])
+    worst = {(a, alpha): 0.98 if alpha in good else 0.9 for a in ADVANTAGES for alpha in ALPHAS}
+    best = max(worst, key=lambda at: steadiness(worst, *at))
+    assert best == (0.0, ALPHAS[3])
     paying = {at: value + 0.05 * (at[0] == 1.0) for at, value in worst.items()}
-    assert max(paying, key=lambda at: _steadiness(paying, *at)) == (1.0, _ALPHAS[3])
+    assert max(paying, key=lambda at: steadiness(paying, *at)) == (1.0, ALPHAS[3])

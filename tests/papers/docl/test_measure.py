@@ -67,7 +67,7 @@ def test_a_world_enrolls_its_classes_and_tells_them_apart() -> None:
     rows = (centres + 0.1 * torch.randn(3, 60, 20, generator=generator)).clamp(0, 1)
     world = World(list(rows[:, :40]), list(rows[:, 40:]))
     config = OneClassConfig(hidden=4, epochs=60, batch_size=16)
-    crowd = world.enrolled(config, calibration="training", seed=0)
-    errors, truth = errors_of(crowd, world.tests)
+    users = world.enrolled(config, calibration="training", seed=0)
+    errors, truth = errors_of(users, world.tests)
     assert errors.shape == (60, 3)
     assert overall(errors, truth) > 0.95

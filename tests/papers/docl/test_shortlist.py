@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from papers.docl.crowds import crowded_bank, groups
-from papers.docl.shortlist import Scored, _chosen, _least, _scored, _table, recalls
+from papers.docl.shortlist import Scored, chosen_reach, least_k, recalls, scored, table
 from sfumato.data.sources import load
 
 
@@ -34,7 +34,7 @@ def test_recalls_by_hand() -> None:
     assert found["deciders"] == pytest.approx(1 / 3)
     assert found["claims"] == pytest.approx(2 / 6)
     assert found["decisions"] == pytest.approx(2 / 4)
-    assert _least(z, claimed, z.argsort(1).argsort(1)) == 1
+    assert least_k(z, claimed, z.argsort(1).argsort(1)) == 1
 
 
 def test_the_reach_needed_is_the_lists_own_rule() -> None:
@@ -44,9 +44,9 @@ def test_the_reach_needed_is_the_lists_own_rule() -> None:
     bank = crowded_bank(rows, {"chunk": 4})
     assert len(bank) == 9
     uploads = x[y == 4][:20]
-    world = _scored(bank, uploads)
+    world = scored(bank, uploads)
     needed = world.needed(1.0)
-    listed = bank._shortlist
+    listed = bank.shortlist
     assert listed is not None
     for reach in (0.0, 0.7, 2.0):
         listed.reach = reach
@@ -62,10 +62,10 @@ def test_a_table_ends_with_everybody_and_the_least_sufficient_reach_is_chosen() 
     z = torch.rand(40, 12, generator=generator) * 6
     world = Scored(z, z + 1, torch.ones(12), torch.full((12,), 0.1), torch.ones(12))
     settings = {"reaches": [0.0, 1.0, math.inf], "nearest": [1, 12]}
-    table = _table(world, 2.0, settings)
-    last = table["reach"][-1]
+    found = table(world, 2.0, settings)
+    last = found["reach"][-1]
     assert (last["listed"], last["blocks"], last["decisions"], last["claims"]) == (1, 1, 1, 1)
-    assert table["nearest"]["mean"][-1]["claims"] == 1
-    assert table["k_for_goal"]["mean"] == 1
+    assert found["nearest"]["mean"][-1]["claims"] == 1
+    assert found["k_for_goal"]["mean"] == 1
     rows = [{"decisions": 0.9}, {"decisions": 0.9995}, {"decisions": 1.0}]
-    assert _chosen({"a": {"alphas": [{"reach": rows}]}}, [0.0, 1.0, 2.0]) == 1.0
+    assert chosen_reach({"a": {"alphas": [{"reach": rows}]}}, [0.0, 1.0, 2.0]) == 1.0

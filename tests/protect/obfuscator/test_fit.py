@@ -140,9 +140,9 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(
             raise KeyboardInterrupt
         real(duel, cycle)
 
-    real = obfuscator_rounds._Duel.round
+    real = obfuscator_rounds.Duel.round
     with monkeypatch.context() as patched:
-        patched.setattr(obfuscator_rounds._Duel, "round", die)
+        patched.setattr(obfuscator_rounds.Duel, "round", die)
         with pytest.raises(KeyboardInterrupt):
             fit_obfuscator(some, utility="digit", config=kept, check=victims)
     again = fit_obfuscator(some, utility="digit", config=kept, check=victims)

@@ -42,7 +42,7 @@ def test_settled_prototypes_split_by_what_private_values_share() -> None:
 
 def test_views_stay_pictures_and_no_deformation_is_the_picture() -> None:
     images = torch.rand(6, 3, 20, 16)
-    still = Deformation(turn=0.0, zoom=0.0, shear=0.0, move=0.0)
+    still = Deformation(rotate=0.0, zoom=0.0, shear=0.0, move=0.0)
     torch.testing.assert_close(random_view(images, still), images, atol=1e-5, rtol=0)
     view = random_view(images, Deformation(light=0.5))
     assert view.shape == images.shape
@@ -121,7 +121,7 @@ def test_a_collection_without_the_private_label_is_refused_by_name(blobs: ImageS
 
 def test_people_use_prototypes_equally_and_moods_do_not(blobs: ImageSet) -> None:
     """The person is told by the place of a spot, the mood by its sign; moves hide the place."""
-    deformation = Deformation(turn=0.0, zoom=0.0, shear=0.0, move=0.5)
+    deformation = Deformation(rotate=0.0, zoom=0.0, shear=0.0, move=0.5)
     config = _config(prototypes=2, epochs=60, features=8, deformation=deformation)
     made = fit_prototypes(blobs, private="person", config=config).protector
     index = made.assign(blobs.floats())

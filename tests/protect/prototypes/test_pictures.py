@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import DataError
 from sfumato.protect.prototypes.config import PrototypesConfig
-from sfumato.protect.prototypes.distance import CLOSEST, nearest_original, yardstick
+from sfumato.protect.prototypes.distance import CLOSEST, nearest_original, typical_distance
 from sfumato.protect.prototypes.fit import fit_prototypes
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
 from sfumato.protect.prototypes.rule import Anonymity
@@ -149,6 +149,6 @@ def test_the_yardstick_is_the_distance_of_a_mean_of_k() -> None:
     originals = torch.rand(400, 1, 10, 10, generator=torch.Generator().manual_seed(0))
     # Of uniform noise: a mean of k is (1 + 1/k) of the variance 1/12 away from any other picture,
     # and (1 - 1/k) from one of its own; the nearest is one of its own.
-    found = yardstick(originals, 10, seed=0)
+    found = typical_distance(originals, 10, seed=0)
     assert found == pytest.approx(((1 - 1 / 10) / 12) ** 0.5, rel=0.1)
     assert CLOSEST * found > 0.1

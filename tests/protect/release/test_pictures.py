@@ -86,22 +86,22 @@ def test_names_and_order_tell_nothing(tmp_path: Path, blobs: ImageSet) -> None:
 
 def test_the_order_cannot_be_drawn_again(tmp_path: Path, blobs: ImageSet) -> None:
     """Whoever knows the collection and this program does not know which picture is which."""
-    orders = []
+    orders, some = [], LoadedImages(blobs.subset(range(60)))
     for out in ("first", "second", "third"):
         torch.manual_seed(0)
-        write_pictures(Unprotected(), LoadedImages(blobs), tmp_path / out)
+        write_pictures(Unprotected(), some, tmp_path / out)
         read = load(f"folder:{tmp_path / out}").images
         orders.append(tuple(picture.numpy().tobytes() for picture in read))
     assert len(set(orders)) == 3
     assert len({frozenset(order) for order in orders}) == 1
-    # Of 200 places a random order keeps one on average.
+    # Of all places a random order keeps one on average.
     kept = [a == b for a, b in zip(orders[0], orders[1], strict=True)]
     assert sum(kept) < 12
 
 
 def test_a_place_that_cannot_be_written_is_an_input_error(tmp_path: Path, blobs: ImageSet) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(InputError, match="choose another place"):
+    with pytest.raises(InputError, match=r"cannot write .*; choose another place"):
         write_pictures(Unprotected(), LoadedImages(blobs), tmp_path / "file" / "out")
 
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from sfumato.data.imageset import ImageSet
 from sfumato.fit.config import FitConfig
-from sfumato.protect.san.classifiers import Crowd, balanced_rows
+from sfumato.protect.san.classifiers import Ensemble, balanced_rows
 from sfumato.protect.san.config import SanConfig
 from sfumato.protect.san.fit import fit_san
 
@@ -19,26 +19,28 @@ class _Known(nn.Module):
         return self.weight * images.mean((1, 2, 3))[:, None]
 
 
-def _crowd() -> Crowd:
+def _crowd() -> Ensemble:
     pictures = torch.randint(0, 256, (24, 1, 16, 16), dtype=torch.uint8)
     labels = torch.arange(24)[:, None] % 2
 
     def stage(_: str, epochs: int) -> FitConfig:
         return FitConfig(epochs=epochs, batch_size=8, device="cpu")
 
-    return Crowd(pictures, labels, 16, stage, [_Known()])
+    return Ensemble(pictures, labels, 16, stage, [_Known()])
 
 
 def test_known_classifiers_stay_and_are_asked_and_nobody_learns_any_more() -> None:
-    crowd = _crowd()
-    crowd.grow(2, 1)
-    old = list(crowd.readers)
-    crowd.refresh(1, 1)
-    crowd.freeze()
-    assert crowd.readers[0] is old[1]
-    assert old[0] not in crowd.readers
-    asked = crowd.ask(10)
-    assert {id(one) for one in asked} == {id(one) for one in (*crowd.readers, *crowd.known)}
+    ensemble = _crowd()
+    ensemble.grow(2, 1)
+    old = list(ensemble.classifiers)
+    ensemble.refresh(1, 1)
+    ensemble.freeze()
+    assert ensemble.classifiers[0] is old[1]
+    assert old[0] not in ensemble.classifiers
+    asked = ensemble.ask(10)
+    assert {id(one) for one in asked} == {
+        id(one) for one in (*ensemble.classifiers, *ensemble.known)
+    }
     assert not any(p.requires_grad for one in asked for p in one.parameters())
 
 
@@ -70,8 +72,8 @@ def test_what_a_known_classifier_reads_is_turned_round() -> None:
         classifier_epochs=1,
         epochs=48,
         rounds=1,
-        readers=1,
-        readers_a_step=2,
+        ensemble=1,
+        ensemble_a_step=2,
         match_weight=0.0,
         pixel_weight=0.0,
         learning_rate=2e-3,

@@ -11,7 +11,7 @@ from sfumato.data.imageset import ImageSet
 from sfumato.errors import ConfigError, DataError
 from sfumato.fit.config import FitConfig
 from sfumato.protect.pretrained import open_pretrained
-from sfumato.protect.san.classifiers import Crowd, balanced_rows, train_reader
+from sfumato.protect.san.classifiers import Ensemble, balanced_rows, train_classifier
 from sfumato.protect.san.config import SanConfig
 from sfumato.protect.san.fit import fit_san
 from sfumato.protect.san.matcher import train_matcher
@@ -27,9 +27,9 @@ _QUICK = SanConfig.preset(
     joint_images=None,
     classifier_epochs=6,
     epochs=8,
-    readers=3,
-    readers_a_step=2,
-    reader_images=150,
+    ensemble=3,
+    ensemble_a_step=2,
+    ensemble_images=150,
     match_weight=0.0,
     pixel_weight=0.0,
     bound=0.5,
@@ -217,10 +217,10 @@ def test_training_turns_what_strangers_see(faces: ImageSet, network: str) -> Non
     fitted = fit_san(faces, private="smile", matcher=Eyes(), config=config)
     labels = faces.label("smile")[:, None]
     torch.manual_seed(99)
-    from sfumato.nets.readers import Reader
+    from sfumato.nets.attributes import AttributeClassifier
 
-    stranger = Reader(1, 1, family="wide", side=16, width=8)
-    train_reader(stranger, faces.images, labels, _QUICK.stage("x", 8), title="stranger")
+    stranger = AttributeClassifier(1, 1, family="wide", side=16, width=8)
+    train_classifier(stranger, faces.images, labels, _QUICK.stage("x", 8), title="stranger")
     stranger.eval()
     x = faces.floats()
     with torch.no_grad():
@@ -239,7 +239,7 @@ def test_training_turns_what_strangers_see(faces: ImageSet, network: str) -> Non
 def test_the_same_seed_gives_the_same_network_also_after_a_stop(
     faces: ImageSet, tmp_path: Path
 ) -> None:
-    config = replace(_QUICK, epochs=2, classifier_epochs=1, readers=2, rounds=1)
+    config = replace(_QUICK, epochs=2, classifier_epochs=1, ensemble=2, rounds=1)
     eyes = Closing()
     whole = fit_san(faces, private="smile", matcher=eyes, config=config)
     kept = replace(config, checkpoint=tmp_path)
@@ -252,7 +252,7 @@ def test_the_same_seed_gives_the_same_network_also_after_a_stop(
 
 @pytest.mark.parametrize("network", ["paper", "residual"])
 def test_the_seed_alone_decides_what_is_made(faces: ImageSet, network: str) -> None:
-    config = replace(_QUICK, network=network, epochs=1, classifier_epochs=1, readers=1, rounds=1)
+    config = replace(_QUICK, network=network, epochs=1, classifier_epochs=1, ensemble=1, rounds=1)
 
     def made(drawn_before: int, seed: int) -> Tensor:
         torch.manual_seed(drawn_before)
@@ -270,14 +270,14 @@ def test_a_reader_is_as_wide_as_was_asked() -> None:
         return FitConfig(epochs=epochs, device="cpu")
 
     def channels(width: int) -> list[int]:
-        crowd = Crowd(pictures, labels, 8, stage, width=width)
-        crowd.grow(4, 1)  # one of each family
-        return [next(iter(reader.parameters())).shape[0] for reader in crowd.readers]
+        ensemble = Ensemble(pictures, labels, 8, stage, width=width)
+        ensemble.grow(4, 1)  # one of each family
+        return [next(iter(classifier.parameters())).shape[0] for classifier in ensemble.classifiers]
 
     assert channels(16) == [16, 12, 20, 16]
     assert channels(24) == [24, 16, 32, 24]
-    with pytest.raises(ConfigError, match="`reader_width` must be at least 8, got 4"):
-        SanConfig(reader_width=4)
+    with pytest.raises(ConfigError, match="`ensemble_width` must be at least 8, got 4"):
+        SanConfig(ensemble_width=4)
 
 
 @pytest.mark.parametrize("wrong", [{"near": 1.0}, {"near": -0.1}, {"cover": 1.5}])
@@ -290,20 +290,20 @@ def test_a_crowd_is_diverse_and_refreshed(faces: ImageSet) -> None:
     def stage(name: str, epochs: int) -> FitConfig:
         return FitConfig(epochs=epochs, device="cpu")
 
-    crowd = Crowd(faces.images, faces.label("smile")[:, None], 40, stage)
-    crowd.grow(3, 1)
-    old = list(crowd.readers)
-    crowd.refresh(2, 1)
-    crowd.freeze()
-    assert crowd.readers[0] is old[2]
-    assert len({r.side for r in crowd.readers}) == 3
-    assert not any(p.requires_grad for r in crowd.readers for p in r.parameters())
-    assert len({id(r) for r in crowd.ask(2)}) == 2
-    crowd.known = (torch.nn.Identity(), torch.nn.Identity())
-    asked = crowd.ask(4)
+    ensemble = Ensemble(faces.images, faces.label("smile")[:, None], 40, stage)
+    ensemble.grow(3, 1)
+    old = list(ensemble.classifiers)
+    ensemble.refresh(2, 1)
+    ensemble.freeze()
+    assert ensemble.classifiers[0] is old[2]
+    assert len({r.side for r in ensemble.classifiers}) == 3
+    assert not any(p.requires_grad for r in ensemble.classifiers for p in r.parameters())
+    assert len({id(r) for r in ensemble.ask(2)}) == 2
+    ensemble.known = (torch.nn.Identity(), torch.nn.Identity())
+    asked = ensemble.ask(4)
     assert len({id(r) for r in asked}) == 4
-    assert sum(r in crowd.known for r in asked) == 2
-    assert crowd.ask(1)[0] in crowd.readers
+    assert sum(r in ensemble.known for r in asked) == 2
+    assert ensemble.ask(1)[0] in ensemble.classifiers
 
 
 def test_balanced_rows_hold_as_many_of_each() -> None:

@@ -33,10 +33,10 @@ class Doubling:
 
 def waiting(batches: Batches[int, int], count: int) -> None:
     for _ in range(2000):
-        if len(batches._waiting) == count:
+        if len(batches.waiting) == count:
             return
         threading.Event().wait(0.005)
-    raise AssertionError(f"{len(batches._waiting)} wait, expected {count}")
+    raise AssertionError(f"{len(batches.waiting)} wait, expected {count}")
 
 
 def test_one_at_a_time_is_a_batch_of_one() -> None:

@@ -32,7 +32,7 @@ def test_requests_on_many_threads_share_a_few(
     client, service = start()
     eve = bearer(service, "eve")
     threads: set[int] = set()
-    at_once, most, lock, see = 0, 0, threading.Lock(), service._pictures._see
+    at_once, most, lock, see = 0, 0, threading.Lock(), service.pictures.see
 
     def counted(content: bytes, *, hashes: bool) -> object:
         nonlocal at_once, most
@@ -45,7 +45,7 @@ def test_requests_on_many_threads_share_a_few(
             at_once -= 1
         return see(content, hashes=hashes)
 
-    monkeypatch.setattr(service._pictures, "_see", counted)
+    monkeypatch.setattr(service.pictures, "see", counted)
 
     def upload(index: int) -> int:
         return client.post("/v1/uploads", content=world.png(8, index), headers=eve).status_code

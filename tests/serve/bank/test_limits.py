@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfumato.errors import RequestError
-from sfumato.serve.bank.limits import _MOST_KEYS, RateLimit
+from sfumato.serve.bank.limits import MOST_KEYS, RateLimit
 
 
 def passes(limit: RateLimit, key: int = 0) -> bool:
@@ -81,7 +81,7 @@ def test_requests_at_the_same_moment_are_counted_one_by_one() -> None:
 def test_those_who_left_are_forgotten() -> None:
     now = [0.0]
     limit = RateLimit(60, 10, clock=lambda: now[0])
-    for key in range(_MOST_KEYS + 5):
+    for key in range(MOST_KEYS + 5):
         now[0] += 2.0
         limit.check(key)
-    assert len(limit._due) < 10
+    assert len(limit.due_at) < 10

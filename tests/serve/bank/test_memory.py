@@ -40,11 +40,11 @@ def test_a_newcomer_cannot_foresee_the_samples_it_is_screened_on(world: World) -
     def values(found: Screening) -> tuple[float, ...]:
         return tuple(pair.value for pair in found.contested)
 
-    drawn = {values(state.screen("thief", copy, 2)) for _ in range(3)}
-    seeded = tuple(pair.value for pair in state.compare("thief", copy, 2, 0).contested)
+    drawn = {values(state.screen("attacker", copy, 2)) for _ in range(3)}
+    seeded = tuple(pair.value for pair in state.compare("attacker", copy, 2, 0).contested)
     assert len({*drawn, tuple(sorted(seeded))}) == 4
     assert all(len(found) == 2 for found in drawn)
-    assert state.compare("thief", copy, 2, 5) == state.compare("thief", copy, 2, 5)
+    assert state.compare("attacker", copy, 2, 5) == state.compare("attacker", copy, 2, 5)
 
 
 def test_the_owners_own_are_not_compared_and_screening_adds_nothing(world: World) -> None:
@@ -85,9 +85,7 @@ def test_of_two_timed_disablings_each_ends_at_its_own_time(world: World) -> None
 
     def blocked(hours: float) -> list[bool]:
         now = NOW + timedelta(hours=hours)
-        return [
-            state.decide(feature(world, digit), STRANGER, now).decision.blocked for digit in (0, 1)
-        ]
+        return [state.decide(feature(world, digit), STRANGER, now).blocks for digit in (0, 1)]
 
     assert blocked(0) == [True, True]
     ends = {"0": NOW + timedelta(hours=1), "1": NOW + timedelta(hours=3)}
@@ -119,8 +117,8 @@ def test_a_pair_of_which_one_is_not_listed_bars_nobody_else(
         state.add("own", made, 1)
         state.add("claim", worse, 2)
         x = feature(world, 0)
-        assert state.decide(x, STRANGER, NOW).decision.blocked
-        assert not state.decide(x, 1, NOW).decision.blocked
+        assert state.decide(x, STRANGER, NOW).blocks
+        assert not state.decide(x, 1, NOW).blocks
         # The pair means what it says where both are listed.
         state.add("x", small, 300, [Likeness(overrider="own", claimant="claim", value=0.1)])
-        assert state.decide(x, 1, NOW).decision.blocked
+        assert state.decide(x, 1, NOW).blocks

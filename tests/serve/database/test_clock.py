@@ -35,7 +35,7 @@ def test_a_restart_with_a_clock_set_back_goes_on_from_where_it_was(engine: Engin
     now = Clock(engine).now().timestamp()
     ahead = Clock(engine, system=lambda: now + 90_000)
     ahead.keep()
-    late = ahead._kept
+    late = ahead.kept
     again = Clock(engine, system=lambda: now - 90_000)
     assert again.now() >= late
 
@@ -46,4 +46,4 @@ def test_an_older_process_does_not_set_the_mark_back(engine: Engine) -> None:
     ahead = Clock(engine, system=lambda: now + 90_000)
     ahead.keep()
     behind.keep()
-    assert Clock(engine, system=lambda: now).now() >= ahead._kept
+    assert Clock(engine, system=lambda: now).now() >= ahead.kept

@@ -11,13 +11,14 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Inspector, inspect, text
 
 from sfumato.errors import BankError
 from sfumato.serve.database import migrate
 from sfumato.serve.database.clock import Clock
-from sfumato.serve.database.db import _open_postgres, _open_sqlite, open_database
-from sfumato.serve.database.migrate import _scripts
+from sfumato.serve.database.db import open_database, open_postgres, open_sqlite
+from sfumato.serve.database.migrate import scripts
 from sfumato.serve.database.tables import Base
 from sfumato.serve.database.url import database_url, is_sqlite
 from sfumato.serve.records.auth import authenticate
@@ -29,9 +30,9 @@ CONTENT = {letter * 32: os.urandom(30_000) for letter in "abc"}
 def first_release(url: str, *, version: int = 1) -> None:
     """Make the database as release 0.1 did, with two accounts and three enrollments in it."""
     parsed = database_url(url)
-    engine = _open_sqlite(parsed) if is_sqlite(parsed) else _open_postgres(parsed)
+    engine = open_sqlite(parsed) if is_sqlite(parsed) else open_postgres(parsed)
     config = Config()
-    config.set_main_option("script_location", str(_scripts()))
+    config.set_main_option("script_location", str(scripts()))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
@@ -82,9 +83,9 @@ def test_every_enrollment_account_token_and_contest_is_kept(database: str) -> No
     assert [(pair.overrider, pair.value) for pair in store.contests()] == [(min(CONTENT), 0.5)]
     roles = {}
     for number in (1, 2):
-        caller = authenticate(engine, Clock(engine), f"Bearer token{number}")
-        assert caller.name == f"user{number}"
-        roles[caller.role] = sorted(caller.scopes)
+        account = authenticate(engine, Clock(engine), f"Bearer token{number}")
+        assert account.name == f"user{number}"
+        roles[account.role] = sorted(account.scopes)
     assert roles == {"user": ["enroll", "upload"], "moderator": ["enroll", "moderate", "upload"]}
     store.erase(min(CONTENT), actor="user1")
     assert store.contests() == []
@@ -137,3 +138,8 @@ def test_nobody_reads_the_old_tables_while_another_rebuilds_them(
     others[0].join()
     assert len(Store(engine).entries()) == 3
     engine.dispose()
+
+
+def test_the_newest_version_is_that_of_the_last_migration() -> None:
+    found = ScriptDirectory(str(_scripts())).get_heads()
+    assert found == [migrate.NEWEST]

@@ -16,7 +16,7 @@ from sfumato.serve.database.clock import Clock
 from sfumato.serve.database.db import open_database
 from sfumato.serve.records.auth import (
     SCOPES,
-    Caller,
+    Account,
     account_named,
     add_account,
     add_token,
@@ -32,7 +32,7 @@ def engine(database: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def admitted(engine: Engine, header: str | None) -> Caller:
+def admitted(engine: Engine, header: str | None) -> Account:
     return authenticate(engine, Clock(engine), header)
 
 

@@ -114,7 +114,11 @@ def test_only_moderators_see_what_stood_against_an_upload(start: Start, world: W
     for own, status in ((eve, 403), (ada, 403), (judge, 200)):
         assert client.get(path, headers=own).status_code == status
     found = client.get(path, headers=judge).json()
-    assert (found["account"], found["claimant"], found["claim"]) == ("eve", "ada", "class")
+    assert (found["account"], found["enrollment_account"], found["claim"]) == (
+        "eve",
+        "ada",
+        "class",
+    )
     assert found["enrollment"] == open_enrollment(world.enrollments[0]).id
     assert found["score"] + found["margin"] == pytest.approx(2.0, abs=1e-5)
     for missing in ("0" * 32, "%00", "x"):

@@ -15,16 +15,15 @@ from sfumato.serve.database.db import open_database, reading
 from sfumato.serve.database.tables import DecisionRow
 from sfumato.serve.records.auth import add_account
 from sfumato.serve.records.decisions import (
-    Against,
     Counts,
+    Decision,
+    Match,
     Ruling,
-    Stopped,
     appeal,
     appeals,
     counts,
     find,
     keep_blocks,
-    new_id,
     rule,
 )
 from sfumato.serve.records.store import Store, Stored
@@ -39,11 +38,9 @@ def store(database: str) -> Iterator[Store]:
     made.engine.dispose()
 
 
-def stopped(
-    account_id: int, margin: float = 1.0, *, enforced: bool = True, enrollment: str = "0" * 32
-) -> Stopped:
-    against = Against("class", enrollment, margin, 0.5)
-    return Stopped(id=new_id(), account_id=account_id, against=against, enforced=enforced)
+def stopped(margin: float = 1.0, *, enforced: bool = True, enrollment: str = "0" * 32) -> Decision:
+    match = Match(claim="class", enrollment=enrollment, account=1, margin=margin, score=0.5)
+    return Decision(against=match, nearest=match, frame=None, enforced=enforced)
 
 
 def recorded(store: Store) -> dict[str, float]:
@@ -62,8 +59,8 @@ def status(call: Callable[[], object]) -> int:
 
 def test_only_what_was_really_blocked_is_appealed_by_its_uploader_once(store: Store) -> None:
     ada, eve = (add_account(store.engine, name)[0].id for name in ("ada", "eve"))
-    blocked, observed = stopped(ada), stopped(ada, enforced=False)
-    keep_blocks(store, [blocked, observed])
+    blocked, observed = stopped(), stopped(enforced=False)
+    keep_blocks(store, [(ada, blocked), (ada, observed)])
 
     def ask(id_: str, who: int) -> int:
         return status(lambda: appeal(store, id_, account_id=who, actor="x", note="why"))
@@ -80,8 +77,8 @@ def test_only_what_was_really_blocked_is_appealed_by_its_uploader_once(store: St
 @pytest.mark.parametrize("ruling", ["confirm", "overturn"])
 def test_only_an_open_appeal_is_ruled_on_once(store: Store, ruling: Ruling) -> None:
     ada = add_account(store.engine, "ada")[0].id
-    quiet, asked = stopped(ada), stopped(ada)
-    keep_blocks(store, [quiet, asked])
+    quiet, asked = stopped(), stopped()
+    keep_blocks(store, [(ada, quiet), (ada, asked)])
     appeal(store, asked.id, account_id=ada, actor="ada", note="")
 
     def judge(id_: str, how: Ruling = ruling) -> int:
@@ -114,8 +111,8 @@ def test_counts_are_those_of_counting_one_by_one(store: Store) -> None:
     ]  # fmt: skip
     expected: dict[str, Counter[str]] = {}
     for number, (name, enforced, state) in enumerate(kinds):
-        uploads = [stopped(ada, enforced=enforced, enrollment=name) for _ in range(number % 4)]
-        keep_blocks(store, uploads)
+        uploads = [stopped(enforced=enforced, enrollment=name) for _ in range(number % 4)]
+        keep_blocks(store, [(ada, upload) for upload in uploads])
         for upload in uploads:
             if state != "none":
                 appeal(store, upload.id, account_id=ada, actor="ada", note="")
@@ -131,12 +128,12 @@ def test_counts_are_those_of_counting_one_by_one(store: Store) -> None:
 
 def test_all_of_a_batch_are_on_record_in_one_transaction(store: Store) -> None:
     account = add_account(store.engine, "ada")[0].id
-    uploads = [stopped(account, float(number)) for number in range(20)]
+    uploads = [stopped(float(number)) for number in range(20)]
     commits: list[object] = []
     event.listen(store.engine, "commit", commits.append)
-    keep_blocks(store, uploads)
+    keep_blocks(store, [(account, upload) for upload in uploads])
     assert len(commits) == 1
-    assert recorded(store) == {upload.id: upload.against.margin for upload in uploads}
+    assert recorded(store) == {upload.id: upload.match.margin for upload in uploads}
     # The enrollment was erased while they were scored: it is not named.
     assert find(store, uploads[0].id).enrollment is None
 
@@ -144,7 +141,7 @@ def test_all_of_a_batch_are_on_record_in_one_transaction(store: Store) -> None:
 def test_none_of_a_batch_is_on_record_where_one_cannot_be(store: Store) -> None:
     account = add_account(store.engine, "ada")[0].id
     with pytest.raises(Exception, match=r"(?i)foreign key"):
-        keep_blocks(store, [stopped(account), stopped(account + 1), stopped(account)])
+        keep_blocks(store, [(who, stopped()) for who in (account, account + 1, account)])
     assert recorded(store) == {}
 
 
@@ -152,14 +149,14 @@ def test_uploads_that_are_blocked_together_are_written_together(start: Start, wo
     client, service = start()
     ada, eve = bearer(service, "ada"), bearer(service, "eve")
     client.post("/v1/enrollments", content=world.enrollments[0], headers=ada)
-    write, sizes, held = service._blocks._run, [], threading.Event()
+    write, sizes, held = service.blocks.run, [], threading.Event()
 
-    def counted(uploads: Sequence[Stopped]) -> Sequence[None]:
+    def counted(uploads: Sequence[tuple[int, Decision]]) -> Sequence[None]:
         sizes.append(len(uploads))
         held.wait(0.3)  # long enough for the others to come
         return write(uploads)
 
-    service._blocks._run = counted
+    service.blocks.run = counted
     with ThreadPoolExecutor(16) as pool:
         answers = list(
             pool.map(
@@ -186,7 +183,7 @@ def test_a_block_that_cannot_be_written_is_not_answered_as_decided(
     def full(_: object) -> None:
         raise SfumatoError("no space")
 
-    monkeypatch.setattr(service._blocks, "_run", full)
+    monkeypatch.setattr(service.blocks, "run", full)
     answers = [
         client.post("/v1/uploads", content=world.png(0, index), headers=eve)
         for index in range(120, 130)

@@ -17,8 +17,9 @@ from sfumato.errors import BankError, ServiceError
 from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.neardup import available
 from sfumato.filter.rule.front import Front
-from sfumato.serve.bank.interface import STRANGER, Deciding, Nearest
+from sfumato.serve.bank.interface import Deciding
 from sfumato.serve.bank.memory import BankState, Upload
+from sfumato.serve.records.decisions import STRANGER, Match
 from sfumato.serve.records.part import Part
 from sfumato.serve.records.rules import change_account, change_bank, disable_enrollment
 from sfumato.serve.sharded.bank import ShardedBank
@@ -71,12 +72,12 @@ def same(crowd: Crowd, bank: ShardedBank, uploads: int) -> list[bool]:
                 assert len(mu) == 1
             else:
                 assert found.account == expected.account
-            blocked.append(found.decision.blocked)
+            blocked.append(found.blocks)
     return blocked
 
 
-def decided(nearest: Nearest) -> tuple[bool, float, float]:
-    return nearest.decision.blocked, nearest.decision.margin, nearest.score
+def decided(nearest: Match) -> tuple[bool, float, float]:
+    return nearest.blocks, nearest.margin, nearest.score
 
 
 def wait_until(done: Callable[[], bool]) -> None:
@@ -143,11 +144,11 @@ def test_any_picture_of_an_upload_decides_as_in_one_bank(crowd: Crowd, here: Her
         views = torch.cat([crowd.upload() for _ in range(5)])
         expected, found = single.decide(views, account, NOW), bank.decide(views, account, NOW)
         alone = [single.decide(view[None], account, NOW) for view in views]
-        deepest = max(alone, key=lambda one: (one.decision.blocked, one.decision.margin))
+        deepest = max(alone, key=lambda one: (one.blocks, one.margin))
         assert found.view == expected.view == alone.index(deepest)
         # Enrollments may tie, and then either is named.
-        assert found.decision.margin == pytest.approx(deepest.decision.margin)
-        assert found.decision.blocked == any(one.decision.blocked for one in alone)
+        assert found.margin == pytest.approx(deepest.margin)
+        assert found.blocks == any(one.blocks for one in alone)
 
 
 @pytest.mark.skipif(not available(), reason="pdqhash is not installed")
@@ -189,7 +190,7 @@ def test_uploads_that_wait_are_scored_together(
 ) -> None:
     shard = two.shards[0]
     shard.size(0)
-    state, sizes, first = shard._state, [], threading.Event()
+    state, sizes, first = shard.state, [], threading.Event()
     assert state is not None
     fronts = state.fronts
 
@@ -205,7 +206,7 @@ def test_uploads_that_wait_are_scored_together(
         for one in asked:
             question = (0, one.features.numpy(), one.account_id, NOW)
             answers.append(threads.submit(shard.front, *question))
-            wait_until(lambda: len(sizes) + len(shard._fronts._waiting) == len(answers))
+            wait_until(lambda: len(sizes) + len(shard.waiting_fronts.waiting) == len(answers))
         first.set()
         found = [answer.result()[1] for answer in answers]
     assert sizes == [1, len(asked) - 1]

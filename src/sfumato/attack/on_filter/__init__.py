@@ -1,1 +1,1 @@
-"""Attacks on the upload filter: a thief, a poisoner, and what an enrollment tells."""
+"""Attacks on the upload filter: stolen enrollments, poisoning, and what an enrollment reveals."""

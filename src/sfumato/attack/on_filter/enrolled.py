@@ -19,7 +19,7 @@ _CHUNK_FLOATS = 1 << 26  # of one chunk's reconstructions: 256 MiB
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
+class EnrolledUsers:
     """The enrollments of n users, with everything that the platform knows of them."""
 
     net: OneClass
@@ -38,13 +38,13 @@ class Crowd:
         return self.net.decode(torch.stack(codes).to(self.net.encoder))
 
 
-def gather(enrollments: Sequence[Enrollment]) -> Crowd:
+def gather(enrollments: Sequence[Enrollment]) -> EnrolledUsers:
     """Stack enrollments of one width."""
     first = enrollments[0]
     net = OneClass(len(enrollments), first.dim, first.hidden, seed=0).requires_grad_(False).eval()
     for name, parameter in net.named_parameters():
         parameter.copy_(torch.stack([getattr(e, name) for e in enrollments]))
-    return Crowd(
+    return EnrolledUsers(
         net,
         torch.tensor([e.mu for e in enrollments]),
         torch.tensor([e.sigma for e in enrollments]),
@@ -72,7 +72,7 @@ def enroll_all(
     folds: int = 4,
     seed: int,
     device: Device = "cpu",
-) -> Crowd:
+) -> EnrolledUsers:
     """Enroll many users at once, cross-fitted: what `enroll` does for one, with stacked training.
 
     mu and sigma come from networks that did not see the image. Training runs on the device; the
@@ -96,7 +96,7 @@ def enroll_all(
         (x @ w.mT + b).relu()
         for x, w, b in zip(features, net.encoder, net.encoder_bias, strict=True)
     ]
-    return Crowd(
+    return EnrolledUsers(
         net,
         torch.stack([e.mean() for e in held]),
         torch.stack([e.std().clamp(min=1e-12) for e in held]),

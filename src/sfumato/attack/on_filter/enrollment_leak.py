@@ -21,7 +21,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
-from sfumato.attack.on_filter.enrolled import Crowd, scores
+from sfumato.attack.on_filter.enrolled import EnrolledUsers, scores
 from sfumato.attack.tools.sheet import write_sheet
 from sfumato.types import Finding
 
@@ -45,7 +45,12 @@ class Evidence:
 
 
 def enrollment_leak(
-    crowd: Crowd, truth: Evidence, *, shape: Shape | None = None, count: int = 256, seed: int
+    users: EnrolledUsers,
+    truth: Evidence,
+    *,
+    shape: Shape | None = None,
+    count: int = 256,
+    seed: int,
 ) -> list[Finding]:
     """Return six findings: mean, pictures and membership, each without and with code statistics.
 
@@ -57,15 +62,15 @@ def enrollment_leak(
     findings = []
     for statistics in (False, True):
         samples = [
-            drawn_samples(crowd, truth.public, count, statistics=known, seed=seed)
+            drawn_samples(users, truth.public, count, statistics=known, seed=seed)
             for known in ((False, True) if statistics else (False,))
         ]
-        guesses = [crowd.net.decoder_bias.sigmoid(), *(s.mean(1) for s in samples)]
+        guesses = [users.net.decoder_bias.sigmoid(), *(s.mean(1) for s in samples)]
         if statistics:
-            guesses.append(crowd.net.decode(crowd.code_mean[:, None])[:, 0])
+            guesses.append(users.net.decode(users.code_mean[:, None])[:, 0])
         # Who has the statistics may still leave them aside, so each metric takes the best way.
         means = max(guesses, key=lambda guess: fmean(_means(guess, truth)))
-        tells = [_membership(crowd, truth, statistics=known) for known in {False, statistics}]
+        tells = [_membership(users, truth, statistics=known) for known in {False, statistics}]
         per_user = {
             "mean": _means(means, truth),
             "pictures": max((_pictures(s, truth) for s in samples), key=fmean),
@@ -81,28 +86,30 @@ def enrollment_leak(
 
 
 def drawn_samples(
-    crowd: Crowd, public: Float[Tensor, "p d"], count: int, *, statistics: bool, seed: int
+    users: EnrolledUsers, public: Float[Tensor, "p d"], count: int, *, statistics: bool, seed: int
 ) -> Float[Tensor, "n count d"]:
     """Return pictures drawn from each enrollment.
 
     Without code statistics public pictures are passed through it: they come out on its manifold.
     """
     if statistics:
-        return crowd.samples(count, seed=seed)
+        return users.samples(count, seed=seed)
     rows = torch.randperm(len(public), generator=torch.Generator().manual_seed(seed))[:count]
-    drawn: Tensor = crowd.net(public[rows].expand(len(crowd), -1, -1))
+    drawn: Tensor = users.net(public[rows].expand(len(users), -1, -1))
     return drawn
 
 
-def leak_sheet(path: Path, crowd: Crowd, truth: Evidence, shape: Shape, *, seed: int) -> None:
+def leak_sheet(
+    path: Path, users: EnrolledUsers, truth: Evidence, shape: Shape, *, seed: int
+) -> None:
     """Write a contact sheet with a row an enrollment.
 
     It shows the true mean, the two guesses at it, and samples, each before the training picture
     nearest to it.
     """
-    bias = crowd.net.decoder_bias.sigmoid()
-    decoded = crowd.net.decode(crowd.code_mean[:, None])[:, 0]
-    samples = crowd.samples(4, seed=seed)
+    bias = users.net.decoder_bias.sigmoid()
+    decoded = users.net.decode(users.code_mean[:, None])[:, 0]
+    samples = users.samples(4, seed=seed)
     rows = []
     for k, x in enumerate(truth.members):
         nearest = x[torch.cdist(samples[k], x).argmin(1)]
@@ -128,20 +135,20 @@ def _pictures(samples: Tensor, truth: Evidence) -> list[float]:
     return found
 
 
-def _membership(crowd: Crowd, truth: Evidence, *, statistics: bool) -> list[float]:
+def _membership(users: EnrolledUsers, truth: Evidence, *, statistics: bool) -> list[float]:
     return [
-        _auc(*(_strangeness(crowd, k, x, statistics=statistics) for x in both))
+        _auc(*(_strangeness(users, k, x, statistics=statistics) for x in both))
         for k, both in enumerate(zip(truth.members, truth.held_out, strict=True))
     ]
 
 
-def _strangeness(crowd: Crowd, k: int, x: Tensor, *, statistics: bool) -> Tensor:
+def _strangeness(users: EnrolledUsers, k: int, x: Tensor, *, statistics: bool) -> Tensor:
     """How unlike a training picture: the error, and how far its code lies from the mean code."""
-    error = scores(crowd.net, x)[:, k] / crowd.mu[k]
+    error = scores(users.net, x)[:, k] / users.mu[k]
     if not statistics:
         return error
-    code = (x @ crowd.net.encoder[k].mT + crowd.net.encoder_bias[k]).relu() - crowd.code_mean[k]
-    covariance = crowd.code_covariance[k].double()
+    code = (x @ users.net.encoder[k].mT + users.net.encoder_bias[k]).relu() - users.code_mean[k]
+    covariance = users.code_covariance[k].double()
     width = len(covariance)
     ridge = _RIDGE * covariance.diagonal().mean().clamp(min=1e-12) * torch.eye(width).double()
     far = (code.double() @ torch.linalg.inv(covariance + ridge) * code).sum(1)

@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sfumato.attack.on_filter.enrolled import Crowd, scores
-from sfumato.attack.on_filter.thief import ThiefConfig, train_thieves
+from sfumato.attack.on_filter.attacker import AttackerConfig, train_attackers
+from sfumato.attack.on_filter.enrolled import EnrolledUsers, scores
 from sfumato.device import Device
 from sfumato.filter.oneclass import OneClass, OneClassConfig
 from sfumato.filter.rule.guard import Scores, contest_rule, paper_rule
@@ -49,95 +49,99 @@ def all_pairs(users: int) -> list[tuple[int, int]]:
     return [(k, v) for k in range(users) for v in range(users) if k != v]
 
 
-def crowd_likeness(crowd: Crowd, net: OneClass, *, seed: int) -> Float[Tensor, "k n"]:
-    """Return the likeness of each autoencoder of `net` to each user of the crowd."""
-    samples = crowd.samples(SAMPLES, seed=seed)
-    columns = [likeness(scores(net, s), float(crowd.mu[v])) for v, s in enumerate(samples)]
+def enrolled_likeness(users: EnrolledUsers, net: OneClass, *, seed: int) -> Float[Tensor, "k n"]:
+    """Return the likeness of each autoencoder of `net` to each enrolled user."""
+    samples = users.samples(SAMPLES, seed=seed)
+    columns = [likeness(scores(net, s), float(users.mu[v])) for v, s in enumerate(samples)]
     return torch.stack(columns, 1)
 
 
 def decide(
-    crowd: Crowd, alike: Float[Tensor, "n n"], x: Scores, owned: Sequence[int], setting: Setting
+    users: EnrolledUsers,
+    alike: Float[Tensor, "n n"],
+    x: Scores,
+    owned: Sequence[int],
+    setting: Setting,
 ) -> Bool[Tensor, " b"]:
     """Return which uploads are blocked, given all scores and the uploader's enrollments."""
-    return _decide(crowd.mu, crowd.sigma, alike, x, owned, setting)
+    return _decide(users.mu, users.sigma, alike, x, owned, setting)
 
 
 def owners_kept(
-    crowd: Crowd, tests: Features, setting: Setting, *, seed: int
+    users: EnrolledUsers, tests: Features, setting: Setting, *, seed: int
 ) -> Float[Tensor, " n"]:
     """Return, for each user, the share of the own uploads that the filter shares."""
-    alike = crowd_likeness(crowd, crowd.net, seed=seed)
+    alike = enrolled_likeness(users, users.net, seed=seed)
     kept = [
-        1 - decide(crowd, alike, scores(crowd.net, x), [k], setting).float().mean()
+        1 - decide(users, alike, scores(users.net, x), [k], setting).float().mean()
         for k, x in enumerate(tests)
     ]
     return torch.stack(kept)
 
 
 @dataclass(frozen=True, slots=True)
-class Thieves:
+class Attackers:
     """Trained adversaries, and the likeness of each to everybody enrolled."""
 
     pairs: Pairs
-    config: ThiefConfig
+    config: AttackerConfig
     net: OneClass
     alike: Float[Tensor, "pairs n"]
 
 
-def recruit(
-    crowd: Crowd,
+def all_attackers(
+    users: EnrolledUsers,
     train: Features,
     pairs: Pairs,
-    config: ThiefConfig,
+    config: AttackerConfig,
     training: OneClassConfig,
     *,
     seed: int,
     device: Device = "cpu",
-) -> Thieves:
+) -> Attackers:
     """Train an adversary for each pair on both users' training features, and screen it."""
     own, stolen = [train[k] for k, _ in pairs], [train[v] for _, v in pairs]
-    net = train_thieves(own, stolen, config, training, seed=seed, device=device)
-    return Thieves(pairs, config, net, crowd_likeness(crowd, net, seed=seed))
+    net = train_attackers(own, stolen, config, training, seed=seed, device=device)
+    return Attackers(pairs, config, net, enrolled_likeness(users, net, seed=seed))
 
 
 def innocent_shared(
-    crowd: Crowd, tests: Features, pairs: Pairs, setting: Setting, *, seed: int
+    users: EnrolledUsers, tests: Features, pairs: Pairs, setting: Setting, *, seed: int
 ) -> Float[Tensor, " pairs"]:
     """Return, for each pair, the share of v's pictures that k gets shared without any theft."""
-    alike = crowd_likeness(crowd, crowd.net, seed=seed)
-    honest = [scores(crowd.net, x) for x in tests]
-    blocked = [decide(crowd, alike, honest[v], [k], setting) for k, v in pairs]
+    alike = enrolled_likeness(users, users.net, seed=seed)
+    honest = [scores(users.net, x) for x in tests]
+    blocked = [decide(users, alike, honest[v], [k], setting) for k, v in pairs]
     return 1 - torch.stack([b.float().mean() for b in blocked])
 
 
 def stolen_shared(
-    crowd: Crowd, thieves: Thieves, tests: Features, setting: Setting, *, seed: int
+    users: EnrolledUsers, attackers: Attackers, tests: Features, setting: Setting, *, seed: int
 ) -> Float[Tensor, " pairs"]:
     """Return, for each adversary, the share of the victim's `tests` that it gets shared."""
-    alike = crowd_likeness(crowd, crowd.net, seed=seed)
-    honest = [scores(crowd.net, x) for x in tests]
-    forged = [scores(thieves.net, x) for x in tests]
+    alike = enrolled_likeness(users, users.net, seed=seed)
+    honest = [scores(users.net, x) for x in tests]
+    forged = [scores(attackers.net, x) for x in tests]
     shared = []
-    for i, (k, v) in enumerate(thieves.pairs):
+    for i, (k, v) in enumerate(attackers.pairs):
         known = honest[v].clone()
-        if thieves.config.mode == "mixed":
+        if attackers.config.mode == "mixed":
             known[:, k] = torch.inf  # the forged enrollment stands in the honest one's place
         x = torch.cat([known, forged[v][:, i : i + 1]], 1)
         # Whoever else resembles the forged enrollment does not matter: it only overrides here.
         # Its mu and sigma do not count either, since no claim stands against its own owner.
-        grown = torch.full((len(crowd) + 1,) * 2, torch.inf)
-        grown[:-1, :-1], grown[-1, :-1] = alike, thieves.alike[i]
-        mu, sigma = (torch.cat([t, t[v : v + 1]]) for t in (crowd.mu, crowd.sigma))
-        shared.append(1 - _decide(mu, sigma, grown, x, [k, len(crowd)], setting).float().mean())
+        grown = torch.full((len(users) + 1,) * 2, torch.inf)
+        grown[:-1, :-1], grown[-1, :-1] = alike, attackers.alike[i]
+        mu, sigma = (torch.cat([t, t[v : v + 1]]) for t in (users.mu, users.sigma))
+        shared.append(1 - _decide(mu, sigma, grown, x, [k, len(users)], setting).float().mean())
     return torch.stack(shared)
 
 
 def poison(
-    crowd: Crowd,
+    users: EnrolledUsers,
     tests: Features,
     pairs: Pairs,
-    thieves: Sequence[Thieves],
+    attackers: Sequence[Attackers],
     setting: Setting,
     *,
     seed: int,
@@ -147,13 +151,13 @@ def poison(
     `details` has, for each kind, the share blocked of each pair as a matrix (adversary x victim,
     -1 where not tried) and the share of adversaries that screening contested; and what owners keep.
     """
-    floor = innocent_shared(crowd, tests, pairs, setting, seed=seed)
-    shared = [stolen_shared(crowd, t, tests, setting, seed=seed) for t in thieves]
-    best = max(range(len(thieves)), key=lambda i: float(shared[i].mean()))
-    kept = owners_kept(crowd, tests, setting, seed=seed)
+    floor = innocent_shared(users, tests, pairs, setting, seed=seed)
+    shared = [stolen_shared(users, t, tests, setting, seed=seed) for t in attackers]
+    best = max(range(len(attackers)), key=lambda i: float(shared[i].mean()))
+    kept = owners_kept(users, tests, setting, seed=seed)
     kinds = {
-        t.config.name: _kind(t, s, len(crowd), setting)
-        for t, s in zip(thieves, shared, strict=True)
+        t.config.name: _kind(t, s, len(users), setting)
+        for t, s in zip(attackers, shared, strict=True)
     }
     return Finding(
         attack="poison",
@@ -165,7 +169,7 @@ def poison(
         interval=_interval(shared[best], seed),
         seeds=(seed,),
         details={
-            "strongest": thieves[best].config.name,
+            "strongest": attackers[best].config.name,
             "setting": asdict(setting),
             "owners_kept": [round(float(v), 4) for v in kept],
             "owners_kept_mean": round(float(kept.mean()), 4),
@@ -174,12 +178,12 @@ def poison(
     )
 
 
-def _kind(thieves: Thieves, shared: Tensor, users: int, setting: Setting) -> dict[str, Any]:
+def _kind(attackers: Attackers, shared: Tensor, users: int, setting: Setting) -> dict[str, Any]:
     matrix = torch.full((users, users), -1.0)
-    for (k, v), value in zip(thieves.pairs, shared, strict=True):
+    for (k, v), value in zip(attackers.pairs, shared, strict=True):
         matrix[k, v] = 1 - value
     found = [
-        float(thieves.alike[i, v]) < setting.contested for i, (_, v) in enumerate(thieves.pairs)
+        float(attackers.alike[i, v]) < setting.contested for i, (_, v) in enumerate(attackers.pairs)
     ]
     return {
         "blocked": round(1 - float(shared.mean()), 4),

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sfumato.attack.tools.read import Standard
 from sfumato.device import Device
 from sfumato.errors import ConfigError
-from sfumato.fit import FitConfig, Turn, fit
+from sfumato.fit import Epoch, FitConfig, fit
 from sfumato.fit.outputs import outputs
 from sfumato.nets.biggan import Discriminator, Generator, MapGenerator
 from sfumato.nets.reconstructors import RECONSTRUCTORS, reconstructor
@@ -146,7 +146,7 @@ class Copy(nn.Module):
 def train_decoder(
     own: tuple[Float[Tensor, "n *shape"], Images],
     check: Float[Tensor, "m *shape"],
-    judge: Callable[[Images], float],
+    validated: Callable[[Images], float],
     perceptual: Perceptual | None,
     config: ReconstructionConfig,
     *,
@@ -155,7 +155,7 @@ def train_decoder(
 ) -> Decoder:
     """Train one of `config.networks` on the adversary's standardised releases and pictures.
 
-    It stops by `judge`, higher is better, of the pictures drawn from the releases `check`.
+    It stops by `validated`, higher is better, of the pictures drawn from the releases `check`.
     """
     rows, images = own
     torch.manual_seed(seed)
@@ -191,10 +191,12 @@ def train_decoder(
             monitor="validated",
             higher_is_better=True,
         ),
-        validate=lambda: {"validated": judge(draw(generator, check))},
+        validate=lambda: {"validated": validated(draw(generator, check))},
         title="attack: reconstruct",
     )
-    return Decoder(generator, judge(draw(generator, check)), network, training=history.document())
+    return Decoder(
+        generator, validated(draw(generator, check)), network, training=history.document()
+    )
 
 
 def _networks(
@@ -239,20 +241,20 @@ class _Losses:
                 maps = perceptual(images[:256])
             self.map_scale = 1 / float(maps.var().clamp(min=1e-12))
 
-    def step(self, batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
+    def step(self, batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
         """Descend the generator's losses, then the discriminator's."""
         rows, images = batch
-        made = turn.networks["generator"](rows)
+        made = epoch.networks["generator"](rows)
         figures = {"loss": self._matching(made, images)}
         if not self.config.adversarial:
-            turn.descend("generator", figures["loss"])
+            epoch.descend("generator", figures["loss"])
             return figures
-        critic = turn.networks["discriminator"]
+        critic = epoch.networks["discriminator"]
         fooled = (critic(made, rows) - 1).square().mean()
-        turn.descend("generator", figures["loss"] + self.config.adversarial * fooled)
+        epoch.descend("generator", figures["loss"] + self.config.adversarial * fooled)
         real, fake = critic(images, rows), critic(made.detach(), rows)
         figures["critic"] = ((real - 1).square().mean() + fake.square().mean()) / 2
-        turn.descend("discriminator", figures["critic"])
+        epoch.descend("discriminator", figures["critic"])
         return figures
 
     def _matching(self, made: Images, images: Images) -> Float[Tensor, ""]:

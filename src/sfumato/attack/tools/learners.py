@@ -19,7 +19,7 @@ from sfumato.attack.tools.table import learn_table
 from sfumato.data.imageset import MISSING
 from sfumato.device import Device, device_of
 from sfumato.errors import ConfigError
-from sfumato.fit import FitConfig, Turn, fit
+from sfumato.fit import Epoch, FitConfig, fit
 from sfumato.fit.outputs import outputs
 from sfumato.nets.classifiers import ConvClassifier, Heads, LinearProbe, Perceptron
 
@@ -111,7 +111,7 @@ def train_all(
         elif learner != "conv" or _spatial(rows):
             for restart in range(config.restarts):
                 start = seed * 1_009 + restart
-                candidates.append(_network(learner, rows, targets, held, config, start))
+                candidates.append(train_network(learner, rows, targets, held, config, start))
     if not candidates:
         raise ConfigError(
             f"{' and '.join(config.learners)} cannot read such a release: conv needs a spatial "
@@ -151,7 +151,7 @@ def _spatial(rows: Float[Tensor, "n *shape"]) -> bool:
     return rows.ndim == 4 and min(rows.shape[2:]) >= _SMALLEST_MAP
 
 
-def _network(
+def train_network(
     learner: str,
     rows: Float[Tensor, "n *shape"],
     targets: Targets,
@@ -159,6 +159,7 @@ def _network(
     config: LearnerConfig,
     seed: int,
 ) -> Candidate:
+    """Train one network to read all labels at once, and score it on the held-out rows."""
     train, check = held
     counts = {name: int(values.max()) + 1 for name, values in targets.items()}
     torch.manual_seed(seed)
@@ -168,15 +169,15 @@ def _network(
         name: class_weights(values[train], max(counts[name], 2)) for name, values in targets.items()
     }
 
-    def step(batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
-        logits = turn.networks["net"](batch[0])
+    def step(batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
+        logits = epoch.networks["net"](batch[0])
         losses = [
             F.cross_entropy(logits[n], y, weights[n].to(y.device), ignore_index=MISSING)
             for n, y in zip(targets, batch[1:], strict=True)
         ]
         # A batch without one label of an attribute has the loss 0/0 there: it teaches nothing.
         loss = torch.stack(losses).nan_to_num(0.0).sum()
-        turn.descend("net", loss)
+        epoch.descend("net", loss)
         return {"loss": loss}
 
     candidate = Candidate(learner, _apply(net))
@@ -228,9 +229,9 @@ def train_namer(
     net = make_network(kind, rows, int(people.max()) + 1)
     optimizer = torch.optim.AdamW(net.parameters(), lr=config.lr, weight_decay=1e-2)
 
-    def step(batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
-        loss = F.cross_entropy(turn.networks["net"](batch[0]), batch[1])
-        turn.descend("net", loss)
+    def step(batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
+        loss = F.cross_entropy(epoch.networks["net"](batch[0]), batch[1])
+        epoch.descend("net", loss)
         return {"loss": loss}
 
     fit(

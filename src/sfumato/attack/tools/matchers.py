@@ -36,12 +36,12 @@ class Matcher:
 def train_matchers(
     rows: Float[Tensor, "n *shape"],
     people: Int64[Tensor, "n"],
-    judge: Callable[[Embed], float],
+    validated: Callable[[Embed], float],
     config: LearnerConfig,
     *,
     seed: int,
 ) -> list[Matcher]:
-    """Train every matcher on these releases; `judge` gives each its validated figure.
+    """Train every matcher on these releases; `validated` gives each its validated figure.
 
     Raises:
         DataError: there are fewer than two people.
@@ -59,7 +59,7 @@ def train_matchers(
         "discriminant": _discriminant(flat, rows, people, seed),
         "network": _network(standard, rows, people, config, seed),
     }
-    return [Matcher(name, embed, judge(embed)) for name, embed in embeds.items()]
+    return [Matcher(name, embed, validated(embed)) for name, embed in embeds.items()]
 
 
 def similarities(a: Float[Tensor, "n d"], b: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:

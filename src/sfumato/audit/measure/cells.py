@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sfumato import __version__
+from sfumato._version import __version__
 from sfumato.attack.on_cipher.bitstatistics import BitStatistics
 from sfumato.attack.tools.read import ask
 from sfumato.audit.measure.ceiling import with_ceiling
@@ -26,7 +26,7 @@ from sfumato.data.imageset import ImageSet
 from sfumato.errors import FormatError
 from sfumato.files import read_json, write_bytes
 from sfumato.fingerprint import fingerprint
-from sfumato.progress import Over, in_turn, track
+from sfumato.progress import Executor, sequential, track
 from sfumato.protect.baselines import Unprotected
 from sfumato.protect.encrypted import EncryptedFeatures
 from sfumato.types import Attack, Finding, Knowledge, Protector, Releases
@@ -52,7 +52,7 @@ class _Plain:
         return plain
 
 
-class Desk:
+class CellStore:
     """The data of one audit, and the cells that are done."""
 
     def __init__(self, victims: ImageSet, adversary: ImageSet, out: Path | None) -> None:
@@ -76,17 +76,17 @@ class Desk:
             for role, images in parts.items()
         }
 
-    def measure(self, work: Sequence[Job], over: Over = in_turn) -> None:
+    def measure(self, work: Sequence[Job], executor: Executor = sequential) -> None:
         """Measure, once each, what is not done yet of the cells of `work`, and their ceilings."""
         ways = [[(job[0], job[1], way) for way, _ in _ways(*job)] for job in work]
-        self._fill([way for some in ways for way in some], over, "audit")
+        self._fill([way for some in ways for way in some], executor, "audit")
         # Only where there is a finding: what has no meaning for a release needs no ceiling.
         tops = [
             self._unprotected(*job)
             for job, some in zip(work, ways, strict=True)
             if any(self._cell(*way).finding is not None for way in some)
         ]
-        self._fill(tops, over, "audit: ceilings")
+        self._fill(tops, executor, "audit: ceilings")
 
     def cells(self, protector: Protector, role: Role, attack: Attack) -> list[Cell]:
         """Return the cell of each way to run the attack, measured before, with its ceiling."""
@@ -118,7 +118,7 @@ class Desk:
     def _key(self, protector: Protector, attack: Attack) -> str:
         return fingerprint(_CELL_VERSION, __version__, protector, attack, self.prints)
 
-    def _fill(self, jobs: Sequence[Job], over: Over, title: str) -> None:
+    def _fill(self, jobs: Sequence[Job], executor: Executor, title: str) -> None:
         wanted: dict[str, tuple[Cell, Protector, Attack]] = {}
         for protector, role, attack in jobs:
             key = self._key(protector, attack)
@@ -135,7 +135,7 @@ class Desk:
             else:
                 self.done[key] = kept
         missing = list(wanted.values())
-        for cell in track(over(self._measure, missing), title, total=len(missing)):
+        for cell in track(executor(self._measure, missing), title, total=len(missing)):
             self.done[cell.key] = cell
             if self.out is not None and cell.error is None:
                 content = json.dumps(cell.document(), allow_nan=False)

@@ -31,7 +31,7 @@ class Case:
     seconds: float = 0.0
 
 
-def judge(cells: Sequence[Cell], limit: float) -> list[Case]:
+def gate_cases(cells: Sequence[Cell], limit: float) -> list[Case]:
     """Hold the upper end of every attack's leakage against the limit.
 
     A failure is a leakage above it, or a release that is an original, whatever the limit; an error

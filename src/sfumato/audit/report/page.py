@@ -50,8 +50,8 @@ def draw_page(
     found = verdicts(cells, guarantees)
     meant, absent = _parted(cells)
     columns = _columns(meant)
-    style = plots.looks([verdict.protector for verdict in found])
-    edge = plots.frontier(found, style)
+    style = plots.styles([verdict.protector for verdict in found])
+    chart = plots.frontier(found, style)
     return environment.get_template("report.html.j2").render(
         report=document,
         verdicts=found,
@@ -61,7 +61,7 @@ def draw_page(
         shown=_shown(meant),
         notes=_notes(meant),
         absent=absent,
-        frontier=None if edge is None else plots.drawn(edge),
+        frontier=None if chart is None else plots.drawn(chart),
         sections=[_section(column, meant, style) for column in columns],
         costs=_costs(cells),
         sheets=_by_protector(sheets),
@@ -145,7 +145,7 @@ def _at_least(share: float) -> str:
 
 
 def _section(
-    column: Mapping[str, str], cells: Sequence[Cell], style: Mapping[str, plots.Look]
+    column: Mapping[str, str], cells: Sequence[Cell], style: Mapping[str, plots.Style]
 ) -> dict[str, Any]:
     notes = _notes(cells)
     chosen = [

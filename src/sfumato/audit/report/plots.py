@@ -21,11 +21,11 @@ _MARKS = ("circle", "square", "diamond", "triangle-up", "x", "star", "pentagon",
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 _ROW = 34  # pixels a protector in a chart with one row each
 _ENTRY = 22  # pixels of a name in the legend
-_EDGES = (-4.0, 106.0)  # per cent; what is beyond is drawn there
+_ENDS = (-4.0, 106.0)  # per cent; what is beyond is drawn there
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Style:
     """Colour, mark and dash of one protector, the same in every chart."""
 
     colour: str
@@ -33,10 +33,10 @@ class Look:
     dash: str
 
 
-def looks(protectors: Sequence[str]) -> dict[str, Look]:
+def styles(protectors: Sequence[str]) -> dict[str, Style]:
     """Return how each protector is drawn."""
     return {
-        name: Look(_COLOURS[i % 7], _MARKS[i % 8], _DASHES[i % 6])
+        name: Style(_COLOURS[i % 7], _MARKS[i % 8], _DASHES[i % 6])
         for i, name in enumerate(protectors)
     }
 
@@ -46,7 +46,7 @@ def row_name(cell: Cell) -> str:
     return f"{cell.protector} (inside)" if cell.attack.endswith(PLAIN) else cell.protector
 
 
-def frontier(found: Sequence[Verdict], style: Mapping[str, Look]) -> go.Figure | None:
+def frontier(found: Sequence[Verdict], style: Mapping[str, Style]) -> go.Figure | None:
     """Draw what each protector hides against what it keeps; None where either was not measured."""
     figure = go.Figure()
     for v in found:
@@ -86,18 +86,18 @@ def frontier(found: Sequence[Verdict], style: Mapping[str, Look]) -> go.Figure |
         showlegend=False,
     )
     figure.data = (figure.data[-1], *figure.data[:-1])
-    figure.update_xaxes(title="stays useful, %", range=[_EDGES[0] - 6, _EDGES[1] + 6])
-    figure.update_yaxes(title="hidden, %", range=[_EDGES[0] - 10, _EDGES[1] + 8])
+    figure.update_xaxes(title="stays useful, %", range=[_ENDS[0] - 6, _ENDS[1] + 6])
+    figure.update_yaxes(title="hidden, %", range=[_ENDS[0] - 10, _ENDS[1] + 8])
     # Names beside the marks would lie over each other where releases are alike.
     return _laid_out(figure, height=270 + _ENTRY * len(figure.data))
 
 
 def _on_scale(percent: float) -> float:
-    """Return where a share is drawn: one far below a guess or above the originals at the edge."""
-    return min(max(percent, _EDGES[0]), _EDGES[1])
+    """Return where a share is drawn; one beyond the axis is drawn at its end."""
+    return min(max(percent, _ENDS[0]), _ENDS[1])
 
 
-def forest(cells: Sequence[Cell], style: Mapping[str, Look]) -> go.Figure | None:
+def forest(cells: Sequence[Cell], style: Mapping[str, Style]) -> go.Figure | None:
     """Draw each protector's figure with its interval between floor and ceiling."""
     found = [(cell, cell.finding) for cell in cells if cell.finding is not None]
     if not found:
@@ -136,7 +136,7 @@ def forest(cells: Sequence[Cell], style: Mapping[str, Look]) -> go.Figure | None
     return _laid_out(figure, height=110 + _ROW * len(found))
 
 
-def roc(cells: Sequence[Cell], style: Mapping[str, Look]) -> go.Figure | None:
+def roc(cells: Sequence[Cell], style: Mapping[str, Style]) -> go.Figure | None:
     """Draw the ROC curves of an attack that matches pairs; None where it left none."""
     figure = go.Figure()
     for cell in cells:
@@ -165,7 +165,7 @@ def roc(cells: Sequence[Cell], style: Mapping[str, Look]) -> go.Figure | None:
     return _laid_out(figure, height=400)
 
 
-def curves(cells: Sequence[Cell], style: Mapping[str, Look]) -> go.Figure | None:
+def curves(cells: Sequence[Cell], style: Mapping[str, Style]) -> go.Figure | None:
     """Draw how the attackers that count got better in training, with a star at the epoch used."""
     figure = go.Figure()
     for cell in cells:
@@ -206,7 +206,7 @@ def drawn(figure: go.Figure) -> str:
     return block
 
 
-def _line(cell: Cell, style: Mapping[str, Look]) -> dict[str, Any]:
+def _line(cell: Cell, style: Mapping[str, Style]) -> dict[str, Any]:
     look = style[cell.protector]
     return {
         "mode": "lines",

@@ -13,7 +13,7 @@ from sfumato.types import Guarantee
 
 UNPROTECTED = Unprotected().name
 LITTLE = 0.2
-"""What an interval may reach for a sentence to call it little; the same edge as of the word."""
+"""Upper limit of an interval that a sentence calls little; the same as for the word."""
 _NOTHING = 0.005  # rounds to 0 %
 
 _Measured = tuple[Cell, Evidence]
@@ -78,7 +78,7 @@ def _verdict(name: str, cells: Sequence[Cell], guarantee: Guarantee) -> Verdict:
     missing = [cell for cell in privacy if cell.error is not None or _unmeasurable(cell)]
     worst = max(measured, key=lambda pair: pair[1].share or 0.0, default=None)
     if name == UNPROTECTED:
-        parts = [f"Unprotected, the yardstick: gives all away{_kept(kept)}"]
+        parts = [f"Unprotected baseline: everything can be read{_kept(kept)}"]
     else:
         copies = _copies(cells, guarantee)
         parts = [copies, _learned(measured, missing, safe=not copies) + _kept(kept)]
@@ -86,7 +86,7 @@ def _verdict(name: str, cells: Sequence[Cell], guarantee: Guarantee) -> Verdict:
         protector=name,
         sentence=" ".join(part for part in [*parts, _missing(cells, missing)] if part),
         learned=None if worst is None else worst[1].share,
-        learned_interval=None if worst is None else _reach(worst[1], measured),
+        learned_interval=None if worst is None else _interval(worst[1], measured),
         kept=kept,
         originals=sum(cell.originals for cell in privacy),
         whole=not missing,
@@ -103,7 +103,7 @@ def _unmeasurable(cell: Cell) -> bool:
     return cell.evidence is not None and cell.evidence.ends is None
 
 
-def _reach(worst: Evidence, measured: Sequence[_Measured]) -> Ends | None:
+def _interval(worst: Evidence, measured: Sequence[_Measured]) -> Ends | None:
     if worst.ends is None:
         return None
     return worst.ends[0], max(found.upper for _, found in measured)
@@ -178,13 +178,13 @@ def _best(draft: Verdict, drafts: Sequence[Verdict]) -> bool:
     most = _most(draft)
     if most is None or draft.kept is None:
         return False
-    rivals = [(other, reach) for other in drafts if (reach := _most(other)) is not None]
+    rivals = [(other, highest) for other in drafts if (highest := _most(other)) is not None]
     return not any(
         other.kept is not None
-        and reach <= most
+        and highest <= most
         and other.kept >= draft.kept
-        and (reach, other.kept) != (most, draft.kept)
-        for other, reach in rivals
+        and (highest, other.kept) != (most, draft.kept)
+        for other, highest in rivals
     )
 
 

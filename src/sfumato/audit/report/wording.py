@@ -132,8 +132,8 @@ def wording(attack: str) -> Wording:
 
 def amount(share: float) -> str:
     """Return a share as a word: little, some, much, nearly all, all."""
-    edges = {"little": 0.2, "some": 0.5, "much": 0.8, "nearly all": 0.995, "all": math.inf}
-    return next(word for word, edge in edges.items() if share < edge)
+    limits = {"little": 0.2, "some": 0.5, "much": 0.8, "nearly all": 0.995, "all": math.inf}
+    return next(word for word, limit in limits.items() if share < limit)
 
 
 def percent(share: float) -> str:

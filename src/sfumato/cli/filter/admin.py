@@ -34,7 +34,7 @@ def user_add(
     as_json: AsJson = False,
 ) -> None:
     """Create an account and print its token, once: only its hash is kept."""
-    with store_of(db) as store:
+    with store_of(db, create=True) as store:
         from sfumato.serve.records.auth import add_account
 
         _, token = add_account(store.engine, name, role=role)
@@ -178,7 +178,7 @@ def db_restore(
     as_json: AsJson = False,
 ) -> None:
     """Fill a new, empty database with a backup, also one from another kind of database."""
-    with store_of(db) as store:
+    with store_of(db, create=True) as store:
         from sfumato.serve.backup import restore
 
         found = restore(backup, store.engine)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sfumato.cli.filter.options import BankPlace, needs_serve
+from sfumato.cli.filter.options import DATABASE, Account, Database, needs_serve
+from sfumato.cli.imports import quick_imports
 from sfumato.cli.options import AsJson, finish
 
 if TYPE_CHECKING:
@@ -19,39 +20,40 @@ app = typer.Typer(no_args_is_help=True, help="Keep a bank of enrollments.")
 @app.command("add")
 def bank_add(
     files: Annotated[list[Path], typer.Argument(help="Enrollment files.")],
-    bank: BankPlace,
-    owner: Annotated[str, typer.Option(help="Whose they are.")],
+    account: Account,
+    db: Database = DATABASE,
     as_json: AsJson = False,
 ) -> None:
     """Check, screen and add enrollments; the first one of a new bank fixes its backbone."""
     needs_serve()
-    from sfumato.serve.local import add_files
+    with quick_imports():
+        from sfumato.serve.local import add_files
 
-    entries = add_files(bank, files, owner)
+    entries = add_files(db, files, account)
     _show(entries, as_json=as_json)
 
 
 @app.command("remove")
 def bank_remove(
     enrollment: Annotated[str, typer.Argument(help="Id, or its first 8 or more digits.")],
-    bank: BankPlace,
+    db: Database = DATABASE,
     as_json: AsJson = False,
 ) -> None:
     """Erase an enrollment: no query finds it, and no byte of it stays in a SQLite bank's files."""
     needs_serve()
     from sfumato.serve.local import remove
 
-    gone = remove(bank, enrollment)
+    gone = remove(db, enrollment)
     finish({"erased": gone.id}, f"erased {gone.id} of {gone.account}", as_json=as_json)
 
 
 @app.command("list")
-def bank_list(bank: BankPlace, as_json: AsJson = False) -> None:
+def bank_list(db: Database = DATABASE, as_json: AsJson = False) -> None:
     """List the enrollments of a bank."""
     needs_serve()
     from sfumato.serve.local import opened
 
-    with opened(bank) as store:
+    with opened(db) as store:
         entries = store.entries()
     _show(entries, as_json=as_json)
 
@@ -62,7 +64,7 @@ def _show(entries: list[Entry], *, as_json: bool) -> None:
         "enrollments": [
             {
                 "id": e.id,
-                "owner": e.account,
+                "account": e.account,
                 "status": e.status,
                 "reason": e.reason,
                 "created": e.created,

@@ -8,28 +8,40 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sfumato.cli.imports import quick_imports
+
 if TYPE_CHECKING:
     from sfumato.serve.records.store import Store
 
-DATABASE = "sqlite:///sfumato.db"
+DATABASE = "sfumato.db"
 Database = Annotated[
-    str, typer.Option("--db", help="sqlite:///FILE or postgresql://USER@HOST/NAME.")
+    str,
+    typer.Option(
+        "--db", help="Database: a SQLite file, sqlite:///FILE or postgresql://USER@HOST/NAME."
+    ),
 ]
-BankPlace = Annotated[str, typer.Option("--bank", help="The bank's file, or a database's URL.")]
+Shortlist = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0, help="Reach: score only who may claim an upload. Left out, all are scored."
+    ),
+]
+Account = Annotated[str, typer.Option("--account", help="Name of the account that they belong to.")]
 
 
 @contextmanager
-def store_of(url: str) -> Iterator[Store]:
-    """Yield the enrollments of a database, made where there is none."""
-    needs_serve()
-    from sfumato.serve.database.db import open_database
-    from sfumato.serve.records.store import Store
+def store_of(database: str, *, create: bool = False) -> Iterator[Store]:
+    """Open a database for a `with` block; `create` makes one where there is none.
 
-    store = Store(open_database(url))
-    try:
+    Raises:
+        BankError: there is no database, and none may be created.
+    """
+    needs_serve()
+    with quick_imports():
+        from sfumato.serve.local import opened
+
+    with opened(database, create=create) as store:
         yield store
-    finally:
-        store.engine.dispose()
 
 
 def needs_serve() -> None:

@@ -10,7 +10,8 @@ import typer
 from sfumato.cli.filter import admin as filter_admin
 from sfumato.cli.filter import bank as filter_bank
 from sfumato.cli.filter import serve as filter_serve
-from sfumato.cli.filter.options import BankPlace, needs_serve
+from sfumato.cli.filter.options import DATABASE, Database, Shortlist, needs_serve
+from sfumato.cli.imports import quick_imports
 from sfumato.cli.options import AsJson, DataDir, Seed, finish
 from sfumato.errors import InputError
 
@@ -152,13 +153,15 @@ def check(
     image: Annotated[
         Path, typer.Argument(help="The picture or animation that somebody wants to upload.")
     ],
-    bank: BankPlace,
+    db: Database = DATABASE,
     backbone: Annotated[
-        Path | None, typer.Option(help="Backbone file; BANK with the ending .backbone by default.")
+        Path | None,
+        typer.Option(help="Backbone file; by default the database's, with the ending .backbone."),
     ] = None,
-    owner: Annotated[
-        str | None, typer.Option("--as", help="Who uploads it; a stranger by default.")
+    account: Annotated[
+        str | None, typer.Option(help="Account that uploads it; a stranger by default.")
     ] = None,
+    shortlist: Shortlist = None,
     as_json: AsJson = False,
 ) -> None:
     """Decide whether a picture may be shared, and say why. For the platform's eyes.
@@ -166,28 +169,32 @@ def check(
     Of an animation, or of several pages, every frame is judged, and any of them blocks it. The
     decision is the one that `filter serve` takes by the rules as they are now: where `filter rules
     set` leaves uploads unblocked, it is share, and the reason says what would block it. In a
-    roll-out to a part of the uploaders, somebody without a name counts as one of that part.
+    roll-out to a part of the uploaders, an upload without --account counts as one of that part. A
+    service with a shortlist may miss a match: give its `--shortlist` for its decision.
     """
     needs_serve()
-    from sfumato.files import at_home
-    from sfumato.serve.local import judge
+    with quick_imports():
+        from sfumato.files import at_home
+        from sfumato.serve.local import judge
 
-    if backbone is None and "://" in bank:
-        raise InputError("expected --backbone FILE beside a bank that is a database's URL")
-    judged = judge(image, bank, backbone or at_home(bank).with_suffix(".backbone"), owner)
-    # Where no foreign claim was left to decide there is neither a margin nor a nearest one.
+    if backbone is None and "://" in db:
+        raise InputError("expected --backbone FILE beside a database that is given as a URL")
+    judged = judge(
+        image, db, backbone or at_home(db).with_suffix(".backbone"), account, reach=shortlist
+    )
     which = "" if judged.frame is None else f"frame {judged.frame}, "
-    unit = "bits" if judged.against is not None and judged.against.claim == "copy" else "sigma"
-    near = f" ({which}margin {judged.margin:.3g} {unit}; nearest claim: {judged.enrollment})"
-    text = f"{judged.decision}: {judged.explanation}{near if judged.enrollment else ''}"
+    match = judged.match
+    unit = "bits" if match.claim == "copy" else "sigma"
+    near = f" ({which}margin {match.margin:.3g} {unit}; nearest enrollment: {match.enrollment})"
+    text = f"{judged.verdict}: {judged.explanation}{near if match.enrollment else ''}"
     result = {
-        "decision": judged.decision,
+        "decision": judged.verdict,
         "reason": judged.explanation,
         "would_block": judged.against is not None,
         "enforced": judged.enforced,
-        # JSON has no infinity; null where no foreign claim was left to decide.
-        "margin": judged.margin if judged.enrollment else None,
-        "enrollment": judged.enrollment,
+        # JSON has no infinity; null where nobody else has an enrollment that counts.
+        "margin": match.margin if match.enrollment else None,
+        "enrollment": match.enrollment,
         "frame": judged.frame,
     }
     finish(result, text, as_json=as_json)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sfumato.cli.filter.options import DATABASE, Database, needs_serve
+from sfumato.cli.filter.options import DATABASE, Database, Shortlist, needs_serve
 from sfumato.cli.options import Ray
 
 
@@ -25,10 +25,13 @@ def serve(
     ] = 500,
     uploads: Annotated[int, typer.Option(help="Uploads of one account in a minute.")] = 600,
     enrollments: Annotated[int, typer.Option(help="Enrollments of one account in a minute.")] = 60,
-    shortlist: Annotated[
-        float | None,
-        typer.Option(help="Reach: score only who may claim an upload. Left out, all are scored."),
-    ] = None,
+    shortlist: Shortlist = None,
+    concurrency: Annotated[
+        int, typer.Option(help="Requests served at once; more are answered 503.")
+    ] = 64,
+    body_seconds: Annotated[
+        float, typer.Option(help="Seconds in which a request's body must have arrived.")
+    ] = 30.0,
     tls_certificate: Annotated[
         Path | None, typer.Option(help="Certificate with its chain (PEM): serve HTTPS.")
     ] = None,
@@ -60,6 +63,8 @@ def serve(
         uploads_per_minute=uploads,
         enrollments_per_minute=enrollments,
         shortlist=shortlist,
+        concurrency=concurrency,
+        body_seconds=body_seconds,
         tls=Tls(tls_certificate, tls_key) if tls_certificate and tls_key else None,
     )
     if ray is None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sfumato import __version__
+from sfumato._version import __version__
 
 
 @contextmanager

@@ -49,7 +49,7 @@ class CharactersConfig:
     """People; the first of them are the same whatever their number."""
     count: int = 2_000
     """Pictures, unless the options' `count` says otherwise."""
-    turn: float = 10.0
+    rotate: float = 10.0
     """Largest rotation to either side, in degrees."""
     move: float = 0.06
     """Largest shift in either direction, as a share of the side."""
@@ -61,8 +61,10 @@ class CharactersConfig:
     def __post_init__(self) -> None:
         if self.count < 1:
             raise ConfigError(f"count must be at least 1, got {self.count}")
-        if not (0 <= self.turn <= 45 and 0 <= self.move <= 0.2):
-            raise ConfigError(f"turn is 0 to 45 and move 0 to 0.2, got {self.turn} and {self.move}")
+        if not (0 <= self.rotate <= 45 and 0 <= self.move <= 0.2):
+            raise ConfigError(
+                f"rotate is 0 to 45 and move 0 to 0.2, got {self.rotate} and {self.move}"
+            )
         if not (0 <= self.zoom <= 0.3 and 0 <= self.light < 1):
             raise ConfigError(
                 f"zoom is 0 to 0.3 and light 0 to 1, got {self.zoom} and {self.light}"
@@ -132,7 +134,7 @@ def _shot(index: int, seed: int, config: CharactersConfig) -> _Shot:
         expression=expression,
         variant=int(draw.integers(variants(expression))),
         glasses=bool(draw.integers(2)),
-        angle=math.radians(draw.uniform(-config.turn, config.turn)),
+        angle=math.radians(draw.uniform(-config.rotate, config.rotate)),
         zoom=draw.uniform(1 - config.zoom, 1 + config.zoom),
         shift=(draw.uniform(-config.move, config.move), draw.uniform(-config.move, config.move)),
         backdrop=(tuple(low.tolist()), tuple(high.tolist())),
@@ -146,11 +148,11 @@ def _shot(index: int, seed: int, config: CharactersConfig) -> _Shot:
 def _draw_all(
     target: NDArray[np.uint8], shots: Sequence[_Shot], cast: Sequence[Person], size: tuple[int, int]
 ) -> None:
-    by_look: dict[tuple[int, int, int, bool], list[int]] = {}
+    by_appearance: dict[tuple[int, int, int, bool], list[int]] = {}
     for i, shot in enumerate(shots):
         look = (shot.identity, shot.expression, shot.variant, shot.glasses)
-        by_look.setdefault(look, []).append(i)
-    looks = list(by_look)
+        by_appearance.setdefault(look, []).append(i)
+    appearances = list(by_appearance)
     density = min(size) / _WINDOW
     width, height = (math.ceil(side * density) for side in _CANVAS)
 
@@ -158,13 +160,13 @@ def _draw_all(
         i, sprite = job
         target[i] = _paint(shots[i], sprite, size, len(target[i]))
 
-    batches = [looks[i : i + _AT_ONCE] for i in range(0, len(looks), _AT_ONCE)]
+    batches = [appearances[i : i + _AT_ONCE] for i in range(0, len(appearances), _AT_ONCE)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for batch in track(batches, "characters: drawing"):
             drawings = [drawing(cast[who], e, v, g) for who, e, v, g in batch]
             sprites = rasterise(drawings, width, height)
             pairs = zip(batch, sprites, strict=True)
-            jobs = [(i, sprite) for look, sprite in pairs for i in by_look[look]]
+            jobs = [(i, sprite) for look, sprite in pairs for i in by_appearance[look]]
             for _ in pool.map(paint, jobs):
                 pass
 

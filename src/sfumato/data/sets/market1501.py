@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Int64
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 from torch import Tensor
 
 from sfumato.data.assemble import pick
@@ -128,6 +126,10 @@ def _attributes(root: Path) -> dict[str, dict[str, int]]:
     path = next((place for place in places if place.is_file()), None)
     if path is None:
         return {}
+    # Here, because SciPy takes a second to import, and every source's module is imported.
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
     found: dict[str, dict[str, int]] = {}
     try:
         content = loadmat(path, squeeze_me=True, struct_as_record=False)

@@ -8,13 +8,13 @@ nobody ever sees half a change. Errors, ids, mu and sigma that must belong toget
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from sfumato.errors import ConfigError, DataError, EnrollmentError
@@ -40,6 +40,12 @@ class BankScores:
     sigma: Float[Tensor, "n"]
     rows: Int64[Tensor, "n"]
     """The columns' places among all that the bank has."""
+    listed: Bool[Tensor, "b n"]
+    """Whether the column may claim the upload, as far as a shortlist can tell; else all may.
+
+    A column is there for the sake of one upload. What it says of another one scored beside it
+    must not count, or a decision would depend on who uploads at the same time.
+    """
 
 
 class Bank:
@@ -127,6 +133,16 @@ class Bank:
                     segments=self._segments,
                 ),
             )
+
+    @property
+    def segments(self) -> Sequence[Segment]:
+        """The memory of the enrollments, in the order of `ids`."""
+        return self._segments
+
+    @property
+    def shortlist(self) -> Shortlist | None:
+        """The shortlist that narrows down who is scored, if the bank keeps one."""
+        return self._shortlist
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -239,10 +255,13 @@ class Bank:
         with self._lock.reading():
             if self._shortlist is None or len(self) < SMALL:
                 return self._scored(x, None)
-            rows = self._shortlist.near(x, alpha)
+            listed = self._shortlist.listed(x, alpha)
+            wanted = listed.any(1)
             if always is not None:
-                rows = torch.cat([rows, always]).unique()
-            return self._scored(x, None if 2 * len(rows) > len(self) else rows)
+                wanted[always] = True
+            rows = wanted.nonzero()[:, 0]
+            scores = self._scored(x, None if 2 * len(rows) > len(self) else rows)
+            return replace(scores, listed=listed[scores.rows].T)
 
     def errors(
         self, x: Float[Tensor, "b d"], ids: Sequence[str] | None = None
@@ -280,7 +299,8 @@ class Bank:
             ids, rows = tuple(self._ids), torch.arange(len(self))
         else:
             ids, mu, sigma = tuple(self._ids[i] for i in rows.tolist()), mu[rows], sigma[rows]
-        return BankScores(ids, errors.T.contiguous(), mu, sigma, rows)
+        listed = torch.ones(len(x), len(ids), dtype=torch.bool)
+        return BankScores(ids, errors.T.contiguous(), mu, sigma, rows, listed)
 
     def _tasks(
         self, x: Float[Tensor, "b d"], out: Float[Tensor, "n b"]

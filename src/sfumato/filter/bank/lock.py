@@ -16,14 +16,14 @@ class SharedLock:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._readers = 0
-        self._writers_waiting = 0
+        self.writers_waiting = 0
         self._writing = False
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Hold off writers for the time of a `with` block."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._writing and not self._writers_waiting)
+            self._changed.wait_for(lambda: not self._writing and not self.writers_waiting)
             self._readers += 1
         try:
             yield
@@ -36,9 +36,9 @@ class SharedLock:
     def writing(self) -> Iterator[None]:
         """Hold off everyone else for the time of a `with` block."""
         with self._changed:
-            self._writers_waiting += 1
+            self.writers_waiting += 1
             self._changed.wait_for(lambda: not self._writing and not self._readers)
-            self._writers_waiting -= 1
+            self.writers_waiting -= 1
             self._writing = True
         try:
             yield

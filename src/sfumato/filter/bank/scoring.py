@@ -22,7 +22,7 @@ _BUFFER = 256 << 10  # floats in the buffer: 1 MiB; 0.5 to 4 MiB measured alike
 _TILE_WEIGHTS = 1 << 20  # floats of one tile's encoders: 4 MiB
 _TILE_WIDENED = 1 << 19  # where they are widened: 2 MiB, which then is still in cache when read
 
-_kept = threading.local()
+SCRATCH = threading.local()
 _used = threading.local()
 
 
@@ -97,18 +97,18 @@ def tile_errors(x: Float[Tensor, "b d"], weights: Weights, out: Float[Tensor, "t
 def wipe_scratch() -> None:
     """Overwrite what scoring kept on this thread, so that no erased enrollment lingers there."""
     for name, size in vars(_used).items():
-        getattr(_kept, name)[:size].zero_()
+        getattr(SCRATCH, name)[:size].zero_()
     vars(_used).clear()
 
 
 def _scratch(name: str, size: int) -> Float[Tensor, "size"]:
     """Return this thread's memory of that name: fresh pages each time cost more than the sums."""
-    kept: Tensor | None = getattr(_kept, name, None)
+    kept: Tensor | None = getattr(SCRATCH, name, None)
     if kept is None or len(kept) < size:
         if kept is not None:
             kept.zero_()
         kept = torch.empty(size)
-        setattr(_kept, name, kept)
+        setattr(SCRATCH, name, kept)
     # Only what was used is wiped: a few rows must not pay for the largest tile there ever was.
     setattr(_used, name, max(size, getattr(_used, name, 0)))
     return kept[:size]

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from sfumato.errors import ConfigError
@@ -37,7 +37,7 @@ _BLOCK_BYTES = 16 << 20
 
 
 @dataclass(slots=True)
-class _Block:
+class Block:
     """Rows in one piece of memory, of which the first `count` are in use."""
 
     means: Float[Tensor, "rows d"]
@@ -58,8 +58,8 @@ class Shortlist:
             raise ConfigError(f"expected a reach of at least 0, got {reach}")
         self.reach = reach
         self._dim = dim
-        self._rows = max(1, _BLOCK_BYTES // (4 * dim))
-        self._blocks: list[_Block] = []
+        self.rows_a_block = max(1, _BLOCK_BYTES // (4 * dim))
+        self.blocks: list[Block] = []
 
     @classmethod
     def of(cls, segments: Iterable[Segment], dim: int, *, reach: float) -> Shortlist:
@@ -71,14 +71,14 @@ class Shortlist:
         return made
 
     def __len__(self) -> int:
-        return sum(block.count for block in self._blocks)
+        return sum(block.count for block in self.blocks)
 
     def append(self, segment: Segment, place: int) -> None:
         """Add the enrollment in that place of a segment as the last row."""
-        if not self._blocks or self._blocks[-1].count == self._rows:
-            means = torch.zeros(self._rows, self._dim)
-            self._blocks.append(_Block(means, torch.zeros(self._rows, 4)))
-        block = self._blocks[-1]
+        if not self.blocks or self.blocks[-1].count == self.rows_a_block:
+            means = torch.zeros(self.rows_a_block, self._dim)
+            self.blocks.append(Block(means, torch.zeros(self.rows_a_block, 4)))
+        block = self.blocks[-1]
         own = {name: tensor[place] for name, tensor in segment.tensors.items()}
         mean, spread = reconstructions(
             own["decoder"].float(), own["decoder_bias"], own["code_mean"], own["code_covariance"]
@@ -90,18 +90,28 @@ class Shortlist:
 
     def remove(self, row: int) -> None:
         """Overwrite a row by the last one, whose place is wiped: as a bank removes."""
-        place, last = self._blocks[row // self._rows], self._blocks[-1]
+        place, last = self.blocks[row // self.rows_a_block], self.blocks[-1]
         last.count -= 1
         for kept, moved in ((place.means, last.means), (place.numbers, last.numbers)):
-            kept[row % self._rows] = moved[last.count]
+            kept[row % self.rows_a_block] = moved[last.count]
             moved[last.count] = 0
         if not last.count:
-            self._blocks.pop()
+            self.blocks.pop()
 
     def near(
         self, x: Float[Tensor, "b d"], alpha: float | Float[Tensor, " n"]
     ) -> Int64[Tensor, " k"]:
         """Return the rows, in order, of all that may claim one of the features at this alpha.
+
+        Raises:
+            ConfigError: there is not one alpha a row.
+        """
+        return self.listed(x, alpha).any(1).nonzero()[:, 0]
+
+    def listed(
+        self, x: Float[Tensor, "b d"], alpha: float | Float[Tensor, " n"]
+    ) -> Bool[Tensor, "n b"]:
+        """Return which rows may claim which of the features at this alpha.
 
         Numbers that overflowed rule nothing out: such a row is listed.
 
@@ -112,17 +122,16 @@ class Shortlist:
         if edges.ndim and len(edges) != len(self):
             raise ConfigError(f"expected an alpha for each of {len(self)} rows, got {len(edges)}")
         squares, found = x.square().sum(1), []
-        for i, block in enumerate(self._blocks):
-            start = i * self._rows
+        for i, block in enumerate(self.blocks):
+            start = i * self.rows_a_block
             square, mu, sigma, spread = block.numbers[: block.count].unbind(1)
             own = edges[start : start + block.count] if edges.ndim else edges
             edge = mu + own * sigma
             radius = edge.clamp(min=0).sqrt() + self.reach * spread
             products = _products(block.means[: block.count], x)
             distance = products.mul_(-2).add_((square - radius.square())[:, None]).add_(squares)
-            listed = ~(distance > 0).all(1) & ~(edge < 0)
-            found.append(listed.nonzero()[:, 0] + start)
-        return torch.cat(found) if found else torch.empty(0, dtype=torch.int64)
+            found.append(~(distance > 0) & ~(edge < 0)[:, None])
+        return torch.cat(found) if found else torch.empty(0, len(x), dtype=torch.bool)
 
 
 def _products(means: Float[Tensor, "n d"], x: Float[Tensor, "b d"]) -> Float[Tensor, "n b"]:

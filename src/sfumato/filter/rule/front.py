@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from sfumato.filter.rule.guard import NOBODY, Decision, contest_rule, standardize
+from sfumato.filter.rule.guard import NOBODY, contest_rule, standardize
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,8 @@ def joined(fronts: Iterable[Front]) -> Front:
     return Front(rows, tuple(dict.fromkeys(pair for one in every for pair in one.pairs)))
 
 
-def decide(whole: Front, account: int) -> tuple[Decision, Row | None]:
-    """Decide as `contest_rule` does over the whole bank; return the deciding row too.
+def decide(whole: Front, account: int) -> tuple[float, Row | None]:
+    """Decide as `contest_rule` does over the whole bank; return the margin and the deciding row.
 
     Of claims that are equally deep inside, the one of the first part decides.
     """
@@ -91,7 +91,7 @@ def decide(whole: Front, account: int) -> tuple[Decision, Row | None]:
     columns = [[r.score, r.mu, r.sigma, r.alpha] for r in whole.rows]
     scores, mu, sigma, alpha = torch.tensor(columns).reshape(-1, 4).unbind(1)
     owned = torch.tensor([row.account == account for row in whole.rows], dtype=torch.bool)
-    verdicts = contest_rule(
+    outcome = contest_rule(
         scores[None],
         mu,
         sigma,
@@ -99,9 +99,8 @@ def decide(whole: Front, account: int) -> tuple[Decision, Row | None]:
         contested=torch.tensor(known, dtype=torch.int64).reshape(-1, 2),
         alpha=alpha,
     )
-    decision = next(iter(verdicts))
-    found = decision.enrollment
-    return decision, None if found == NOBODY else whole.rows[found]
+    found = int(outcome.enrollment)
+    return float(outcome.margin), None if found == NOBODY else whole.rows[found]
 
 
 def _stairs(scores: Float[Tensor, " n"], margin: Float[Tensor, " n"]) -> list[int]:

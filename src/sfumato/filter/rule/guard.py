@@ -8,7 +8,6 @@ the enrollments that the uploader owns. Any score will do that was calibrated by
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,35 +32,16 @@ SHARED: Final = "no protection by anybody else stands against it"
 """What an uploader is told who may share."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """Share or block, for one upload."""
-
-    blocked: bool
-    enrollment: int
-    """Index of the enrollment that decided, or `NOBODY`. For the platform's eyes only."""
-    margin: float
-    """Distance to the edge of the deciding claim in sigmas: how far inside it (>= 0, blocked), or
-    how far outside (< 0, shared); minus infinity where no foreign claim was left to decide."""
-
-    @property
-    def reason(self) -> str:
-        """Return what the uploader is told. It never depends on whose pictures they are."""
-        return BLOCKED if self.blocked else SHARED
-
-
 @dataclass(frozen=True, slots=True)
-class Verdicts:
-    """Decisions on a batch as tensors; iterate to get them one by one."""
+class Outcome:
+    """What a rule says about each upload of a batch."""
 
     blocked: Bool[Tensor, " b"]
     enrollment: Int64[Tensor, " b"]
+    """Index of the enrollment that decided, or `NOBODY`. For the platform alone."""
     margin: Float[Tensor, " b"]
-
-    def __iter__(self) -> Iterator[Decision]:
-        columns = (self.blocked.tolist(), self.enrollment.tolist(), self.margin.tolist())
-        for blocked, enrollment, margin in zip(*columns, strict=True):
-            yield Decision(blocked=blocked, enrollment=enrollment, margin=margin)
+    """Distance to the threshold of the deciding enrollment, in sigmas: below it (>= 0, blocked) or
+    above it (< 0, shared); minus infinity where no enrollment of somebody else was left."""
 
 
 def standardize(scores: Scores, mu: PerEnrollment, sigma: PerEnrollment) -> Scores:
@@ -87,7 +67,7 @@ def paper_rule(
     owned: Owned,
     *,
     alpha: float | PerEnrollment = ALPHA,
-) -> Verdicts:
+) -> Outcome:
     """Decide as the paper's Guard does (section 2.2).
 
     The smallest score names the enrollment, eq. (8). The upload is blocked if that enrollment is
@@ -100,7 +80,7 @@ def paper_rule(
     edge = torch.as_tensor(alpha, dtype=z.dtype, device=z.device).expand(len(mu))[winner]
     own = owned.gather(1, winner[:, None])[:, 0]
     margin = torch.where(own, -torch.inf, edge - z.abs())
-    return Verdicts(margin >= 0, winner, margin)
+    return Outcome(margin >= 0, winner, margin)
 
 
 def contest_rule(
@@ -112,7 +92,7 @@ def contest_rule(
     contested: Pairs,
     alpha: float | PerEnrollment = ALPHA,
     advantage: float = 1.0,
-) -> Verdicts:
+) -> Outcome:
     """Decide as the filter does by default.
 
     An upload is blocked if an enrollment that is not the uploader's claims it, unless an owned one
@@ -137,7 +117,7 @@ def contest_rule(
     standing = edges.masked_fill(owned | overridden, -torch.inf)
     margin, enrollment = standing.max(1)
     decided = torch.where(margin.isneginf(), NOBODY, enrollment)
-    return Verdicts(margin >= 0, decided, margin)
+    return Outcome(margin >= 0, decided, margin)
 
 
 def _best_own(scores: Scores, owned: Owned, contested: Pairs) -> Scores:
@@ -151,8 +131,8 @@ def _best_own(scores: Scores, owned: Owned, contested: Pairs) -> Scores:
     return result
 
 
-def _nobody(count: int) -> Verdicts:
-    return Verdicts(
+def _nobody(count: int) -> Outcome:
+    return Outcome(
         torch.zeros(count, dtype=torch.bool),
         torch.full((count,), NOBODY),
         torch.full((count,), -torch.inf),

@@ -8,7 +8,7 @@ that the victim has on real pictures of its own. That has no unit. Reporting ano
 newcomer nothing: it is the other side's that counts.
 
 Order does not matter: a newcomer is measured on the samples of everybody enrolled, and everybody
-enrolled on the newcomer's, so a thief who came before the victim is found when the victim comes.
+enrolled on the newcomer's, so an attacker who came first is found when the victim comes.
 Likeness does not ask for the newcomer's own `mu` and `sigma`, so one that lies about them would
 claim everything unseen. Its claims on the others' samples are counted as well.
 One new enrollment costs O(N S D M): S samples of each of N enrollments through the newcomer's
@@ -31,7 +31,7 @@ from sfumato.filter.rule.guard import ALPHA
 CONTESTED: Final = 0.9
 """Likeness below which an enrollment may not override the other one's claims.
 
-Chosen on training images. Thieves of own and stolen images had at most 0.81 for MNIST (90 pairs,
+Chosen on training images. Attackers of own and stolen images had at most 0.81 for MNIST (90 pairs,
 1,200 images a digit), 0.32 for 8x8 digits and 0.29 for faces (10 LFW people); honest users at least
 1.01, 1.51 and 1.65.
 """
@@ -93,7 +93,7 @@ class Screening:
 
     contested: tuple[Likeness, ...]
     """Pairs whose likeness is below the threshold, most alike first. The newcomer is one of the
-    two; either may be the thief: who of two that are alike came by the pictures honestly, no
+    two; either may be the attacker: who of two that are alike came by the pictures honestly, no
     statistic can tell."""
     breadth: float = 0.0
     """Share of the others' samples that the newcomer claims; 0 where there are too few others."""

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from sfumato.data.imageset import ImageSet
-from sfumato.fit import FitConfig, History, Turn, fit
+from sfumato.fit import Epoch, FitConfig, History, fit
 from sfumato.nets.autoencoders import PictureDiscriminator
 from sfumato.nets.classifiers import ConvClassifier
 from sfumato.protect.anonymizer.config import AnonymizerConfig
@@ -110,7 +110,7 @@ class _Game:
         rows: Images,
         labels: Int64[Tensor, "n"],
         epochs: int,
-        step: Callable[[tuple[Tensor, ...], Turn], Mapping[str, Tensor]],
+        step: Callable[[tuple[Tensor, ...], Epoch], Mapping[str, Tensor]],
         after_epoch: AfterEpoch | None = None,
     ) -> History:
         """Train one stage."""
@@ -140,51 +140,51 @@ class _Game:
             title=f"anonymizer: {stage}",
         )
 
-    def reproduce(self, batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
+    def reproduce(self, batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
         """First stage: a pixel to pixel loss."""
-        loss = F.binary_cross_entropy(turn.networks["auto"](batch[0]), batch[0])
-        turn.descend("auto", loss)
+        loss = F.binary_cross_entropy(epoch.networks["auto"](batch[0]), batch[0])
+        epoch.descend("auto", loss)
         return {"pixel": loss}
 
-    def resemble(self, batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
+    def resemble(self, batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
         """Second stage: discriminator and autoencoder in alternation."""
-        released = turn.networks["auto"](batch[0])
-        judged = self._judge(released.detach(), turn)
-        fooled = self._fooled(released, turn)
-        turn.descend("auto", fooled)
-        return {"discriminator": judged, "fidelity": fooled}
+        released = epoch.networks["auto"](batch[0])
+        discriminated = self._discriminate(released.detach(), epoch)
+        fooled = self._fooled(released, epoch)
+        epoch.descend("auto", fooled)
+        return {"discriminator": discriminated, "fidelity": fooled}
 
-    def anonymise(self, batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
+    def anonymise(self, batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
         """Third stage: the autoencoder, eq. (12), against both others, eqs (13) and (14)."""
         images, labels = batch
-        released = turn.networks["auto"](images)
-        judged = self._judge(released.detach(), turn)
-        named = private_loss(turn.networks["private"](released.detach()), labels)
-        turn.descend("private", named)
-        logits = turn.networks["private"](released)
-        fooled = self._fooled(released, turn)
+        released = epoch.networks["auto"](images)
+        discriminated = self._discriminate(released.detach(), epoch)
+        named = private_loss(epoch.networks["private"](released.detach()), labels)
+        epoch.descend("private", named)
+        logits = epoch.networks["private"](released)
+        fooled = self._fooled(released, epoch)
         objective = objective_loss(logits, self.distribution.to(logits.device))
         loss = autoencoder_loss(
             fooled, objective, private_loss(logits, labels), lam=self.config.lam
         )
         if self.config.pixel:
             loss = loss + self.config.pixel * F.binary_cross_entropy(released, images)
-        turn.descend("auto", loss)
-        return {"discriminator": judged, "fidelity": fooled, "private": named}
+        epoch.descend("auto", loss)
+        return {"discriminator": discriminated, "fidelity": fooled, "private": named}
 
-    def _judge(self, released: Images, turn: Turn) -> Tensor:
+    def _discriminate(self, released: Images, epoch: Epoch) -> Tensor:
         """Teach the discriminator originals (of the target) and releases, eq. (13)."""
-        net = turn.networks["discriminator"]
+        net = epoch.networks["discriminator"]
         picks = torch.randint(len(self.originals), (len(released),))
         originals = self.originals[picks].to(released.device)
         truth = torch.cat([torch.ones(len(originals)), torch.zeros(len(released))])
         logits = torch.cat([net(originals), net(released)])
         loss = fidelity_loss(logits, truth.to(logits.device))
-        turn.descend("discriminator", loss)
+        epoch.descend("discriminator", loss)
         return loss
 
-    def _fooled(self, released: Images, turn: Turn) -> Tensor:
+    def _fooled(self, released: Images, epoch: Epoch) -> Tensor:
         # The paper says that the autoencoder minimises (13) as the discriminator does; with the
         # true y it would help to be found out. As in every GAN it is given y = 1.
-        logits = turn.networks["discriminator"](released)
+        logits = epoch.networks["discriminator"](released)
         return fidelity_loss(logits, torch.ones_like(logits))

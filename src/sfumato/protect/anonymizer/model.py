@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sfumato.device import device_of
 from sfumato.nets.autoencoders import ConvAutoencoder
 from sfumato.protect.anonymizer.shared import Hiding
 from sfumato.protect.anonymizer.substitute import substitute
@@ -59,11 +60,11 @@ class Anonymizer(Hiding):
 
     def substituted(self, gallery: Images) -> Anonymizer:
         """Return the same autoencoder, whose releases are the gallery's pictures nearest to it."""
-        settings = {**cast("Any", self)._hub_mixin_config, "gallery": len(gallery)}
+        settings = {**self.settings, "gallery": len(gallery)}
         made = Anonymizer(**settings)
         made.autoencoder.load_state_dict(self.autoencoder.state_dict())
         made.gallery.copy_(gallery)
-        return made.train(self.training)
+        return made.to(device_of(self)).train(self.training)
 
     def forward(self, images: Images) -> Images:
         """Return what is released."""

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sfumato.device import device_of
-from sfumato.fit import History, Turn
+from sfumato.fit import Epoch, History
 from sfumato.fit.checkpoint import load_checkpoint, save_checkpoint
 from sfumato.nets.reconstructors import reconstructor
 from sfumato.nets.vgg import xavier
@@ -29,7 +29,7 @@ def rounds(job: Job) -> History:
 
     With `config.checkpoint` a killed training goes on after its last whole round.
     """
-    duel = _Duel(job)
+    duel = Duel(job)
     path = job.config.checkpoint and Path(f"{job.config.checkpoint}.rounds")
     accuracies = duel.resume(path)
     for cycle in range(len(accuracies), job.config.cycles):
@@ -39,7 +39,9 @@ def rounds(job: Job) -> History:
     return History(epochs=[{"accuracy": accuracy} for accuracy in accuracies])
 
 
-class _Duel:
+class Duel:
+    """An obfuscator and its reconstructors, trained in turn."""
+
     def __init__(self, job: Job) -> None:
         self.job, self.config, self.made = job, job.config, job.made
         self.mean = job.images.mean(0)
@@ -55,10 +57,11 @@ class _Duel:
 
     @property
     def networks(self) -> dict[str, nn.Module]:
+        """Both sides, by name."""
         return {"made": self.made, "attackers": self.attackers}
 
     def round(self, cycle: int) -> None:
-        """One round of Algorithm 1."""
+        """Run one round of Algorithm 1."""
         config = self.config
         if config.renew and cycle and cycle % config.renew == 0:
             self._renew(cycle // config.renew)
@@ -129,23 +132,23 @@ class _Duel:
             self.attackers[name] = self._attacker(name).to(device)
         self.optimizers["attack"] = self._attack_optimizer()
 
-    def _joint_step(self, batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
+    def _joint_step(self, batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
         logits = self.made.classifier(self.made.means(self.job.view(batch[0])))
         loss = F.cross_entropy(logits, batch[1])
-        turn.descend("joint", loss)
+        epoch.descend("joint", loss)
         return {"loss": loss}
 
-    def _attack_step(self, batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
+    def _attack_step(self, batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
         images = self.job.view(batch[0])
         self.made.eval()  # frozen, with its statistics
         with torch.no_grad():
             maps = self.made.means(images)
         losses = [reconstructor_loss(images, net(maps)) for net in self.attackers.values()]
         loss = torch.stack(losses).sum()
-        turn.descend("attack", loss)
+        epoch.descend("attack", loss)
         return {"psnr": -loss / len(losses)}
 
-    def _defend_step(self, batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
+    def _defend_step(self, batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
         images, labels = self.job.view(batch[0]), batch[1]
         self.attackers.eval()
         self.made.classifier.eval()
@@ -155,7 +158,7 @@ class _Duel:
             self._privacy(logits, labels, images, net(maps)) for net in self.attackers.values()
         ]
         loss = torch.stack(losses).mean()
-        turn.descend("defend", loss)
+        epoch.descend("defend", loss)
         return {"loss": loss}
 
     def _privacy(self, logits: Tensor, labels: Tensor, images: Tensor, guesses: Tensor) -> Tensor:

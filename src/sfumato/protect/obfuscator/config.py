@@ -41,7 +41,7 @@ _PRESETS = {
 
 
 def _views() -> Deformation:
-    return Deformation(turn=8.0, zoom=0.1, shear=0.05, move=0.1)
+    return Deformation(rotate=8.0, zoom=0.1, shear=0.05, move=0.1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.splits import split_images
 from sfumato.device import device_of
 from sfumato.errors import ConfigError, DataError
-from sfumato.fit import History, Turn
+from sfumato.fit import Epoch, History
 from sfumato.nets.vgg import xavier
 from sfumato.protect.fitted import Fitted
 from sfumato.protect.obfuscator.alternations import rounds
@@ -161,16 +161,16 @@ def _first_stage(job: Job, priors: _Priors) -> History:
         optimizer, [config.lr, config.lr * _PRIOR_SPEED], total_steps=config.epochs + 1
     )
 
-    def step(batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
+    def step(batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
         images, labels = job.view(batch[0]), batch[1]
         means = made.means(images)
         logits = made.classifier(made.noisy(means))
         if config.objective == "rate":
-            weight = config.lam * min(1.0, turn.epoch / max(1.0, _RAMP * config.epochs))
+            weight = config.lam * min(1.0, epoch.number / max(1.0, _RAMP * config.epochs))
             loss = rate_loss(logits, labels, means, priors.maps, weight)
         else:
             loss = F.cross_entropy(logits, labels)
-        turn.descend("all", loss)
+        epoch.descend("all", loss)
         return {"loss": loss}
 
     return job.run(

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from sfumato.data.imageset import ImageSet
 from sfumato.device import device_of
-from sfumato.fit import FitConfig, History, Turn, fit
+from sfumato.fit import Epoch, FitConfig, History, fit
 from sfumato.protect.augment import random_view
 from sfumato.protect.obfuscator.config import ObfuscatorConfig
 from sfumato.protect.obfuscator.model import Obfuscator
 
 Images = Float[Tensor, "n c h w"]
-Step = Callable[[tuple[Tensor, ...], Turn], Mapping[str, Tensor]]
+Step = Callable[[tuple[Tensor, ...], Epoch], Mapping[str, Tensor]]
 
 
 class Job:

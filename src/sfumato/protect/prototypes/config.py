@@ -19,7 +19,7 @@ _PRESETS = {
         "aligned faces of drawn people, and other pictures that must stay upright",
         {
             "prototypes": 16,
-            "deformation": Deformation(light=0.2, shear=0.0, turn=3.0, move=0.05, zoom=0.03),
+            "deformation": Deformation(light=0.2, shear=0.0, rotate=3.0, move=0.05, zoom=0.03),
             "epochs": 60,
             "batch_size": 240,
             "features": 8,

@@ -1,9 +1,9 @@
 """How far a released picture is from every original, and how far it has to be.
 
-A mean of k pictures is nobody's picture unless they are nearly the same one. The yardstick is the
-collection's own: means of k pictures drawn from all of it, and how near the nearest original comes
-to one of those. A prototype shows what its pictures have in common, so it may be nearer to one of
-them than such a mean, but not nearer than `CLOSEST` of it.
+A mean of k pictures shows no single person, unless the k pictures are nearly equal. The reference
+is `typical_distance`: the distance from a mean of k random pictures of the collection to its
+nearest original. A prototype shows what its pictures have in common. So it may be nearer to an
+original than a random mean, but not nearer than `CLOSEST` times the reference.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Pictures = Float[Tensor, "p c h w"]
 Images = Float[Tensor, "n c h w"]
 
 CLOSEST = 0.5
-"""Of the yardstick: nearer than this, a released picture counts as somebody's."""
+"""Share of `typical_distance`: a released picture that is nearer counts as an original."""
 SAME = 10 ** (-30 / 20)
 """Root mean square at a PSNR of 30 dB."""
 _DRAWS = 200
@@ -40,10 +40,10 @@ def nearest_original(pictures: Pictures, originals: Images) -> Float[Tensor, "p"
 
 def closest_allowed(originals: Images, k: int, *, seed: int) -> float:
     """Return how near to an original a released picture may be, at most."""
-    return max(SAME, CLOSEST * yardstick(originals, k, seed=seed))
+    return max(SAME, CLOSEST * typical_distance(originals, k, seed=seed))
 
 
-def yardstick(originals: Images, k: int, *, seed: int) -> float:
+def typical_distance(originals: Images, k: int, *, seed: int) -> float:
     """Return the median distance to the nearest original of a mean of k originals drawn.
 
     `originals` are different from each other; with fewer than k, all of them are averaged.

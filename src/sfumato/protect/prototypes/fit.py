@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import DataError
-from sfumato.fit import FitConfig, History, Turn, fit, one_cycle
+from sfumato.fit import Epoch, FitConfig, History, fit, one_cycle
 from sfumato.protect.augment import random_view
 from sfumato.protect.fitted import Fitted
 from sfumato.protect.labels import private_labels
@@ -52,14 +52,14 @@ def fit_prototypes(
         )
     rows = images.floats()
     values = labels.unique(return_inverse=True)[1]
-    crowd = Collection.of(rows, values, config.anonymity)
+    collection = Collection.of(rows, values, config.anonymity)
     torch.manual_seed(config.seed)
     made = PrototypeAnonymizer(
         channels=channels,
         height=height,
         width=width,
         hides=private,
-        prototypes=min(config.prototypes, crowd.most),
+        prototypes=min(config.prototypes, collection.most),
         features=config.features,
         target=config.target,
     )
@@ -67,7 +67,7 @@ def fit_prototypes(
     made = made.cpu().to(memory_format=torch.contiguous_format).eval()
     _settle(made, rows, values, config)
     shown = None if config.target is None else images.where(private, config.target).floats()
-    settled = settle_pictures(made, crowd, shown=shown, seed=config.seed)
+    settled = settle_pictures(made, collection, shown=shown, seed=config.seed)
     return Fitted(protector=settled, histories={"prototypes": history}, trained=len(images))
 
 
@@ -111,10 +111,10 @@ def _train(
         made.matcher, lr=config.lr, epochs=config.epochs, weight_decay=1e-4
     )
 
-    def step(batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
+    def step(batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
         images, private = batch
         first, second = (
-            turn.networks["matcher"](random_view(images, config.deformation)) for _ in range(2)
+            epoch.networks["matcher"](random_view(images, config.deformation)) for _ in range(2)
         )
         divided = [
             balanced_division(
@@ -123,7 +123,7 @@ def _train(
             for similar in (first, second)
         ]
         loss = swapped_prediction(first, second, (divided[0], divided[1]), config.temperature)
-        turn.descend("matcher", loss)
+        epoch.descend("matcher", loss)
         return {"loss": loss}
 
     return fit(

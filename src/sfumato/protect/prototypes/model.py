@@ -206,7 +206,7 @@ class PrototypeAnonymizer(Hiding):
         with torch.no_grad():
             made.matcher.prototypes.copy_(self.matcher.prototypes[kept])
         made.pictures.copy_(pictures)
-        return made.eval()
+        return made.to(self.pictures.device).eval()
 
     def forward(self, images: Images) -> Images:
         """Return what is released."""

@@ -60,7 +60,7 @@ class Collection:
 
 
 def settle_pictures(
-    made: PrototypeAnonymizer, crowd: Collection, *, shown: Images | None, seed: int
+    made: PrototypeAnonymizer, collection: Collection, *, shown: Images | None, seed: int
 ) -> PrototypeAnonymizer:
     """Return the anonymiser with the prototypes that keep the rule, and their pictures.
 
@@ -69,37 +69,37 @@ def settle_pictures(
     Raises:
         DataError: fewer than two prototypes can keep the rule.
     """
-    similar = made.similarities(crowd.rows)
+    similar = made.similarities(collection.rows)
     allowed = torch.ones(similar.shape[1], dtype=torch.bool)
-    closest = closest_allowed(crowd.rows[crowd.counted], crowd.rule.k, seed=seed)
+    closest = closest_allowed(collection.rows[collection.counted], collection.rule.k, seed=seed)
     while True:
-        index = _assigned(similar, crowd, allowed, seed)
+        index = _assigned(similar, collection, allowed, seed)
         used = index.unique()
         if len(used) < 2:
-            raise DataError(_too_few(crowd, closest))
-        means = mean_pictures(index, crowd, len(allowed))[used]
-        distances = nearest_original(means, crowd.rows)
+            raise DataError(_too_few(collection, closest))
+        means = mean_pictures(index, collection, len(allowed))[used]
+        distances = nearest_original(means, collection.rows)
         if shown is not None or float(distances.min()) >= closest:
             break
         allowed[used[distances.argmin()]] = False
     pictures = means if shown is None else shown[made.similarities(shown)[:, used].argmax(0)]
-    standing = count_standing(index, crowd.values, len(allowed), first=crowd.counted)
+    standing = count_standing(index, collection.values, len(allowed), first=collection.counted)
     about = {
-        "rule": asdict(crowd.asked),
-        "k": crowd.rule.k,
-        "values": crowd.rule.values,
-        "share": crowd.rule.share,
+        "rule": asdict(collection.asked),
+        "k": collection.rule.k,
+        "values": collection.rule.values,
+        "share": collection.rule.share,
         **standing.document(),
-        "nearest_original": float(nearest_original(pictures, crowd.rows).min()),
+        "nearest_original": float(nearest_original(pictures, collection.rows).min()),
         "closest_allowed": closest,
         "real_pictures": shown is not None,
     }
     return made.with_pictures(used, pictures, about)
 
 
-def mean_pictures(index: Int64[Tensor, "n"], crowd: Collection, prototypes: int) -> Pictures:
+def mean_pictures(index: Int64[Tensor, "n"], collection: Collection, prototypes: int) -> Pictures:
     """Return the mean of each prototype's different pictures, in 8 bits; black of one without."""
-    index, rows = index[crowd.counted], crowd.rows[crowd.counted]
+    index, rows = index[collection.counted], collection.rows[collection.counted]
     sums = torch.zeros(prototypes, *rows.shape[1:]).index_add_(0, index, rows)
     counts = torch.bincount(index, minlength=prototypes).clamp(min=1)
     return to_bytes(sums / counts[:, None, None, None]).float() / 255
@@ -107,27 +107,28 @@ def mean_pictures(index: Int64[Tensor, "n"], crowd: Collection, prototypes: int)
 
 def _assigned(
     similar: Float[Tensor, "n prototypes"],
-    crowd: Collection,
+    collection: Collection,
     allowed: Bool[Tensor, "prototypes"],
     seed: int,
 ) -> Int64[Tensor, "n"]:
     return plan_release(
         similar,
-        crowd.values,
-        torch.zeros_like(crowd.values),
-        crowd.rule,
+        collection.values,
+        torch.zeros_like(collection.values),
+        collection.rule,
         names=["the collection"],
-        counted=crowd.counted,
+        counted=collection.counted,
         allowed=allowed,
         generator=torch.Generator().manual_seed(seed),
     )
 
 
-def _too_few(crowd: Collection, closest: float) -> str:
+def _too_few(collection: Collection, closest: float) -> str:
+    rule = collection.rule
     return (
-        f"expected two prototypes at least that stand for {crowd.rule.k} different pictures of "
-        f"{crowd.rule.values} private values each, none with more than {crowd.rule.share:.0%}, "
+        f"expected two prototypes at least that stand for {rule.k} different pictures of "
+        f"{rule.values} private values each, none with more than {rule.share:.0%}, "
         f"and whose mean is {closest:.3f} or more (root mean square) from every original; got "
-        f"{int(crowd.counted.sum())} different pictures, from which only one or none can be made; "
+        f"{int(collection.counted.sum())} different pictures, which allow one prototype or none; "
         "add pictures of more people, leave out series of nearly equal ones, or ask for a smaller k"
     )

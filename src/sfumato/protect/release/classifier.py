@@ -15,7 +15,7 @@ from sfumato.data.imageset import MISSING
 from sfumato.device import device_of
 from sfumato.errors import ArtifactError, ConfigError, DataError
 from sfumato.files import MALFORMED, read_tensors, write_tensors
-from sfumato.fit import FitConfig, Turn, fit, one_cycle
+from sfumato.fit import Epoch, FitConfig, fit, one_cycle
 from sfumato.nets.vgg import Back, plan_of
 from sfumato.protect.release.config import MapClassifierConfig
 from sfumato.protect.release.maps import About, StoredMaps, check_maker
@@ -147,9 +147,9 @@ def fit_map_classifier(
 
 
 def _train(made: MapClassifier, maps: Tensor, truth: Tensor, config: MapClassifierConfig) -> None:
-    def step(batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
-        loss = F.cross_entropy(turn.networks["made"](batch[0]), batch[1])
-        turn.descend("made", loss)
+    def step(batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
+        loss = F.cross_entropy(epoch.networks["made"](batch[0]), batch[1])
+        epoch.descend("made", loss)
         return {"loss": loss}
 
     optimizer, schedule = one_cycle(made, lr=config.lr, epochs=config.epochs, weight_decay=1e-2)

@@ -27,7 +27,7 @@ from sfumato.data.lazy import FolderImages, LoadedImages
 from sfumato.data.leftout import LeftOut, named
 from sfumato.errors import ArtifactError, DataError, InputError
 from sfumato.files import MALFORMED, replacing_folder
-from sfumato.progress import Over, in_turn, track
+from sfumato.progress import Executor, sequential, track
 from sfumato.protect.obfuscator.model import Obfuscator
 from sfumato.protect.release.alone import alone
 from sfumato.protect.release.noise import drawn_order, fresh_secret
@@ -147,11 +147,11 @@ def write_maps(
     *,
     labels: Sequence[str] = (),
     batch_size: int = 256,
-    over: Over = in_turn,
+    executor: Executor = sequential,
 ) -> Written:
     """Release a collection of any size into `out`, in memory for a few batches at a time.
 
-    Batches are made `over` one process or many machines, and written here in order; each map is
+    Batches are made by one process or many machines, and written here in order; each map is
     made by itself. The noise comes from the operating system's random numbers, so that nobody can
     draw it again. Files that gave no map are listed, each with the reason, in `OUT.left-out.csv`.
 
@@ -169,7 +169,7 @@ def write_maps(
     order = drawn_order(secret, len(images))
     tally = _Tally(list(images.left_out))
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    made = over(partial(_released, obfuscator, images, tuple(labels), secret), batches)
+    made = executor(partial(_released, obfuscator, images, tuple(labels), secret), batches)
     with replacing_folder(out) as part:
         schema = _schema(described)
         with pa.OSFile(str(part / FILE), "wb") as sink, pa.ipc.new_stream(sink, schema) as stream:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from itertools import count, islice
 from pathlib import Path
 
-from sfumato import __version__
+from sfumato._version import __version__
 from sfumato.data.lazy import FolderImages, LoadedImages
 from sfumato.data.leftout import FILE_COLUMN, LeftOut, named, table_of, write_list
 from sfumato.data.metadata import METADATA

@@ -25,7 +25,7 @@ from sfumato.data.imageset import MISSING
 from sfumato.data.lazy import FolderImages, LoadedImages, Picture
 from sfumato.data.leftout import LeftOut
 from sfumato.errors import DataError, InputError
-from sfumato.progress import Over, in_turn, track
+from sfumato.progress import Executor, sequential, track
 from sfumato.protect.prototypes.anonymity import to_bytes
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
 from sfumato.protect.release.alone import alone
@@ -65,11 +65,11 @@ def write_pictures(
     *,
     labels: Sequence[str] = (),
     batch_size: int = 256,
-    over: Over = in_turn,
+    executor: Executor = sequential,
 ) -> Released:
     """Release a collection of any size into a folder, in memory for a few batches at a time.
 
-    `labels` are carried over into its metadata.csv. Batches are made `over` one process or many
+    `labels` are carried over into its metadata.csv. Batches are made by one process or many
     machines, all of which must see the pictures, and written here in order. Interrupted, it
     leaves a folder `.NAME.part` and goes on from there when it is started again with the same
     protector, pictures and labels, told by their content. `out` appears when it is whole; the
@@ -91,10 +91,10 @@ def write_pictures(
     placed = None
     if isinstance(protector, PrototypeAnonymizer):
         placed = place_collection(
-            protector, images, labels, secret=part.secret, batch_size=batch_size, over=over
+            protector, images, labels, secret=part.secret, batch_size=batch_size, executor=executor
         )
     release = partial(_released, placed or protector, images, tuple(labels), part.secret)
-    for batch in track(over(release, batches), f"release {protector.name}", total=len(batches)):
+    for batch in track(executor(release, batches), f"release {protector.name}", total=len(batches)):
         part.keep(batch.files, batch.values, batch.left_out, read=batch.read)
     if not part.progress.written:
         raise DataError(_nothing(part, images))

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sfumato.data.lazy import FolderImages, LoadedImages
 from sfumato.errors import DataError
-from sfumato.progress import Over, track
+from sfumato.progress import Executor, track
 from sfumato.protect.prototypes.anonymity import Seen, digests
 from sfumato.protect.prototypes.distance import nearest_original
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
@@ -25,7 +25,7 @@ from sfumato.protect.release.noise import drawn_generator
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _Part:
     """What a plan needs of some pictures."""
 
     positions: list[int]
@@ -56,7 +56,7 @@ def place_collection(
     *,
     secret: bytes,
     batch_size: int,
-    over: Over,
+    executor: Executor,
 ) -> PlacedRelease | None:
     """Plan the release of a whole collection; None where it has no usable picture.
 
@@ -74,22 +74,22 @@ def place_collection(
         for start in range(0, len(images), batch_size)
     ]
     look = partial(_look, made, images)
-    looks = [
+    parts = [
         found
-        for found in track(over(look, batches), f"plan {made.name}", total=len(batches))
+        for found in track(executor(look, batches), f"plan {made.name}", total=len(batches))
         if found is not None
     ]
-    return _planned(made, images, kept, looks, secret) if looks else None
+    return _planned(made, images, kept, parts, secret) if parts else None
 
 
 def _look(
     made: PrototypeAnonymizer, images: FolderImages | LoadedImages, positions: Sequence[int]
-) -> _Look | None:
+) -> _Part | None:
     some = images.read(positions).pictures
     if not some:
         return None
     rows = torch.cat([picture.floats() for picture in some])
-    return _Look(
+    return _Part(
         positions=[picture.position for picture in some],
         # One by one: sums of a batch are rounded otherwise than those of another.
         similar=torch.cat([made.similarities(row[None]) for row in rows]),
@@ -103,23 +103,23 @@ def _planned(
     made: PrototypeAnonymizer,
     images: FolderImages | LoadedImages,
     kept: Sequence[str],
-    looks: Sequence[_Look],
+    parts: Sequence[_Part],
     secret: bytes,
 ) -> PlacedRelease:
-    nearest = torch.stack([look.nearest for look in looks]).amin(0)
+    nearest = torch.stack([part.nearest for part in parts]).amin(0)
     plan = made.plan(
-        torch.cat([look.similar for look in looks]),
-        Seen().first_of([digest for look in looks for digest in look.digests]),
+        torch.cat([part.similar for part in parts]),
+        Seen().first_of([digest for part in parts for digest in part.digests]),
         nearest,
         {
-            name: torch.tensor([value for look in looks for value in look.labels[name]])
+            name: torch.tensor([value for part in parts for value in part.labels[name]])
             for name in images.classes
         },
         images.classes,
         kept=kept,
         generator=drawn_generator(secret, b"plan"),
     )
-    positions = [position for look in looks for position in look.positions]
+    positions = [position for part in parts for position in part.positions]
     used = plan.index.unique()
     return PlacedRelease(
         made.pictures.cpu(),

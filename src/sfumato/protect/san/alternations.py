@@ -1,7 +1,7 @@
-"""Ours, for classifiers that nobody has seen: rounds against a crowd of different classifiers.
+"""Our training, against unseen classifiers: rounds against an ensemble of different classifiers.
 
-Some of the crowd change every round; they look at random views, and all three outputs are trained
-at once.
+Part of the ensemble is replaced in every round. The classifiers see random views, and all three
+outputs are trained at once.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sfumato.fit.loop import History, Turn
+from sfumato.fit.loop import Epoch, History
 from sfumato.protect.augment import random_view
-from sfumato.protect.san.classifiers import Crowd
+from sfumato.protect.san.classifiers import Ensemble
 from sfumato.protect.san.losses import hinge_match_loss, steered_loss, total_loss
 from sfumato.protect.san.model import STEER
 from sfumato.protect.san.training import Job
@@ -25,28 +25,28 @@ _MIX = {"OP": 0.5, "NT": 0.25, "SM": 0.25}  # the output that must work gets hal
 
 
 def rounds(job: Job, known: Sequence[nn.Module]) -> dict[str, History]:
-    """Train the autoencoder against a crowd that `known` classifiers belong to; return curves."""
+    """Train against an ensemble that includes the `known` classifiers; return the curves."""
     config = job.config
-    crowd = Crowd(
+    ensemble = Ensemble(
         job.pictures,
         job.labels,
-        config.reader_images,
+        config.ensemble_images,
         config.stage,
         known,
-        width=config.reader_width,
-        looks=config.looks,
+        width=config.ensemble_width,
+        augmentation=config.augmentation,
     )
-    reader_epochs = config.reader_epochs or config.classifier_epochs
-    crowd.grow(config.readers, reader_epochs)
+    ensemble_epochs = config.ensemble_epochs or config.classifier_epochs
+    ensemble.grow(config.ensemble, ensemble_epochs)
     optimizer = job.adam()
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(
         optimizer, config.rounds * config.epochs, eta_min=_LEAST_RATE * config.learning_rate
     )
-    duel, histories = _Duel(job, crowd), {}
+    duel, histories = _Duel(job, ensemble), {}
     for number in range(config.rounds):
         if number:
-            crowd.refresh(config.refreshed, reader_epochs)
-        crowd.freeze()
+            ensemble.refresh(config.refreshed, ensemble_epochs)
+        ensemble.freeze()
         name = f"joint-{number}"
         histories[name] = job.run(
             duel.step,
@@ -60,14 +60,14 @@ def rounds(job: Job, known: Sequence[nn.Module]) -> dict[str, History]:
 
 
 class _Duel:
-    def __init__(self, job: Job, crowd: Crowd) -> None:
-        self.job, self.config, self.crowd = job, job.config, crowd
+    def __init__(self, job: Job, ensemble: Ensemble) -> None:
+        self.job, self.config, self.ensemble = job, job.config, ensemble
 
-    def step(self, batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
+    def step(self, batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
         """One step of all three terms."""
         config = self.config
         x, y = batch[0].float() / 255, batch[1]
-        self.job.follow(x.device, *self.crowd.known)
+        self.job.follow(x.device, *self.ensemble.known)
         steer = _mixed(len(x)).to(x.device)[:, None].expand_as(y)
         drawn = self.job.net.steered(x, y, steer)
         fooled = self._fooled(drawn, y, steer)
@@ -78,16 +78,17 @@ class _Duel:
             config.attribute_weight * fooled,
             config.match_weight * matched,
         )
-        turn.descend("autoencoder", loss)
+        epoch.descend("autoencoder", loss)
         return {"loss": loss, "attribute": fooled, "match": matched, "pixel": changed}
 
     def _fooled(
         self, drawn: Float[Tensor, "n c h w"], y: Tensor, steer: Float[Tensor, "n k"]
     ) -> Tensor:
-        looks = self.config.looks
-        asked = self.crowd.ask(self.config.readers_a_step)
+        augmentation = self.config.augmentation
+        asked = self.ensemble.ask(self.config.ensemble_a_step)
         losses = [
-            steered_loss(y.float(), steer, reader(random_view(drawn, looks))) for reader in asked
+            steered_loss(y.float(), steer, classifier(random_view(drawn, augmentation)))
+            for classifier in asked
         ]
         return torch.stack(losses).mean()
 

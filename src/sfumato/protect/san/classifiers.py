@@ -1,7 +1,7 @@
-"""The crowd of attribute classifiers against which a semi-adversarial network trains.
+"""The ensemble of attribute classifiers against which a semi-adversarial network trains.
 
-They differ in family, in the size at which they look, in width, in the pictures they learned from;
-every other one is made a little robust, since what fools robust classifiers transfers best.
+They differ in family, input size, width and training pictures. Every second one is made a little
+robust, since what fools robust classifiers transfers best.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
 from sfumato.fit.config import FitConfig
-from sfumato.fit.loop import History, Turn, fit
-from sfumato.nets.readers import Family, Reader
+from sfumato.fit.loop import Epoch, History, fit
+from sfumato.nets.attributes import AttributeClassifier, Family
 from sfumato.protect.augment import random_view
-from sfumato.protect.deformation import LOOKS, Deformation
+from sfumato.protect.deformation import FACE_AUGMENTATION, Deformation
 
 _SIDES = (32, 48, 40, 28, 36, 56, 44)  # seven sides and four families meet in 28 different pairs
 _WIDTHS = (1.0, 0.75, 1.25)  # of the width that is asked for
 _GROUPS = 4  # into which one of the families divides its channels
 _LEARNING_RATE = 2e-3
-_ROBUST = 0.02  # largest change of a pixel that a robust reader learns to withstand
-_NAIVE_EPOCHS = 2  # a reader that withstands before it can read never learns to read
+_ROBUST = 0.02  # largest change of a pixel that a robust classifier learns to withstand
+_NAIVE_EPOCHS = 2  # a classifier that withstands before it can read never learns to read
 
 
-class Crowd:
-    """Readers of growing number; `grow` adds, `refresh` replaces the oldest, `ask` draws some.
+class Ensemble:
+    """Attribute classifiers: `grow` adds some, `refresh` replaces the oldest, `ask` draws some.
 
-    `known` are classifiers that were there before; they stay.
+    `known` are classifiers that were trained elsewhere; they are never replaced.
     """
 
     def __init__(
@@ -43,41 +43,41 @@ class Crowd:
         known: Sequence[nn.Module] = (),
         *,
         width: int = 16,
-        looks: Deformation = LOOKS,
+        augmentation: Deformation = FACE_AUGMENTATION,
     ) -> None:
         self.pictures, self.labels, self.known = pictures, labels, tuple(known)
         self.images_each, self.stage, self.width = images_each, stage, width
-        self.looks = looks
-        self.readers: list[nn.Module] = []
+        self.augmentation = augmentation
+        self.members: list[nn.Module] = []
         self.made = 0
 
     def grow(self, count: int, epochs: int) -> None:
-        """Train `count` more readers, each of another kind on other pictures."""
+        """Train `count` more classifiers, each of another kind on other pictures."""
         for _ in range(count):
-            self.readers.append(self._reader(self.made, epochs))
+            self.members.append(self._trained(self.made, epochs))
             self.made += 1
 
     def refresh(self, count: int, epochs: int) -> None:
-        """Replace the oldest readers by new ones."""
-        count = min(count, len(self.readers))
-        self.readers = self.readers[count:]
+        """Replace the oldest classifiers by new ones."""
+        count = min(count, len(self.members))
+        self.members = self.members[count:]
         self.grow(count, epochs)
 
     def freeze(self) -> None:
-        """Make sure that nobody in the crowd learns any more."""
-        for reader in (*self.readers, *self.known):
-            reader.requires_grad_(False).eval()
+        """Stop the training of all classifiers."""
+        for classifier in (*self.members, *self.known):
+            classifier.requires_grad_(False).eval()
 
     def ask(self, count: int) -> list[nn.Module]:
-        """Return some readers, drawn at random; half of them known ones, where there are any."""
-        known = _drawn(self.known, max(count // 2, count - len(self.readers)))
-        return [*_drawn(self.readers, count - len(known)), *known]
+        """Return random classifiers; half of them are known ones, where there are any."""
+        known = _drawn(self.known, max(count // 2, count - len(self.members)))
+        return [*_drawn(self.members, count - len(known)), *known]
 
-    def _reader(self, number: int, epochs: int) -> nn.Module:
+    def _trained(self, number: int, epochs: int) -> nn.Module:
         families = get_args(Family)
         with torch.random.fork_rng():
             torch.manual_seed(number)
-            reader = Reader(
+            classifier = AttributeClassifier(
                 self.pictures.shape[1],
                 self.labels.shape[1],
                 family=families[number % len(families)],
@@ -85,20 +85,20 @@ class Crowd:
                 width=_GROUPS * round(_WIDTHS[number % len(_WIDTHS)] * self.width / _GROUPS),
             )
         rows = balanced_rows(self.labels, self.images_each, seed=number)
-        train_reader(
-            reader,
+        train_classifier(
+            classifier,
             self.pictures[rows],
             self.labels[rows],
-            self.stage(f"reader-{number}", epochs),
-            title=f"reader {number + 1}",
+            self.stage(f"ensemble-{number}", epochs),
+            title=f"classifier {number + 1}",
             robust=number % 2 == 1,
-            looks=self.looks,
+            augmentation=self.augmentation,
         )
-        return reader
+        return classifier
 
 
-def _drawn(readers: Sequence[nn.Module], count: int) -> list[nn.Module]:
-    return [readers[i] for i in torch.randperm(len(readers))[:count].tolist()]
+def _drawn(classifiers: Sequence[nn.Module], count: int) -> list[nn.Module]:
+    return [classifiers[i] for i in torch.randperm(len(classifiers))[:count].tolist()]
 
 
 def balanced_rows(labels: Int64[Tensor, "n k"], count: int, *, seed: int) -> Int64[Tensor, "m"]:
@@ -112,39 +112,39 @@ def balanced_rows(labels: Int64[Tensor, "n k"], count: int, *, seed: int) -> Int
     return torch.cat(parts)
 
 
-def train_reader(
-    reader: nn.Module,
+def train_classifier(
+    classifier: nn.Module,
     pictures: UInt8[Tensor, "n c h w"],
     labels: Int64[Tensor, "n k"],
     config: FitConfig,
     *,
     title: str,
     robust: bool = False,
-    looks: Deformation = LOOKS,
+    augmentation: Deformation = FACE_AUGMENTATION,
 ) -> History:
     """Train a classifier of attributes on random views, with both values weighing the same."""
-    optimizer = torch.optim.Adam(reader.parameters(), lr=_LEARNING_RATE)
+    optimizer = torch.optim.Adam(classifier.parameters(), lr=_LEARNING_RATE)
     ones = labels.float().mean(0).clamp(0.01, 0.99)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.epochs)
 
     def cost(x: Float[Tensor, "n c h w"], y: Float[Tensor, "n k"]) -> Tensor:
         share = ones.to(x.device)
         weights = torch.where(y > 0, 0.5 / share, 0.5 / (1 - share))
-        return F.binary_cross_entropy_with_logits(reader(x), y, weight=weights)
+        return F.binary_cross_entropy_with_logits(classifier(x), y, weight=weights)
 
-    def step(batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
-        x, y = random_view(batch[0].float() / 255, looks), batch[1].float()
-        if robust and turn.epoch >= _NAIVE_EPOCHS:
+    def step(batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
+        x, y = random_view(batch[0].float() / 255, augmentation), batch[1].float()
+        if robust and epoch.number >= _NAIVE_EPOCHS:
             half = len(x) // 2
             x = torch.cat([_worsened(x[:half], y[:half], cost), x[half:]])
         loss = cost(x, y)
-        turn.descend("reader", loss)
+        epoch.descend("classifier", loss)
         return {"loss": loss}
 
     return fit(
-        networks={"reader": reader},
-        optimizers={"reader": optimizer},
-        schedulers={"reader": scheduler},
+        networks={"classifier": classifier},
+        optimizers={"classifier": optimizer},
+        schedulers={"classifier": scheduler},
         data=(pictures, labels),
         step=step,
         config=config,

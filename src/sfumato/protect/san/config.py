@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from sfumato.config import Preset, Presets, check_settings, setting
 from sfumato.device import Device
-from sfumato.protect.deformation import LOOKS, Deformation
+from sfumato.protect.deformation import FACE_AUGMENTATION, Deformation
 
 if TYPE_CHECKING:  # a command line lists these settings without loading PyTorch
     from sfumato.fit.config import FitConfig
@@ -42,14 +42,14 @@ _PRESETS = {
             "channels": 3,
             "bound": 0.15,
             "classifier_epochs": 3,
-            "reader_epochs": None,
+            "ensemble_epochs": None,
             "epochs": 6,
             "rounds": 2,
             "joint_images": 2_000,
-            "readers": 6,
+            "ensemble": 6,
             "refreshed": 3,
-            "reader_width": 16,
-            "reader_images": 1_200,
+            "ensemble_width": 16,
+            "ensemble_images": 1_200,
             "near": 0.0,
             "cover": 0.0,
             "match_weight": 8.0,
@@ -64,12 +64,12 @@ _PRESETS = {
         "a look in minutes: fewer classifiers, fewer pictures",
         {
             "classifier_epochs": 3,
-            "reader_epochs": 4,
+            "ensemble_epochs": 4,
             "epochs": 8,
             "joint_images": 2_000,
-            "readers": 3,
-            "reader_width": 16,
-            "reader_images": 4_000,
+            "ensemble": 3,
+            "ensemble_width": 16,
+            "ensemble_images": 4_000,
         },
     ),
 }
@@ -113,18 +113,18 @@ class SanConfig(Presets):
     rounds: int = setting(
         1, "Rounds of joint training; some classifiers are replaced between.", least=1, panel=_CROWD
     )
-    readers: int = setting(4, "Classifiers.", least=1, panel=_CROWD)
-    readers_a_step: int = setting(2, "Classifiers that one step asks.", least=1, panel=_CROWD)
+    ensemble: int = setting(4, "Classifiers.", least=1, panel=_CROWD)
+    ensemble_a_step: int = setting(2, "Classifiers that one step asks.", least=1, panel=_CROWD)
     refreshed: int = setting(
         0, "Classifiers replaced by new ones between rounds.", least=0, panel=_CROWD
     )
-    reader_width: int = setting(
+    ensemble_width: int = setting(
         24, "Channels of a classifier's first layer, a quarter less or more.", least=8, panel=_CROWD
     )
-    reader_images: int = setting(
+    ensemble_images: int = setting(
         12_000, "Pictures from which each classifier learns, drawn anew.", least=2, panel=_CROWD
     )
-    reader_epochs: int | None = setting(
+    ensemble_epochs: int | None = setting(
         6,
         "Passes of each; as of the classifier that release asks, without it.",
         least=1,
@@ -166,9 +166,9 @@ class SanConfig(Presets):
         check_settings(self)
 
     @property
-    def looks(self) -> Deformation:
-        """How classifiers of the crowd look at a picture."""
-        return replace(LOOKS, near=self.near, cover=self.cover)
+    def augmentation(self) -> Deformation:
+        """How classifiers of the ensemble look at a picture."""
+        return replace(FACE_AUGMENTATION, near=self.near, cover=self.cover)
 
     def stage(self, name: str, epochs: int) -> FitConfig:
         """Return the settings of one training stage."""

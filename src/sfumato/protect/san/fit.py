@@ -14,7 +14,7 @@ from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions
 from sfumato.protect.fitted import Fitted
 from sfumato.protect.san.alternations import rounds
-from sfumato.protect.san.classifiers import train_reader
+from sfumato.protect.san.classifiers import train_classifier
 from sfumato.protect.san.config import SanConfig
 from sfumato.protect.san.matcher import train_matcher
 from sfumato.protect.san.model import SemiAdversarial
@@ -36,8 +36,8 @@ def fit_san(
 
     `matcher` maps images in [0, 1] of their size to embeddings; without it, one is trained first
     on the label `identity`. The matcher is frozen, and so are `known`, classifiers that join the
-    crowd: they map images to one logit an attribute, positive for value 1. Pictures without one of
-    the labels are left out and counted.
+    ensemble: they map images to one logit an attribute, positive for value 1. Pictures without
+    one of the labels are left out and counted.
 
     Raises:
         DataError: an attribute is missing, not binary, or has one value; or, without a matcher,
@@ -70,7 +70,7 @@ def fit_san(
     )
     stage = config.stage("classifier", config.classifier_epochs)
     histories = {
-        "classifier": train_reader(
+        "classifier": train_classifier(
             protector.classifier, job.pictures, job.labels, stage, title="classifier"
         )
     }

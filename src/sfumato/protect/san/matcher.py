@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.errors import DataError
 from sfumato.fit.config import FitConfig
-from sfumato.fit.loop import Turn, fit
+from sfumato.fit.loop import Epoch, fit
 from sfumato.nets.classifiers import ConvClassifier
 from sfumato.protect.augment import random_view
-from sfumato.protect.deformation import LOOKS
+from sfumato.protect.deformation import FACE_AUGMENTATION
 
 _LEARNING_RATE = 2e-3
 _LEAST_PEOPLE = 2
@@ -66,9 +66,11 @@ def train_matcher(
     optimizer = torch.optim.Adam(net.parameters(), lr=_LEARNING_RATE)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.epochs)
 
-    def step(batch: tuple[Tensor, ...], turn: Turn) -> Mapping[str, Tensor]:
-        loss = F.cross_entropy(net.logits(random_view(batch[0].float() / 255, LOOKS)), batch[1])
-        turn.descend("matcher", loss)
+    def step(batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
+        loss = F.cross_entropy(
+            net.logits(random_view(batch[0].float() / 255, FACE_AUGMENTATION)), batch[1]
+        )
+        epoch.descend("matcher", loss)
         return {"loss": loss}
 
     fit(

@@ -10,11 +10,11 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor, nn
 
 from sfumato.fit.config import FitConfig
-from sfumato.fit.loop import History, Turn, fit
+from sfumato.fit.loop import Epoch, History, fit
 from sfumato.protect.san.config import SanConfig
 from sfumato.protect.san.model import SemiAdversarial
 
-Step = Callable[[tuple[Tensor, ...], Turn], Mapping[str, Tensor]]
+Step = Callable[[tuple[Tensor, ...], Epoch], Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True, slots=True)

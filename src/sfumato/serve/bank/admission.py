@@ -8,17 +8,17 @@ from sfumato.errors import EnrollmentError, RequestError
 from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.neardup import available
 from sfumato.serve.bank.interface import Deciding
-from sfumato.serve.records.auth import Caller
+from sfumato.serve.records.auth import Account
 from sfumato.serve.records.store import Entry, Store, Stored, Terms
 
-# Whose it resembles is not said, and neither is how much: both would guide a thief.
+# Whose it resembles is not said, and neither is how much: both would guide an attacker.
 _WAITS: Final = "it resembles an enrollment that was here before; a moderator will decide"
 _BROAD: Final = "it claims more than one class of pictures; a moderator will decide"
 _FLOOD: Final = "many enrollments came within the hour; a moderator will decide"
 
 
 def admit(
-    store: Store, state: Deciding, caller: Caller, content: bytes, *, quota: int, flood: int
+    store: Store, state: Deciding, account: Account, content: bytes, *, quota: int, flood: int
 ) -> Entry:
     """Check an enrollment file, screen it and store it; call this under the change lock.
 
@@ -34,13 +34,13 @@ def admit(
     check_terms(signed.enrollment, state.terms)
     known = store.find(signed.id)
     if known is not None:
-        if known[0].account_id != caller.id:
+        if known[0].account_id != account.id:
             raise RequestError(409, "this enrollment is already enrolled")
         return known[1]  # the answer got lost, and is asked for again
-    if store.count(caller.id) >= quota:
+    if store.count(account.id) >= quota:
         raise RequestError(403, f"expected at most {quota} enrollments an account; erase one first")
-    screening = state.screen(signed.id, signed.enrollment, caller.id)
-    stored = Stored(id=signed.id, account_id=caller.id, content=content)
+    screening = state.screen(signed.id, signed.enrollment, account.id)
+    stored = Stored(id=signed.id, account_id=account.id, content=content)
     if screening.contested:
         return store.insert(stored, status="quarantined", reason=_WAITS)
     if screening.broad:

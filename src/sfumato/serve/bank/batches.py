@@ -33,8 +33,8 @@ class Batches(Generic[Question, Answer]):
     ) -> None:
         self.most = most
         self._together = together
-        self._run = run
-        self._waiting: deque[_Asked[Question, Answer]] = deque()
+        self.run = run
+        self.waiting: deque[_Asked[Question, Answer]] = deque()
         self._busy = False
         self._lock = threading.Lock()
 
@@ -46,7 +46,7 @@ class Batches(Generic[Question, Answer]):
         """Return the answers to some questions, or raise what `run` raises on the first of them."""
         mine: list[_Asked[Question, Answer]] = [_Asked(question) for question in questions]
         with self._lock:
-            self._waiting.extend(mine)
+            self.waiting.extend(mine)
             if mine and not self._busy:
                 self._busy = True
                 mine[0].woken.set()
@@ -59,19 +59,19 @@ class Batches(Generic[Question, Answer]):
     def _lead(self) -> None:
         """Answer those who wait longest, the caller first, and hand over to the next in line."""
         with self._lock:
-            batch = [self._waiting.popleft() for _ in range(min(self.most, len(self._waiting)))]
+            batch = [self.waiting.popleft() for _ in range(min(self.most, len(self.waiting)))]
         try:
             self._answer(batch)
         finally:
             with self._lock:
-                self._busy = bool(self._waiting)
-                following = [self._waiting[0]] if self._waiting else []
+                self._busy = bool(self.waiting)
+                following = [self.waiting[0]] if self.waiting else []
             for asked in (*following, *batch):
                 asked.woken.set()
 
     def _answer(self, batch: Sequence[_Asked[Question, Answer]]) -> None:
         try:
-            answers = self._run([asked.question for asked in batch])
+            answers = self.run([asked.question for asked in batch])
         except BaseException as error:
             if self._together or len(batch) == 1:
                 for asked in batch:

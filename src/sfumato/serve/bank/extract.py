@@ -61,7 +61,7 @@ class Pictures:
     """
 
     def __init__(self, backbone: Backbone, limits: ImageLimits) -> None:
-        self._see = partial(see, backbone, limits=limits)
+        self.see = partial(see, backbone, limits=limits)
         cores = os.cpu_count() or 1
         self._cores = ThreadPoolExecutor(cores, thread_name_prefix="sfumato-picture")
 
@@ -71,7 +71,7 @@ class Pictures:
         Raises:
             ImageError: the bytes are no picture, or it is too large or has too many frames.
         """
-        return self._cores.submit(self._see, content, hashes=hashes).result()
+        return self._cores.submit(self.see, content, hashes=hashes).result()
 
     def close(self) -> None:
         """End the threads, after what they work on."""

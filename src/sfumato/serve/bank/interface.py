@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Final, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from sfumato.filter.copies import Copy
 from sfumato.filter.enrollment import Enrollment
-from sfumato.filter.rule.guard import Decision
 from sfumato.filter.rule.screening import Likeness, Screening
+from sfumato.serve.records.decisions import STRANGER, Match
 from sfumato.serve.records.rules import Rules
 from sfumato.serve.records.store import Terms
 
-STRANGER: Final = -1
-"""In place of an account's number: no account has it."""
+
+def deciding(found: Iterable[Match]) -> Match:
+    """Return what decides an upload of several pictures: the match with the largest margin."""
+    rows = [replace(match, view=row) for row, match in enumerate(found)]
+    return max(rows, key=lambda match: (match.blocks, match.margin))
 
 
-@dataclass(frozen=True, slots=True)
-class Nearest:
-    """A decision, and the claim that was nearest to the upload among those that may block it."""
-
-    decision: Decision
-    enrollment: str
-    """Whose claim it was, or '' where there was none."""
-    account: int
-    """The account of that enrollment, or `STRANGER`."""
-    score: float
-    """Sigmas between the upload and the mean of that enrollment; infinite where there is none."""
-    view: int = 0
-    """Which of the upload's pictures decided: its row in the features."""
-
-
-def deciding(found: Iterable[Nearest]) -> Nearest:
-    """Return what decides an upload of several pictures: of the claims the deepest, or nearest."""
-    rows = [replace(nearest, view=row) for row, nearest in enumerate(found)]
-    return max(rows, key=lambda nearest: (nearest.decision.blocked, nearest.decision.margin))
+def no_match() -> Match:
+    """Return what stands for no match: nobody else has an enrollment that counts."""
+    return Match(claim="class", enrollment="", account=STRANGER, margin=-math.inf, score=math.inf)
 
 
 @runtime_checkable
@@ -68,7 +56,7 @@ class Deciding(Protocol):
         """Whether a picture's hash may be that of a near copy: if not, none need be computed."""
         ...
 
-    def decide(self, features: Float[Tensor, "n d"], account_id: int, now: datetime) -> Nearest:
+    def decide(self, features: Float[Tensor, "n d"], account_id: int, now: datetime) -> Match:
         """Decide one upload by the features of all its pictures; any of them may block it."""
         ...
 

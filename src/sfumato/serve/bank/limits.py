@@ -10,7 +10,7 @@ from typing import Final
 
 from sfumato.errors import RequestError
 
-_MOST_KEYS: Final = 10_000
+MOST_KEYS: Final = 10_000
 
 
 class RateLimit:
@@ -26,7 +26,7 @@ class RateLimit:
         self._interval = 60.0 / per_minute
         self._slack = self._interval * burst
         self._clock = clock
-        self._due: dict[int, float] = {}
+        self.due_at: dict[int, float] = {}
         self._lock = threading.Lock()
 
     def check(self, key: int) -> None:
@@ -37,7 +37,7 @@ class RateLimit:
         """
         with self._lock:
             now = self._clock()
-            due = max(self._due.get(key, now), now) + self._interval
+            due = max(self.due_at.get(key, now), now) + self._interval
             wait = due - now - self._slack
             # Rounding must not refuse the last of a burst.
             if wait > 1e-6 * self._interval:
@@ -46,6 +46,6 @@ class RateLimit:
                     f"too many requests of this account; wait {math.ceil(wait)} s",
                     retry_after=math.ceil(wait),
                 )
-            self._due[key] = due
-            if len(self._due) > _MOST_KEYS:
-                self._due = {k: at for k, at in self._due.items() if at > now}
+            self.due_at[key] = due
+            if len(self.due_at) > MOST_KEYS:
+                self.due_at = {k: at for k, at in self.due_at.items() if at > now}

@@ -8,7 +8,6 @@ meanwhile are scored together: a pass over the bank costs hardly more for 64 tha
 
 from __future__ import annotations
 
-import math
 import secrets
 import threading
 from collections.abc import Iterable, Sequence
@@ -17,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from sfumato.errors import BankError, EnrollmentError
@@ -36,7 +35,8 @@ from sfumato.filter.rule.screening import (
     pair_rows,
 )
 from sfumato.serve.bank.batches import Batches
-from sfumato.serve.bank.interface import STRANGER, Nearest, deciding
+from sfumato.serve.bank.interface import deciding, no_match
+from sfumato.serve.records.decisions import Match
 from sfumato.serve.records.part import WHOLE, Part
 from sfumato.serve.records.rules import Rules, read_rules
 from sfumato.serve.records.store import Store, Terms
@@ -79,14 +79,14 @@ class BankState:
 
     def __init__(self, terms: Terms, part: Part = WHOLE, *, reach: float | None = None) -> None:
         self.terms, self.part = terms, part
-        self._bank = _empty(terms, reach=reach)
-        self._accounts: dict[str, int] = {}
+        self.bank = _empty(terms, reach=reach)
+        self.accounts: dict[str, int] = {}
         self._contests: dict[tuple[str, str], Likeness] = {}
         self._rules = Rules()
         self._copies = Copies()
         self._relations: _Relations | None = None
         self._lock = threading.Lock()
-        self._batches = Batches(self._decide_all, most=BATCH)
+        self.batches = Batches(self._decide_all, most=BATCH)
 
     @classmethod
     def load(
@@ -110,7 +110,7 @@ class BankState:
         return state
 
     def __len__(self) -> int:
-        return len(self._accounts)
+        return len(self.accounts)
 
     def add(
         self, name: str, enrollment: Enrollment, account_id: int, contests: Iterable[Likeness] = ()
@@ -120,9 +120,9 @@ class BankState:
         Of an enrollment of another part only the pairs are kept: it may not override claims here.
         """
         with self._lock:
-            if self.part.holds(name) and name not in self._accounts:
-                self._bank.add(name, enrollment)
-                self._accounts[name] = account_id
+            if self.part.holds(name) and name not in self.accounts:
+                self.bank.add(name, enrollment)
+                self.accounts[name] = account_id
                 if enrollment.copies is not None:
                     self._copies.add(name, enrollment.copies.clone())
             self._contests |= _keyed(contests)
@@ -133,9 +133,9 @@ class BankState:
         with self._lock:
             self._contests = {k: p for k, p in self._contests.items() if name not in k}
             self._relations = None
-            if self._accounts.pop(name, None) is None:
+            if self.accounts.pop(name, None) is None:
                 return
-            self._bank.remove(name)
+            self.bank.remove(name)
             self._copies.remove(name)
 
     @property
@@ -152,7 +152,7 @@ class BankState:
         """Return the first enrolled picture that this hash is near to, and whose account's."""
         with self._lock:
             found = self._copies.first(hash_, lambda name: self._edge(name, now) > -torch.inf)
-            return None if found is None else (found, self._accounts[found.enrollment])
+            return None if found is None else (found, self.accounts[found.enrollment])
 
     @property
     def rules(self) -> Rules:
@@ -164,12 +164,12 @@ class BankState:
         with self._lock:
             self._rules, self._relations = rules, None
 
-    def decide(self, features: Float[Tensor, "n d"], account_id: int, now: datetime) -> Nearest:
+    def decide(self, features: Float[Tensor, "n d"], account_id: int, now: datetime) -> Match:
         """Decide one upload by the default rule on each of its pictures."""
         asked = [Upload(row[None], account_id, now) for row in features]
-        return deciding(self._batches.each(asked))
+        return deciding(self.batches.each(asked))
 
-    def _decide_all(self, uploads: Sequence[Upload]) -> list[Nearest]:
+    def _decide_all(self, uploads: Sequence[Upload]) -> list[Match]:
         scores, related = self._scored(uploads)
         return [
             _decided(_row(scores, row), related, upload.account_id)
@@ -178,7 +178,7 @@ class BankState:
 
     def _edge(self, name: str, now: datetime) -> float:
         """Return how far an enrollment's claim reaches, in sigmas; a few are asked for, not all."""
-        return float(self._related(now).alpha[self._bank.ids.index(name)])
+        return float(self._related(now).alpha[self.bank.ids.index(name)])
 
     def fronts(self, uploads: Sequence[Upload]) -> list[Front]:
         """Return what this part has to say of each upload."""
@@ -190,12 +190,12 @@ class BankState:
                 errors,
                 scores.mu,
                 scores.sigma,
-                alpha=related.alpha,
+                alpha=_edges(listed, related),
                 accounts=related.accounts,
                 account=upload.account_id,
                 pairs=pairs,
             )
-            for errors, upload in zip(scores.errors, uploads, strict=True)
+            for errors, listed, upload in zip(scores.errors, scores.listed, uploads, strict=True)
         ]
 
     def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
@@ -206,8 +206,8 @@ class BankState:
 
     def compare(self, name: str, enrollment: Enrollment, account_id: int, seed: int) -> Comparison:
         """Return what screening a newcomer finds in this part; samples are drawn from `seed`."""
-        own = [known for known, account in self._accounts.items() if account == account_id]
-        candidates = _Candidates(self._bank, self.terms, name, enrollment)
+        own = [known for known, account in self.accounts.items() if account == account_id]
+        candidates = _Candidates(self.bank, self.terms, name, enrollment)
         return compare(name, candidates, seed=seed, own=own)
 
     def _scored(self, uploads: Sequence[Upload]) -> tuple[BankScores, _Relations]:
@@ -217,7 +217,7 @@ class BankState:
             asking = torch.tensor([upload.account_id for upload in uploads])
             own = torch.isin(related.accounts, asking).nonzero()[:, 0]
             features = torch.cat([upload.features for upload in uploads])
-            scores = self._bank.score_near(features, alpha=related.alpha, always=own)
+            scores = self.bank.score_near(features, alpha=related.alpha, always=own)
         if len(scores.rows) < len(related.accounts):
             related = related.at(scores.rows)
         return scores, related
@@ -225,8 +225,8 @@ class BankState:
     def _related(self, now: datetime) -> _Relations:
         known = self._relations
         if known is None or (known.until is not None and known.until <= now):
-            names = self._bank.ids
-            accounts = [self._accounts[name] for name in names]
+            names = self.bank.ids
+            accounts = [self.accounts[name] for name in names]
             known = _Relations(
                 torch.tensor(accounts, dtype=torch.int64),
                 pair_rows(self._contests.values(), names),
@@ -238,26 +238,37 @@ class BankState:
 
 
 def _row(scores: BankScores, row: int) -> BankScores:
-    return replace(scores, errors=scores.errors[row : row + 1])
+    one = slice(row, row + 1)
+    return replace(scores, errors=scores.errors[one], listed=scores.listed[one])
 
 
-def _decided(scores: BankScores, related: _Relations, account_id: int) -> Nearest:
+def _edges(listed: Bool[Tensor, " n"], related: _Relations) -> Float[Tensor, " n"]:
+    """Return alpha of each claim on one upload; of those not listed for it minus infinity."""
+    return related.alpha.masked_fill(~listed, -torch.inf)
+
+
+def _decided(scores: BankScores, related: _Relations, account_id: int) -> Match:
     """Apply the default rule to one upload."""
     owned = (related.accounts == account_id)[None]
-    verdicts = contest_rule(
+    alpha = _edges(scores.listed[0], related)
+    outcome = contest_rule(
         scores.errors,
         scores.mu,
         scores.sigma,
         owned,
         contested=related.contested,
-        alpha=related.alpha,
+        alpha=alpha,
     )
-    decision = next(iter(verdicts))
-    column = decision.enrollment
+    column, margin = int(outcome.enrollment), float(outcome.margin)
     if column == NOBODY:
-        return Nearest(decision, "", STRANGER, math.inf)
-    score = float(related.alpha[column]) - decision.margin
-    return Nearest(decision, scores.ids[column], int(related.accounts[column]), score)
+        return no_match()
+    return Match(
+        claim="class",
+        enrollment=scores.ids[column],
+        account=int(related.accounts[column]),
+        margin=margin,
+        score=float(alpha[column]) - margin,
+    )
 
 
 def damaged(enrollment_id: str, error: EnrollmentError) -> BankError:

@@ -25,7 +25,7 @@ class Connection:
     def __init__(
         self, url: str, *, timeout_seconds: float, headers: Mapping[str, str] | None = None
     ) -> None:
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout_seconds)
+        self.http = httpx.Client(base_url=url, headers=headers, timeout=timeout_seconds)
 
     def __enter__(self: Client) -> Client:
         return self
@@ -40,9 +40,9 @@ class Connection:
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self.http.close()
 
-    def _send(
+    def send(
         self,
         method: str,
         path: str,
@@ -50,11 +50,17 @@ class Connection:
         *,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
+        """Send a request and return its answer.
+
+        Raises:
+            ServiceError: the service can't be reached.
+            RequestError: it refused the request.
+        """
         try:
-            answer = self._http.request(method, path, content=content, headers=headers)
+            answer = self.http.request(method, path, content=content, headers=headers)
         except httpx.HTTPError as error:
             raise ServiceError(
-                f"cannot reach {self._http.base_url}: {error}; is the service running?"
+                f"cannot reach {self.http.base_url}: {error}; is the service running?"
             ) from error
         if answer.is_error:
             raise RequestError(answer.status_code, _detail(answer))

@@ -39,7 +39,7 @@ class FeatureClient(Connection):
         """
         key = RequestKey.draw(self.kem)
         headers = {_PUBLIC_KEY_HEADER: base64.urlsafe_b64encode(key.public).decode()}
-        answer = self._send("POST", _PATH, image, headers=headers)
+        answer = self.send("POST", _PATH, image, headers=headers)
         features = key.open(answer.content)
         if features.dtype != torch.float32 or features.ndim != 2 or len(features) != 1:
             raise ServiceError(

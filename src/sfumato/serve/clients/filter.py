@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jaxtyping import UInt8
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from sfumato.errors import ArtifactError, ServiceError
@@ -19,25 +19,9 @@ from sfumato.filter.enrollment import seal_enrollment
 from sfumato.filter.neardup import pdq, stack
 from sfumato.filter.oneclass import OneClassConfig, Preset
 from sfumato.serve.clients.connection import Connection
+from sfumato.serve.wire import EnrollmentAnswer, UploadAnswer
 
-
-@dataclass(frozen=True, slots=True)
-class RemoteEnrollment:
-    """An enrollment as the service lists it."""
-
-    id: str
-    status: Literal["active", "quarantined"]
-    reason: str
-    created: str
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteDecision:
-    """What the service decided about one image."""
-
-    id: str
-    decision: Literal["share", "block"]
-    reason: str
+T = TypeVar("T")
 
 
 class FilterClient(Connection):
@@ -60,7 +44,7 @@ class FilterClient(Connection):
             ArtifactError: the file is damaged, or its fingerprint is not the announced one.
         """
         if self._backbone is None:
-            answer = self._send("GET", "/v1/backbone")
+            answer = self.send("GET", "/v1/backbone")
             found = Backbone.from_bytes(answer.content)
             announced = answer.headers.get("ETag", "").strip('"')
             if found.fingerprint != announced:
@@ -73,8 +57,7 @@ class FilterClient(Connection):
 
     def policy(self) -> dict[str, Any]:
         """Return the service's limits and the sizes that an enrollment must have."""
-        policy: dict[str, Any] = _json(self._send("GET", "/v1/policy"), dict)
-        return policy
+        return _read(dict[str, Any], self.send("GET", "/v1/policy"))
 
     def enroll(
         self,
@@ -84,7 +67,7 @@ class FilterClient(Connection):
         seed: int,
         preset: Preset = "default",
         copies: bool = False,
-    ) -> RemoteEnrollment:
+    ) -> EnrollmentAnswer:
         """Train on private pictures here, and upload nothing but the signed enrollment.
 
         It is what `sfumato filter enroll` makes of them.
@@ -107,29 +90,28 @@ class FilterClient(Connection):
         made = enroll(features, config, backbone=backbone.fingerprint, seed=seed, copies=hashes)
         return self.send_enrollment(seal_enrollment(made, key))
 
-    def send_enrollment(self, content: bytes) -> RemoteEnrollment:
+    def send_enrollment(self, content: bytes) -> EnrollmentAnswer:
         """Upload an enrollment file; when this returns, the service has it on disk."""
-        return RemoteEnrollment(**_json(self._send("POST", "/v1/enrollments", content), dict))
+        return _read(EnrollmentAnswer, self.send("POST", "/v1/enrollments", content))
 
-    def enrollments(self) -> list[RemoteEnrollment]:
+    def enrollments(self) -> list[EnrollmentAnswer]:
         """Return the account's enrollments."""
-        entries = _json(self._send("GET", "/v1/enrollments"), list)
-        return [RemoteEnrollment(**entry) for entry in entries]
+        return _read(list[EnrollmentAnswer], self.send("GET", "/v1/enrollments"))
 
     def erase(self, enrollment_id: str) -> None:
         """Erase one of the account's enrollments from the service, for good."""
-        self._send("DELETE", f"/v1/enrollments/{enrollment_id}")
+        self.send("DELETE", f"/v1/enrollments/{enrollment_id}")
 
-    def upload(self, image: bytes) -> RemoteDecision:
+    def upload(self, image: bytes) -> UploadAnswer:
         """Ask whether an image file may be shared."""
-        return RemoteDecision(**_json(self._send("POST", "/v1/uploads", image), dict))
+        return _read(UploadAnswer, self.send("POST", "/v1/uploads", image))
 
 
-def _json(answer: httpx.Response, kind: type[Any]) -> Any:  # noqa: ANN401 - checked here
+def _read(kind: type[T], answer: httpx.Response) -> T:
     try:
-        value = answer.json()
-    except ValueError as error:
-        raise ServiceError("expected JSON from the service; is this its address?") from error
-    if not isinstance(value, kind):
-        raise ServiceError(f"expected a JSON {kind.__name__} from the service")
-    return value
+        return TypeAdapter(kind).validate_json(answer.content)
+    except ValidationError as error:
+        raise ServiceError(
+            f"expected an answer of the filter service, got something else "
+            f"({error.error_count()} faults); is this its address, and of this version?"
+        ) from error

@@ -29,10 +29,10 @@ class Clock:
     """One process's clock over one database."""
 
     def __init__(self, engine: Engine, *, system: Callable[[], float] = time.time) -> None:
-        self._engine, self._system = engine, system
+        self._engine, self.system = engine, system
         with reading(engine) as session:
-            self._kept = datetime.fromisoformat(session.scalars(select(ClockRow.latest)).one())
-        self._base = max(self._kept, self._read())
+            self.kept = datetime.fromisoformat(session.scalars(select(ClockRow.latest)).one())
+        self._base = max(self.kept, self._read())
         self._started = time.monotonic()
 
     def now(self) -> datetime:
@@ -47,12 +47,12 @@ class Clock:
     def keep(self) -> None:
         """Store the time where it has moved on enough; called now and then."""
         now = self.now()
-        if now - self._kept < timedelta(seconds=_KEEP_SECONDS):
+        if now - self.kept < timedelta(seconds=_KEEP_SECONDS):
             return
         latest = as_text(now)
         with writing(self._engine) as session:
             session.execute(update(ClockRow).where(ClockRow.latest < latest).values(latest=latest))
-        self._kept = now
+        self.kept = now
 
     def _read(self) -> datetime:
-        return datetime.fromtimestamp(self._system(), UTC)
+        return datetime.fromtimestamp(self.system(), UTC)

@@ -41,7 +41,7 @@ def open_database(url: str | URL) -> Engine:
         StorageError: the disk is full or not writable.
     """
     parsed = database_url(url)
-    engine = _open_sqlite(parsed) if is_sqlite(parsed) else _open_postgres(parsed)
+    engine = open_sqlite(parsed) if is_sqlite(parsed) else open_postgres(parsed)
     try:
         with database_errors(place(engine)):
             upgrade(engine)
@@ -68,7 +68,8 @@ def writing(engine: Engine) -> Iterator[Session]:
         yield session
 
 
-def _open_sqlite(url: URL) -> Engine:
+def open_sqlite(url: URL) -> Engine:
+    """Open a SQLite file with the settings that several processes need."""
     with database_errors(str(url.database)), suppress(FileExistsError):
         # Created before SQLite does, so that it and its log are the owner's alone.
         os.close(os.open(str(url.database), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -79,7 +80,8 @@ def _open_sqlite(url: URL) -> Engine:
     return engine
 
 
-def _open_postgres(url: URL) -> Engine:
+def open_postgres(url: URL) -> Engine:
+    """Open a PostgreSQL database."""
     # pre_ping: after the database was restarted, the first request must not pay for it.
     engine = create_engine(
         url, hide_parameters=True, pool_pre_ping=True, pool_timeout=10, pool_size=10

@@ -22,7 +22,7 @@ _POSTGRES_DAMAGED: Final = ("XX001", "XX002")  # data_corrupted, index_corrupted
 
 @contextmanager
 def database_errors(where: str = "the database") -> Iterator[None]:
-    """Turn a database's or a disk's fault, in a block, into an error of ours.
+    """Epoch a database's or a disk's fault, in a block, into an error of ours.
 
     An IntegrityError passes: what it means, only the caller knows.
 

@@ -36,7 +36,7 @@ class ClockRow(Base):
     latest: Mapped[str]
 
 
-class Account(Base):
+class AccountRow(Base):
     """Someone who enrolls, uploads or moderates; `alpha` None takes the bank's."""
 
     __tablename__ = "accounts"

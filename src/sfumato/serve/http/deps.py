@@ -1,4 +1,4 @@
-"""What the routes share: the service, the caller and what its token is good for, documents."""
+"""What the routes share: the service, the account of a request, parts of the API document."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi import Depends, Path, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from sfumato.errors import RequestError
-from sfumato.serve.records.auth import Caller, Scope, authenticate
+from sfumato.serve.records.auth import Account, Scope, authenticate
 from sfumato.serve.service import FilterService
 
 
@@ -62,27 +62,27 @@ def anybody(
     request: Request,
     filters: Service,
     _: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
-) -> Caller:
-    """Admit callers with any token: 401 nobody has it."""
+) -> Account:
+    """Admit a request with any valid token: 401 nobody has it."""
     header = request.headers.get("authorization")
     return authenticate(filters.store.engine, filters.store.clock, header)
 
 
-Anybody = Annotated[Caller, Depends(anybody)]
+Anybody = Annotated[Account, Depends(anybody)]
 
 
-def needs(scope: Scope) -> Callable[..., Awaitable[Caller]]:
+def needs(scope: Scope) -> Callable[..., Awaitable[Account]]:
     """Return what admits callers whose token is good for `scope`: 401 nobody, 403 not good."""
 
-    async def caller(found: Anybody) -> Caller:
-        if scope not in found.scopes:
+    async def admitted(account: Anybody) -> Account:
+        if scope not in account.scopes:
             raise RequestError(403, f"this token is not good for '{scope}'; ask for one that is")
-        return found
+        return account
 
-    return caller
+    return admitted
 
 
-Enroller = Annotated[Caller, Depends(needs("enroll"))]
-Uploader = Annotated[Caller, Depends(needs("upload"))]
-Moderator = Annotated[Caller, Depends(needs("moderate"))]
+Enroller = Annotated[Account, Depends(needs("enroll"))]
+Uploader = Annotated[Account, Depends(needs("upload"))]
+Moderator = Annotated[Account, Depends(needs("moderate"))]
 Id = Annotated[str, Path(description="32 hexadecimal digits.", max_length=200)]

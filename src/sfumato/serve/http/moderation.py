@@ -11,10 +11,8 @@ from sfumato.errors import RequestError
 from sfumato.serve.http.deps import Id, Moderator, Service, problems
 from sfumato.serve.http.schemas import (
     AccountRulesBody,
-    AppealAnswer,
     CountsAnswer,
     CurveAnswer,
-    DecisionAnswer,
     DisableBody,
     EventAnswer,
     ForecastAnswer,
@@ -29,6 +27,7 @@ from sfumato.serve.records import audit_log as ledger
 from sfumato.serve.records import curve, decisions, rules
 from sfumato.serve.records.auth import find_account
 from sfumato.serve.service import FilterService
+from sfumato.serve.wire import DecisionAnswer
 
 router = APIRouter()
 AccountQuery = Annotated[
@@ -48,16 +47,15 @@ def quarantine(_: Moderator, filters: Service) -> list[QuarantineAnswer]:
     status_code=204,
     responses=problems(400, 401, 403, 404, 422, 507),
 )
-def moderate(enrollment_id: Id, body: VerdictBody, who: Moderator, filters: Service) -> None:
+def moderate(enrollment_id: Id, body: VerdictBody, account: Moderator, filters: Service) -> None:
     """Let a quarantined enrollment count, or erase it."""
-    filters.moderate(who, enrollment_id, admit=body.verdict == "admit")
+    filters.moderate(account, enrollment_id, admit=body.verdict == "admit")
 
 
 @router.get("/v1/appeals", responses=problems(401, 403))
-def appeals(_: Moderator, filters: Service) -> list[AppealAnswer]:
+def appeals(_: Moderator, filters: Service) -> list[DecisionAnswer]:
     """The appeals that wait for a moderator, oldest first."""
-    found = decisions.appeals(filters.store)
-    return [AppealAnswer.model_validate(block, from_attributes=True) for block in found]
+    return decisions.appeals(filters.store)
 
 
 @router.post(
@@ -65,16 +63,15 @@ def appeals(_: Moderator, filters: Service) -> list[AppealAnswer]:
     status_code=204,
     responses=problems(400, 401, 403, 404, 422, 507),
 )
-def rule(decision_id: Id, body: RulingBody, who: Moderator, filters: Service) -> None:
+def rule(decision_id: Id, body: RulingBody, account: Moderator, filters: Service) -> None:
     """Confirm a blocked upload, or overturn it."""
-    decisions.rule(filters.store, decision_id, body.ruling, actor=who.name)
+    decisions.rule(filters.store, decision_id, body.ruling, actor=account.name)
 
 
 @router.get("/v1/decisions/{decision_id}", responses=problems(401, 403, 404, 422))
 def decision(decision_id: Id, _: Moderator, filters: Service) -> DecisionAnswer:
     """What stood against an upload, blocked or only observed."""
-    found = decisions.find(filters.store, decision_id)
-    return DecisionAnswer.model_validate(found, from_attributes=True)
+    return decisions.find(filters.store, decision_id)
 
 
 @router.get("/v1/counts", responses=problems(401, 403))
@@ -118,11 +115,11 @@ def forecast(
 
 
 @router.patch("/v1/rules", responses=problems(400, 401, 403, 422, 507))
-def change_rules(body: RulesBody, who: Moderator, filters: Service) -> RulesAnswer:
+def change_rules(body: RulesBody, account: Moderator, filters: Service) -> RulesAnswer:
     """Change the bank's rules, for every process within a second."""
-    rules.change_bank(filters.store, actor=who.name, **body.model_dump())
+    rules.change_bank(filters.store, actor=account.name, **body.model_dump())
     filters.apply_rules()
-    return bank_rules(who, filters)
+    return bank_rules(account, filters)
 
 
 @router.patch(
@@ -131,11 +128,11 @@ def change_rules(body: RulesBody, who: Moderator, filters: Service) -> RulesAnsw
 def change_account(
     name: Annotated[str, Path(max_length=64)],
     body: AccountRulesBody,
-    who: Moderator,
+    account: Moderator,
     filters: Service,
 ) -> None:
     """Change what one account's enrollments claim."""
-    rules.change_account(filters.store, name, actor=who.name, **body.model_dump())
+    rules.change_account(filters.store, name, actor=account.name, **body.model_dump())
     filters.apply_rules()
 
 
@@ -144,9 +141,9 @@ def change_account(
     status_code=204,
     responses=problems(400, 401, 403, 404, 422, 507),
 )
-def disable(enrollment_id: Id, body: DisableBody, who: Moderator, filters: Service) -> None:
+def disable(enrollment_id: Id, body: DisableBody, account: Moderator, filters: Service) -> None:
     """Let one enrollment claim nothing for a time."""
-    rules.disable_enrollment(filters.store, enrollment_id, body.hours, actor=who.name)
+    rules.disable_enrollment(filters.store, enrollment_id, body.hours, actor=account.name)
     filters.apply_rules()
 
 

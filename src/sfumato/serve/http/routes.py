@@ -14,19 +14,18 @@ from sfumato.serve.http.deps import Anybody, Enroller, Id, Service, Uploader, bi
 from sfumato.serve.http.schemas import (
     AccountAnswer,
     AppealBody,
-    EnrollmentAnswer,
     PolicyAnswer,
-    UploadAnswer,
 )
 from sfumato.serve.records import decisions
+from sfumato.serve.wire import EnrollmentAnswer, UploadAnswer
 
 router = APIRouter()
 
 
 @router.get("/v1/account", responses=problems(401))
-def account(who: Anybody) -> AccountAnswer:
-    """Whom the caller's token acts for."""
-    return AccountAnswer(name=who.name, role=who.role, scopes=sorted(who.scopes))
+def own_account(account: Anybody) -> AccountAnswer:
+    """The account of the request's token."""
+    return AccountAnswer(name=account.name, role=account.role, scopes=sorted(account.scopes))
 
 
 @router.get("/v1/policy")
@@ -51,7 +50,7 @@ def backbone(filters: Service, if_none_match: Annotated[str | None, Header()] = 
     responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 507),
     openapi_extra=binary_body("An enrollment file, as `sfumato filter enroll` writes it."),
 )
-async def enroll(request: Request, who: Enroller, filters: Service) -> EnrollmentAnswer:
+async def enroll(request: Request, account: Enroller, filters: Service) -> EnrollmentAnswer:
     """Check, screen and keep an enrollment. It is on disk before this answers."""
     content = await read_body(
         request,
@@ -59,23 +58,23 @@ async def enroll(request: Request, who: Enroller, filters: Service) -> Enrollmen
         limit_bytes=filters.enrollment_limit_bytes,
         seconds=filters.settings.body_seconds,
     )
-    entry = await run_in_threadpool(filters.enroll, who, content)
+    entry = await run_in_threadpool(filters.enroll, account, content)
     return EnrollmentAnswer.model_validate(entry, from_attributes=True)
 
 
 @router.get("/v1/enrollments", responses=problems(401, 403))
-def enrollments(who: Enroller, filters: Service) -> list[EnrollmentAnswer]:
-    """The caller's own enrollments."""
-    entries = filters.store.entries(account_id=who.id)
+def enrollments(account: Enroller, filters: Service) -> list[EnrollmentAnswer]:
+    """The account's own enrollments."""
+    entries = filters.store.entries(account_id=account.id)
     return [EnrollmentAnswer.model_validate(entry, from_attributes=True) for entry in entries]
 
 
 @router.delete(
     "/v1/enrollments/{enrollment_id}", status_code=204, responses=problems(401, 403, 404, 507)
 )
-def erase(enrollment_id: Id, who: Enroller, filters: Service) -> None:
-    """Erase one of the caller's enrollments, for good: from memory and from disk."""
-    filters.erase(who, enrollment_id)
+def erase(enrollment_id: Id, account: Enroller, filters: Service) -> None:
+    """Erase one of the account's enrollments, for good: from memory and from disk."""
+    filters.erase(account, enrollment_id)
 
 
 @router.post(
@@ -85,21 +84,25 @@ def erase(enrollment_id: Id, who: Enroller, filters: Service) -> None:
 )
 async def upload(
     request: Request,
-    who: Uploader,
+    account: Uploader,
     filters: Service,
-    owner: Annotated[
-        str | None, Query(max_length=64, description="For whom a platform's uploader asks.")
+    for_account: Annotated[
+        str | None,
+        Query(
+            alias="account",
+            max_length=64,
+            description="Name of the account for which a platform's uploader asks.",
+        ),
     ] = None,
 ) -> UploadAnswer:
-    """Decide whether the caller may share an image. The image is not kept."""
+    """Decide whether the account may share an image. The image is not kept."""
     content = await read_body(
         request,
         what="an image",
         limit_bytes=filters.image_limits.max_bytes,
         seconds=filters.settings.body_seconds,
     )
-    verdict = await run_in_threadpool(filters.decide, who, content, owner)
-    return UploadAnswer(id=verdict.id, decision=verdict.decision, reason=verdict.reason)
+    return await run_in_threadpool(filters.decide, account, content, for_account)
 
 
 @router.post(
@@ -107,9 +110,11 @@ async def upload(
     status_code=204,
     responses=problems(400, 401, 403, 404, 409, 422, 507),
 )
-def appeal(decision_id: Id, body: AppealBody, who: Uploader, filters: Service) -> None:
-    """Ask a moderator to look again at an upload of the caller's that was blocked."""
-    decisions.appeal(filters.store, decision_id, account_id=who.id, actor=who.name, note=body.note)
+def appeal(decision_id: Id, body: AppealBody, account: Uploader, filters: Service) -> None:
+    """Ask a moderator to look again at an upload of the account that was blocked."""
+    decisions.appeal(
+        filters.store, decision_id, account_id=account.id, actor=account.name, note=body.note
+    )
 
 
 @router.get("/livez", response_class=PlainTextResponse)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from sfumato.serve.records.auth import Role, Scope
 from sfumato.serve.records.decisions import MOST_NOTE, Ruling
 from sfumato.serve.records.rules import MOST_ALPHA, MOST_HOURS
+from sfumato.serve.wire import EnrollmentAnswer
 
 
 class PolicyAnswer(BaseModel):
@@ -24,29 +25,10 @@ class PolicyAnswer(BaseModel):
     copies: bool = Field(description="Whether near copies of hashed pictures are claimed.")
 
 
-class EnrollmentAnswer(BaseModel):
-    """An enrollment as its owner sees it."""
-
-    id: str
-    status: Literal["active", "quarantined"] = Field(
-        description="A quarantined enrollment does not count until a moderator admits it."
-    )
-    reason: str
-    created: str
-
-
 class QuarantineAnswer(EnrollmentAnswer):
     """A quarantined enrollment as a moderator sees it."""
 
     account: str
-
-
-class UploadAnswer(BaseModel):
-    """Whether an image may be shared. Never says whose image it is."""
-
-    id: str = Field(description="Identifier of this decision; the service's log has it too.")
-    decision: Literal["share", "block"]
-    reason: str
 
 
 class VerdictBody(BaseModel):
@@ -68,27 +50,6 @@ class RulingBody(BaseModel):
     """A moderator's ruling on an appeal."""
 
     ruling: Ruling
-
-
-class AppealAnswer(BaseModel):
-    """An open appeal as a moderator sees it."""
-
-    id: str
-    account: str
-    enrollment: str | None
-    claimant: str | None = Field(description="The account whose enrollment stands against it.")
-    claim: Literal["class", "copy"]
-    margin: float = Field(description="Sigmas inside the class's claim, or bits inside a copy's.")
-    score: float | None = Field(description="Sigmas from the class's mean; none for a near copy.")
-    created: str
-    note: str
-
-
-class DecisionAnswer(AppealAnswer):
-    """An upload that an enrollment stood against, as a moderator sees it."""
-
-    enforced: bool = Field(description="Whether it was blocked, rather than only observed.")
-    appeal: Literal["none", "open", "confirmed", "overturned"]
 
 
 class AccountAnswer(BaseModel):

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from sfumato.errors import InputError, RequestError
 from sfumato.serve.database.clock import Clock, as_text
 from sfumato.serve.database.db import reading, writing
-from sfumato.serve.database.tables import Account, TokenRow
+from sfumato.serve.database.tables import AccountRow, TokenRow
 from sfumato.serve.records.audit_log import COMMAND_LINE, record
 
 Role = Literal["user", "uploader", "moderator"]
@@ -40,8 +40,8 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """The account on whose behalf a request is served, and what its token is good for."""
+class Account:
+    """Somebody who enrolls, uploads or moderates, and what the token of a request allows."""
 
     id: int
     name: str
@@ -51,7 +51,7 @@ class Caller:
 
 def add_account(
     engine: Engine, name: str, *, role: Role = "user", with_token: bool = True
-) -> tuple[Caller, str | None]:
+) -> tuple[Account, str | None]:
     """Create an account; return it with its token, which is stored nowhere in the clear.
 
     Raises:
@@ -60,17 +60,17 @@ def add_account(
     if not _NAME.fullmatch(name):
         raise InputError(f"expected a name of 1 to 64 letters, digits and . _ @ -, got {name!r}")
     at = Clock(engine).text()
-    account = Account(name=name, role=_checked_role(role), created=at)
+    row = AccountRow(name=name, role=_checked_role(role), created=at)
     try:
         with writing(engine) as session:
-            session.add(account)
+            session.add(row)
             session.flush()
             _audit(session, at, "add account", name, role=role)
-            token = _insert_token(session, account, SCOPES[role], at) if with_token else None
-            caller = Caller(account.id, name, role, SCOPES[role])
+            token = _insert_token(session, row, SCOPES[role], at) if with_token else None
+            account = Account(row.id, name, role, SCOPES[role])
     except IntegrityError as error:
         raise InputError(f"the account {name!r} exists already; choose another name") from error
-    return caller, token
+    return account, token
 
 
 def add_token(
@@ -85,33 +85,33 @@ def add_token(
     Raises:
         InputError: no account has this name, a scope is not its role's, or `days` not positive.
     """
-    caller = account_named(engine, name)
-    asked = SCOPES[caller.role] if scopes is None else frozenset(scopes)
-    wanted = SCOPES[caller.role] & asked
+    account = account_named(engine, name)
+    asked = SCOPES[account.role] if scopes is None else frozenset(scopes)
+    wanted = SCOPES[account.role] & asked
     if not asked or wanted != asked:
-        allowed = ", ".join(sorted(SCOPES[caller.role]))
-        raise InputError(f"expected scopes of a {caller.role}: {allowed}; got {sorted(asked)}")
+        allowed = ", ".join(sorted(SCOPES[account.role]))
+        raise InputError(f"expected scopes of a {account.role}: {allowed}; got {sorted(asked)}")
     if days is not None and not 0 < days <= 36_500:
         raise InputError(f"expected more than 0 and at most 36,500 days, got {days}")
     clock = Clock(engine)
     expires = as_text(clock.now() + timedelta(days=days)) if days is not None else None
     with writing(engine) as session:
-        account = session.get_one(Account, caller.id)
-        return _insert_token(session, account, wanted, clock.text(), expires)
+        row = session.get_one(AccountRow, account.id)
+        return _insert_token(session, row, wanted, clock.text(), expires)
 
 
 def revoke_tokens(engine: Engine, name: str) -> int:
     """Delete every token of an account, from the next request on; return how many there were."""
-    caller = account_named(engine, name)
+    account = account_named(engine, name)
     at = Clock(engine).text()
     with writing(engine) as session:
-        found = session.scalars(select(TokenRow.id).filter_by(account_id=caller.id)).all()
+        found = session.scalars(select(TokenRow.id).filter_by(account_id=account.id)).all()
         session.execute(delete(TokenRow).where(TokenRow.id.in_(found)))
         _audit(session, at, "revoke tokens", name, count=len(found))
     return len(found)
 
 
-def authenticate(engine: Engine, clock: Clock, header: str | None) -> Caller:
+def authenticate(engine: Engine, clock: Clock, header: str | None) -> Account:
     """Return the account of an `Authorization: Bearer TOKEN` header.
 
     Raises:
@@ -121,42 +121,44 @@ def authenticate(engine: Engine, clock: Clock, header: str | None) -> Caller:
     if scheme.lower() != "bearer" or not token:
         raise RequestError(401, "expected the header 'Authorization: Bearer TOKEN'")
     digest = _hash(token.strip())
-    query = select(TokenRow, Account).join(Account, Account.id == TokenRow.account_id)
+    query = select(TokenRow, AccountRow).join(AccountRow, AccountRow.id == TokenRow.account_id)
     with reading(engine) as session:
         found = session.execute(query.where(TokenRow.hash == digest)).one_or_none()
         # The index compares hashes, which reveal nothing of a token by their timing; this
         # comparison is what admits.
         if found is None or not hmac.compare_digest(found[0].hash, digest):
             raise RequestError(401, "nobody has this token; check that it was copied whole")
-        row, account = found
-        if row.expires is not None and row.expires <= clock.text():
+        token_row, row = found
+        if token_row.expires is not None and token_row.expires <= clock.text():
             raise RequestError(401, "this token has expired; ask for another one")
-        role = cast("Role", account.role)
-        scopes = frozenset(cast("list[Scope]", row.scopes.split()))
-        return Caller(account.id, account.name, role, scopes & SCOPES[role])
+        role = cast("Role", row.role)
+        scopes = frozenset(cast("list[Scope]", token_row.scopes.split()))
+        return Account(row.id, row.name, role, scopes & SCOPES[role])
 
 
-def account_named(engine: Engine, name: str) -> Caller:
+def account_named(engine: Engine, name: str) -> Account:
     """Return the account of this name, or raise an InputError that lists a few there are."""
     found = find_account(engine, name)
     if found is None:
         with reading(engine) as session:
-            names = session.scalars(select(Account.name).order_by(Account.name).limit(12)).all()
+            names = session.scalars(
+                select(AccountRow.name).order_by(AccountRow.name).limit(12)
+            ).all()
         known = ", ".join(names) or "none"
         raise InputError(f"no account is named {name!r}; there are: {known}")
     return found
 
 
-def find_account(engine: Engine, name: str) -> Caller | None:
+def find_account(engine: Engine, name: str) -> Account | None:
     """Return the account of this name, or None."""
     if not _NAME.fullmatch(name):
         return None
     with reading(engine) as session:
-        account = session.scalar(select(Account).where(Account.name == name))
-        if account is None:
+        row = session.scalar(select(AccountRow).where(AccountRow.name == name))
+        if row is None:
             return None
-        role = cast("Role", account.role)
-        return Caller(account.id, account.name, role, SCOPES[role])
+        role = cast("Role", row.role)
+        return Account(row.id, row.name, role, SCOPES[role])
 
 
 def _checked_role(role: str) -> str:
@@ -167,7 +169,7 @@ def _checked_role(role: str) -> str:
 
 def _insert_token(
     session: Session,
-    account: Account,
+    row: AccountRow,
     scopes: frozenset[Scope],
     at: str,
     expires: str | None = None,
@@ -175,9 +177,9 @@ def _insert_token(
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     text = " ".join(sorted(scopes))
     session.add(
-        TokenRow(account_id=account.id, hash=_hash(token), scopes=text, expires=expires, created=at)
+        TokenRow(account_id=row.id, hash=_hash(token), scopes=text, expires=expires, created=at)
     )
-    _audit(session, at, "add token", account.name, scopes=text, expires=expires)
+    _audit(session, at, "add token", row.name, scopes=text, expires=expires)
     return token
 
 

@@ -5,64 +5,91 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, aliased
 
 from sfumato.errors import RequestError
+from sfumato.filter.rule.guard import BLOCKED, SHARED
 from sfumato.serve.database.db import reading, writing
-from sfumato.serve.database.tables import Account, DecisionRow, EnrollmentRow
+from sfumato.serve.database.tables import AccountRow, DecisionRow, EnrollmentRow
 from sfumato.serve.records.audit_log import record
 from sfumato.serve.records.store import Store
+from sfumato.serve.wire import Claim, DecisionAnswer, Verdict
 
-Appeal = Literal["none", "open", "confirmed", "overturned"]
-Claim = Literal["class", "copy"]
 Ruling = Literal["confirm", "overturn"]
 MOST_NOTE: Final = 1000
+STRANGER: Final = -1
+"""In place of an account's number: no account has it."""
+OBSERVED: Final = "would block, but the rule is not enforced"
+"""What the platform is told where something stands against an upload that is shared."""
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
-@dataclass(frozen=True, slots=True)
-class Against:
-    """What stands against an upload."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """One enrollment of somebody else, and how near an upload is to it."""
 
     claim: Claim
     enrollment: str
+    """Its id, or '' where there is none."""
+    account: int
+    """The account of that enrollment, or `STRANGER`."""
     margin: float
-    """Sigmas inside the claim of a class, or bits inside that of a near copy."""
+    """Sigmas below the threshold of a class, or bits below that of a near copy; at least 0 where
+    it stands against the upload."""
     score: float | None
-    """Sigmas from the mean of that class; None for a near copy."""
+    """Sigmas from the mean of the class, infinite where there is none; None for a near copy."""
+    view: int = 0
+    """Which of the upload's pictures this is about: its row in the features."""
+
+    @property
+    def blocks(self) -> bool:
+        """Whether it stands against the upload."""
+        return self.margin >= 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stopped:
-    """An upload that something stands against, before it is on record."""
+class Decision:
+    """Share or block, and why."""
 
-    id: str
-    account_id: int
-    against: Against
+    against: Match | None
+    """What stands against the upload, whether or not that is enforced."""
+    nearest: Match
+    """The class that is nearest to the upload."""
+    frame: int | None
+    """The frame of what stands against it, or of what is nearest; None of a still picture."""
     enforced: bool
+    """Whether the rules block this account."""
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """Random, so that it tells nothing."""
 
+    @property
+    def blocked(self) -> bool:
+        """Whether the upload is stopped."""
+        return self.against is not None and self.enforced
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """A decision as a moderator sees it."""
+    @property
+    def verdict(self) -> Verdict:
+        """The decision in a word."""
+        return "block" if self.blocked else "share"
 
-    id: str
-    account: str
-    enrollment: str | None
-    """What stood against it; None once that was erased."""
-    claimant: str | None
-    """The account whose enrollment that is."""
-    enforced: bool
-    claim: Claim
-    margin: float
-    score: float | None
-    created: str
-    appeal: Appeal
-    note: str
+    @property
+    def reason(self) -> str:
+        """What the uploader is told: neither whose pictures they are, nor of a roll-out."""
+        return BLOCKED if self.blocked else SHARED
+
+    @property
+    def explanation(self) -> str:
+        """What the platform is told."""
+        return self.reason if self.against is None or self.enforced else OBSERVED
+
+    @property
+    def match(self) -> Match:
+        """What stands against the upload, else what is nearest to it."""
+        return self.nearest if self.against is None else self.against
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,23 +114,16 @@ class Counts:
     overturned: int = 0
 
 
-def new_id() -> str:
-    """Return the identifier of a decision: random, so that it tells nothing."""
-    return uuid.uuid4().hex
+def keep_blocks(store: Store, uploads: Sequence[tuple[int, Decision]]) -> list[None]:
+    """Record decisions that something stands against, each with the account that uploaded.
 
-
-def keep_blocks(store: Store, uploads: Sequence[Stopped]) -> list[None]:
-    """Record that enrollments stood against uploads: all on disk when it returns, or none.
-
-    One sync to disk pays for all of them.
+    All are on disk when this returns, or none is. One sync to disk serves all of them.
     """
     with writing(store.engine) as session:
-        claimants = {upload.against.enrollment for upload in uploads}
-        there = set(
-            session.scalars(select(EnrollmentRow.id).where(EnrollmentRow.id.in_(claimants)))
-        )
+        ids = {decision.match.enrollment for _, decision in uploads}
+        there = set(session.scalars(select(EnrollmentRow.id).where(EnrollmentRow.id.in_(ids))))
         created = store.clock.text()
-        session.add_all(_decision(upload, there, created) for upload in uploads)
+        session.add_all(_row_of(*upload, there, created) for upload in uploads)
     return [None] * len(uploads)
 
 
@@ -137,13 +157,13 @@ def rule(store: Store, id_: str, ruling: Ruling, *, actor: str) -> None:
         record(session, at=store.clock.text(), actor=actor, action=ruling, subject=id_)
 
 
-def appeals(store: Store, *, limit: int = 200) -> list[Block]:
+def appeals(store: Store, *, limit: int = 200) -> list[DecisionAnswer]:
     """Return the open appeals, oldest first."""
     with reading(store.engine) as session:
-        return _blocks(session, DecisionRow.appeal == "open", limit=limit)
+        return _answers(session, DecisionRow.appeal == "open", limit=limit)
 
 
-def find(store: Store, id_: str) -> Block:
+def find(store: Store, id_: str) -> DecisionAnswer:
     """Return what stood against an upload.
 
     Raises:
@@ -153,7 +173,7 @@ def find(store: Store, id_: str) -> Block:
     if not _ID.fullmatch(id_):
         raise missing
     with reading(store.engine) as session:
-        found = _blocks(session, DecisionRow.id == id_, limit=1)
+        found = _answers(session, DecisionRow.id == id_, limit=1)
     if not found:
         raise missing
     return found[0]
@@ -189,47 +209,49 @@ def counts(store: Store) -> dict[str, Counts]:
     return {name: Counts(**own) for name, own in totals.items()}
 
 
-def _blocks(session: Session, wanted: ColumnElement[bool], *, limit: int) -> list[Block]:
-    claimant = aliased(Account)
+def _answers(session: Session, wanted: ColumnElement[bool], *, limit: int) -> list[DecisionAnswer]:
+    enrolled = aliased(AccountRow)
     query = (
-        select(DecisionRow, Account.name, claimant.name)
-        .join(Account, Account.id == DecisionRow.account_id)
+        select(DecisionRow, AccountRow.name, enrolled.name)
+        .join(AccountRow, AccountRow.id == DecisionRow.account_id)
         .outerjoin(EnrollmentRow, EnrollmentRow.id == DecisionRow.enrollment)
-        .outerjoin(claimant, claimant.id == EnrollmentRow.account_id)
+        .outerjoin(enrolled, enrolled.id == EnrollmentRow.account_id)
         .where(wanted)
         .order_by(DecisionRow.created)
         .limit(limit)
     )
-    return [_block(row, name, whose) for row, name, whose in session.execute(query)]
+    return [_answer(row, *names) for row, *names in session.execute(query)]
 
 
 def _row(session: Session, id_: str) -> DecisionRow | None:
     return session.get(DecisionRow, id_) if _ID.fullmatch(id_) else None
 
 
-def _decision(upload: Stopped, there: Container[str], created: str) -> DecisionRow:
-    against = upload.against
+def _row_of(
+    account_id: int, decision: Decision, there: Container[str], created: str
+) -> DecisionRow:
+    match = decision.match
     return DecisionRow(
-        id=upload.id,
-        account_id=upload.account_id,
+        id=decision.id,
+        account_id=account_id,
         # One that was erased while the upload was scored is no longer named.
-        enrollment=against.enrollment if against.enrollment in there else None,
-        enforced=upload.enforced,
-        claim=against.claim,
-        margin=against.margin,
-        score=against.score,
+        enrollment=match.enrollment if match.enrollment in there else None,
+        enforced=decision.enforced,
+        claim=match.claim,
+        margin=match.margin,
+        score=match.score,
         created=created,
         appeal="none",
         note="",
     )
 
 
-def _block(row: DecisionRow, account: str, claimant: str | None) -> Block:
-    return Block(
+def _answer(row: DecisionRow, account: str, enrollment_account: str | None) -> DecisionAnswer:
+    return DecisionAnswer(
         id=row.id,
         account=account,
         enrollment=row.enrollment,
-        claimant=claimant,
+        enrollment_account=enrollment_account,
         enforced=row.enforced,
         claim=row.claim,  # type: ignore[arg-type]  # only this module writes it
         margin=row.margin,

@@ -20,7 +20,7 @@ from sfumato.errors import BankError, InputError, RequestError
 from sfumato.filter.rule.guard import ALPHA
 from sfumato.serve.database.clock import as_text
 from sfumato.serve.database.db import reading, writing
-from sfumato.serve.database.tables import Account, BankRow, ChangeRow, EnrollmentRow
+from sfumato.serve.database.tables import AccountRow, BankRow, ChangeRow, EnrollmentRow
 from sfumato.serve.records.audit_log import record
 from sfumato.serve.records.store import Store
 
@@ -59,17 +59,17 @@ class Rules:
         ends = (*self.account_disabled.values(), *self.enrollment_disabled.values())
         return min((end for end in ends if end > now), default=None)
 
-    def enforces(self, uploader: str | None, now: datetime) -> bool:
-        """Return whether what this uploader may not share is blocked, rather than observed.
+    def enforces(self, account: str | None, now: datetime) -> bool:
+        """Return whether blocks of this account are enforced, rather than only recorded.
 
-        An uploader is always in the same part: nobody gets through by trying again. Where nobody
-        is named, the answer is whether anybody at all is blocked.
+        The answer for an account stays the same, so trying again does not help. Without an
+        account the answer is whether anybody is blocked.
         """
         if self.disabled_until is not None and now < self.disabled_until:
             return False
-        if uploader is None:
+        if account is None:
             return self.enforced > 0
-        digest = hashlib.sha256(f"{self.seed}\x00{uploader}".encode()).digest()
+        digest = hashlib.sha256(f"{self.seed}\x00{account}".encode()).digest()
         return int.from_bytes(digest[:8]) < self.enforced * _CUT
 
     def _edge(self, name: str, account: int, now: datetime) -> float:
@@ -81,13 +81,13 @@ class Rules:
 
 def read_rules(store: Store) -> Rules:
     """Return the rules as the database has them now."""
-    special = or_(Account.alpha.is_not(None), Account.disabled_until.is_not(None))
+    special = or_(AccountRow.alpha.is_not(None), AccountRow.disabled_until.is_not(None))
     off = select(EnrollmentRow.id, EnrollmentRow.disabled_until)
     with reading(store.engine) as session:
         bank = session.scalar(select(BankRow))
         if bank is None:
             raise BankError("this bank has no enrollment and no service yet; start one first")
-        accounts = session.scalars(select(Account).where(special)).all()
+        accounts = session.scalars(select(AccountRow).where(special)).all()
         disabled = session.execute(off.where(EnrollmentRow.disabled_until.is_not(None))).all()
         return Rules(
             alpha=bank.alpha,
@@ -141,7 +141,7 @@ def change_account(
         RequestError: 404 no account has this name.
     """
     values = _values(store, alpha, disable_hours)
-    _change(store, Account, "name", name, values, actor=actor, subject=name)
+    _change(store, AccountRow, "name", name, values, actor=actor, subject=name)
 
 
 def disable_enrollment(store: Store, enrollment_id: str, hours: float, *, actor: str) -> None:
@@ -173,7 +173,7 @@ def _values(
 
 def _change(
     store: Store,
-    table: type[BankRow] | type[Account] | type[EnrollmentRow],
+    table: type[BankRow] | type[AccountRow] | type[EnrollmentRow],
     key: str,
     wanted: str | int,
     values: Mapping[str, float | str | None],

@@ -25,11 +25,11 @@ from sfumato.filter.rule.screening import Likeness
 from sfumato.serve.database.clock import Clock, as_text
 from sfumato.serve.database.db import reading, writing
 from sfumato.serve.database.erasing import forget
-from sfumato.serve.database.tables import Account, BankRow, ChangeRow, ContestRow, EnrollmentRow
+from sfumato.serve.database.tables import AccountRow, BankRow, ChangeRow, ContestRow, EnrollmentRow
 from sfumato.serve.records.audit_log import record
 from sfumato.serve.records.part import WHOLE, Part
+from sfumato.serve.wire import Status
 
-Status = Literal["active", "quarantined"]
 Kind = Literal["add", "remove", "rules"]
 _HEADER_BYTES: Final = 16 << 10
 _CHUNK: Final = 64  # rows read at once: 32 MiB of content at D = 2,048 and M = 32
@@ -111,8 +111,8 @@ class Store:
         self, *, account_id: int | None = None, status: Status | None = None
     ) -> list[Entry]:
         """Return the enrollments of an account, of a status, or all, in the order of arrival."""
-        query = select(EnrollmentRow, Account.name).join(
-            Account, Account.id == EnrollmentRow.account_id
+        query = select(EnrollmentRow, AccountRow.name).join(
+            AccountRow, AccountRow.id == EnrollmentRow.account_id
         )
         if account_id is not None:
             query = query.where(EnrollmentRow.account_id == account_id)
@@ -128,8 +128,8 @@ class Store:
             return None
         with reading(self.engine) as session:
             found = session.execute(
-                select(EnrollmentRow, Account.name)
-                .join(Account, Account.id == EnrollmentRow.account_id)
+                select(EnrollmentRow, AccountRow.name)
+                .join(AccountRow, AccountRow.id == EnrollmentRow.account_id)
                 .where(EnrollmentRow.id == enrollment_id)
                 .options(undefer(EnrollmentRow.content))
             ).one_or_none()
@@ -220,7 +220,9 @@ class Store:
                 session.add(row)
                 session.flush()
                 session.add_all(_contests(contests))
-                name = session.scalars(select(Account.name).filter_by(id=stored.account_id)).one()
+                name = session.scalars(
+                    select(AccountRow.name).filter_by(id=stored.account_id)
+                ).one()
                 if status == "active":
                     session.add(ChangeRow(kind="add", enrollment=stored.id))
                 record(session, at=at, actor=name, action=f"enroll: {status}", subject=stored.id)

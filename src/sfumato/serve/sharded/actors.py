@@ -16,7 +16,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final
 
-from sfumato import __version__
+from sfumato._version import __version__
 from sfumato.errors import ServiceError
 from sfumato.filter.bank.scoring import BATCH
 from sfumato.serve.sharded.shard import Shard, ShardOrder
@@ -51,7 +51,7 @@ class RayShards:
 
     def __init__(self, orders: Sequence[ShardOrder], *, wait_seconds: float = WAIT_SECONDS) -> None:
         self._orders, self._wait = orders, wait_seconds
-        self._handles = [_handle(order) for order in orders]
+        self.handles = [_handle(order) for order in orders]
         self._ended = threading.Event()
         self._beat = threading.Thread(target=self._keep_alive, name="shards", daemon=True)
 
@@ -94,7 +94,7 @@ class RayShards:
                     raise error.cause from None
             except RayError as error:
                 _log.warning("shard %d is down: %s", place, type(error).__name__)
-                self._handles[place] = _handle(self._orders[place])
+                self.handles[place] = _handle(self._orders[place])
             if time.monotonic() > deadline:
                 raise ServiceError("a part of the bank is not ready; try again")
             time.sleep(_PAUSE_SECONDS)
@@ -102,7 +102,7 @@ class RayShards:
         return [answers[i] for i in range(len(self._orders))]
 
     def _send(self, place: int, method: str, arguments: Sequence[Any]) -> Any:  # noqa: ANN401
-        return getattr(self._handles[place], method).remote(*arguments)
+        return getattr(self.handles[place], method).remote(*arguments)
 
     def _keep_alive(self) -> None:
         while not self._ended.wait(_BEAT_SECONDS):

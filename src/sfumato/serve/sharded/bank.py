@@ -9,7 +9,6 @@ by all machines from that moment on. A shard that does not answer in time makes 
 from __future__ import annotations
 
 import logging
-import math
 import secrets
 from collections.abc import Iterable
 from datetime import datetime
@@ -25,7 +24,8 @@ from sfumato.filter.enrollment import Enrollment, seal_enrollment
 from sfumato.filter.neardup import available
 from sfumato.filter.rule.front import Front, decide, joined
 from sfumato.filter.rule.screening import Likeness, Screening, concluded
-from sfumato.serve.bank.interface import STRANGER, Nearest, deciding
+from sfumato.serve.bank.interface import deciding, no_match
+from sfumato.serve.records.decisions import Match
 from sfumato.serve.records.rules import read_rules
 from sfumato.serve.records.store import Store, Terms
 
@@ -80,15 +80,21 @@ class ShardedBank:
         """Return when no shard holds the enrollment any more, which is erased when this is."""
         self._asked("size", self._store.last_change())
 
-    def decide(self, features: Float[Tensor, "n d"], account_id: int, now: datetime) -> Nearest:
+    def decide(self, features: Float[Tensor, "n d"], account_id: int, now: datetime) -> Match:
         """Decide one upload, its pictures one after the other."""
         return deciding(self._decided(row[None], account_id, now) for row in features)
 
-    def _decided(self, features: Float[Tensor, "1 d"], account_id: int, now: datetime) -> Nearest:
-        decision, row = decide(self._front(features, account_id, now), account_id)
+    def _decided(self, features: Float[Tensor, "1 d"], account_id: int, now: datetime) -> Match:
+        margin, row = decide(self._front(features, account_id, now), account_id)
         if row is None:
-            return Nearest(decision, "", STRANGER, math.inf)
-        return Nearest(decision, row.enrollment, row.account, row.alpha - decision.margin)
+            return no_match()
+        return Match(
+            claim="class",
+            enrollment=row.enrollment,
+            account=row.account,
+            margin=margin,
+            score=row.alpha - margin,
+        )
 
     @property
     def asks_hashes(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from pathlib import Path
 
 from sfumato.cluster import connected
 from sfumato.serve.database.url import database_url, is_sqlite
@@ -38,9 +37,8 @@ def orders(
 ) -> list[ShardOrder]:
     """Return what each shard of a database has to hold."""
     url = database_url(database)
-    if is_sqlite(url):
-        url = url.set(database=str(Path(str(url.database)).absolute()))
-    text = url.render_as_string(hide_password=False)
+    # A path as it is: no character of it needs to be quoted, as it would in a URL.
+    text = str(url.database) if is_sqlite(url) else url.render_as_string(hide_password=False)
     return [
         ShardOrder(database=text, terms=terms, part=Part(index, shards), reach=reach)
         for index in range(shards)

@@ -65,12 +65,12 @@ class Shard:
         self.order = order
         self.asked = time.monotonic()
         self._store: Store | None = None
-        self._state: BankState | None = None
+        self.state: BankState | None = None
         self._follower: Follower | None = None
         self._refusal: SfumatoError | None = None
         self._ended = threading.Event()
         self._ready = threading.Event()
-        self._fronts = Batches(self._answer, most=BATCH)
+        self.waiting_fronts = Batches(self._answer, most=BATCH)
         threading.Thread(target=self._load, name="load", daemon=True).start()
 
     def size(self, after: int) -> int:
@@ -82,7 +82,7 @@ class Shard:
     ) -> tuple[int, Front]:
         """Return what this part has to say of an upload, and the last change it knew of."""
         self._reached(after)
-        return self._fronts(Upload(torch.from_numpy(features.copy()), account_id, now))
+        return self.waiting_fronts(Upload(torch.from_numpy(features.copy()), account_id, now))
 
     def first_copy(self, after: int, hash_: bytes, now: datetime) -> tuple[str, int, int] | None:
         """Return the first enrollment with a copy of this hash: its id, the distance, its account.
@@ -122,9 +122,9 @@ class Shard:
         return state
 
     def _loaded(self) -> tuple[BankState, Follower]:
-        assert self._state is not None  # noqa: S101 - ready, and not refused
+        assert self.state is not None  # noqa: S101 - ready, and not refused
         assert self._follower is not None  # noqa: S101
-        return self._state, self._follower
+        return self.state, self._follower
 
     def _answer(self, uploads: Sequence[Upload]) -> list[tuple[int, Front]]:
         state, follower = self._loaded()
@@ -150,6 +150,6 @@ class Shard:
         self._store = store
         seen = store.last_change()  # before the bank: a change that it has already does no harm
         order = self.order
-        self._state = BankState.load(store, order.terms, order.part, reach=order.reach)
-        self._follower = Follower(store, self._state, seen=seen)
+        self.state = BankState.load(store, order.terms, order.part, reach=order.reach)
+        self._follower = Follower(store, self.state, seen=seen)
         self._follower.start()

@@ -15,7 +15,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Header, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from sfumato import __version__
+from sfumato._version import __version__
 from sfumato.errors import RequestError
 from sfumato.features.backbone import Backbone
 from sfumato.features.preprocess import Preprocess

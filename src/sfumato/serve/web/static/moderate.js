@@ -132,7 +132,7 @@ async function showAppeals() {
       ? `${appeal.margin.toFixed(2)} sigmas inside the claim` : `${appeal.margin} bits inside a near copy`;
     entry(list, [
       element("p", {}, element("b", {}, appeal.account), ` was blocked by a claim of `,
-        element("b", {}, appeal.claimant ?? "an erased enrollment"), `, ${inside}.`),
+        element("b", {}, appeal.enrollment_account ?? "an erased enrollment"), `, ${inside}.`),
       element("p", {}, appeal.note ? `“${appeal.note}”` : "No note."),
       element("p", { class: "soft" }, `${time(appeal.created)}, decision `, element("code", {}, appeal.id)),
     ], [["Confirm the block", rule("confirm")], ["Overturn it", rule("overturn")]]);

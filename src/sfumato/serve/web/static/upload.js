@@ -68,7 +68,7 @@ async function behind(answer) {
     ["Rule", found.claim === "class" ? "claim of a class" : "near copy of an enrolled picture"],
     ["Score against threshold", threshold === null ? null : `${found.score.toFixed(2)} against ${threshold.toFixed(2)} sigmas`],
     ["Bits inside", threshold === null ? String(found.margin) : null],
-    ["Claimed by", found.claimant ?? "an enrollment that was erased"],
+    ["Claimed by", found.enrollment_account ?? "an enrollment that was erased"],
     ["Effect", found.enforced ? "enforced: the upload was blocked" : "observed only: the upload was shared"],
   ]);
 }

@@ -16,7 +16,8 @@ import pytest
 from torch import Tensor
 
 from sfumato.attack.tools.learners import LearnerConfig
-from sfumato.audit import Report, audit
+from sfumato.audit import Report
+from sfumato.audit.run import audit
 from sfumato.cluster import RayMap, connected
 from sfumato.data.imageset import ImageSet
 from sfumato.data.lazy import LoadedImages
@@ -24,8 +25,8 @@ from sfumato.data.splits import split_images
 from sfumato.errors import ConfigError, DataError, ServiceError
 from sfumato.protect.baselines import Blur, Noise, Pixelate
 from sfumato.protect.release.pictures import write_pictures
-from sfumato.serve.bank.interface import STRANGER
 from sfumato.serve.bank.memory import BankState
+from sfumato.serve.records.decisions import STRANGER
 from sfumato.serve.records.part import Part
 from sfumato.serve.sharded.actors import RayShards
 from sfumato.serve.sharded.bank import ShardedBank
@@ -104,7 +105,7 @@ def test_a_release_is_bit_identical(
     monkeypatch.setattr("sfumato.protect.release.parts.fresh_secret", lambda: bytes(range(32)))
     write = partial(write_pictures, Pixelate(2), LoadedImages(blobs), labels=["mood"])
     write(tmp_path / "here", batch_size=16)
-    write(tmp_path / "there", batch_size=16, over=RayMap())
+    write(tmp_path / "there", batch_size=16, executor=RayMap())
     assert len(files(tmp_path / "here")) == len(blobs) + 1
     assert files(tmp_path / "here") == files(tmp_path / "there")
 
@@ -113,7 +114,7 @@ def test_no_two_workers_draw_the_same_noise(
     machines: object, blobs: ImageSet, tmp_path: Path
 ) -> None:
     grey = LoadedImages(blobs.subset([0] * 32))
-    write_pictures(Noise(0.2), grey, tmp_path / "out", batch_size=1, over=RayMap())
+    write_pictures(Noise(0.2), grey, tmp_path / "out", batch_size=1, executor=RayMap())
     pictures = {content for name, content in files(tmp_path / "out").items() if "png" in name}
     assert len(pictures) == 32
 
@@ -143,7 +144,7 @@ def test_an_audit_reports_the_same(machines: object, blobs: ImageSet, tmp_path: 
         utility="person",
         config=config,
     )
-    here, there = audited(), audited(over=RayMap(), out=tmp_path)
+    here, there = audited(), audited(executor=RayMap(), out=tmp_path)
     assert figures(here) == figures(there)
     assert any(c.error for c in there.cells)
     assert any(c.finding for c in there.cells)
@@ -165,8 +166,8 @@ def agree(crowd: Crowd, bank: ShardedBank, uploads: int = 3) -> None:
         x = crowd.upload()
         for account in (crowd.accounts[0], STRANGER):
             one, parts = single.decide(x, account, NOW), bank.decide(x, account, NOW)
-            assert parts.decision.blocked == one.decision.blocked
-            assert (parts.decision.margin, parts.score) == (one.decision.margin, one.score)
+            assert parts.blocks == one.blocks
+            assert (parts.margin, parts.score) == (one.margin, one.score)
 
 
 def test_killed_shards_lose_no_decision_and_no_enrollment(machines: object, crowd: Crowd) -> None:
@@ -210,7 +211,7 @@ def test_a_shard_that_cannot_be_had_is_no_decision(machines: object, crowd: Crow
         bank = ShardedBank(crowd.store, TERMS, few)
         with pytest.raises(ServiceError, match="try again"):
             bank.decide(crowd.upload(), STRANGER, NOW)
-    for handle in few._handles:
+    for handle in few.handles:
         ray.kill(handle)
 
 
@@ -221,7 +222,7 @@ def test_a_shard_that_nobody_asks_for_ends(machines: object, crowd: Crowd) -> No
     with RayShards([order], wait_seconds=120.0) as one:
         assert one("size", 0) == [len(crowd.names)]
         # Its own process: shards that the tests above killed may be starting again meanwhile.
-        mine = ray.get(one._handles[0].__ray_call__.remote(lambda _: os.getpid()))
+        mine = ray.get(one.handles[0].__ray_call__.remote(lambda _: os.getpid()))
     for _ in range(100):
         if mine not in {process.pid for process in shard_processes()}:
             return

@@ -1,6 +1,6 @@
 """Small attribute classifiers that differ on purpose: what fools them all may fool others too.
 
-They differ in how they convolve, normalise and pool, and in the size at which they look. The
+They differ in convolution, normalisation, pooling and input size. The
 families are those of common published classifiers: plain, residual, separable, large kernels.
 """
 
@@ -20,8 +20,8 @@ _LEAST = 4  # pixels a side at which downsampling stops
 _DROPOUT = 0.2
 
 
-class Reader(nn.Module):
-    """One classifier of a family, looking at images resized to `side` pixels.
+class AttributeClassifier(nn.Module):
+    """One classifier of a family, for images resized to `side` pixels.
 
     Shapes: `(n, c, h, w)` in [0, 1] to one logit an attribute `(n, attributes)`.
 

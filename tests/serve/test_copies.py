@@ -95,8 +95,8 @@ def test_hashes_are_overwritten_when_they_are_forgotten() -> None:
     found = copies.first(hashes[2], lambda _: True)
     assert found is not None
     assert (found.enrollment, found.distance) == ("second", 0)
-    assert copies._stacked is not None
-    stacked = copies._stacked[0]
+    assert copies.stacked is not None
+    stacked = copies.stacked[0]
     copies.remove("first")
     assert not first.any()
     assert not stacked.any()

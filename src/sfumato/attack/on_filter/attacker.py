@@ -25,7 +25,7 @@ Features = Sequence[Float[Tensor, "_ d"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ThiefConfig:
+class AttackerConfig:
     """How one adversary goes about it."""
 
     mode: Literal["mixed", "separate"] = "mixed"
@@ -52,10 +52,10 @@ class ThiefConfig:
         return f"{self.mode} share={self.share:g} evasion={self.evasion:g}"
 
 
-def train_thieves(
+def train_attackers(
     own: Features,
     stolen: Features,
-    config: ThiefConfig,
+    config: AttackerConfig,
     training: OneClassConfig,
     *,
     seed: int,
@@ -107,7 +107,7 @@ def _encoders(net: OneClass) -> tuple[Tensor, Tensor]:
 
 
 def _evade(
-    rows: Features, decoy: _Decoy, config: ThiefConfig, training: OneClassConfig, *, seed: int
+    rows: Features, decoy: _Decoy, config: AttackerConfig, training: OneClassConfig, *, seed: int
 ) -> OneClass:
     net = OneClass(len(rows), rows[0].shape[1], training.hidden, seed=seed).to(decoy.pool)
     optimizer = torch.optim.Adadelta(net.parameters(), lr=training.lr, rho=training.rho)

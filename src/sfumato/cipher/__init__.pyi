@@ -1,0 +1,41 @@
+"""What `sfumato.cipher` offers, loaded when first used."""
+
+from .envelope import open_chunks, open_envelope, seal, seal_chunks, seal_stream
+from .featurefile import map_features, open_file, seal_file, write_features
+from .header import Header, Suite, read_header
+from .keyfile import load_ring, save_ring
+from .keys import EnvelopeKey, KeyRing, KeyState
+from .onnxexport import export_onnx
+from .permutation import ShuffleKey, derive_key, draw_key
+from .request import RequestKey, request_key, seal_answer
+from .shufflebits import ShuffleBits, shuffle_bits, unshuffle_bits
+
+__all__ = [
+    "EnvelopeKey",
+    "Header",
+    "KeyRing",
+    "KeyState",
+    "RequestKey",
+    "ShuffleBits",
+    "ShuffleKey",
+    "Suite",
+    "derive_key",
+    "draw_key",
+    "export_onnx",
+    "load_ring",
+    "map_features",
+    "open_chunks",
+    "open_envelope",
+    "open_file",
+    "read_header",
+    "request_key",
+    "save_ring",
+    "seal",
+    "seal_answer",
+    "seal_chunks",
+    "seal_file",
+    "seal_stream",
+    "shuffle_bits",
+    "unshuffle_bits",
+    "write_features",
+]

@@ -1,0 +1,55 @@
+"""What the service answers about uploads and enrollments: one type for server, client and records.
+
+`sfumato.serve.http.schemas` has the rest of the API document.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+Verdict = Literal["share", "block"]
+"""The decision about an upload in a word."""
+Status = Literal["active", "quarantined"]
+"""A quarantined enrollment does not count until a moderator admits it."""
+Claim = Literal["class", "copy"]
+"""What an upload matches: the class of pictures that was enrolled, or a copy of one of them."""
+Appeal = Literal["none", "open", "confirmed", "overturned"]
+
+
+class EnrollmentAnswer(BaseModel):
+    """An enrollment as its account sees it."""
+
+    id: str
+    status: Status = Field(
+        description="A quarantined enrollment does not count until a moderator admits it."
+    )
+    reason: str
+    created: str
+
+
+class UploadAnswer(BaseModel):
+    """Whether an image may be shared. Never says whose image it is."""
+
+    id: str = Field(description="Identifier of this decision; the service's log has it too.")
+    decision: Verdict
+    reason: str
+
+
+class DecisionAnswer(BaseModel):
+    """An upload that an enrollment matched, as a moderator sees it."""
+
+    id: str
+    account: str = Field(description="The account that uploaded.")
+    enrollment: str | None = Field(description="The matching enrollment; null once it is erased.")
+    enrollment_account: str | None = Field(description="The account of that enrollment.")
+    enforced: bool = Field(description="Whether it was blocked, rather than only recorded.")
+    claim: Claim
+    margin: float = Field(
+        description="Sigmas below the class's threshold, or bits below a copy's threshold."
+    )
+    score: float | None = Field(description="Sigmas from the class's mean; null for a near copy.")
+    created: str
+    appeal: Appeal
+    note: str
