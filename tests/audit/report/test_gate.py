@@ -61,11 +61,11 @@ def test_a_leakage_at_the_limit_passes_and_one_above_it_does_not(half: float) ->
     assert found is not None
     assert found.share is not None
     at = max(found.share, found.upper)
-    assert [case.outcome for case in judge([made], at)] == ["passed"]
-    assert [case.outcome for case in judge([made], math.nextafter(at, 0))] != ["passed"]
+    assert [case.outcome for case in gate_cases([made], at)] == ["passed"]
+    assert [case.outcome for case in gate_cases([made], math.nextafter(at, 0))] != ["passed"]
     # A failure is what lies above by its middle; up to there it is only not shown.
-    assert [case.outcome for case in judge([made], math.nextafter(found.share, 0))] == ["failure"]
-    assert [case.outcome for case in judge([made], found.share)] == [
+    assert [case.outcome for case in gate_cases([made], math.nextafter(found.share, 0))] == ["failure"]
+    assert [case.outcome for case in gate_cases([made], found.share)] == [
         "error" if found.upper > found.share else "passed"
     ]
 
