@@ -84,7 +84,7 @@ def _measured(name: str, decide: Callable[..., object], uploads: int) -> dict[st
 
 def _filled(url: str, count: int) -> Store:
     store = Store(open_database(url))
-    store.settle(_TERMS)
+    store.fix_terms(_TERMS)
     account = add_account(store.engine, "crowd", with_token=False)[0].id
     generator = torch.Generator().manual_seed(0)
     key = Ed25519PrivateKey.generate()

@@ -56,8 +56,8 @@ INNER = {
     ],
     "audit": [{"attacks", "protectors"}, {"measure"}, {"report"}, {"run"}, {"namespace"}],
     "serve": [
-        {"database", "tls", "wire"},
-        {"clients", "migrations", "records", "settings"},
+        {"database", "settings", "wire"},
+        {"clients", "migrations", "records"},
         {"bank"},
         {"backup", "local", "service"},
         {"http"},

@@ -172,7 +172,10 @@ def run(db: WorkDB, settings: Settings, sound: Sound, timeout: float, only: str)
         arguments = settings.arguments(spec.module_path)
         result = tried(spec, arguments, timeout)
         if result.test_outcome == TestOutcome.KILLED:
-            sound.check(name_of(spec), lambda asked=arguments: passes(asked, timeout))
+            without = sound.holds(name_of(spec), lambda asked=arguments: passes(asked, timeout))
+            if not without:
+                print(f"{name_of(spec)} waits: its tests fail, or are too slow, without any mutant")
+                continue
         db.set_result(item.job_id, result)
         outcome = result.test_outcome.value if result.test_outcome else "no mutant"
         print(f"{number}/{len(waiting)} {name_of(spec)}:{spec.start_pos[0]} {outcome}", flush=True)
@@ -184,14 +187,14 @@ class Sound:
 
     file: Path
 
-    def check(self, module: str, passes: Callable[[], bool]) -> None:
-        """Run a module's tests as they are, once a session, and stop where they fail."""
+    def holds(self, module: str, passes: Callable[[], bool]) -> bool:
+        """Return whether a module's tests pass as they are; they are run once a session."""
         known = self.file.read_text().split() if self.file.exists() else []
-        if module in known:
-            return
-        if not passes():
-            raise SystemExit(f"the tests of {module} fail, or take too long, without any mutant")
-        self.file.write_text("\n".join([*known, module]))
+        if module not in known:
+            if not passes():
+                return False
+            self.file.write_text("\n".join([*known, module]))
+        return True
 
 
 def tried(spec: MutationSpec, arguments: Sequence[str], timeout: float) -> WorkResult:

@@ -1,4 +1,4 @@
-"""An attribute classifier read off the inner layers of a face network: the crowd's best part.
+"""An attribute classifier on the inner layers of a face network: the strongest of the ensemble.
 
 A network that learned faces from millions of pictures sees more than small ones that learn from a
 few thousand. Four linear layers look at what four of its blocks show in 3x3 parts of the picture;

@@ -71,11 +71,13 @@ def test_matchers_are_judged_on_people_whom_they_never_saw(
     figures: list[float] = []
     seen: list[set[int]] = []
 
-    def train(rows: Tensor, people: Tensor, judge: Judge, *_: object, seed: int) -> list[Matcher]:
+    def train(
+        rows: Tensor, people: Tensor, validated: Judge, *_: object, seed: int
+    ) -> list[Matcher]:
         seen.append(set(people.tolist()))
         assert len(rows) == len(people)
-        figures.append(judge(lambda new: new.flatten(1)))
-        figures.append(judge(lambda new: torch.ones(len(new), 1)))
+        figures.append(validated(lambda new: new.flatten(1)))
+        figures.append(validated(lambda new: torch.ones(len(new), 1)))
         return [Matcher("m", lambda new: new.flatten(1), 1.0)]
 
     monkeypatch.setattr(verify, "train_matchers", train)

@@ -20,7 +20,7 @@ from sfumato.protect.baselines import Unprotected
 _FOLDER = Path(__file__).parents[2] / "papers" / "anonymizer"
 TINY: dict[str, Any] = {
     "each": 60,
-    "pose": {"turn": 0.0},
+    "pose": {"rotate": 0.0},
     "size": 16,
     "strangers": 200,
     "seeds": 1,

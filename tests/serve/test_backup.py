@@ -143,7 +143,7 @@ def test_purging_rids_postgresql_of_what_was_erased(cluster: Cluster, world: Wor
     url = cluster.new_database()
     engine = open_database(url)
     store = Store(engine)
-    store.settle(Terms(backbone=world.backbone.fingerprint, dim=64, hidden=8))
+    store.fix_terms(Terms(backbone=world.backbone.fingerprint, dim=64, hidden=8))
     account, _ = add_account(engine, "ada")
     contents = {f"{n:032x}": world.small(n) for n in range(4)}
     for name, content in contents.items():

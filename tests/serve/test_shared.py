@@ -158,7 +158,7 @@ def test_loading_while_others_change_ends_in_the_same_bank(world: World, databas
     engine = open_database(database)
     store = Store(engine)
     terms = Terms(backbone=world.backbone.fingerprint, dim=64, hidden=8)
-    store.settle(terms)
+    store.fix_terms(terms)
     account, _ = add_account(engine, "ada")
     contents = [world.small(seed) for seed in range(4)]
     names = [open_enrollment(content).id for content in contents]

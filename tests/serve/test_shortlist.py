@@ -116,11 +116,11 @@ def test_a_decision_does_not_depend_on_what_is_scored_beside_it(
         for rows in (slice(0, 20), slice(0, 20, 3), slice(7, 13)):
             together, expected = short.decide(x[rows], account, NOW), deciding(alone[rows])
             assert together.enrollment == expected.enrollment
-            assert together.decision.blocked == expected.decision.blocked
+            assert together.blocks == expected.blocks
             assert together.score == pytest.approx(expected.score, rel=1e-4)
         for row, found in zip(x, alone, strict=True):
             full = whole.decide(row[None], account, NOW)
-            assert full.decision.blocked or not found.decision.blocked
+            assert full.blocks or not found.blocks
             if math.isinf(reach):
                 assert found.enrollment == full.enrollment
-                assert found.decision.margin == pytest.approx(full.decision.margin, rel=1e-4)
+                assert found.margin == pytest.approx(full.margin, rel=1e-4)

@@ -26,8 +26,7 @@ from typer.testing import CliRunner
 from sfumato.cli import app
 from sfumato.errors import ConfigError, ServiceError
 from sfumato.serve.clients.filter import FilterClient
-from sfumato.serve.settings import ServeSettings
-from sfumato.serve.tls import Tls
+from sfumato.serve.settings import ServeSettings, Tls
 from tests.serve.live import LiveServer
 from tests.serve.world import World
 

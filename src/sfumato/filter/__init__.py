@@ -19,7 +19,7 @@ Decision, at the service:
 - BankScores: the scores of a batch of uploads against a bank.
 - contest_rule: decides a batch of uploads; the default rule.
 - paper_rule: decides a batch of uploads as the paper does.
-- Outcome: what the rule says of each upload of a batch.
+- Outcome: what a rule says about a batch of uploads.
 """
 
 from __future__ import annotations

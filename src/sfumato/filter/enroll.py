@@ -39,8 +39,8 @@ def enroll(
 ) -> Enrollment:
     """Train on one class of private features and measure its errors.
 
-    Errors on images that were trained on are smaller than on new ones, so an interval taken from
-    them is too narrow. `held-out` trains on four fifths and measures on the rest. `cross-fitted`
+    Errors on training images are smaller than errors on new ones, so a threshold taken from them
+    is too low. `held-out` trains on four fifths and measures on the rest. `cross-fitted`
     trains on everything, and measures each fifth with a network that did not see it. `training`
     is the paper's way. None takes `held-out`, or `cross-fitted` where images are few. `copies` are
     hashes that travel with it, for a person who wants near copies claimed as well.

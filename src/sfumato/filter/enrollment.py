@@ -1,6 +1,6 @@
-"""What a person's device uploads: one trained autoencoder with its error statistics, signed.
+"""What a person's device uploads: one trained autoencoder and its error statistics, signed.
 
-It may carry hashes of the pictures as well, so that near copies are claimed too (`neardup`).
+It may also contain hashes of the pictures, so that near copies are blocked (`neardup`).
 
 The file is safetensors. Its metadata carries the header, the owner's Ed25519 public key and a
 signature over everything else; `docs/formats.md` has the byte layout and frozen vectors.
@@ -68,7 +68,7 @@ class Enrollment:
     count: int
     backbone: str
     copies: UInt8[Tensor, "k 32"] | None = None
-    """PDQ hashes of own images, where the person wants near copies claimed; see `neardup`."""
+    """PDQ hashes of own images, if the person wants near copies blocked; see `neardup`."""
 
     def __post_init__(self) -> None:
         _check_tensors({name: getattr(self, name) for name in _TENSORS})

@@ -1,12 +1,12 @@
 """Near copies: PDQ hashes of private pictures, for re-encoded, resized or lightly edited ones.
 
-PDQ (Facebook, 2019) is 256 bits of the signs of a picture's low frequencies; two pictures whose
-hashes differ in few bits are copies of one. It knows nothing of what a picture shows: a new
-picture of the same person is no copy, and that is what the class model is for.
+PDQ (Facebook, 2019) is 256 bits: the signs of a picture's low frequencies. Two pictures whose
+hashes differ in few bits are copies of each other. A new picture of the same person is no copy;
+the class model is there for it.
 
-A hash tells more than an autoencoder: whoever has it can tell for sure whether a given picture
-was enrolled, and a blurred picture can be guessed from it. So hashes leave a device only where
-the person asks for it.
+A hash reveals more than an autoencoder. With it one can tell for sure whether a given picture was
+enrolled, and a blurred picture can be reconstructed from it. So hashes leave a device only if the
+person asks for it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from sfumato.errors import UnavailableError
 
 BYTES: Final = 32
 MATCH: Final = 31
-"""Most bits in which a copy's hash differs: the authors' threshold."""
-_QUALITY: Final = 50  # the authors': flatter pictures have hashes that are mostly noise
+"""Largest number of differing bits of a copy: the authors' threshold."""
+_QUALITY: Final = 50  # the authors': hashes of flatter pictures are mostly noise
 
 
 def available() -> bool:

@@ -1,4 +1,4 @@
-"""What happens on a person's device before anything leaves it: pictures to features, and a key."""
+"""On a person's device: features of private pictures, and the key that signs enrollments."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """Backups: a SQLite database of the same tables, whichever database it is taken from.
 
-A backup is therefore also the way from SQLite to PostgreSQL and back. It is one state of the
-database, taken while services run on it. It holds what its database holds: enrollments, accounts
-and the hashes of tokens, so its file is for its owner alone; and what is erased later is still
-in it.
+So a backup can also move a bank from SQLite to PostgreSQL and back. It is one state of the database
+and can be taken while services run. It contains enrollments, accounts and the hashes of tokens, so
+only the file's owner may read it. It still contains enrollments that are erased later.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class Checked:
     enrollments: int
     events: int
     digest: str
-    """The audit log's last: keep it elsewhere, and a log that was cut short shows."""
+    """The last digest of the audit log. Kept elsewhere, it reveals a log that was cut short."""
 
 
 def check(engine: Engine) -> Checked:

@@ -1,4 +1,4 @@
-"""The feature service: an image and a public key in, an answer that only its sender can read out.
+"""The feature service: it answers an image with features sealed to the sender's public key.
 
 Features in the clear live in one request's memory. They are not logged, cached or written, and
 neither is the picture.

@@ -1,6 +1,6 @@
-"""A bank without a service around it: the same database, opened by a command.
+"""The commands' way to a bank: they open the database without a service.
 
-Services may run on it meanwhile; they see what changed within a second.
+Services may run on the same database; they apply a change within a second.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def add_files(database: str, files: list[Path], account: str) -> list[Entry]:
         terms = store.terms()
         if terms is None:
             terms = Terms(backbone=first.backbone, dim=first.dim, hidden=first.hidden)
-            store.settle(terms)
+            store.fix_terms(terms)
         for enrollment in enrollments:
             check_terms(enrollment, terms)
         owning = _account(store, account)
@@ -109,7 +109,7 @@ def judge(
         terms = Terms(
             backbone=opened_backbone.fingerprint, dim=opened_backbone.dim, hidden=found.hidden
         )
-        store.settle(terms)
+        store.fix_terms(terms)
         account_id = STRANGER if account is None else account_named(store.engine, account).id
         state = BankState.load(store, terms, reach=reach)
         now = store.clock.now()

@@ -1,4 +1,4 @@
-"""The filter as the routes and the command line use it: database, bank in memory, decisions."""
+"""The filter service: its database, its bank, and what the routes ask of them."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class FilterService:
         known = store.terms()
         hidden = settings.hidden or (known.hidden if known else _HIDDEN)
         terms = Terms(backbone=backbone.fingerprint, dim=backbone.dim, hidden=hidden)
-        store.settle(terms)
+        store.fix_terms(terms)
         forget(store.engine)  # a process killed while it erased may have left the log behind
         seen = store.last_change()  # before the bank: a change that it has already does no harm
         return cls(
@@ -192,7 +192,7 @@ class FilterService:
         self._apply()
 
     def decide(self, account: Account, content: bytes, name: str | None = None) -> UploadAnswer:
-        """Decide whether the account may share an image. Neither it nor its features are kept.
+        """Decide whether the account may share an image. The image and its features are not kept.
 
         An uploader gives the `name` of the account that it asks for. A name that nobody has owns
         nothing, and is answered alike.

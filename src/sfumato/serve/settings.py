@@ -1,12 +1,36 @@
-"""Settings of the filter service."""
+"""Settings of the filter service, and the certificate that it serves HTTPS with."""
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
 from sfumato.errors import ConfigError
-from sfumato.serve.tls import Tls
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """A certificate with its chain, and its private key, both in PEM."""
+
+    certificate: Path
+    key: Path
+
+    def check(self) -> None:
+        """Raise a ConfigError where a file is missing or no PEM, or the key is another one's."""
+        for field, path in (("tls_certificate", self.certificate), ("tls_key", self.key)):
+            try:
+                path.read_bytes()
+            except OSError as error:
+                raise ConfigError(f"`{field}`: cannot read {path}: {error.strerror}") from error
+        try:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.certificate, self.key, password=_nobody_to_ask)
+        except ssl.SSLError as error:
+            raise ConfigError(
+                f"expected in {self.certificate} a certificate and in {self.key} its own key, "
+                f"both in PEM: {error.reason or error}"
+            ) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +56,8 @@ class ServeSettings:
     enrollments_per_minute: int = 60
     """Enrollments that one account may send; a sixth of it at once."""
     shortlist: float | None = None
-    """Reach of a shortlist (`filter.shortlist`): score only who may claim an upload; None all."""
+    """`reach` of a shortlist (`filter.bank.shortlist`), which leaves out enrollments that cannot
+    match an upload; None scores all."""
     tls: Tls | None = None
     """Certificate and key to serve HTTPS with; None serves HTTP."""
     body_seconds: float = 30.0
@@ -53,3 +78,8 @@ class ServeSettings:
             raise ConfigError(f"`shortlist` must be at least 0, got {self.shortlist}")
         if self.body_seconds <= 0:
             raise ConfigError(f"`body_seconds` must be positive, got {self.body_seconds}")
+
+
+def _nobody_to_ask() -> str:
+    # OpenSSL would ask on the terminal, and a service has none.
+    raise ConfigError("`tls_key`: expected a key without a passphrase; keep it mode 0600")

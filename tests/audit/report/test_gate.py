@@ -64,7 +64,9 @@ def test_a_leakage_at_the_limit_passes_and_one_above_it_does_not(half: float) ->
     assert [case.outcome for case in gate_cases([made], at)] == ["passed"]
     assert [case.outcome for case in gate_cases([made], math.nextafter(at, 0))] != ["passed"]
     # A failure is what lies above by its middle; up to there it is only not shown.
-    assert [case.outcome for case in gate_cases([made], math.nextafter(found.share, 0))] == ["failure"]
+    assert [case.outcome for case in gate_cases([made], math.nextafter(found.share, 0))] == [
+        "failure"
+    ]
     assert [case.outcome for case in gate_cases([made], found.share)] == [
         "error" if found.upper > found.share else "passed"
     ]

@@ -288,7 +288,7 @@ BAD: dict[str, tuple[Callable[[Place], list[object]], str]] = {
         "there are: ada",
     ),
     "a port out of range": (lambda p: p.serve("--port", 70000), "0..65535"),
-    "a host that is none": (lambda p: p.serve("--host", "no.such.host.invalid"), "--host"),
+    "a host that is none": (lambda p: p.serve("--host", "no.such.host.invalid"), "host"),
     "a database of another kind": (lambda p: p.serve("--db", "mysql://h/d"), "sqlite:///FILE"),
     "a server's backbone": (lambda p: p.serve("--backbone", p.file("b", b"x")), "safetensors"),
 }  # fmt: skip

@@ -222,17 +222,17 @@ def digits() -> tuple[Bank, torch.Tensor]:
     x, y = images.floats().flatten(1), images.label("digit")
     rows = [part for k in range(10) for part in x[y == k][:60].split(6)]
     config = OneClassConfig(hidden=8, epochs=40, least_steps=60, batch_size=6)
-    crowd = enroll_all(rows, config, folds=2, seed=0)
+    users = enroll_all(rows, config, folds=2, seed=0)
     bank = Bank.empty(64, 8, backbone=BACKBONE, reach=1.5)
-    for i in range(len(crowd)):
+    for i in range(len(users)):
         bank.add(
             str(i),
             Enrollment(
-                **{n: p[i].detach() for n, p in crowd.net.named_parameters()},
-                code_mean=crowd.code_mean[i],
-                code_covariance=crowd.code_covariance[i],
-                mu=float(crowd.mu[i]),
-                sigma=float(crowd.sigma[i]),
+                **{n: p[i].detach() for n, p in users.net.named_parameters()},
+                code_mean=users.code_mean[i],
+                code_covariance=users.code_covariance[i],
+                mu=float(users.mu[i]),
+                sigma=float(users.sigma[i]),
                 calibration="cross-fitted",
                 count=6,
                 backbone=BACKBONE,

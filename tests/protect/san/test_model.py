@@ -217,9 +217,9 @@ def test_training_turns_what_strangers_see(faces: ImageSet, network: str) -> Non
     fitted = fit_san(faces, private="smile", matcher=Eyes(), config=config)
     labels = faces.label("smile")[:, None]
     torch.manual_seed(99)
-    from sfumato.nets.attributes import AttributeClassifier
+    from sfumato.nets.attributes import SmallClassifier
 
-    stranger = AttributeClassifier(1, 1, family="wide", side=16, width=8)
+    stranger = SmallClassifier(1, 1, family="wide", side=16, width=8)
     train_classifier(stranger, faces.images, labels, _QUICK.stage("x", 8), title="stranger")
     stranger.eval()
     x = faces.floats()

@@ -36,7 +36,7 @@ def test_it_is_durable_private_and_survives_reopening(tmp_path: Path) -> None:
         "secure_delete": 1,
         "foreign_keys": 1,
     }
-    Store(engine).settle(TERMS)
+    Store(engine).fix_terms(TERMS)
     engine.dispose()
     for path in tmp_path.iterdir():
         assert path.stat().st_mode & 0o077 == 0
@@ -48,16 +48,16 @@ def test_it_is_durable_private_and_survives_reopening(tmp_path: Path) -> None:
 def test_other_terms_are_refused(database: str) -> None:
     engine = open_database(database)
     store = Store(engine)
-    store.settle(TERMS)
-    store.settle(TERMS)
+    store.fix_terms(TERMS)
+    store.fix_terms(TERMS)
     with pytest.raises(BankError, match="M = 8; got backbone"):
-        store.settle(Terms(backbone="cd" * 32, dim=64, hidden=8))
+        store.fix_terms(Terms(backbone="cd" * 32, dim=64, hidden=8))
     engine.dispose()
 
 
 def test_a_database_of_another_version_is_refused_unchanged(tmp_path: Path) -> None:
     engine = open_database(url(tmp_path))
-    Store(engine).settle(TERMS)
+    Store(engine).fix_terms(TERMS)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     forget(engine)
@@ -95,14 +95,14 @@ def test_foreign_files_are_refused_unchanged(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_urls_are_refused(wrong: str) -> None:
-    with pytest.raises(ConfigError, match="database: "):
+    with pytest.raises(ConfigError, match="`db`: "):
         open_database(wrong)
 
 
 def test_erased_content_is_in_no_file(tmp_path: Path) -> None:
     engine = open_database(url(tmp_path))
     store = Store(engine)
-    store.settle(TERMS)
+    store.fix_terms(TERMS)
     account, _ = add_account(engine, "ada")
     secrets = {f"{n:032x}": os.urandom(40_000 + n) for n in range(6)}
     for name, content in secrets.items():
@@ -123,7 +123,7 @@ def test_erased_content_is_in_no_file(tmp_path: Path) -> None:
 def test_an_enrollment_is_stored_once_and_its_contests_go_with_it(database: str) -> None:
     engine = open_database(database)
     store = Store(engine)
-    store.settle(TERMS)
+    store.fix_terms(TERMS)
     account, _ = add_account(engine, "ada")
     first, second = (
         Stored(id=letter * 32, account_id=account.id, content=letter.encode()) for letter in "ab"

@@ -141,5 +141,5 @@ def test_nobody_reads_the_old_tables_while_another_rebuilds_them(
 
 
 def test_the_newest_version_is_that_of_the_last_migration() -> None:
-    found = ScriptDirectory(str(_scripts())).get_heads()
+    found = ScriptDirectory(str(scripts())).get_heads()
     assert found == [migrate.NEWEST]

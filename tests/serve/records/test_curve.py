@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfumato.filter.enrollment import open_enrollment
-from sfumato.serve.records.curve import Knob, forecast, points, tenths
+from sfumato.serve.records.curve import Threshold, forecast, points, tenths
 from sfumato.serve.records.decisions import Ruled
 from sfumato.serve.records.near_counts import place
 from sfumato.serve.records.rules import Rules
@@ -22,36 +22,42 @@ ALPHAS = st.integers(0, 200).map(lambda tenth: tenth / 10)
 RULES = st.builds(
     Rules, alpha=ALPHAS, account_alpha=st.dictionaries(st.integers(1, 3), ALPHAS, max_size=2)
 )
-KNOBS = st.builds(Knob, RULES, st.none() | st.integers(1, 3))
+THRESHOLDS = st.builds(Threshold, RULES, st.none() | st.integers(1, 3))
 
 
 def counted(uploads: Uploads) -> Counter[tuple[int, int]]:
     return Counter(place(account, score) for account, score in uploads)
 
 
-def blocked(uploads: Uploads, knob: Knob, alpha: float | None) -> int:
+def blocked(uploads: Uploads, threshold: Threshold, alpha: float | None) -> int:
     """The slow way: one upload at a time, as the rule compares."""
-    edges = {who: knob.rules.account_alpha.get(who, knob.rules.alpha) for who in (1, 2, 3)}
+    edges = {
+        who: threshold.rules.account_alpha.get(who, threshold.rules.alpha) for who in (1, 2, 3)
+    }
     if alpha is not None:
-        edges |= {who: alpha for who in edges if knob.moves(who)}
+        edges |= {who: alpha for who in edges if threshold.moves(who)}
     return sum(score * 10 <= round(edges[who] * 10) for who, score in uploads)
 
 
-@given(UPLOADS, KNOBS, ALPHAS)
-def test_a_forecast_counts_as_the_rule_decides(uploads: Uploads, knob: Knob, alpha: float) -> None:
-    found = forecast(counted(uploads), [], knob, alpha)
+@given(UPLOADS, THRESHOLDS, ALPHAS)
+def test_a_forecast_counts_as_the_rule_decides(
+    uploads: Uploads, threshold: Threshold, alpha: float
+) -> None:
+    found = forecast(counted(uploads), [], threshold, alpha)
     assert (found.alpha, found.uploads) == (alpha, len(uploads))
-    assert found.blocked_before == blocked(uploads, knob, None)
-    assert found.blocked_after == blocked(uploads, knob, alpha)
+    assert found.blocked_before == blocked(uploads, threshold, None)
+    assert found.blocked_after == blocked(uploads, threshold, alpha)
 
 
-@given(UPLOADS, KNOBS)
-def test_the_curve_is_the_forecast_of_every_threshold(uploads: Uploads, knob: Knob) -> None:
+@given(UPLOADS, THRESHOLDS)
+def test_the_curve_is_the_forecast_of_every_threshold(
+    uploads: Uploads, threshold: Threshold
+) -> None:
     tally = counted(uploads)
-    curve = points(tally, [], knob)
+    curve = points(tally, [], threshold)
     assert [point.alpha for point in curve] == [tenth / 10 for tenth in range(201)]
     for point in curve[::20]:
-        assert point.blocked == forecast(tally, [], knob, point.alpha).blocked_after
+        assert point.blocked == forecast(tally, [], threshold, point.alpha).blocked_after
         if uploads:
             assert point.acceptance == pytest.approx(1 - point.blocked / len(uploads))
         else:
@@ -60,12 +66,12 @@ def test_the_curve_is_the_forecast_of_every_threshold(uploads: Uploads, knob: Kn
 
 def test_accuracy_is_agreement_with_the_rulings_that_move() -> None:
     ruled = [Ruled(1, 0.5, True), Ruled(1, 1.5, False), Ruled(2, 0.2, False)]
-    knob = Knob(Rules(account_alpha={2: 1.0}))
-    curve = points({}, ruled, knob)
+    threshold = Threshold(Rules(account_alpha={2: 1.0}))
+    curve = points({}, ruled, threshold)
     assert [curve[tenth].accuracy for tenth in (0, 4, 5, 14, 15, 40)] == [0.5, 0.5, 1, 1, 0.5, 0.5]
-    freed = forecast({}, ruled, knob, 0.3)
+    freed = forecast({}, ruled, threshold, 0.3)
     assert (freed.confirmed_freed, freed.overturned_freed) == (1, 1)
-    assert points({}, ruled, Knob(knob.rules, 3))[0].accuracy is None
+    assert points({}, ruled, Threshold(threshold.rules, 3))[0].accuracy is None
 
 
 @pytest.mark.parametrize(("alpha", "tenth"), [(2.3, 23), (2.29, 22), (0.0, 0), (20.0, 200)])

@@ -27,7 +27,7 @@ class Crowd:
 
     def __init__(self, url: str, *, seed: int, count: int = 24) -> None:
         self.url, self.store = url, Store(open_database(url))
-        self.store.settle(TERMS)
+        self.store.fix_terms(TERMS)
         self.generator = torch.Generator().manual_seed(seed)
         self.accounts = [
             add_account(self.store.engine, name, with_token=False)[0].id for name in "abcd"

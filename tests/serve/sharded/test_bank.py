@@ -20,8 +20,8 @@ from sfumato.filter.rule.front import Front
 from sfumato.serve.bank.interface import Deciding
 from sfumato.serve.bank.memory import BankState, Upload
 from sfumato.serve.records.decisions import STRANGER, Match
-from sfumato.serve.records.part import Part
 from sfumato.serve.records.rules import change_account, change_bank, disable_enrollment
+from sfumato.serve.records.shard_share import Share
 from sfumato.serve.sharded.bank import ShardedBank
 from sfumato.serve.sharded.serving import orders
 from sfumato.serve.sharded.shard import Shard
@@ -225,18 +225,18 @@ def test_a_part_that_cannot_be_read_stops_the_start_and_later_costs_requests(cro
     here = Here(crowd.url, 2)
     with pytest.raises(BankError, match=f"enrollment {crowd.names[1]} in the database is damaged"):
         ShardedBank.load(crowd.store, TERMS, here)
-    with pytest.raises(ServiceError, match="a part of the bank cannot be read"):
+    with pytest.raises(ServiceError, match="a shard of the bank cannot be read"):
         ShardedBank(crowd.store, TERMS, here).decide(crowd.upload(), STRANGER, NOW)
     here.close()
 
 
 def test_parts_hold_every_enrollment_once(crowd: Crowd) -> None:
     for count in (1, 2, 5):
-        parts = [Part(index, count) for index in range(count)]
-        held = [[row.id for row in crowd.store.active(part)] for part in parts]
+        parts = [Share(index, count) for index in range(count)]
+        held = [[row.id for row in crowd.store.active(share)] for share in parts]
         assert sorted(name for some in held for name in some) == sorted(crowd.names)
-        for part, some in zip(parts, held, strict=True):
-            assert some == [name for name in crowd.names if part.holds(name)]
+        for share, some in zip(parts, held, strict=True):
+            assert some == [name for name in crowd.names if share.holds(name)]
 
 
 def test_shards_may_be_asked_while_the_bank_changes(crowd: Crowd, two: Here) -> None:

@@ -27,7 +27,7 @@ from sfumato.protect.baselines import Blur, Noise, Pixelate
 from sfumato.protect.release.pictures import write_pictures
 from sfumato.serve.bank.memory import BankState
 from sfumato.serve.records.decisions import STRANGER
-from sfumato.serve.records.part import Part
+from sfumato.serve.records.shard_share import Share
 from sfumato.serve.sharded.actors import RayShards
 from sfumato.serve.sharded.bank import ShardedBank
 from sfumato.serve.sharded.serving import orders
@@ -185,7 +185,7 @@ def test_killed_shards_lose_no_decision_and_no_enrollment(machines: object, crow
         crowd.erase(crowd.names[0])
         agree(crowd, bank)
         assert shards("size", 0) == [
-            sum(part.holds(name) for name in crowd.names) for part in (Part(0, 2), Part(1, 2))
+            sum(part.holds(name) for name in crowd.names) for part in (Share(0, 2), Share(1, 2))
         ]
 
 
@@ -218,7 +218,7 @@ def test_a_shard_that_cannot_be_had_is_no_decision(machines: object, crowd: Crow
 def test_a_shard_that_nobody_asks_for_ends(machines: object, crowd: Crowd) -> None:
     import ray
 
-    order = ShardOrder(database=crowd.url, terms=TERMS, part=Part(), idle_seconds=6.0)
+    order = ShardOrder(database=crowd.url, terms=TERMS, share=Share(), idle_seconds=6.0)
     with RayShards([order], wait_seconds=120.0) as one:
         assert one("size", 0) == [len(crowd.names)]
         # Its own process: shards that the tests above killed may be starting again meanwhile.

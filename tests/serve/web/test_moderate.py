@@ -57,7 +57,7 @@ def test_others_see_no_desk(visit: Visitor, desk: Desk) -> None:
     page = visit()
     tab = page.open("/moderate", desk.tokens["eve-m"])
     tab.wait_for_selector("#state >> text=not good for moderating")
-    assert tab.is_hidden("#desk")
+    assert tab.is_hidden("#moderation")
     assert not any("curve" in request.url for request in page.asked)
 
 
@@ -125,7 +125,7 @@ def test_a_quarantined_enrollment_is_judged(visit: Visitor, desk: Desk, verdict:
     assert stolen["status"] == "quarantined"
     tab = visit(**SCREENS["phone"]).open("/moderate", desk.tokens["judge-m"])
     tab.wait_for_selector("#quarantine li")
-    assert "eve-m: it resembles an enrollment" in tab.inner_text("#quarantine")
+    assert "eve-m: it resembles an earlier enrollment" in tab.inner_text("#quarantine")
     tab.evaluate(axe())
     assert tab.evaluate("axe.run()")["violations"] == []
     wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"

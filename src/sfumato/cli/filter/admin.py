@@ -20,7 +20,7 @@ db = typer.Typer(no_args_is_help=True, help="Back up, restore, check or purge a 
 
 Name = Annotated[str, typer.Argument(help="1 to 64 letters, digits and . _ @ -")]
 Hours = Annotated[float | None, typer.Option("--disable-hours", help="0 ends a disabling.")]
-Alpha = Annotated[float | None, typer.Option(help="Half width of a claim in sigmas.")]
+Alpha = Annotated[float | None, typer.Option(help="Threshold in sigmas above the mean error.")]
 
 
 @user.command("add")
@@ -116,7 +116,7 @@ def rules_account(
     disable_hours: Hours = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change what one account's enrollments claim."""
+    """Change the threshold of one account's enrollments, or disable them for a time."""
     with store_of(db) as store:
         from sfumato.serve.records.audit_log import COMMAND_LINE
         from sfumato.serve.records.rules import change_account
@@ -132,7 +132,7 @@ def rules_enrollment(
     db: Database = DATABASE,
     as_json: AsJson = False,
 ) -> None:
-    """Let one enrollment claim nothing for a time."""
+    """Disable one enrollment for a time."""
     with store_of(db) as store:
         from sfumato.serve.records.audit_log import COMMAND_LINE
         from sfumato.serve.records.rules import disable_enrollment

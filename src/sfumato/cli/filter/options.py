@@ -20,13 +20,15 @@ Database = Annotated[
         "--db", help="Database: a SQLite file, sqlite:///FILE or postgresql://USER@HOST/NAME."
     ),
 ]
+Account = Annotated[str, typer.Option("--account", help="Name of the account that they belong to.")]
 Shortlist = Annotated[
     float | None,
     typer.Option(
-        min=0.0, help="Reach: score only who may claim an upload. Left out, all are scored."
+        min=0.0,
+        help="Score only enrollments that may match an upload; 0.5 for faces, 1.5 for digits. "
+        "Without it all are scored.",
     ),
 ]
-Account = Annotated[str, typer.Option("--account", help="Name of the account that they belong to.")]
 
 
 @contextmanager

@@ -164,7 +164,7 @@ def check(
     shortlist: Shortlist = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decide whether a picture may be shared, and say why. For the platform's eyes.
+    """Decide whether a picture may be shared, and say why. The answer is for the platform alone.
 
     Of an animation, or of several pages, every frame is judged, and any of them blocks it. The
     decision is the one that `filter serve` takes by the rules as they are now: where `filter rules

@@ -47,8 +47,7 @@ def serve(
     needs_serve()
     from sfumato.errors import ConfigError
     from sfumato.serve.run import serve as run
-    from sfumato.serve.settings import ServeSettings
-    from sfumato.serve.tls import Tls
+    from sfumato.serve.settings import ServeSettings, Tls
 
     if (tls_certificate is None) != (tls_key is None):
         raise ConfigError("--tls-certificate and --tls-key go together: give both or neither")

@@ -1,8 +1,7 @@
 """All enrollments, stacked for scoring: the platform's side of the filter.
 
-Thread-safe: scoring, sampling and saving share a lock that adding and removing have alone, so
-nobody ever sees half a change. Errors, ids, mu and sigma that must belong together come from one
-`score`.
+Thread-safe by a readers-writer lock: scoring, sampling and saving read; adding and removing write.
+Errors, ids, mu and sigma that must belong together come from one call of `score`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 class SharedLock:
     """A lock that readers share and a writer has alone; a waiting writer goes before new readers.
 
-    Not reentrant: who reads must not read again, nor write, before having left.
+    Not reentrant: a thread that reads must leave before it reads again or writes.
     """
 
     def __init__(self) -> None:

@@ -1,9 +1,9 @@
 """Eq. (8) before its minimum, for many enrollments, without holding their reconstructions.
 
-A tile of enrollments is encoded by one matrix product. Its reconstructions are then made and
-scored a piece at a time in one buffer that stays in a core's cache, so that the passes after the
-product (sigmoid, difference, square, sum) cost no memory traffic. Memory is
-bounded by the tile, whatever the number of enrollments, images and dimensions.
+A tile of enrollments is encoded by one matrix product. Its reconstructions are then computed and
+scored a piece at a time, in one buffer that stays in a core's cache. So the passes after the
+product (sigmoid, difference, square, sum) cost no memory traffic. The tile limits the memory,
+whatever the number of enrollments, images and dimensions.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def tile_errors(x: Float[Tensor, "b d"], weights: Weights, out: Float[Tensor, "t
 
 
 def wipe_scratch() -> None:
-    """Overwrite what scoring kept on this thread, so that no erased enrollment lingers there."""
+    """Overwrite this thread's scratch memory, so that no erased enrollment stays in it."""
     for name, size in vars(_used).items():
         getattr(SCRATCH, name)[:size].zero_()
     vars(_used).clear()

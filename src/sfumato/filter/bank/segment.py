@@ -1,7 +1,7 @@
 """A run of enrollments in memory or in a mapped file: rows of stacked tensors, and their erasure.
 
-A bank grows by whole segments, so no enrollment is ever copied to make room: what is wiped here
-has no second copy.
+A bank grows by whole segments, so enrollments are never copied to make room. A row that is
+overwritten here therefore has no second copy.
 """
 
 from __future__ import annotations

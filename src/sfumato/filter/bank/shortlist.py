@@ -1,19 +1,19 @@
-"""Which enrollments may claim an upload, told from what they reveal: only those are scored.
+"""A shortlist: the enrollments that may claim an upload. Only those are scored.
 
-An enrollment claims x if the squared error (6) of its reconstruction y is at most its edge,
-`mu + alpha sigma`. Its reconstructions lie around one point m, the decoded mean of its codes; their
-root mean square distance from it, the `spread`, follows from the decoder and the codes' covariance.
-Listed is who has an edge that is not negative, and
+An enrollment claims x if the squared error (6) of its reconstruction y is at most its limit,
+`mu + alpha sigma`. Its reconstructions lie around one point m, the decoded mean of its codes. Their
+root mean square distance from m, the `spread`, follows from the decoder and the codes' covariance.
+An enrollment is listed if its limit is not negative and
 
-    |x - m| <= sqrt(edge) + reach spread.
+    |x - m| <= sqrt(limit) + reach * spread.
 
-By the triangle inequality this misses no claim of a picture whose reconstruction is within `reach`
-spreads of m.
+By the triangle inequality the list contains every enrollment that claims x and whose reconstruction
+of x lies within `reach` times `spread` of m.
 
-Whether an enrollment is listed depends on its own numbers alone. A list of the k nearest would not
-do: k enrollments of an adversary, which claim nothing and only say that they are near, would fill
-it, and the victim's would never be asked. Here a lie about an own enrollment costs the platform one
-score more, or hides that enrollment and no other.
+Whether an enrollment is listed depends on its own numbers alone. A list of the k nearest would be
+unsafe: an adversary could fill it with k enrollments that report to be near and claim nothing, and
+the victim's would not be scored. Here a false number of an enrollment costs the platform one score
+more, or hides that enrollment and no other.
 
 A row is D + 4 numbers beside the 2 M D of an autoencoder, and D products instead of 2 M D.
 """
@@ -32,7 +32,7 @@ from sfumato.errors import ConfigError
 from sfumato.filter.bank.segment import Segment
 
 SMALL: Final = 1000
-"""Enrollments below which a list saves nothing: all are scored then."""
+"""Banks with fewer enrollments score all of them, because a list would save nothing."""
 _BLOCK_BYTES = 16 << 20
 
 
@@ -49,8 +49,8 @@ class Block:
 class Shortlist:
     """One row an enrollment, in the order of a bank's rows. Not thread-safe: a bank's lock is.
 
-    What `reach` finds every claim depends on the extractor: 0.5 on faces, 1.5 on digits; see
-    the recipe `shortlist` of the paper.
+    Which `reach` finds every claim depends on the extractor: 0.5 on faces, 1.5 on digits. The
+    paper's recipe `shortlist` measures it.
     """
 
     def __init__(self, dim: int, *, reach: float) -> None:
@@ -118,19 +118,19 @@ class Shortlist:
         Raises:
             ConfigError: there is not one alpha a row.
         """
-        edges = torch.as_tensor(alpha, dtype=torch.float32)
-        if edges.ndim and len(edges) != len(self):
-            raise ConfigError(f"expected an alpha for each of {len(self)} rows, got {len(edges)}")
+        alphas = torch.as_tensor(alpha, dtype=torch.float32)
+        if alphas.ndim and len(alphas) != len(self):
+            raise ConfigError(f"expected an alpha for each of {len(self)} rows, got {len(alphas)}")
         squares, found = x.square().sum(1), []
         for i, block in enumerate(self.blocks):
             start = i * self.rows_a_block
             square, mu, sigma, spread = block.numbers[: block.count].unbind(1)
-            own = edges[start : start + block.count] if edges.ndim else edges
-            edge = mu + own * sigma
-            radius = edge.clamp(min=0).sqrt() + self.reach * spread
+            own = alphas[start : start + block.count] if alphas.ndim else alphas
+            limit = mu + own * sigma
+            radius = limit.clamp(min=0).sqrt() + self.reach * spread
             products = _products(block.means[: block.count], x)
             distance = products.mul_(-2).add_((square - radius.square())[:, None]).add_(squares)
-            found.append(~(distance > 0) & ~(edge < 0)[:, None])
+            found.append(~(distance > 0) & ~(limit < 0)[:, None])
         return torch.cat(found) if found else torch.empty(0, len(x), dtype=torch.bool)
 
 

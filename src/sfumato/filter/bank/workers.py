@@ -1,7 +1,7 @@
-"""One thread a core, each running whole tiles.
+"""One thread a core, each of which scores whole tiles.
 
-Splitting every operation over the cores would have them wait for each other after each of the
-short ones; torch releases the interpreter's lock while it computes.
+If every operation were split over the cores, they would wait for each other after each short one.
+Torch releases the interpreter's lock while it computes, so the threads run at the same time.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import torch
 def run_all(tasks: Iterable[Callable[[], None]], finish: Callable[[], None]) -> None:
     """Run all tasks on as many threads as torch would use, then `finish` once on each of them.
 
-    The first error is raised. They are always the same threads: whatever torch keeps for one that
-    multiplies matrices, it does not come to keep for each that ever called this.
+    The first error is raised. The same threads are reused, so torch allocates its per-thread
+    scratch memory only once.
     """
     threads = torch.get_num_threads()
     pending = iter(tasks)

@@ -1,13 +1,13 @@
-"""What one part of a bank has to say of an upload, so that the rule decides over all parts.
+"""The part of a bank's scores that a decision over several parts needs.
 
-An upload is blocked by the claim deepest inside its edge, of those that no owned enrollment
-overrides (`contest_rule`), and an owned one overrides by having the smaller score. So of two
-claims the one that has the larger score and is less deep inside never decides: whatever overrides
-the other one overrides it. What is left of a part is a staircase, the deepest claim first and
-every further one with a smaller score than all before it: about log n of n claims. Beside
-it stand the uploader's own scores, and the claims that somebody may not override.
+An upload is blocked by the enrollment with the largest margin that no enrollment of the uploader
+overrides (`contest_rule`). The uploader's enrollment overrides another one by a smaller score. A
+claim that has both a larger score and a smaller margin than another can be dropped: every
+enrollment that overrides the other also overrides it. The claims that remain, in order of falling
+margin, have falling scores. Of n claims about log n remain. A front also holds the uploader's own
+scores, and the claims that some enrollment may not override.
 
-All numbers are those that the part computed, so that ties are ties as they are in one bank.
+All numbers are those that the part computed, so ties are the same as in one bank.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sfumato.filter.rule.guard import NOBODY, contest_rule, standardize
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One enrollment and its score of the upload; plain numbers, fit to be sent."""
+    """One enrollment and its score of the upload, as plain numbers that can be sent."""
 
     enrollment: str
     account: int
@@ -42,7 +42,7 @@ class Front:
     pairs: tuple[tuple[str, str], ...] = ()
 
     def owns(self, account: int) -> bool:
-        """Say whether an enrollment of this account is among the rows."""
+        """Return whether an enrollment of this account is among the rows."""
         return any(row.account == account for row in self.rows)
 
 
@@ -57,7 +57,7 @@ def front(
     account: int,
     pairs: Iterable[tuple[str, str]],
 ) -> Front:
-    """Return the front of one part for an upload of `account`.
+    """Return the front of one part of a bank for an upload of `account`.
 
     `pairs` may name enrollments of other parts.
     """
@@ -75,7 +75,7 @@ def front(
 
 
 def joined(fronts: Iterable[Front]) -> Front:
-    """Return the front of a bank of which these are the parts."""
+    """Return the front of a whole bank from the fronts of its parts."""
     every = list(fronts)
     rows = tuple(row for one in every for row in one.rows)
     return Front(rows, tuple(dict.fromkeys(pair for one in every for pair in one.pairs)))
@@ -84,7 +84,7 @@ def joined(fronts: Iterable[Front]) -> Front:
 def decide(whole: Front, account: int) -> tuple[float, Row | None]:
     """Decide as `contest_rule` does over the whole bank; return the margin and the deciding row.
 
-    Of claims that are equally deep inside, the one of the first part decides.
+    Of claims with equal margins, the one of the first part decides.
     """
     names = {row.enrollment: i for i, row in enumerate(whole.rows)}
     known = [(names[k], names[v]) for k, v in whole.pairs if k in names and v in names]

@@ -1,9 +1,9 @@
-"""The rules over claims: who may share an upload, and which enrollment stands in the way.
+"""The rules: whether an upload is shared or blocked, and which enrollment decides.
 
 Pure functions over a matrix of scores (uploads x enrollments; small means "one of mine"), the mean
 `mu` and standard deviation `sigma` that each enrollment reports for its own images, and a mask of
-the enrollments that the uploader owns. Any score will do that was calibrated by its own `mu` and
-`sigma`; the paper's is the squared error of eq. (8).
+the enrollments that the uploader owns. Any score works that each enrollment calibrates by its own
+`mu` and `sigma`; the paper takes the squared error of eq. (8).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Pairs = Int64[Tensor, "pairs 2"]
 """Rows (k, v): enrollment k may not override a claim of enrollment v. See `screening`."""
 
 ALPHA: Final = 2.0
-"""Half width of the interval in sigmas where a caller names none: the top of the paper's range."""
+"""Default threshold in sigmas above the mean: the top of the paper's range."""
 NOBODY: Final = -1
-"""In place of an enrollment's index where no enrollment speaks against sharing."""
+"""In place of an enrollment's index where no other user has one."""
 
 BLOCKED: Final = "it matches pictures that somebody else protects"
-"""What an uploader is told who may not share."""
-SHARED: Final = "no protection by anybody else stands against it"
-"""What an uploader is told who may share."""
+"""What the uploader of a blocked picture is told."""
+SHARED: Final = "no other user's enrollment matches this picture"
+"""What the uploader of a shared picture is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ def claims(
 ) -> Owned:
     """Return which enrollments claim which upload: score <= mu + alpha sigma.
 
-    There is no lower edge. An image that is reconstructed unusually well is more surely one of
-    the enrolled kind, and a lower edge would let it slip through.
+    There is no lower threshold. An image with an unusually small error is more likely one of the
+    enrolled kind, and a lower threshold would let it through.
     """
     return standardize(scores, mu, sigma) <= alpha
 
@@ -77,9 +77,9 @@ def paper_rule(
         return _nobody(len(scores))
     winner = scores.argmin(1)
     z = standardize(scores, mu, sigma).gather(1, winner[:, None])[:, 0]
-    edge = torch.as_tensor(alpha, dtype=z.dtype, device=z.device).expand(len(mu))[winner]
+    limit = torch.as_tensor(alpha, dtype=z.dtype, device=z.device).expand(len(mu))[winner]
     own = owned.gather(1, winner[:, None])[:, 0]
-    margin = torch.where(own, -torch.inf, edge - z.abs())
+    margin = torch.where(own, -torch.inf, limit - z.abs())
     return Outcome(margin >= 0, winner, margin)
 
 
@@ -113,8 +113,8 @@ def contest_rule(
     if not scores.shape[1]:
         return _nobody(len(scores))
     overridden = _best_own(scores, owned, contested) < advantage * scores
-    edges = alpha - standardize(scores, mu, sigma)
-    standing = edges.masked_fill(owned | overridden, -torch.inf)
+    margins = alpha - standardize(scores, mu, sigma)
+    standing = margins.masked_fill(owned | overridden, -torch.inf)
     margin, enrollment = standing.max(1)
     decided = torch.where(margin.isneginf(), NOBODY, enrollment)
     return Outcome(margin >= 0, decided, margin)

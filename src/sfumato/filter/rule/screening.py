@@ -1,16 +1,17 @@
-"""Screening of a new enrollment: does it reconstruct what another enrollment stands for?
+"""Screening of a new enrollment: does it reconstruct the pictures of another enrollment?
 
 An adversary who trains on a victim's stolen pictures reconstructs pictures like them about as well
-as the victim's own autoencoder does; an honest user does not. The platform has no picture to try
-that on, so it decodes samples of the victim's enrollment (codes drawn from the mean and covariance
-of the codes of its own images) and takes the newcomer's error on them, relative to the error `mu`
-that the victim has on real pictures of its own. That has no unit. Reporting another `mu` gains a
-newcomer nothing: it is the other side's that counts.
+as the victim's own autoencoder does. An honest user's autoencoder does not. The platform has no
+pictures to test that on. It decodes samples of the victim's enrollment instead: codes drawn from
+the mean and covariance of the codes of its own images. The likeness is the newcomer's error on
+these samples, divided by the error `mu` that the victim reports for its own pictures. Reporting
+another `mu` does not help a newcomer, because the likeness uses the other side's.
 
-Order does not matter: a newcomer is measured on the samples of everybody enrolled, and everybody
-enrolled on the newcomer's, so an attacker who came first is found when the victim comes.
-Likeness does not ask for the newcomer's own `mu` and `sigma`, so one that lies about them would
-claim everything unseen. Its claims on the others' samples are counted as well.
+The order of enrolling does not matter. A newcomer is measured on the samples of all others, and all
+others are measured on the newcomer's. So an adversary who came first is found later, when the
+victim enrolls.
+The likeness does not use the newcomer's own `mu` and `sigma`, so false ones would go unnoticed.
+Therefore the share of the others' samples that the newcomer claims is measured as well.
 One new enrollment costs O(N S D M): S samples of each of N enrollments through the newcomer's
 autoencoder, and S samples of the newcomer through all N.
 """
@@ -31,21 +32,22 @@ from sfumato.filter.rule.guard import ALPHA
 CONTESTED: Final = 0.9
 """Likeness below which an enrollment may not override the other one's claims.
 
-Chosen on training images. Attackers of own and stolen images had at most 0.81 for MNIST (90 pairs,
-1,200 images a digit), 0.32 for 8x8 digits and 0.29 for faces (10 LFW people); honest users at least
-1.01, 1.51 and 1.65.
+Chosen on training images, for trainings that hide nothing; docs/LOG.md has likeness under the
+default one. Attackers of own and stolen images had at most 0.81 for MNIST (90 pairs, 1,200 images a
+digit), 0.32 for 8x8 digits and 0.29 for faces (10 LFW people); honest users at least 1.01, 1.51 and
+1.65.
 """
 BROAD: Final = 0.5
-"""Share of what the others stand for above which an enrollment claims too much.
+"""Share of the others' samples; an enrollment that claims more is quarantined.
 
 Ten honest users had at most 0.13 for 8x8 digits, of whose pictures they claimed 0 to 9 %; with
 sigma reported eight times too large, 0.73 to 1. On MNIST's raw pixels, where honest users of 300
 pictures claim 2 to 68 % of each other's, half of them are above it, and it says so rightly.
 """
 FEW: Final = 5
-"""Others below which that share says nothing: two people may be alike."""
+"""With fewer other enrollments that share is not measured: two people may be alike."""
 SAMPLES: Final = 64
-"""Decoded samples an enrollment."""
+"""Decoded samples of each enrollment."""
 
 
 @runtime_checkable

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from sfumato.fit.config import FitConfig
 from sfumato.fit.loop import Epoch, History, fit
-from sfumato.nets.attributes import AttributeClassifier, Family
+from sfumato.nets.attributes import Family, SmallClassifier
 from sfumato.protect.augment import random_view
 from sfumato.protect.deformation import FACE_AUGMENTATION, Deformation
 
@@ -77,7 +77,7 @@ class Ensemble:
         families = get_args(Family)
         with torch.random.fork_rng():
             torch.manual_seed(number)
-            classifier = AttributeClassifier(
+            classifier = SmallClassifier(
                 self.pictures.shape[1],
                 self.labels.shape[1],
                 family=families[number % len(families)],

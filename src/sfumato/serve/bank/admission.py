@@ -1,4 +1,4 @@
-"""What an enrollment must pass before it counts."""
+"""The checks that an enrollment must pass before it counts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sfumato.serve.bank.interface import Deciding
 from sfumato.serve.records.auth import Account
 from sfumato.serve.records.store import Entry, Store, Stored, Terms
 
-# Whose it resembles is not said, and neither is how much: both would guide an attacker.
-_WAITS: Final = "it resembles an enrollment that was here before; a moderator will decide"
-_BROAD: Final = "it claims more than one class of pictures; a moderator will decide"
-_FLOOD: Final = "many enrollments came within the hour; a moderator will decide"
+# The reasons say neither whom it resembles nor how much: both would guide an attacker.
+_WAITS: Final = "it resembles an earlier enrollment; a moderator will decide"
+_BROAD: Final = "it matches more than one class of pictures; a moderator will decide"
+_FLOOD: Final = "many enrollments arrived within the hour; a moderator will decide"
 
 
 def admit(
@@ -22,8 +22,8 @@ def admit(
 ) -> Entry:
     """Check an enrollment file, screen it and store it; call this under the change lock.
 
-    More than `flood` enrollments within an hour, from whomever, wait for a moderator: that many
-    accounts at once are one person's, and would claim what is not theirs.
+    After `flood` enrollments within an hour, from all accounts, further ones wait for a moderator:
+    one person could open many accounts to claim pictures of others.
 
     Raises:
         EnrollmentError: it is malformed, forged or does not fit this bank.
@@ -53,8 +53,8 @@ def admit(
 def readmit(store: Store, state: Deciding, stored: Stored, *, actor: str) -> None:
     """Let a quarantined enrollment count, as a moderator decided.
 
-    It is screened anew, because others came and went while it waited. Its contested pairs stay
-    contested: the moderator's word lets it claim, not override the one that it resembles.
+    It is screened again, because the bank changed while it waited. Its contested pairs stay
+    contested: an admitted enrollment claims pictures, but never overrides the one it resembles.
     """
     enrollment = open_enrollment(stored.content).enrollment
     contests = state.screen(stored.id, enrollment, stored.account_id).contested

@@ -1,7 +1,7 @@
-"""Many threads ask the same question: whoever comes while others are answered is answered next.
+"""Groups concurrent calls: calls that arrive while a batch runs form the next batch.
 
-Nobody waits for a batch to fill. The first to ask runs alone; all who come meanwhile are the next
-batch. So one caller at a time pays nothing, and the more there are the larger the batches grow.
+No call waits for a batch to fill. The first call runs alone. One caller at a time therefore pays
+nothing, and batches grow with the number of callers.
 """
 
 from __future__ import annotations

@@ -13,17 +13,17 @@ from sfumato.serve.records.decisions import STRANGER, Decision, Match
 def decide(
     bank: Deciding, seen: Seen, *, account_id: int, account_name: str | None, now: datetime
 ) -> Decision:
-    """Decide about an upload: a claim of a class counts first, then one of a near copy.
+    """Decide about an upload: matches with a class come first, then near copies.
 
-    An own copy never overrides a claim of the class: whoever enrolled a stolen picture's hash
-    before its owner enrolled would win by it.
+    An own copy never overrides a match with a class. Otherwise someone could enroll the hash of a
+    stolen picture before its owner enrolls, and then upload the picture.
 
     Args:
-        bank: The enrollments that count, and the rules.
-        seen: What the upload shows.
+        bank: The active enrollments, and the rules.
+        seen: Features and hashes of the upload's pictures.
         account_id: Whose enrollments may override, or `STRANGER`.
         account_name: The name that the roll-out goes by; None where nobody is named.
-        now: The moment for which disablings are asked.
+        now: The time at which timed disabling is evaluated.
     """
     nearest = bank.decide(seen.features, account_id, now)
     against, view = _against(bank, seen, nearest, account_id, now)
@@ -34,7 +34,7 @@ def decide(
 def _against(
     bank: Deciding, seen: Seen, nearest: Match, account_id: int, now: datetime
 ) -> tuple[Match | None, int]:
-    """Return what stands against an upload, and which of its pictures decided."""
+    """Return what stands against an upload, and the number of the picture that decided."""
     if nearest.blocks:
         return nearest, nearest.view
     copy = find_copy(bank, seen.hashes, account_id, now)

@@ -1,9 +1,8 @@
-"""Uploaded pictures become features on as many threads as there are cores, whoever asks.
+"""Computes the features of uploaded pictures on as many threads as there are cores.
 
-Each thread that runs a network keeps memory for the next time: torch's scratch and compiled
-operations, the C library's own pool. Requests come on any of forty threads that start and end as
-they please, and each would come to keep tens of megabytes; so would the pictures, if all that
-arrive were decoded at once.
+Each thread that runs a network keeps memory for its next run: torch's scratch memory, compiled
+operations, and the C library's own pool. Web requests come on up to forty threads; each of them
+would keep tens of megabytes. Decoding all pictures that arrive at once would take memory, too.
 """
 
 from __future__ import annotations

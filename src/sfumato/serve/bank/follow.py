@@ -1,8 +1,9 @@
-"""How a process's bank keeps up with the database that several processes change.
+"""Keeps a process's bank in memory up to date with a database that several processes change.
 
-Each change is a row with a number. A process remembers the number that it has got to, asks for
-what came after it several times a second, and applies that in order, one whole change at a time.
-Applying a change twice is applying it once: the bank may be loaded while others change it.
+Each change is a row with a number. A process remembers the number of the last change that it
+applied, asks for later ones several times a second, and applies them in order, one whole change at
+a time. Applying a change twice has the same effect as applying it once, so the bank may be loaded
+while other processes change it.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Follower:
         return self._seen
 
     @contextmanager
-    def still(self) -> Iterator[int]:
+    def paused(self) -> Iterator[int]:
         """Hold off changes for the time of a `with` block; yield the number of the last one."""
         with self._lock:
             yield self._seen

@@ -1,4 +1,4 @@
-"""A bank as the service asks it: in this process, or in parts on several machines."""
+"""What the service asks of a bank: one in this process, or one in shards on several machines."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ from sfumato.filter.rule.screening import (
 from sfumato.serve.bank.batches import Batches
 from sfumato.serve.bank.interface import deciding, no_match
 from sfumato.serve.records.decisions import Match
-from sfumato.serve.records.part import WHOLE, Part
 from sfumato.serve.records.rules import Rules, read_rules
+from sfumato.serve.records.shard_share import WHOLE, Share
 from sfumato.serve.records.store import Store, Terms
 
 
@@ -75,10 +75,10 @@ class Upload:
 
 
 class BankState:
-    """All enrollments that count, or a part of them; with a `reach` a shortlist is scored."""
+    """All active enrollments, or a share of them; with a `reach` only a shortlist is scored."""
 
-    def __init__(self, terms: Terms, part: Part = WHOLE, *, reach: float | None = None) -> None:
-        self.terms, self.part = terms, part
+    def __init__(self, terms: Terms, share: Share = WHOLE, *, reach: float | None = None) -> None:
+        self.terms, self.share = terms, share
         self.bank = _empty(terms, reach=reach)
         self.accounts: dict[str, int] = {}
         self._contests: dict[tuple[str, str], Likeness] = {}
@@ -90,15 +90,15 @@ class BankState:
 
     @classmethod
     def load(
-        cls, store: Store, terms: Terms, part: Part = WHOLE, *, reach: float | None = None
+        cls, store: Store, terms: Terms, share: Share = WHOLE, *, reach: float | None = None
     ) -> BankState:
-        """Return the state that the database holds, or the part of it.
+        """Return the bank, or a share of it, as the database has it.
 
         Raises:
             BankError: a stored enrollment is damaged.
         """
-        state = cls(terms, part, reach=reach)
-        with closing(store.active(part)) as rows:
+        state = cls(terms, share, reach=reach)
+        with closing(store.active(share)) as rows:
             for stored in rows:
                 try:
                     enrollment = open_enrollment(stored.content).enrollment
@@ -117,10 +117,10 @@ class BankState:
     ) -> None:
         """Let an enrollment count, with the contested pairs that it is in; once is enough.
 
-        Of an enrollment of another part only the pairs are kept: it may not override claims here.
+        Of an enrollment of another share only the pairs are kept: it may not override some here.
         """
         with self._lock:
-            if self.part.holds(name) and name not in self.accounts:
+            if self.share.holds(name) and name not in self.accounts:
                 self.bank.add(name, enrollment)
                 self.accounts[name] = account_id
                 if enrollment.copies is not None:
@@ -151,7 +151,7 @@ class BankState:
     def first_copy(self, hash_: UInt8[Tensor, "32"], now: datetime) -> tuple[Copy, int] | None:
         """Return the first enrolled picture that this hash is near to, and whose account's."""
         with self._lock:
-            found = self._copies.first(hash_, lambda name: self._edge(name, now) > -torch.inf)
+            found = self._copies.first(hash_, lambda name: self._threshold(name, now) > -torch.inf)
             return None if found is None else (found, self.accounts[found.enrollment])
 
     @property
@@ -176,12 +176,12 @@ class BankState:
             for row, upload in enumerate(uploads)
         ]
 
-    def _edge(self, name: str, now: datetime) -> float:
+    def _threshold(self, name: str, now: datetime) -> float:
         """Return how far an enrollment's claim reaches, in sigmas; a few are asked for, not all."""
         return float(self._related(now).alpha[self.bank.ids.index(name)])
 
     def fronts(self, uploads: Sequence[Upload]) -> list[Front]:
-        """Return what this part has to say of each upload."""
+        """Return this share's front for each upload."""
         scores, related = self._scored(uploads)
         pairs = tuple(self._contests)
         return [
@@ -190,7 +190,7 @@ class BankState:
                 errors,
                 scores.mu,
                 scores.sigma,
-                alpha=_edges(listed, related),
+                alpha=_thresholds(listed, related),
                 accounts=related.accounts,
                 account=upload.account_id,
                 pairs=pairs,
@@ -205,7 +205,7 @@ class BankState:
         return concluded([self.compare(name, enrollment, account_id, seed)])
 
     def compare(self, name: str, enrollment: Enrollment, account_id: int, seed: int) -> Comparison:
-        """Return what screening a newcomer finds in this part; samples are drawn from `seed`."""
+        """Return what screening a newcomer finds in this share; samples are drawn from `seed`."""
         own = [known for known, account in self.accounts.items() if account == account_id]
         candidates = _Candidates(self.bank, self.terms, name, enrollment)
         return compare(name, candidates, seed=seed, own=own)
@@ -230,7 +230,7 @@ class BankState:
             known = _Relations(
                 torch.tensor(accounts, dtype=torch.int64),
                 pair_rows(self._contests.values(), names),
-                self._rules.edges(names, accounts, now),
+                self._rules.thresholds(names, accounts, now),
                 self._rules.changes_after(now),
             )
             self._relations = known
@@ -242,7 +242,7 @@ def _row(scores: BankScores, row: int) -> BankScores:
     return replace(scores, errors=scores.errors[one], listed=scores.listed[one])
 
 
-def _edges(listed: Bool[Tensor, " n"], related: _Relations) -> Float[Tensor, " n"]:
+def _thresholds(listed: Bool[Tensor, " n"], related: _Relations) -> Float[Tensor, " n"]:
     """Return alpha of each claim on one upload; of those not listed for it minus infinity."""
     return related.alpha.masked_fill(~listed, -torch.inf)
 
@@ -250,7 +250,7 @@ def _edges(listed: Bool[Tensor, " n"], related: _Relations) -> Float[Tensor, " n
 def _decided(scores: BankScores, related: _Relations, account_id: int) -> Match:
     """Apply the default rule to one upload."""
     owned = (related.accounts == account_id)[None]
-    alpha = _edges(scores.listed[0], related)
+    alpha = _thresholds(scores.listed[0], related)
     outcome = contest_rule(
         scores.errors,
         scores.mu,

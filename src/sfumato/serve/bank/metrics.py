@@ -1,4 +1,4 @@
-"""What the service counts. Labels are verdicts: never an account or an enrollment."""
+"""Prometheus metrics of the service. No label names an account or an enrollment."""
 
 from __future__ import annotations
 

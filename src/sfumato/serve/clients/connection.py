@@ -1,4 +1,4 @@
-"""What the clients of both services have in common: one address, and answers that become errors."""
+"""The connection that the clients of both services share; it turns refusals into errors."""
 
 from __future__ import annotations
 

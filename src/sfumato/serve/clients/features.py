@@ -1,4 +1,4 @@
-"""The client of a feature service: a fresh key pair for each picture, and no plaintext between."""
+"""A client of the feature service. Each picture has a new key pair; features come sealed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The device's side of the service: private pictures stay here, enrollments and uploads leave."""
+"""A client of the filter service. Private pictures stay on its device; enrollments are sent."""
 
 from __future__ import annotations
 

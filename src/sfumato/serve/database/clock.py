@@ -1,8 +1,8 @@
-"""The time that expiry and disabling go by. It never runs backwards, not even over a restart.
+"""A clock for expiry and timed disabling that never runs backwards, not even after a restart.
 
-A clock set back would bring expired tokens to life again. The latest time that any process saw is
-kept in the database; from there, time goes on by the monotonic clock until the system's catches up.
-A clock that ran ahead and was then corrected therefore stays ahead, by as much.
+If the system's clock were set back, expired tokens would be valid again. So the database stores
+the latest time that any process saw. Time continues from there by the monotonic clock until the
+system's clock catches up. A system's clock that ran ahead and was corrected leaves this one ahead.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The database behind the service: SQLite in one file, or PostgreSQL through psycopg.
 
-Either keeps what it acknowledged: a commit returns after the log is synced (SQLite: WAL with
+Both are durable: a commit returns after the log is synced (SQLite: WAL with
 synchronous=FULL; PostgreSQL: synchronous_commit). A process killed at any moment loses no
 acknowledged row and never shows half of one.
 """

@@ -1,4 +1,7 @@
-"""What a database still holds of what was deleted, and how it is made to let go of it."""
+"""Erase deleted rows physically.
+
+On SQLite the write-ahead log is truncated; on PostgreSQL VACUUM FULL rewrites the table.
+"""
 
 from __future__ import annotations
 

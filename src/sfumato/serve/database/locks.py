@@ -1,10 +1,10 @@
-"""One change of the bank at a time, whichever process makes it.
+"""A lock, so that one process at a time changes the bank.
 
-Screening reads the whole bank and then stores its verdict: two enrollments that resemble each
-other must not pass each other by. The lock is held while a newcomer is screened, which may take
-seconds; no transaction is open meanwhile, so uploads are decided and recorded all the time. It is
-the operating system's (SQLite) or the server's (PostgreSQL), and goes with the process that held
-it, however that ended.
+Screening reads the whole bank before its result is stored. Without the lock, two enrollments that
+resemble each other could both be admitted. The lock is held while a newcomer is screened, which
+may take seconds. No transaction is open in that time, so uploads are decided and recorded
+meanwhile. SQLite's lock is a file lock of the operating system, PostgreSQL's an advisory lock of
+the server. Both end with the process that holds them.
 """
 
 from __future__ import annotations

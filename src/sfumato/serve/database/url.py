@@ -29,23 +29,23 @@ def database_url(database: str | URL) -> URL:
         url = _file_as_url(database) if isinstance(database, str) else database
         parsed = make_url(url)
     except ArgumentError as error:
-        raise ConfigError(f"database: {_EXPECTED}, got {database!r}") from error
+        raise ConfigError(f"`db`: {_EXPECTED}, got {database!r}") from error
     backend = parsed.get_backend_name()
     if backend == "postgresql" and parsed.drivername in ("postgresql", "postgresql+psycopg"):
         return parsed.set(drivername="postgresql+psycopg")
     if backend != "sqlite" or not parsed.database or parsed.database == ":memory:":
-        raise ConfigError(f"database: {_EXPECTED}, got {parsed.render_as_string()!r}")
+        raise ConfigError(f"`db`: {_EXPECTED}, got {parsed.render_as_string()!r}")
     if parsed.query or (isinstance(url, str) and "?" in url):
         # Another file than the one that is meant would be opened, without a word.
         raise ConfigError(
-            f"database: {_EXPECTED}, got {str(url)!r}: what follows a ? is no part of FILE; "
+            f"`db`: {_EXPECTED}, got {str(url)!r}: what follows a ? is no part of FILE; "
             "give the file's path without sqlite:///"
         )
     path = Path(parsed.database)
     if not path.parent.is_dir():
-        raise ConfigError(f"database: the folder {path.parent} does not exist; create it first")
+        raise ConfigError(f"`db`: the folder {path.parent} does not exist; create it first")
     if path.is_dir():
-        raise ConfigError(f"database: expected a file, {path} is a folder")
+        raise ConfigError(f"`db`: expected a file, {path} is a folder")
     return parsed.set(database=str(path.absolute()))
 
 

@@ -1,7 +1,7 @@
-"""Request bodies: read into memory up to a limit, and never onto the disk.
+"""Reads request bodies into memory up to a limit, and never onto the disk.
 
-A body is the file's bytes and nothing else. A multipart parser would spool large parts to
-temporary files, and a private picture must not touch the service's disk.
+A body is the bytes of a file. Forms are refused: a form parser writes large parts to temporary
+files, and a private picture must not be written to the service's disk.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ _PROBLEMS: Final = {
 }
 
 
-# A function that is not async costs a thread's turn, so those that ask no database are.
+# These are async because one that is not runs in a worker thread, which they do not need.
 async def service(request: Request) -> FilterService:
     """Return the service of this app."""
     found: FilterService = request.app.state.service

@@ -1,4 +1,7 @@
-"""One process that listens: the port is taken first, and logs never hold a body or a header."""
+"""One process that listens. It binds the port before it loads anything.
+
+Its logs never contain a body or a header.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from uvicorn.config import LOGGING_CONFIG
 
 from sfumato.errors import ConfigError, ServiceError
 from sfumato.serve.http.timeouts import PatientProtocol
-from sfumato.serve.tls import Tls
+from sfumato.serve.settings import Tls
 
 _CONCURRENCY = 32  # requests at once; more are answered 503 so that memory stays bounded
 

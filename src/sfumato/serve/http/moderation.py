@@ -31,7 +31,8 @@ from sfumato.serve.wire import DecisionAnswer
 
 router = APIRouter()
 AccountQuery = Annotated[
-    str | None, Query(max_length=64, description="Whose claims; of all, where it is left out.")
+    str | None,
+    Query(max_length=64, description="Account of the threshold; the bank's by default."),
 ]
 
 
@@ -70,13 +71,13 @@ def rule(decision_id: Id, body: RulingBody, account: Moderator, filters: Service
 
 @router.get("/v1/decisions/{decision_id}", responses=problems(401, 403, 404, 422))
 def decision(decision_id: Id, _: Moderator, filters: Service) -> DecisionAnswer:
-    """What stood against an upload, blocked or only observed."""
+    """The match of an upload that was blocked, or only recorded."""
     return decisions.find(filters.store, decision_id)
 
 
 @router.get("/v1/counts", responses=problems(401, 403))
 def counts(_: Moderator, filters: Service) -> list[CountsAnswer]:
-    """How often each enrollment stood against uploads, and what came of appeals."""
+    """How many uploads each enrollment matched, and the results of appeals."""
     found = decisions.counts(filters.store)
     return [CountsAnswer(enrollment=name, **asdict(own)) for name, own in sorted(found.items())]
 
@@ -89,15 +90,15 @@ def bank_rules(_: Moderator, filters: Service) -> RulesAnswer:
 
 @router.get("/v1/curve", responses=problems(401, 403, 404, 422, 507))
 def threshold_curve(_: Moderator, filters: Service, account: AccountQuery = None) -> CurveAnswer:
-    """What every threshold, of the bank or of an account, does with the uploads so far."""
-    knob = _knob(filters, account)
+    """Acceptance and accuracy for every threshold of the bank, or of an account."""
+    threshold = _threshold(filters, account)
     ruled, tally = decisions.rulings(filters.store), filters.tally.read()
     return CurveAnswer(
-        alpha=knob.alpha,
-        own=knob.account in knob.rules.account_alpha,
+        alpha=threshold.alpha,
+        own=threshold.account in threshold.rules.account_alpha,
         uploads=sum(tally.values()),
-        rulings=sum(knob.moves(r.account) for r in ruled),
-        points=[PointAnswer(**asdict(p)) for p in curve.points(tally, ruled, knob)],
+        rulings=sum(threshold.moves(r.account) for r in ruled),
+        points=[PointAnswer(**asdict(p)) for p in curve.points(tally, ruled, threshold)],
     )
 
 
@@ -109,8 +110,8 @@ def forecast(
     account: AccountQuery = None,
 ) -> ForecastAnswer:
     """What a threshold, of the bank or of an account, would have changed so far."""
-    knob, ruled = _knob(filters, account), decisions.rulings(filters.store)
-    found = curve.forecast(filters.tally.read(), ruled, knob, alpha)
+    threshold, ruled = _threshold(filters, account), decisions.rulings(filters.store)
+    found = curve.forecast(filters.tally.read(), ruled, threshold, alpha)
     return ForecastAnswer(**asdict(found))
 
 
@@ -131,7 +132,7 @@ def change_account(
     account: Moderator,
     filters: Service,
 ) -> None:
-    """Change what one account's enrollments claim."""
+    """Change the threshold of one account's enrollments, or disable them for a time."""
     rules.change_account(filters.store, name, actor=account.name, **body.model_dump())
     filters.apply_rules()
 
@@ -142,7 +143,7 @@ def change_account(
     responses=problems(400, 401, 403, 404, 422, 507),
 )
 def disable(enrollment_id: Id, body: DisableBody, account: Moderator, filters: Service) -> None:
-    """Let one enrollment claim nothing for a time."""
+    """Disable one enrollment for a time."""
     rules.disable_enrollment(filters.store, enrollment_id, body.hours, actor=account.name)
     filters.apply_rules()
 
@@ -159,8 +160,8 @@ def audit(
     return [EventAnswer.model_validate(event, from_attributes=True) for event in found]
 
 
-def _knob(filters: FilterService, account: str | None) -> curve.Knob:
+def _threshold(filters: FilterService, account: str | None) -> curve.Threshold:
     found = None if account is None else find_account(filters.store.engine, account)
     if account is not None and found is None:
         raise RequestError(404, f"there is no {account[:40]!r}")
-    return curve.Knob(rules.read_rules(filters.store), found.id if found else None)
+    return curve.Threshold(rules.read_rules(filters.store), found.id if found else None)

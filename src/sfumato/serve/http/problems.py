@@ -1,4 +1,4 @@
-"""Every error a client sees: one RFC 9457 problem document with one clear message."""
+"""Every error that a client sees is an RFC 9457 problem document with one message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The routes: each reads a request, calls the service in a worker thread, and shapes the answer."""
+"""The routes of users and uploaders.
+
+Each reads a request, calls the service in a worker thread, and returns the answer.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the service answers, as the OpenAPI document shows it."""
+"""The bodies of requests and answers, as the OpenAPI document shows them; more in `serve.wire`."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ class PointAnswer(BaseModel):
 
     alpha: float
     blocked: int
-    acceptance: float | None = Field(description="Share of uploads that no class claims.")
-    accuracy: float | None = Field(description="Share of rulings that it agrees with.")
+    acceptance: float | None = Field(description="Share of uploads that match no class.")
+    accuracy: float | None = Field(description="Share of rulings with the same result.")
 
 
 class CurveAnswer(BaseModel):
@@ -91,7 +91,7 @@ class ForecastAnswer(BaseModel):
 
 
 class CountsAnswer(BaseModel):
-    """How often one enrollment stood against uploads, and what came of it."""
+    """How many uploads one enrollment matched, and the results of appeals."""
 
     enrollment: str = Field(description="Empty for all those that were erased since.")
     enforced: int
@@ -110,20 +110,20 @@ class RulesAnswer(BaseModel):
 
 
 class AccountRulesBody(BaseModel):
-    """What to change of one account's claims; what is missing stays."""
+    """Changes of one account's rules; a missing field changes nothing."""
 
     alpha: float | None = Field(None, ge=0, le=MOST_ALPHA)
     disable_hours: float | None = Field(None, ge=0, le=MOST_HOURS, description="0 ends it.")
 
 
 class RulesBody(AccountRulesBody):
-    """What to change of the bank's rules; what is missing stays."""
+    """Changes of the bank's rules; a missing field changes nothing."""
 
     enforced: float | None = Field(None, ge=0, le=1, description="Share of uploaders blocked.")
 
 
 class DisableBody(BaseModel):
-    """For how long an enrollment claims nothing."""
+    """For how long an enrollment is disabled."""
 
     hours: float = Field(ge=0, le=MOST_HOURS, description="0 ends it.")
 

@@ -1,4 +1,4 @@
-"""Connections that send no request are closed, and requests beyond the places told to come back."""
+"""Close idle connections, and answer 503 with Retry-After when the connection limit is reached."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """The audit log: who did what to which account, enrollment or rule, and when.
 
 It holds names, identifiers and settings; never a picture, a feature or a token. Triggers in the
-database refuse to change or delete an entry. Each entry's digest covers the one before it, so
-that whoever gets around the triggers leaves a break; keep the last digest elsewhere, and cutting
-the end off shows as well.
+database refuse to change or delete an entry. Each entry's digest covers the one before it, so a
+change that circumvents the triggers is detected. If the last digest is kept elsewhere, removing
+the last entries is detected as well.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Accounts, their roles, and the tokens that act for them.
 
-A token is 256 random bits, so nobody can search for it and a slow password hash would protect
-nothing: SHA-256 alone makes the stored value useless to whoever reads the database.
+A token is 256 random bits, which cannot be guessed. A slow password hash would not help: SHA-256
+is enough to make the stored value useless to someone who reads the database.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SCOPES: Final[dict[Role, frozenset[Scope]]] = {
     "uploader": frozenset({"upload"}),
     "moderator": frozenset({"enroll", "upload", "moderate"}),
 }
-"""What each role's tokens may be good for."""
+"""The scopes that each role's tokens may have."""
 _TOKEN_BYTES: Final = 32
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 

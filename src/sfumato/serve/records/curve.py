@@ -1,10 +1,11 @@
 """What a threshold would do: past uploads and rulings, counted again for every alpha.
 
-One threshold moves, the bank's or an account's, and the others stay. Acceptance is the share of
-uploads that no class claims then. Accuracy is the share of the moderators' rulings, on claims
-that move, that it agrees with: a confirmed block stays inside the claim, an overturned one is
-outside. Both come from what was uploaded and appealed, not from a test set; nobody appeals a
-share. An upload is counted at its nearest claim alone, and near copies are blocked at every alpha.
+One threshold changes, the bank's or an account's, and the others stay. Acceptance: the share of
+uploads that no class matches then. Accuracy: of the moderated claims whose threshold is changed,
+the share where the new threshold gives the moderator's result. A confirmed block should stay
+below the threshold, an overturned one should lie above it. Both figures come from uploads and
+appeals, not from a test set, and nobody appeals a share. An upload is counted at its nearest
+enrollment alone. Near copies are blocked at every alpha.
 """
 
 from __future__ import annotations
@@ -48,66 +49,68 @@ class Forecast:
 
 
 @dataclass(frozen=True, slots=True)
-class Knob:
-    """The threshold that moves: the bank's, or that of one account."""
+class Threshold:
+    """The threshold that changes: the bank's, or that of one account."""
 
     rules: Rules
     account: int | None = None
 
     @property
     def alpha(self) -> float:
-        """Where it stands now."""
+        """Its value now."""
         if self.account is None:
             return self.rules.alpha
         return self.rules.account_alpha.get(self.account, self.rules.alpha)
 
     def moves(self, account: int) -> bool:
-        """Whether it moves this account's claims: the bank's moves those without their own."""
+        """Whether it is this account's: the bank's is that of accounts without their own."""
         if self.account is None:
             return account not in self.rules.account_alpha
         return account == self.account
 
-    def edge(self, account: int, alpha: float | None = None) -> int:
-        """Return the last tenth that this account's claims reach, with the knob at `alpha`."""
+    def tenth(self, account: int, alpha: float | None = None) -> int:
+        """Return the threshold of this account in tenths, with the changed one at `alpha`."""
         now = self.rules.account_alpha.get(account, self.rules.alpha)
         return tenths(now if alpha is None or not self.moves(account) else alpha)
 
 
-def points(tally: Mapping[Place, int], ruled: Sequence[Ruled], knob: Knob) -> list[Point]:
+def points(tally: Mapping[Place, int], ruled: Sequence[Ruled], threshold: Threshold) -> list[Point]:
     """Return a point a tenth of a sigma, from 0 to the largest threshold."""
     uploads = sum(tally.values())
     steps = [0] * (_STEPS + 2)  # the last one is out of reach
     for (account, tenth), number in tally.items():
-        if knob.moves(account):
+        if threshold.moves(account):
             steps[max(tenth, 0)] += number
-        elif tenth <= knob.edge(account):
+        elif tenth <= threshold.tenth(account):
             steps[0] += number
     return [
         Point(
             alpha=step / TENTHS,
             blocked=blocked,
             acceptance=1 - blocked / uploads if uploads else None,
-            accuracy=_accuracy(ruled, knob, step),
+            accuracy=_accuracy(ruled, threshold, step),
         )
         for step, blocked in enumerate(accumulate(steps[:-1]))
     ]
 
 
 def forecast(
-    tally: Mapping[Place, int], ruled: Sequence[Ruled], knob: Knob, alpha: float
+    tally: Mapping[Place, int], ruled: Sequence[Ruled], threshold: Threshold, alpha: float
 ) -> Forecast:
-    """Return what moving the knob to `alpha` would have changed.
+    """Return what changing the threshold to `alpha` would have changed.
 
     `alpha` is rounded down to a tenth, because uploads are counted by tenths.
     """
     freed = [
-        r.confirmed for r in ruled if knob.moves(r.account) and r.score > tenths(alpha) / TENTHS
+        r.confirmed
+        for r in ruled
+        if threshold.moves(r.account) and r.score > tenths(alpha) / TENTHS
     ]
     return Forecast(
         alpha=tenths(alpha) / TENTHS,
         uploads=sum(tally.values()),
-        blocked_before=_blocked(tally, knob, None),
-        blocked_after=_blocked(tally, knob, alpha),
+        blocked_before=_blocked(tally, threshold, None),
+        blocked_after=_blocked(tally, threshold, alpha),
         confirmed_freed=sum(freed),
         overturned_freed=len(freed) - sum(freed),
     )
@@ -118,11 +121,13 @@ def tenths(alpha: float) -> int:
     return math.floor(round(alpha * TENTHS, 6))
 
 
-def _blocked(tally: Mapping[Place, int], knob: Knob, alpha: float | None) -> int:
-    return sum(number for (who, tenth), number in tally.items() if tenth <= knob.edge(who, alpha))
+def _blocked(tally: Mapping[Place, int], threshold: Threshold, alpha: float | None) -> int:
+    return sum(
+        number for (who, tenth), number in tally.items() if tenth <= threshold.tenth(who, alpha)
+    )
 
 
-def _accuracy(ruled: Sequence[Ruled], knob: Knob, step: int) -> float | None:
-    own = [r for r in ruled if knob.moves(r.account)]
+def _accuracy(ruled: Sequence[Ruled], threshold: Threshold, step: int) -> float | None:
+    own = [r for r in ruled if threshold.moves(r.account)]
     right = sum((r.score <= step / TENTHS) == r.confirmed for r in own)
     return right / len(own) if own else None

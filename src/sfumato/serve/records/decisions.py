@@ -1,4 +1,7 @@
-"""What was blocked, who appealed, and what came of it. No picture, no feature."""
+"""Decisions, and the records of those that an enrollment stands against: appeals and rulings.
+
+No record holds a picture or a feature.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +108,7 @@ class Ruled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """How often it came to what: over all, or for one enrollment."""
+    """How many uploads were blocked, observed, appealed and ruled on, for one enrollment."""
 
     enforced: int = 0
     observed: int = 0

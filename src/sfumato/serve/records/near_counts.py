@@ -1,9 +1,10 @@
-"""How near uploads came to the claims that could have blocked them: counts, and nothing else.
+"""Counts of how near uploads came to a threshold, and nothing else about them.
 
-A block is on record with its score, a share is not: no row says that an upload was made. To
-foresee a higher threshold, a moderator needs to know how many shares were how near. Each process
-counts in memory, by tenths of a sigma and by the account whose claim was nearest, and adds its
-counts to the database now and then. A killed process loses those of its last seconds.
+A block is on record with its score; a share is not, so no row shows that an upload was made. To
+predict the effect of a higher threshold, a moderator needs to know how many shares were how near.
+Each process counts in memory, by tenths of a sigma and by the account of the nearest enrollment,
+and adds its counts to the database every two seconds. A killed process loses the counts that it
+had not added.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from sfumato.serve.database.tables import TallyRow
 from sfumato.serve.records.rules import MOST_ALPHA
 
 NOBODY: Final = 0
-"""In place of an account: no claim came within reach."""
+"""In place of an account: no enrollment was near."""
 TENTHS: Final = 10
 FAR: Final = round(MOST_ALPHA * TENTHS) + 1
 """Beyond every threshold that may be set."""

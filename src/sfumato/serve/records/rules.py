@@ -1,4 +1,4 @@
-"""What a moderator changes while the service runs: thresholds, roll-out, timed disabling.
+"""Rules that a moderator changes while the service runs: thresholds, roll-out, timed disabling.
 
 Every change is a row that all processes read within a second, and an entry in the audit log.
 """
@@ -34,28 +34,31 @@ class Rules:
     """The rules of one bank at one moment."""
 
     alpha: float = ALPHA
-    """Half width of every claim in sigmas, where its owner's account has none of its own."""
+    """Threshold in sigmas above the mean, for accounts without a threshold of their own."""
     enforced: float = 1.0
-    """Share of the uploaders whose uploads are really blocked; the others' are observed."""
+    """Share of the accounts whose blocks are enforced; those of the others are only recorded."""
     seed: str = ""
-    """What, beside the uploader, draws who is in that share."""
+    """Together with an account's name it decides whether the account is in that share."""
     disabled_until: datetime | None = None
-    """Until then nothing is blocked, only observed."""
+    """Until then blocks are only recorded."""
     account_alpha: Mapping[int, float] = field(default_factory=dict)
     account_disabled: Mapping[int, datetime] = field(default_factory=dict)
-    """Accounts whose enrollments claim nothing, and until when."""
+    """Accounts whose enrollments are disabled, and until when."""
     enrollment_disabled: Mapping[str, datetime] = field(default_factory=dict)
 
-    def edges(
+    def thresholds(
         self, names: Sequence[str], accounts: Sequence[int], now: datetime
     ) -> Float[Tensor, " n"]:
-        """Return alpha of each enrollment; minus infinity, which claims nothing, if disabled."""
+        """Return each enrollment's threshold in sigmas; minus infinity if it is disabled."""
         return torch.tensor(
-            [self._edge(name, account, now) for name, account in zip(names, accounts, strict=True)]
+            [
+                self._threshold(name, account, now)
+                for name, account in zip(names, accounts, strict=True)
+            ]
         )
 
     def changes_after(self, now: datetime) -> datetime | None:
-        """Return when the next disabling ends, or None: until then `edges` stay as they are."""
+        """Return when `thresholds` change next because a disabling ends; None if none does."""
         ends = (*self.account_disabled.values(), *self.enrollment_disabled.values())
         return min((end for end in ends if end > now), default=None)
 
@@ -72,7 +75,7 @@ class Rules:
         digest = hashlib.sha256(f"{self.seed}\x00{account}".encode()).digest()
         return int.from_bytes(digest[:8]) < self.enforced * _CUT
 
-    def _edge(self, name: str, account: int, now: datetime) -> float:
+    def _threshold(self, name: str, account: int, now: datetime) -> float:
         for end in (self.account_disabled.get(account), self.enrollment_disabled.get(name)):
             if end is not None and now < end:
                 return -torch.inf

@@ -27,7 +27,7 @@ from sfumato.serve.database.db import reading, writing
 from sfumato.serve.database.erasing import forget
 from sfumato.serve.database.tables import AccountRow, BankRow, ChangeRow, ContestRow, EnrollmentRow
 from sfumato.serve.records.audit_log import record
-from sfumato.serve.records.part import WHOLE, Part
+from sfumato.serve.records.shard_share import WHOLE, Share
 from sfumato.serve.wire import Status
 
 Kind = Literal["add", "remove", "rules"]
@@ -93,13 +93,13 @@ class Store:
             row = session.scalar(select(BankRow))
             return row and Terms(backbone=row.backbone, dim=row.dim, hidden=row.hidden)
 
-    def settle(self, wanted: Terms) -> None:
+    def fix_terms(self, wanted: Terms) -> None:
         """Fix the terms of a new database, or check that they are those of this one.
 
         Raises:
             BankError: this database was made for another backbone or size.
         """
-        found = self.terms() or self._settled(wanted)
+        found = self.terms() or self._fixed(wanted)
         if found != wanted:
             raise BankError(
                 f"this database holds enrollments for backbone {found.backbone[:12]}..., "
@@ -144,13 +144,13 @@ class Store:
         since = as_text(self.clock.now() - timedelta(hours=hours))
         return self._count(select(func.count()).where(EnrollmentRow.created >= since))
 
-    def active(self, part: Part = WHOLE) -> Generator[Stored]:
-        """Yield the enrollments of a part that count, in the order of arrival, a few at a time."""
+    def active(self, share: Share = WHOLE) -> Generator[Stored]:
+        """Yield the active enrollments of a share, in the order of arrival, a few at a time."""
         every = select(EnrollmentRow.id).where(EnrollmentRow.status == "active")
         some = select(EnrollmentRow).options(undefer(EnrollmentRow.content))
         with reading(self.engine) as session:
             ids = session.scalars(every.order_by(EnrollmentRow.sequence)).all()
-            wanted = [id_ for id_ in ids if part.holds(id_)]
+            wanted = [id_ for id_ in ids if share.holds(id_)]
             for start in range(0, len(wanted), _CHUNK):
                 chunk = some.where(EnrollmentRow.id.in_(wanted[start : start + _CHUNK]))
                 for row in session.scalars(chunk.order_by(EnrollmentRow.sequence)).all():
@@ -264,7 +264,7 @@ class Store:
                 record(session, at=at, actor=actor, action="erase", subject=enrollment_id)
         forget(self.engine)
 
-    def _settled(self, wanted: Terms) -> Terms:
+    def _fixed(self, wanted: Terms) -> Terms:
         row = BankRow(
             id=1,
             backbone=wanted.backbone,

@@ -1,8 +1,8 @@
-"""The shards of a bank as Ray actors: started, found again, asked, and asked once more.
+"""The shards of a bank as Ray actors: starts them, finds them again, and repeats failed questions.
 
-An actor has a name that follows from the database and its part, so every service process of a
-database asks the same ones. Ray starts an actor again, on another machine if need be, when its
-process or its machine dies.
+An actor's name follows from the database and the share, so all service processes of a database ask
+the same actors. Ray restarts an actor, if necessary on another machine, when its process or its
+machine dies.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class RayShards:
 
         Raises:
             ServiceError: one did not answer in time, however often it was asked.
-            BankError: one cannot load its part.
+            BankError: one cannot load its share.
         """
         import ray
         from ray.exceptions import RayError, RayTaskError
@@ -84,7 +84,7 @@ class RayShards:
         while pending:
             done, _ = ray.wait(list(pending), timeout=max(0.0, deadline - time.monotonic()))
             if not done:
-                raise ServiceError("a part of the bank does not answer; try again")
+                raise ServiceError("a shard of the bank does not answer; try again")
             place = pending.pop(done[0])
             try:
                 answers[place] = ray.get(done[0])
@@ -96,7 +96,7 @@ class RayShards:
                 _log.warning("shard %d is down: %s", place, type(error).__name__)
                 self.handles[place] = _handle(self._orders[place])
             if time.monotonic() > deadline:
-                raise ServiceError("a part of the bank is not ready; try again")
+                raise ServiceError("a shard of the bank is not ready; try again")
             time.sleep(_PAUSE_SECONDS)
             pending[self._send(place, method, arguments)] = place
         return [answers[i] for i in range(len(self._orders))]
@@ -118,7 +118,7 @@ def _handle(order: ShardOrder) -> Any:  # noqa: ANN401 - Ray makes the class as 
     return (
         ray.remote(ShardActor)
         .options(
-            name=f"shard-{order.part.index}-{hashlib.sha256(made_of.encode()).hexdigest()[:32]}",
+            name=f"shard-{order.share.index}-{hashlib.sha256(made_of.encode()).hexdigest()[:32]}",
             lifetime="detached",
             get_if_exists=True,
             max_restarts=-1,

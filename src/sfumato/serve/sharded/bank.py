@@ -1,9 +1,9 @@
-"""A bank in shards, as the service asks it: every shard takes part in every decision.
+"""A bank in shards: every shard takes part in every decision.
 
-Before an upload is decided, the database is asked for its last change, and every shard's answer
-must know it. So an enrollment that anybody acknowledged is scored, and an erased one is not,
-by all machines from that moment on. A shard that does not answer in time makes the request fail
-(503, Retry-After): there is no decision that left one out.
+Before an upload is decided, the service asks the database for its last change, and every shard's
+answer must include that change. So every machine scores an acknowledged enrollment from then on,
+and none scores an erased one. A shard that does not answer in time makes the request fail (503,
+Retry-After). No decision leaves a shard out.
 """
 
 from __future__ import annotations
@@ -143,4 +143,4 @@ class ShardedBank:
             return self._ask(method, *arguments, seconds=seconds)
         except FormatError as error:
             _log.error("a shard refuses to work: %s", error)
-            raise ServiceError("a part of the bank cannot be read; try again later") from error
+            raise ServiceError("a shard of the bank cannot be read; try again later") from error

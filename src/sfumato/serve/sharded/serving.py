@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from sfumato.cluster import connected
 from sfumato.serve.database.url import database_url, is_sqlite
-from sfumato.serve.records.part import Part
+from sfumato.serve.records.shard_share import Share
 from sfumato.serve.records.store import Store, Terms
 from sfumato.serve.run import serve
 from sfumato.serve.settings import ServeSettings
@@ -40,6 +40,6 @@ def orders(
     # A path as it is: no character of it needs to be quoted, as it would in a URL.
     text = str(url.database) if is_sqlite(url) else url.render_as_string(hide_password=False)
     return [
-        ShardOrder(database=text, terms=terms, part=Part(index, shards), reach=reach)
+        ShardOrder(database=text, terms=terms, share=Share(index, shards), reach=reach)
         for index in range(shards)
     ]

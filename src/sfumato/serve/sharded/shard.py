@@ -1,8 +1,8 @@
-"""One part of a bank as a process of its own: it loads itself from the database, and follows it.
+"""One share of a bank in its own process: it loads the share from the database and follows changes.
 
-A shard keeps nothing that the database does not have, so one that was killed is as good as
-new when it has started again. Whoever asks says how far in the database's changes the answer
-must be at least; a shard that is behind catches up first.
+A shard stores nothing that the database does not have, so a restarted shard is as good as the
+killed one. Every question names the change that the answer must know; a shard that is behind
+catches up first.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from sfumato.serve.bank.batches import Batches
 from sfumato.serve.bank.follow import Follower
 from sfumato.serve.bank.memory import BankState, Upload
 from sfumato.serve.database.db import open_database
-from sfumato.serve.records.part import Part
+from sfumato.serve.records.shard_share import Share
 from sfumato.serve.records.store import Store, Terms
 
 _LOADING_SECONDS: Final = 1.0  # for which a question waits; it is then asked again
@@ -42,7 +42,7 @@ class ShardOrder:
     database: str
     """Its URL, as every machine reaches it."""
     terms: Terms
-    part: Part
+    share: Share
     reach: float | None = None
     """Of the shortlist; None scores all."""
     idle_seconds: float = 60.0
@@ -50,9 +50,9 @@ class ShardOrder:
 
 
 class Shard:
-    """The part of a bank that `order` names. Safe to ask from many threads.
+    """The share of a bank that `order` names. Safe to ask from many threads.
 
-    Uploads that come while others are scored are scored together, as in one process.
+    Uploads that arrive while others are scored form the next batch, as in one process.
 
     Every method takes `after`, the number of the last change that the answer must know.
 
@@ -74,13 +74,13 @@ class Shard:
         threading.Thread(target=self._load, name="load", daemon=True).start()
 
     def size(self, after: int) -> int:
-        """Return how many enrollments of this part count."""
+        """Return how many enrollments of this share count."""
         return len(self._reached(after))
 
     def front(
         self, after: int, features: Float[np.ndarray, "1 d"], account_id: int, now: datetime
     ) -> tuple[int, Front]:
-        """Return what this part has to say of an upload, and the last change it knew of."""
+        """Return this share's front for an upload, and the last change that it includes."""
         self._reached(after)
         return self.waiting_fronts(Upload(torch.from_numpy(features.copy()), account_id, now))
 
@@ -113,7 +113,7 @@ class Shard:
     def _reached(self, after: int) -> BankState:
         self.asked = time.monotonic()
         if not self._ready.wait(_LOADING_SECONDS):
-            raise ServiceError("a part of the bank is still loading; try again")
+            raise ServiceError("a shard of the bank is still loading; try again")
         if self._refusal is not None:
             raise self._refusal
         state, follower = self._loaded()
@@ -129,7 +129,7 @@ class Shard:
     def _answer(self, uploads: Sequence[Upload]) -> list[tuple[int, Front]]:
         state, follower = self._loaded()
         # No change between the scores and the number that says which changes they know.
-        with follower.still() as seen:
+        with follower.paused() as seen:
             return [(seen, found) for found in state.fronts(uploads)]
 
     def _load(self) -> None:
@@ -137,7 +137,7 @@ class Shard:
             try:
                 self._open()
             except (ServiceError, StorageError) as error:
-                _log.error("shard %s waits for its database: %s", self.order.part, error)
+                _log.error("shard %s waits for its database: %s", self.order.share, error)
                 self._ended.wait(_LOADING_SECONDS)
                 continue
             except SfumatoError as error:
@@ -150,6 +150,6 @@ class Shard:
         self._store = store
         seen = store.last_change()  # before the bank: a change that it has already does no harm
         order = self.order
-        self.state = BankState.load(store, order.terms, order.part, reach=order.reach)
+        self.state = BankState.load(store, order.terms, order.share, reach=order.reach)
         self._follower = Follower(store, self.state, seen=seen)
         self._follower.start()

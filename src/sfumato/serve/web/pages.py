@@ -1,7 +1,7 @@
 """The service's pages: templates, scripts and styles, all of them from this process.
 
-A page is a client of the JSON routes and has no other way into the service. Its policy forbids
-inline scripts and requests to anywhere else. Scripts are modules as they are written: no build.
+The pages use the JSON routes only. Their policy forbids inline scripts and requests to other hosts.
+The scripts are served as they are written, without a build step.
 """
 
 from __future__ import annotations
