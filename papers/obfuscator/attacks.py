@@ -19,7 +19,8 @@ from sfumato.attack.tools.decoder import ReconstructionConfig
 from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.data.imageset import ImageSet
 from sfumato.protect.obfuscator.model import Obfuscator
-from sfumato.protect.release.classifier import MapClassifierConfig, fit_map_classifier
+from sfumato.protect.release.classifier import fit_map_classifier
+from sfumato.protect.release.config import MapClassifierConfig
 from sfumato.protect.release.maps import StoredMaps, about
 from sfumato.types import Attack, Finding, Knowledge, Releases, ask
 
@@ -111,7 +112,7 @@ def retrain(run: Run, party: Parties, made: Obfuscator) -> float:
             for images in (party.keeper, party.victims)
         )
     config = MapClassifierConfig(seed=run.seed, device=run.device)
-    classifier, _ = fit_map_classifier(kept, party.utility, config)
+    classifier, _ = fit_map_classifier(kept, label=party.utility, config=config)
     return classifier.accuracy(new)
 
 

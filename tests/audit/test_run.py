@@ -231,7 +231,7 @@ def test_pictures_are_drawn_on_request_and_then_again_from_kept_cells(
 
 
 def test_people_must_be_named_to_be_matched(blobs: ImageSet) -> None:
-    with pytest.raises(ConfigError, match="--identity"):
+    with pytest.raises(ConfigError, match="`identity`"):
         _audit(blobs, [Grey()], matching=True)
 
 
@@ -276,5 +276,5 @@ def _through(net: torch.nn.Module) -> Callable[[Tensor], Tensor]:
 
 
 def test_a_label_cannot_be_hidden_and_stay_readable(blobs: ImageSet) -> None:
-    with pytest.raises(ConfigError, match="--private and --utility are both 'mood'"):
+    with pytest.raises(ConfigError, match="`private` and `utility` are both 'mood'"):
         _audit(blobs, [Unprotected()], utility=("person", "mood"))

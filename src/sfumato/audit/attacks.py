@@ -50,20 +50,20 @@ def _reconstruct(_: str, setting: Setting) -> Attack:
 
 def _verify(_: str, setting: Setting) -> Attack:
     if setting.identity is None:
-        raise ConfigError("--attack verify needs --identity LABEL, the label that names people")
+        raise ConfigError("`attack` verify needs `identity`, the label that names people")
     return VerificationAttack(identity=setting.identity, seeds=setting.seeds, config=setting.config)
 
 
 def _reidentify(label: str, setting: Setting) -> Attack:
     if not label:
-        raise ConfigError("--attack reidentify:LABEL needs the label that names people")
+        raise ConfigError("`attack` reidentify:LABEL needs the label that names people")
     return ReidentificationAttack(identity=label, seeds=setting.seeds, config=setting.config)
 
 
 def _knowing(label: str, setting: Setting) -> Attack:
     if not label or not setting.kept:
         raise ConfigError(
-            "--attack knowing:LABEL needs the label to read, and --utility for the labels known"
+            "`attack` knowing:LABEL needs the label to read, and `utility` for the labels known"
         )
     return AttributeAttack(
         attributes=(label,),
@@ -77,7 +77,7 @@ def _knowing(label: str, setting: Setting) -> Attack:
 
 def _groups(label: str, setting: Setting) -> Attack:
     if not label:
-        raise ConfigError("--attack groups:LABEL needs the label that a group shares")
+        raise ConfigError("`attack` groups:LABEL needs the label that a group shares")
     return GroupAttack(
         label=label,
         known=setting.kept,
@@ -89,7 +89,7 @@ def _groups(label: str, setting: Setting) -> Attack:
 
 def _linkage(label: str, setting: Setting) -> Attack:
     if not label:
-        raise ConfigError("--attack linkage:LABEL needs the label to name")
+        raise ConfigError("`attack` linkage:LABEL needs the label to name")
     return LinkageAttack(
         label=label, seeds=setting.seeds, config=setting.config, name=f"linkage:{label}"
     )
@@ -101,7 +101,7 @@ def _membership(_: str, setting: Setting) -> Attack:
 
 def _popcounts(label: str, setting: Setting) -> Attack:
     if not label:
-        raise ConfigError("--attack popcounts:LABEL needs the label to read")
+        raise ConfigError("`attack` popcounts:LABEL needs the label to read")
     return AttributeAttack(
         attributes=(label,),
         seeds=setting.seeds,
@@ -142,10 +142,10 @@ def _enrollment(figure: Figure) -> Callable[[str, Setting], Attack]:
 
 ATTACKS: Mapping[str, tuple[str, Callable[[str, Setting], Attack]]] = {
     "reconstruct": ("reconstruct", _reconstruct),
-    "verify": ("verify (needs --identity LABEL)", _verify),
+    "verify": ("verify (needs `identity`)", _verify),
     "reidentify": ("reidentify:LABEL (people known to the adversary)", _reidentify),
     "linkage": ("linkage:LABEL (by pairs of original and release)", _linkage),
-    "knowing": ("knowing:LABEL (reads the --utility labels along)", _knowing),
+    "knowing": ("knowing:LABEL (reads the `utility` labels along)", _knowing),
     "groups": ("groups:LABEL (from ten releases that share it)", _groups),
     "membership": ("membership (by the label `member`)", _membership),
     "bitstatistics": ("bitstatistics", _bitstatistics),
@@ -178,5 +178,5 @@ def open_attack(spec: str, setting: Setting) -> Attack:
     kind, _, label = spec.partition(":")
     if kind not in ATTACKS:
         known = "; ".join(usage for usage, _ in ATTACKS.values())
-        raise ConfigError(f"--attack {spec!r} is none of: {known}")
+        raise ConfigError(f"`attack` {spec!r} is none of: {known}")
     return ATTACKS[kind][1](label, setting)

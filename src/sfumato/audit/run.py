@@ -72,7 +72,7 @@ def audit(
             `Protector` or `Attack`.
     """
     if matching and identity is None:
-        raise ConfigError("--matching needs --identity LABEL, the label that names people")
+        raise ConfigError("`matching` needs `identity`, the label that names people")
     if pictures and out is None:
         raise ConfigError("pictures need `out`, a folder to be drawn in")
     check_contracts(protectors, attacks or ())

@@ -15,7 +15,7 @@ from sfumato.data.sheet import contact_sheet
 from sfumato.data.sources import load
 from sfumato.data.splits import split_images
 from sfumato.demo.section import Advance, Figure, Picture, Section
-from sfumato.nets.vgg import DEEP_CUT, PAPER_CUT
+from sfumato.nets.cuts import DEEP_CUT, PAPER_CUT
 from sfumato.protect.obfuscator.config import ObfuscatorConfig
 from sfumato.protect.obfuscator.fit import fit_obfuscator
 from sfumato.protect.obfuscator.model import Obfuscator
@@ -26,7 +26,7 @@ STEPS = 4
 _SIDE = 32  # pixels; VGG16 halves a picture five times
 _SHARES = (0.45, 0.35, 0.2)  # owner, adversary, victims: none has another's pictures
 _CONFIG = ObfuscatorConfig(
-    lam=0.05, scale=0.1, map_channels=4, epochs=18, batch_size=64, device="cpu"
+    lam=0.05, scale=0.1, map_channels=4, epochs=18, batch_size=64, precision="no", device="cpu"
 )
 _CUTS = {"none": PAPER_CUT, "rate": DEEP_CUT}
 _ATTACKER = ReconstructionConfig(
@@ -77,7 +77,7 @@ def obfuscator_demo(*, seed: int, advance: Advance = lambda _: None) -> Section:
 
 def _fitted(owner: ImageSet, victims: ImageSet, objective: str, seed: int) -> Obfuscator:
     config = replace(_CONFIG, objective=objective, cut=_CUTS[objective], seed=seed)  # type: ignore[arg-type]
-    return fit_obfuscator(owner, "digit", config, check=victims).obfuscator
+    return fit_obfuscator(owner, utility="digit", config=config, check=victims).protector
 
 
 def _accuracy(made: Obfuscator, victims: ImageSet) -> float:

@@ -213,7 +213,7 @@ class _Run:
         if wrong:
             raise SfumatoError(
                 f"{', '.join(wrong)} is no longer finite in epoch {self.next_epoch + 1}; "
-                "lower the learning rate or use --precision no"
+                "lower the learning rate, or take `precision` no"
             )
         return figures
 
@@ -222,7 +222,8 @@ class _Run:
             return
         name, sign = self.config.monitor, 1 if self.config.higher_is_better else -1
         if name not in figures:
-            raise ConfigError(f"--monitor {name}: the figures are {', '.join(sorted(figures))}")
+            known = ", ".join(sorted(figures))
+            raise ConfigError(f"`monitor` is one of {known}; got {name!r}")
         now, best = len(self.history.epochs) - 1, self.history.best_epoch
         if best < 0 or sign * figures[name] > sign * self.history.epochs[best][name]:
             self.history.best_epoch, self.best = now, snapshot(self.modules)
@@ -301,4 +302,4 @@ def _check(data: Sequence[Tensor], config: FitConfig, validate: Validate | None)
     if not lengths or min(lengths) < 1 or len(set(lengths)) > 1:
         raise ConfigError(f"training data must be tensors of one length >= 1, got {lengths}")
     if config.patience is not None and validate is None:
-        raise ConfigError("--patience needs held-out data to validate on")
+        raise ConfigError("`patience` needs held-out data to validate on")

@@ -20,9 +20,10 @@ from torch import Tensor
 from sfumato.errors import ArtifactError, DataError
 from sfumato.nets.autoencoders import PrototypeMatcher
 from sfumato.protect.anonymizer.shared import Hiding
-from sfumato.protect.prototypes.anonymity import Anonymity, Seen, check_standing, digests
+from sfumato.protect.prototypes.anonymity import Seen, check_standing, digests
 from sfumato.protect.prototypes.distance import nearest_original
 from sfumato.protect.prototypes.release import Plan, PlannedRelease, plan_collection
+from sfumato.protect.prototypes.rule import Anonymity
 from sfumato.types import CollectionProtector, Guarantee, Labels
 
 Images = Float[Tensor, "n c h w"]

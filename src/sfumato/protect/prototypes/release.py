@@ -12,8 +12,9 @@ from torch import Tensor
 
 from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
-from sfumato.protect.prototypes.anonymity import Anonymity, Standing, digests
+from sfumato.protect.prototypes.anonymity import Standing, digests
 from sfumato.protect.prototypes.plan import plan_release, standing_within
+from sfumato.protect.prototypes.rule import Anonymity
 from sfumato.types import Labels, Protector
 
 Images = Float[Tensor, "n c h w"]
