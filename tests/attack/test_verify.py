@@ -187,11 +187,11 @@ def test_a_curve_climbs_from_corner_to_corner() -> None:
     generator = torch.Generator().manual_seed(0)
     genuine, impostor = (torch.rand(300, generator=generator) * 2 - 1 for _ in range(2))
     drawn = curve((genuine + 0.5).clamp(max=1), impostor)
-    assert len(drawn["far"]) == len(drawn["tar"]) == 101
-    for name in ("far", "tar"):
-        assert (drawn[name][0], drawn[name][-1]) == (0, 1)
-        assert drawn[name] == sorted(drawn[name])
-    assert sum(drawn["tar"]) > sum(drawn["far"])
+    assert len(drawn.far) == len(drawn.tar) == 101
+    for values in (drawn.far, drawn.tar):
+        assert (values[0], values[-1]) == (0, 1)
+        assert list(values) == sorted(values)
+    assert sum(drawn.tar) > sum(drawn.far)
 
 
 def test_one_person_alone_is_an_error() -> None:

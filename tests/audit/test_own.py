@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from sfumato.attack.tools.learners import LearnerConfig
-from sfumato.audit import Report, audit, sides
+from sfumato.audit import Report, sides
 from sfumato.audit.measure.cells import PLAIN
 from sfumato.audit.measure.contracts import check_contracts
+from sfumato.audit.run import audit
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import ConfigError
 from sfumato.types import Attack, Finding, KeyedProtector, Knowledge, Protector, Releases
