@@ -32,8 +32,19 @@ def page() -> str:
     for slug in _SLUGS:
         path = ROOT / "papers" / slug / "headlines.toml"
         if path.is_file():
-            parts += [f"\n## {slug}\n", *_table(slug, tomllib.loads(path.read_text())["row"])]
+            found = tomllib.loads(path.read_text())
+            parts += [f"\n## {slug}\n", *_table(slug, found["row"])]
+            parts += _shipped(found.get("ships", []))
     return "\n".join(parts) + "\n"
+
+
+def _shipped(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield how a user gets what was measured."""
+    if rows:
+        yield "\n| result | part of it | command that trains with the same settings |"
+        yield "| --- | --- | --- |"
+    for row in rows:
+        yield f"| {row['result']} | {row['part']} | `{row['command']}` |"
 
 
 def _table(slug: str, rows: list[dict[str, Any]]) -> Iterator[str]:

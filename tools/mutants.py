@@ -111,13 +111,18 @@ def changed(diff: str | None) -> tuple[str, str]:
 
 
 def annotations(path: Path) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Return where types are written: a change there changes what is checked, not what is done."""
+    """Return where types and decorators are written.
+
+    A change there changes what is checked, or how a class is stored, and seldom what is done.
+    """
     found: list[ast.expr | None] = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.arg | ast.AnnAssign):
             found.append(node.annotation)
         elif isinstance(node, ast.FunctionDef):
             found.append(node.returns)
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            found.extend(node.decorator_list)
     return [
         ((n.lineno, n.col_offset), (n.end_lineno or 0, n.end_col_offset or 0))
         for n in found

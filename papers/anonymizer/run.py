@@ -133,12 +133,13 @@ class _Ours:
         """Fit and assess every number of prototypes, the default over the seeds."""
         world, settings = study.world, study.settings
         everyone, labels = worlds.released_set(world), (world.utility,)
-        for count in settings["prototypes"]:
-            if count != settings["default"]:
-                made = _prototypes(study, count, study.run.seed)
-                released = of_collection(made, [everyone], labels)
-                study.point([study.assess(released, study.run.seed)])
-        fitted = [_prototypes(study, settings["default"], seed) for seed in study.seeds]
+        config = methods.prototypes_config(settings)
+        study.run.fits("prototypes", config)
+        for count in settings["others"]:
+            made = _prototypes(study, count, study.run.seed)
+            released = of_collection(made, [everyone], labels)
+            study.point([study.assess(released, study.run.seed)])
+        fitted = [_prototypes(study, config.prototypes, seed) for seed in study.seeds]
         found = [
             [
                 of_collection(one, [everyone], kept, seed=seed)
@@ -167,6 +168,7 @@ def _sweep(study: _Study) -> tuple[list[dict[str, Any]], dict[float, Anonymizer]
     for lam in study.settings["lams"]:
         made = [_fitted(study, lam, seed) for seed in study.seeds]
         kept[lam] = made[0]
+        study.run.fits("paper", methods.paper_config(study.settings, lam))
         pairs = zip(made, study.seeds, strict=True)
         rows.append({"lam": lam, **study.point([study.assess(one, s) for one, s in pairs])})
     return rows, kept

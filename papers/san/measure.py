@@ -15,7 +15,8 @@ from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.sets.lfw import Pairs
 from sfumato.device import device_of
 from sfumato.protect.san.classifiers import balanced_rows
-from sfumato.protect.san.model import Output, SemiAdversarial
+from sfumato.protect.san.config import Output
+from sfumato.protect.san.model import SemiAdversarial
 
 Scores = Callable[[Tensor], Tensor]
 OUTPUTS: tuple[Output, ...] = ("SM", "NT", "OP")

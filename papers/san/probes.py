@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from papers.docl.facenet import FaceNet
 from sfumato.progress import track
-from sfumato.protect.augment import FACE_AUGMENTATION, Deformation, random_view
+from sfumato.protect.augment import random_view
+from sfumato.protect.deformation import FACE_AUGMENTATION, Deformation
 
 _DEPTHS = (4, 7, 9, 12)
 """Blocks after which a linear layer looks: at 64, 64, 128 and 256 channels."""

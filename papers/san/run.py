@@ -24,9 +24,10 @@ from sfumato.device import resolve_device
 from sfumato.fit.config import FitConfig
 from sfumato.fit.outputs import outputs
 from sfumato.nets.classifiers import ConvClassifier
+from sfumato.protect.fitted import Fitted
 from sfumato.protect.san.classifiers import train_classifier
 from sfumato.protect.san.config import SanConfig
-from sfumato.protect.san.fit import SanFit, fit_san
+from sfumato.protect.san.fit import fit_san
 from sfumato.protect.san.matcher import train_matcher
 from sfumato.protect.san.model import SemiAdversarial
 from sfumato.protect.san.prototypes import binary_labels, labelled
@@ -40,15 +41,27 @@ def _recipe(make: Callable[[Run, Mapping[str, Any]], World]) -> Recipe:
     def recipe(run: Run, settings: Mapping[str, Any]) -> Results:
         world = make(run, settings)
         state = run.out / "state" / run.name
-        config = SanConfig(seed=run.seed, device=run.device, checkpoints=state, **settings["san"])
+        config = config_of(settings)
+        run.fits("san", config)
+        config = replace(config, seed=run.seed, device=run.device, checkpoint=state)
         trained, other = _two_matchers(run, world, settings, config)
         known = _known(run, world, settings, config, trained)
-        made = fit_san(world.train, (world.private,), matcher=trained, config=config, known=known)
+        made = fit_san(
+            world.train, private=world.private, matcher=trained, config=config, known=known
+        )
         made.protector.save_pretrained(run.out / "artifacts" / run.name)
         return _measured(run, world, made, settings, config, trained, other)
 
     recipe.__doc__ = make.__doc__
     return recipe
+
+
+def config_of(settings: Mapping[str, Any]) -> SanConfig:
+    """Return a recipe's settings of the network: a preset, or the defaults, and its changes."""
+    changes = settings.get("san", {})
+    if "preset" in settings:
+        return SanConfig.preset(settings["preset"], **changes)
+    return SanConfig(**changes)
 
 
 def _two_matchers(
@@ -117,7 +130,7 @@ def _known(
 def _measured(
     run: Run,
     world: World,
-    made: SanFit,
+    made: Fitted[SemiAdversarial],
     settings: Mapping[str, Any],
     config: SanConfig,
     trained: nn.Module,

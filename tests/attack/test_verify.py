@@ -18,6 +18,7 @@ from sfumato.attack.tools.scores import draw_weights, wilson_interval
 from sfumato.attack.verify import VerificationAttack, area, curve, tar_at_far
 from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
+from sfumato.types import Trained
 from tests.attack.people import KNOWN, QUICK, STRANGERS, setting
 
 
@@ -27,7 +28,7 @@ def test_strangers_are_verified_from_releases_in_the_clear() -> None:
     )
     assert finding.value > 0.9
     assert finding.interval[0] < finding.value < finding.interval[1]
-    assert finding.details["tar"]["0.1"] > 0.7
+    assert finding.details.tar["0.1"] > 0.7
 
 
 def test_strangers_cannot_be_verified_from_noise() -> None:
@@ -61,8 +62,10 @@ def test_the_best_validated_matcher_is_used(
     finding = VerificationAttack(identity="who", seeds=(0, 1), config=QUICK).run(
         *setting(KNOWN, STRANGERS, lambda images: images)
     )
-    best = {"matcher": f"m{validated.index(0.9)}", "validated": 0.9}
-    assert finding.details["matchers"] == [best, best]
+    name = f"m{validated.index(0.9)}"
+    assert finding.details.trained == tuple(
+        Trained(learner=name, seed=seed, validated=0.9) for seed in (0, 1)
+    )
 
 
 def test_matchers_are_judged_on_people_whom_they_never_saw(
@@ -138,8 +141,8 @@ def test_victims_without_a_name_are_strangers_to_each_other(
     hidden, knowledge = setting(KNOWN, torch.tensor([0, 0, 1, 2, 3]), lambda images: images)
     hidden.labels["who"][2:4] = MISSING
     finding = VerificationAttack(identity="who", config=QUICK).run(hidden, knowledge)
-    assert finding.details["genuine_pairs"] == 1
-    assert finding.details["impostor_pairs"] == 9
+    assert finding.details.genuine_pairs == 1
+    assert finding.details.impostor_pairs == 9
 
 
 def test_area_and_rates_are_those_of_sklearn_and_of_counting() -> None:

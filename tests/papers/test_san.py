@@ -26,13 +26,12 @@ from papers.san.measure import (
 )
 from papers.san.probes import shown, train_probe
 from papers.san.published import dlib_gender, face_api_gender
-from papers.san.run import RECIPES
+from papers.san.run import RECIPES, config_of
 from papers.san.worlds import characters, first_folds
 from sfumato.data.imageset import ImageSet
 from sfumato.data.sets.lfw import TIGHT, Pairs
 from sfumato.data.sources import load
 from sfumato.errors import ArtifactError, DataError
-from sfumato.protect.san.config import SanConfig
 
 _FOLDER = Path(__file__).parents[2] / "papers" / "san"
 
@@ -46,7 +45,7 @@ def test_every_recipe_has_settings_of_both_sizes(recipe: str) -> None:
     settings = tomllib.loads((_FOLDER / "recipes" / f"{recipe}.toml").read_text())
     assert set(settings) == {"full", "quick"}
     for size in settings.values():
-        SanConfig(**size["san"])
+        assert config_of(size).network in ("paper", "residual")
 
 
 def test_nobody_is_both_trained_on_and_judged(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from sfumato.errors import ConfigError
-from sfumato.protect.augment import FACE_AUGMENTATION, Deformation, random_view
+from sfumato.protect.augment import random_view
+from sfumato.protect.deformation import FACE_AUGMENTATION, Deformation
 
 _STILL = {"rotate": 0.0, "zoom": 0.0, "shear": 0.0, "move": 0.0}
 

@@ -162,14 +162,16 @@ def test_rows_that_are_named_are_always_scored() -> None:
 def test_a_small_bank_and_one_without_a_list_are_scored_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bank, _ = kept(5, 0.0)
+    bank, people = kept(5, 0.0)
     x = features(1, DIM)
     assert bank.score_near(x, alpha=-100.0).ids == ()
     monkeypatch.setattr(bank_module, "SMALL", 6)
     assert bank.score_near(x, alpha=-100.0).ids == bank.ids
     monkeypatch.setattr(bank_module, "SMALL", 0)
-    bank.shortlist = None
-    assert bank.score_near(x, alpha=-100.0).ids == bank.ids
+    bare = Bank.empty(DIM, HIDDEN, backbone=BACKBONE)
+    for id_, enrollment in people.items():
+        bare.add(id_, enrollment)
+    assert bare.score_near(x, alpha=-100.0).ids == bank.ids
 
 
 def test_an_opened_bank_makes_the_same_list(tmp_path: Path) -> None:

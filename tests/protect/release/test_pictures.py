@@ -23,7 +23,7 @@ from sfumato.protect.baselines import Blur, Noise, Pixelate, Unprotected
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
 from sfumato.protect.release import parts
 from sfumato.protect.release.pictures import write_pictures
-from sfumato.types import Protector
+from sfumato.types import Fingerprinted, Protector
 from tests.protect.standing import STANDING
 
 
@@ -181,7 +181,7 @@ def test_each_picture_keeps_its_size_and_colour(tmp_path: Path) -> None:
     assert shapes(tmp_path / "out") == shapes(source)
 
 
-class _Stopping:
+class _Stopping(Protector, Fingerprinted):
     name = "stopping"
 
     def __init__(self, protector: Protector, after: int) -> None:
@@ -374,7 +374,7 @@ def test_refusals(tmp_path: Path, blobs: ImageSet) -> None:
     with pytest.raises(InputError, match="exists already"):
         write_pictures(Unprotected(), source, tmp_path / "there")
 
-    class Features:
+    class Features(Protector):
         name = "features"
 
         def release(self, images: Tensor) -> Tensor:

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from sfumato.fit.config import FitConfig
 from sfumato.fit.loop import Epoch, History, fit
 from sfumato.nets.attributes import Family, SmallClassifier
-from sfumato.protect.augment import FACE_AUGMENTATION, Deformation, random_view
+from sfumato.protect.augment import random_view
+from sfumato.protect.deformation import FACE_AUGMENTATION, Deformation
 
 _SIDES = (32, 48, 40, 28, 36, 56, 44)  # seven sides and four families meet in 28 different pairs
 _WIDTHS = (1.0, 0.75, 1.25)  # of the width that is asked for
