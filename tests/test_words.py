@@ -54,9 +54,8 @@ def pattern(word: str) -> re.Pattern[str]:
     if word not in NAMES_ONLY:
         return re.compile(rf"(?<![A-Za-z])(?:{word})(?![A-Za-z])", re.I)
     part = rf"(?:\w*_)?(?:{word})(?:_\w*)?"
-    return re.compile(
-        rf"\b(?:class|def) {part}\b|(?<![\w.\"'-]){part}(?: = |: (?=[A-Z]|int|str|float|bool)|=(?=\S))"
-    )
+    bound = rf"{part}(?: = |: (?=[A-Z]|int|str|float|bool)|=(?=\S))"
+    return re.compile(rf"\b(?:class|def) {part}\b|(?<![\w.\"'-]){bound}")
 
 
 def found(path: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Algorithm 1 of the paper `obfuscator` after its warm-up: rounds of three turns.
+"""Algorithm 1 of the paper `obfuscator` after its warm-up: rounds of three steps.
 
 In each round obfuscator and classifier learn to classify, the reconstructors learn to draw from
 frozen maps, and the obfuscator learns to hinder them.
@@ -119,16 +119,16 @@ class Duel:
     def _attack_optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.attackers.parameters(), lr=self.config.lr)
 
-    def _renew(self, turn: int) -> None:
+    def _renew(self, number: int) -> None:
         """Let one attacker start from new weights, drawn by the round and not by what came before.
 
         So a training that was interrupted draws the same ones.
         """
         names = list(self.attackers)
-        name = names[turn % len(names)]
+        name = names[number % len(names)]
         device = device_of(self.attackers)
         with torch.random.fork_rng():
-            torch.manual_seed(self.config.seed + turn)
+            torch.manual_seed(self.config.seed + number)
             self.attackers[name] = self._attacker(name).to(device)
         self.optimizers["attack"] = self._attack_optimizer()
 
