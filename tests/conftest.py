@@ -13,7 +13,7 @@ import torch
 from hypothesis import settings
 
 from sfumato.data.imageset import ImageSet
-from tests.far import far_there
+from tests.far import far_there, register
 from tests.serve.world import world
 
 __all__ = ["world"]
@@ -24,6 +24,9 @@ torch.set_num_threads(1)
 # A busy machine is no reason to fail: speed is measured in `benchmarks/`.
 settings.register_profile("sfumato", deadline=None)
 settings.load_profile("sfumato")
+
+# A process keeps a queue a device from its first backward pass on, and adds none later.
+register()
 
 SHARED = Path(__file__).parents[2] / "shared"
 

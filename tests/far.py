@@ -130,7 +130,7 @@ _library: torch.library.Library | None = None
 @contextmanager
 def far_there() -> Iterator[None]:
     """Be a machine with this accelerator: `auto` takes it."""
-    _register()
+    register()
     _module.there = True
     # Or a module that is moved would get other parameters than those that an optimizer has.
     torch.__future__.set_swap_module_params_on_conversion(True)
@@ -143,7 +143,8 @@ def far_there() -> Iterator[None]:
         _module.there = False
 
 
-def _register() -> None:
+def register() -> None:
+    """Make PyTorch know the device: before the first backward pass of a process, or never."""
     global _library
     if _library is not None:
         return

@@ -186,9 +186,9 @@ _TRAINING = OneClassConfig(hidden=4, epochs=2, least_steps=4, batch_size=16)
 def test_adversaries_of_the_filter(card: str, kind: dict[str, Any]) -> None:
     rows = list(load("digits").floats()[:90].flatten(1).split(30))
     train, tests = [x[:20] for x in rows], [x[20:] for x in rows]
-    crowd = enroll_all(train, _TRAINING, folds=2, seed=0, device=card)
+    users = enroll_all(train, _TRAINING, folds=2, seed=0, device=card)
     attackers = all_attackers(
-        crowd, train, all_pairs(3), AttackerConfig(**kind), _TRAINING, seed=0, device=card
+        users, train, all_pairs(3), AttackerConfig(**kind), _TRAINING, seed=0, device=card
     )
     found = poison(users, tests, all_pairs(3), [attackers], Setting(), seed=0)
     assert 0 <= found.value <= 1
