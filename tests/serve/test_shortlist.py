@@ -98,7 +98,7 @@ def test_the_setting_reaches_the_bank(world: World, tmp_path: Path) -> None:
             assert (None if kept is None else kept.reach) == reach  # an empty list is false
         finally:
             service.close()
-    with pytest.raises(ConfigError, match="--shortlist"):
+    with pytest.raises(ConfigError, match="`shortlist`"):
         ServeSettings(backbone=world.backbone_file, shortlist=-0.1)
 
 

@@ -118,8 +118,8 @@ def test_check_decides_by_the_services_shortlist(
     decisions = set()
     for picture, owner in product(platform.pictures, ("ada", "cy", "dan")):
         found = platform.checked(picture, owner)
-        assert (found.decision, found.reason) == platform.served(picture, owner), (picture, owner)
-        decisions.add(found.decision)
+        assert (found.verdict, found.reason) == platform.served(picture, owner), (picture, owner)
+        decisions.add(found.verdict)
     platform.service.close()
     assert decisions == {"share", "block"}
 
