@@ -6,7 +6,11 @@ STAMP := $(VENV)/.built
 
 AXE := .tools/node_modules/axe-core/axe.min.js
 
-.PHONY: env demo docs test test-all bench lint axe clean
+MUTATOR := .tools/cosmic-ray
+MUTANTS ?= 200
+SEED ?= 0
+
+.PHONY: env demo docs test test-all bench mutants lint axe clean
 
 env: $(STAMP)
 
@@ -31,6 +35,16 @@ test-all: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
+
+# Changes a random sample of places in the code, one at a time: a test must fail each time. Hours.
+# Stopped, it goes on; MUTANTS is the size of the sample, SEED draws it.
+mutants: $(STAMP) $(MUTATOR)/.built
+	OMP_NUM_THREADS=1 $(BIN)/python tools/mutants.py --count $(MUTANTS) --seed $(SEED)
+
+# In a folder of its own: its packages are nobody else's.
+$(MUTATOR)/.built: $(STAMP)
+	$(BIN)/python -m pip install --quiet --target $(MUTATOR) cosmic-ray==8.7.0
+	touch $@
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -19,7 +19,7 @@ import timm
 import torch
 from torch import Tensor
 
-from sfumato.attack.on_cipher.bitstatistics import BitStatistics, Known
+from sfumato.attack.on_cipher.bitstatistics import BitDetails, BitStatistics, Known
 from sfumato.cipher.envelope import seal
 from sfumato.cipher.keys import EnvelopeKey
 from sfumato.cipher.permutation import draw_key
@@ -75,7 +75,8 @@ def attacked(
         Known(v[:known], r[:known]).fixed() if known else 0
         for v, r in zip(victims, release, strict=True)
     ]
-    right = float(found.details["bit_positions_right"])
+    assert isinstance(found.details, BitDetails)
+    right = found.details.bit_positions_right
     return [found.value, *found.interval, found.floor, right, sum(fixed) / len(fixed)]
 
 

@@ -12,7 +12,7 @@ import platform
 import time
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from sfumato.device import Device
 from sfumato.files import write_bytes
 
 Results = dict[str, Any]
+_OWN = ("seed", "device", "checkpoint")  # of one execution, which the results tell otherwise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,7 @@ class Run:
     data_dir: Path | None
     out: Path
     data: dict[str, str] = field(default_factory=dict)
+    fitted: dict[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -52,6 +54,11 @@ class Run:
         """Record an image set's fingerprint in the results, and return it."""
         self.data[f"{images.name}/{images.split}"] = images.fingerprint()
         return images
+
+    def fits(self, part: str, config: Any) -> None:  # noqa: ANN401 - the config of any fit
+        """Record every setting with which a part is trained: defaults may change one day."""
+        values = {name: value for name, value in asdict(config).items() if name not in _OWN}
+        self.fitted[part] = values
 
     @property
     def command(self) -> str:
@@ -78,6 +85,7 @@ def execute(run: Run, recipe: Recipe) -> tuple[Path, Results]:
         "seed": run.seed,
         "command": run.command,
         "settings": chosen,
+        "fitted": run.fitted,
         "seconds": round(time.perf_counter() - start, 1),
         "machine": platform.machine(),
         "versions": {name: version(name) for name in ("sfumato", "torch", "numpy")}

@@ -33,11 +33,10 @@ class Stages:
     def of(cls, run: Run, settings: Mapping[str, Any]) -> Stages:
         """Return the stages of this run; other settings, seeds, data and versions have others.
 
-        Data are those that the run says to use (`Run.uses`) before this is called.
+        Data and trainings are those that the run has recorded before this is called.
         """
-        digest = fingerprint(sfumato.__version__, run.seed, run.device, dict(settings), run.data)[
-            :12
-        ]
+        made_of = (run.seed, run.device, dict(settings), run.data, run.fitted)
+        digest = fingerprint(sfumato.__version__, *made_of)[:12]
         return cls(run.out / "stages" / f"{run.name}-{digest}")
 
     def keep(self, name: str, make: Callable[[Path], Stage]) -> Stage:

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "src" / "sfumato"
 STAGES = [
     {"_version", "errors", "types"},
     {"device", "files", "fingerprint", "progress"},
-    {"cluster"},
+    {"cluster", "config"},
     {"data"},
     {"nets"},
     {"fit"},
@@ -43,7 +43,8 @@ INNER = {
         {"bank", "copies", "enroll", "private_pictures"},
     ],
     "protect": [
-        {"augment", "baselines", "encrypted", "labels", "pretrained"},
+        {"baselines", "deformation", "encrypted", "labels", "pretrained"},
+        {"augment", "fitted"},
         {"anonymizer", "obfuscator", "san"},
         {"prototypes"},
         {"release"},

@@ -19,6 +19,8 @@ PUBLIC = {
     "_fieldnames",  # of scipy's MATLAB structures
     "_hub_mixin_config",  # of huggingface_hub's mixin, for its subclasses
     "_mapping",  # of an SQLAlchemy row
+    "_C", "_acc", "_make_wrapper_subclass", "_schema",  # of PyTorch, for a device of one's own
+    "_setup_privateuseone_for_python_backend",
 }  # fmt: skip
 """Names that their libraries document in spite of the underscore."""
 

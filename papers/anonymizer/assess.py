@@ -16,11 +16,11 @@ from torch import Tensor
 
 from papers.anonymizer.worlds import World
 from sfumato.attack.tools.learners import LearnerConfig, train_all
-from sfumato.attack.tools.read import Standard, ask
+from sfumato.attack.tools.read import Standard
 from sfumato.attack.tools.scores import draw_weights, interval, weighted_mean
 from sfumato.data.imageset import ImageSet
 from sfumato.protect.anonymizer.losses import mutual_information
-from sfumato.types import Attack, Finding, Knowledge, Protector, Releases
+from sfumato.types import Attack, Finding, Knowledge, Protector, Releases, ask
 
 _SHUFFLES = 20  # of the private labels, for what counting alone makes of no information
 
@@ -114,12 +114,4 @@ def attacked(attack: Attack, protector: Protector, victims: ImageSet, own: Image
 
     Each side is released by the protector as it is: bind it to its collection before.
     """
-    images = victims.floats()
-    victim = Releases(
-        protector=protector.name,
-        tensor=ask(protector.release, images),
-        images=images,
-        labels=victims.labels,
-    )
-    knowledge = Knowledge(images=own.floats(), labels=own.labels, query=protector.release)
-    return attack.run(victim, knowledge)
+    return attack.run(Releases.of(protector, victims), Knowledge.of(protector, own))

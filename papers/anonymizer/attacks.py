@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from papers.anonymizer.assess import attacked
@@ -47,13 +48,15 @@ def attacks(
         "verify": {
             "auc": matched.value,
             "interval": list(matched.interval),
-            "tar": matched.details["tar"],
+            "tar": asdict(matched.details)["tar"],
         }
     }
 
 
 def _document(finding: Finding) -> dict[str, Any]:
-    details = {name: value for name, value in finding.details.items() if name != "learners"}
+    details = asdict(finding.details)
+    for name in ("trained", "roc", "originals"):
+        del details[name]
     return {
         "value": finding.value,
         "interval": list(finding.interval),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from papers.anonymizer.worlds import World, template_name, with_template
 from papers.recipe import Run
-from sfumato.protect.anonymizer.fit import AfterEpoch, AnonymizerConfig, fit_anonymizer
+from sfumato.device import resolve_device
+from sfumato.protect.anonymizer.config import AnonymizerConfig
+from sfumato.protect.anonymizer.fit import AfterEpoch, fit_anonymizer
 from sfumato.protect.anonymizer.model import Anonymizer
-from sfumato.protect.augment import Deformation
 from sfumato.protect.baselines import Blur, KSame, Noise, Pixelate
-from sfumato.protect.prototypes.fit import PrototypesConfig, fit_prototypes
+from sfumato.protect.prototypes.config import PrototypesConfig
+from sfumato.protect.prototypes.fit import fit_prototypes
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
 from sfumato.types import Protector
 
@@ -22,19 +25,32 @@ _BASELINES: dict[str, Callable[[float], Protector]] = {
 }
 
 
+def prototypes_config(settings: Mapping[str, Any]) -> PrototypesConfig:
+    """Return a recipe's settings of our anonymiser: a preset, or the defaults, and its changes."""
+    changes = settings.get("fit", {})
+    if "preset" in settings:
+        return PrototypesConfig.preset(settings["preset"], **changes)
+    return PrototypesConfig(**changes)
+
+
+def paper_config(settings: Mapping[str, Any], lam: float) -> AnonymizerConfig:
+    """Return a recipe's settings of the paper's anonymiser."""
+    return AnonymizerConfig(lam=lam, **settings.get("paper", {}))
+
+
 def prototypes(
     run: Run, world: World, settings: Mapping[str, Any], *, count: int, seed: int
 ) -> PrototypeAnonymizer:
     """Return our anonymiser, fitted on the training pictures and the template, if there is one."""
-    config = PrototypesConfig(
+    config = replace(
+        prototypes_config(settings),
         prototypes=count,
         target=template_name(world),
-        deformation=Deformation(**settings["deformation"]),
         seed=seed,
         device=run.device,
-        **settings["fit"],
     )
-    return fit_prototypes(with_template(world), world.private, config)
+    made = fit_prototypes(with_template(world), private=world.private, config=config).protector
+    return made.to(resolve_device(run.device))  # where it releases
 
 
 def paper(
@@ -47,14 +63,13 @@ def paper(
     after_epoch: AfterEpoch | None = None,
 ) -> Anonymizer:
     """Return the paper's anonymiser; with a template, the intertwined method towards it."""
-    config = AnonymizerConfig(
-        lam=lam,
-        target=template_name(world),
-        seed=seed,
-        device=run.device,
-        **settings["paper"],
+    config = replace(
+        paper_config(settings, lam), target=template_name(world), seed=seed, device=run.device
     )
-    return fit_anonymizer(with_template(world), world.private, config, after_epoch=after_epoch)
+    fitted = fit_anonymizer(
+        with_template(world), private=world.private, config=config, after_epoch=after_epoch
+    )
+    return fitted.protector.to(resolve_device(run.device))
 
 
 def baselines(world: World, settings: Mapping[str, Any]) -> list[Protector]:

@@ -18,6 +18,7 @@ from papers.anonymizer.worlds import World
 from papers.recipe import Recipe, Results, Run
 from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.audit.measure.collection import of_collection
+from sfumato.device import device_of
 from sfumato.protect.anonymizer.model import Anonymizer
 from sfumato.protect.baselines import Unprotected
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
@@ -132,12 +133,13 @@ class _Ours:
         """Fit and assess every number of prototypes, the default over the seeds."""
         world, settings = study.world, study.settings
         everyone, labels = worlds.released_set(world), (world.utility,)
-        for count in settings["prototypes"]:
-            if count != settings["default"]:
-                made = _prototypes(study, count, study.run.seed)
-                released = of_collection(made, [everyone], labels)
-                study.point([study.assess(released, study.run.seed)])
-        fitted = [_prototypes(study, settings["default"], seed) for seed in study.seeds]
+        config = methods.prototypes_config(settings)
+        study.run.fits("prototypes", config)
+        for count in settings["others"]:
+            made = _prototypes(study, count, study.run.seed)
+            released = of_collection(made, [everyone], labels)
+            study.point([study.assess(released, study.run.seed)])
+        fitted = [_prototypes(study, config.prototypes, seed) for seed in study.seeds]
         found = [
             [
                 of_collection(one, [everyone], kept, seed=seed)
@@ -166,6 +168,7 @@ def _sweep(study: _Study) -> tuple[list[dict[str, Any]], dict[float, Anonymizer]
     for lam in study.settings["lams"]:
         made = [_fitted(study, lam, seed) for seed in study.seeds]
         kept[lam] = made[0]
+        study.run.fits("paper", methods.paper_config(study.settings, lam))
         pairs = zip(made, study.seeds, strict=True)
         rows.append({"lam": lam, **study.point([study.assess(one, s) for one, s in pairs])})
     return rows, kept
@@ -176,7 +179,8 @@ def _fitted(study: _Study, lam: float, seed: int) -> Anonymizer:
     shown = lam == study.settings["shown_lam"] and seed == study.run.seed
 
     def keep(_: int, made: Anonymizer) -> None:
-        study.frames.append(made.autoencoder(study.watched).detach())
+        watched = study.watched.to(device_of(made))
+        study.frames.append(made.autoencoder(watched).detach().cpu())
 
     return methods.paper(
         study.run, study.world, study.settings, lam=lam, seed=seed,
@@ -206,7 +210,7 @@ def _draw(study: _Study, results: Results, ours: _Ours, last: Anonymizer) -> lis
         figures.draw_epochs(run, [study.watched, *frames[:2], *frames[2::step]]),
         figures.draw_pairs(run, world, ours.released, "pairs"),
         figures.draw_pairs(run, world, last, "pairs-paper"),
-        figures.draw_prototypes(run, ours.made.pictures),
+        figures.draw_prototypes(run, ours.made.pictures.cpu()),
     ]
     return [f"figures/{path.name}" for path in paths]
 

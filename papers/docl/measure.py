@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import combinations
 from statistics import fmean
 from typing import Any
@@ -13,7 +14,14 @@ from torch import Tensor
 
 from sfumato.attack.on_filter.attacker import AttackerConfig
 from sfumato.attack.on_filter.enrolled import EnrolledUsers, scores
-from sfumato.attack.on_filter.poison import Setting, all_attackers, all_pairs, owners_kept, poison
+from sfumato.attack.on_filter.poison import (
+    PoisonDetails,
+    Setting,
+    all_attackers,
+    all_pairs,
+    owners_kept,
+    poison,
+)
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.filter.rule.guard import claims, standardize
 
@@ -102,16 +110,18 @@ def adversary(
     for name, rule in settings["rules"].items():
         setting = Setting(**rule)
         finding = poison(users, tests, pairs, bands, setting, seed=seed)
+        details = finding.details
+        assert isinstance(details, PoisonDetails)
         kept = owners_kept(users, tests, setting, seed=seed)
         found[name] = {
-            "setting": dict(finding.details["setting"]),
+            "setting": asdict(details.setting),
             "owners_kept": fmean(kept.tolist()),
             "owners_kept_per_class": [round(v, 4) for v in kept.tolist()],
-            "strongest": finding.details["strongest"],
+            "strongest": details.strongest,
             "stolen_blocked": 1 - finding.value,
             "stolen_blocked_interval": [1 - v for v in reversed(finding.interval)],
             "blocked_without_theft": 1 - finding.floor,
-            "kinds": finding.details["kinds"],
+            "kinds": {name: asdict(kind) for name, kind in details.kinds.items()},
         }
     return found
 

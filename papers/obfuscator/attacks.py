@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from papers.obfuscator.parties import Parties
 from papers.recipe import Run, frozen
@@ -15,15 +14,15 @@ from papers.stages import Stage
 from sfumato.attack.attributes import AttributeAttack
 from sfumato.attack.linkage import LinkageAttack
 from sfumato.attack.membership import MembershipAttack, with_membership
-from sfumato.attack.reconstruct import ReconstructionAttack
+from sfumato.attack.reconstruct import ReconstructionAttack, ReconstructionDetails
 from sfumato.attack.tools.decoder import ReconstructionConfig
 from sfumato.attack.tools.learners import LearnerConfig
-from sfumato.attack.tools.read import ask
 from sfumato.data.imageset import ImageSet
 from sfumato.protect.obfuscator.model import Obfuscator
-from sfumato.protect.release.classifier import MapClassifierConfig, fit_map_classifier
+from sfumato.protect.release.classifier import fit_map_classifier
+from sfumato.protect.release.config import MapClassifierConfig
 from sfumato.protect.release.maps import StoredMaps, about
-from sfumato.types import Attack, Finding, Knowledge, Releases
+from sfumato.types import Attack, Finding, Knowledge, Releases, ask
 
 SHOWN = 8
 """Victims whose pictures are drawn in the figures."""
@@ -47,24 +46,24 @@ def draw(
         metric="psnr",
         label=party.utility,
     )
-    knowledge = Knowledge(
-        images=party.adversary.floats(), labels=party.adversary.labels, query=made.release
-    )
+    knowledge = Knowledge.of(made, party.adversary)
     with torch.random.fork_rng():
         torch.manual_seed(run.seed)  # the noise of this release, so that a run can be repeated
         trained = attack.learn(knowledge)
-        victim = _released(made, party.victims)
+        victim = Releases.of(made, party.victims)
         found = attack.apply(trained, victim, knowledge)
         drawn = trained.draw(victim)[0]
-    scores = found.details["scores"]
+    details = found.details
+    assert isinstance(details, ReconstructionDetails)
+    trainings = [one.training for one in details.trained if one.training is not None]
     document = {
         "network": network,
         "validated": sum(d.validated for d in trained.decoders) / len(trained.decoders),
-        "psnr": scores["psnr"],
-        "ssim": scores["ssim"],
-        "floors": found.details["floors"],
-        "epochs": [len(d.training["curves"]["validated"]) for d in trained.decoders],
-        "stopped_early": [d.training["stopped_early"] for d in trained.decoders],
+        "psnr": asdict(details.scores["psnr"]),
+        "ssim": asdict(details.scores["ssim"]),
+        "floors": details.floors,
+        "epochs": [len(one.curves["validated"]) for one in trainings],
+        "stopped_early": [one.stopped_early for one in trainings],
     }
     return document, {"drawn": drawn[:SHOWN]}
 
@@ -78,13 +77,12 @@ def others(
     """
     config = LearnerConfig(device=run.device, **frozen(settings["learners"]))
 
-    people = {party.utility: party.adversary.label(party.utility)}
     found = {
         "membership": _membership(run, party, made, config),
         "linkage": _run(
             LinkageAttack(label=party.utility, seeds=(run.seed,), config=config),
             made,
-            (party.adversary.floats(), people),
+            party.adversary,
             party.victims,
             seed=run.seed,
         ),
@@ -93,7 +91,7 @@ def others(
         found[label] = _run(
             AttributeAttack(attributes=(label,), seeds=(run.seed,), config=config),
             made,
-            (party.adversary.floats(), party.adversary.labels),
+            party.adversary,
             party.victims,
             seed=run.seed,
         )
@@ -114,7 +112,7 @@ def retrain(run: Run, party: Parties, made: Obfuscator) -> float:
             for images in (party.keeper, party.victims)
         )
     config = MapClassifierConfig(seed=run.seed, device=run.device)
-    classifier, _ = fit_map_classifier(kept, party.utility, config)
+    classifier, _ = fit_map_classifier(kept, label=party.utility, config=config)
     return classifier.accuracy(new)
 
 
@@ -136,7 +134,7 @@ def _membership(
     return _run(
         MembershipAttack(classify=made.logits, seeds=(run.seed,), config=config),
         made,
-        (known.floats(), known.labels),
+        known,
         victims,
         seed=run.seed,
     )
@@ -145,19 +143,11 @@ def _membership(
 def _run(
     attack: Attack,
     made: Obfuscator,
-    own: tuple[Tensor, Mapping[str, Tensor]],
+    own: ImageSet,
     victims: ImageSet,
     *,
     seed: int,
 ) -> Finding:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        knowledge = Knowledge(images=own[0], labels=own[1], query=made.release)
-        return attack.run(_released(made, victims), knowledge)
-
-
-def _released(made: Obfuscator, victims: ImageSet) -> Releases:
-    images = victims.floats()
-    return Releases(
-        protector=made.name, tensor=ask(made.release, images), images=images, labels=victims.labels
-    )
+        return attack.run(Releases.of(made, victims), Knowledge.of(made, own))

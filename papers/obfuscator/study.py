@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,9 +18,11 @@ from papers.recipe import Results, Run, frozen
 from papers.stages import Stage, Stages
 from papers.workers import Job, do_ahead
 from sfumato.device import resolve_device
+from sfumato.fit import History
 from sfumato.nets.reconstructors import RECONSTRUCTORS
+from sfumato.protect.fitted import Fitted
 from sfumato.protect.obfuscator.config import ObfuscatorConfig
-from sfumato.protect.obfuscator.fit import Fitted, certified_rate, fit_obfuscator
+from sfumato.protect.obfuscator.fit import fit_obfuscator
 from sfumato.protect.obfuscator.model import Obfuscator
 
 _EVERY = ("generator", *RECONSTRUCTORS)
@@ -50,29 +52,16 @@ class Study:
     def __init__(self, run: Run, settings: Mapping[str, Any]) -> None:
         self.run, self.settings = run, settings
         self.parties = parties(run, settings)
-        self.stages = Stages.of(run, settings)  # whose key has the pictures that were just read
-        self._fitted: dict[str, Fitted] = {}
+        self.duels, self.alone = duels(settings), alone(settings)
+        for name in self.names:
+            run.fits(name, self.config(name))
+        # Its key has the pictures that were just read, and every setting.
+        self.stages = Stages.of(run, settings)
+        self._fitted: dict[str, Fitted[Obfuscator]] = {}
 
-    @cached_property
-    def duels(self) -> dict[str, dict[str, Any]]:
-        """Settings of those that share one warm-up: the paper's four, and the bounded one."""
-        settings = self.settings
-        shared = settings["warm"] | settings["rounds"]
-        paper = shared | {"objective": "psnr"} | settings["paper"]
-        found = {name: paper | {"reconstructors": (name,)} for name in RECONSTRUCTORS}
-        if "bounded" in settings:
-            found[_BOUNDED] = shared | {"objective": "bounded"} | settings["bounded"]
-        return found
-
-    @cached_property
-    def alone(self) -> dict[str, dict[str, Any]]:
-        """Settings of those that need nobody else: without protection, and the bottlenecks."""
-        settings = self.settings
-        found = {_PLAIN: settings["warm"] | {"objective": "none"}}
-        for cut, lam in [settings["default"], *settings["others"]]:
-            changed = {"objective": "rate", "cut": cut, "lam": float(lam)}
-            found[_rate_name(settings, cut, lam)] = changed | settings["rate"]
-        return found
+    def config(self, name: str) -> ObfuscatorConfig:
+        """Return the settings with which one obfuscator is trained, but for where and by whom."""
+        return config_of(self.settings, name)
 
     @property
     def names(self) -> list[str]:
@@ -93,20 +82,20 @@ class Study:
         every = name in (_PLAIN, _DEFAULT, *self.duels)
         return _EVERY if every else cast("Sequence[str]", self.settings["frontier_networks"])
 
-    def fitted(self, name: str) -> Fitted:
+    def fitted(self, name: str) -> Fitted[Obfuscator]:
         """Return one obfuscator, trained where it is not yet."""
         if name not in self._fitted:
             duel = name in self.duels
             party = self.parties.part(self.settings["paper_images"]) if duel else self.parties
             warm = self.fitted(_PLAIN) if duel else None
-            found = self._fit(name, party, (self.duels | self.alone)[name], warm)
-            found.obfuscator.to(resolve_device(self.run.device))  # where it releases
+            found = self._fit(name, party, warm)
+            found.protector.to(resolve_device(self.run.device))  # where it releases
             self._fitted[name] = found
         return self._fitted[name]
 
     def attacked(self, name: str, *networks: str) -> Attacked:
         """Attack one of them with networks trained anew."""
-        made, settings = self.fitted(name).obfuscator, self.settings["attack"]
+        made, settings = self.fitted(name).protector, self.settings["attack"]
         if name == _DEFAULT:
             settings = settings | self.settings.get("default_attack", {})
         by, drawn = {}, {}
@@ -123,7 +112,7 @@ class Study:
 
     def others(self, name: str) -> dict[str, Any]:
         """Return what other attacks make of its maps."""
-        made = self.fitted(name).obfuscator
+        made = self.fitted(name).protector
         return self.stages.keep(
             f"others-{name}",
             lambda _: (attacks.others(self.run, self.parties, made, self.settings), {}),
@@ -131,7 +120,7 @@ class Study:
 
     def retrained(self, name: str) -> float:
         """Return the accuracy of a classifier trained on its released maps alone."""
-        made = self.fitted(name).obfuscator
+        made = self.fitted(name).protector
         document, _ = self.stages.keep(
             f"retrained-{name}",
             lambda _: ({"accuracy": attacks.retrain(self.run, self.parties, made)}, {}),
@@ -139,18 +128,17 @@ class Study:
         return float(document["accuracy"])
 
     def _fit(
-        self, name: str, party: Parties, settings: Mapping[str, Any], warm: Fitted | None = None
-    ) -> Fitted:
+        self, name: str, party: Parties, warm: Fitted[Obfuscator] | None = None
+    ) -> Fitted[Obfuscator]:
         def make(checkpoint: Path) -> Stage:
-            config = ObfuscatorConfig(
-                **self.settings["network"],
-                **frozen(settings),
+            config = replace(
+                self.config(name),
                 seed=self.run.seed,
                 device=self.run.device,
                 checkpoint=checkpoint,
             )
             fitted = fit_obfuscator(
-                party.keeper, party.utility, config, check=party.victims, warm=warm
+                party.keeper, utility=party.utility, config=config, check=party.victims, warm=warm
             )
             return _packed(fitted)
 
@@ -165,7 +153,7 @@ def study(run: Run, settings: Mapping[str, Any]) -> Results:
     do_ahead(partial(Study, run, settings), work.needs(), device=run.device)
     made = {name: work.fitted(name) for name in work.names}
     attacked = {name: work.attacked(name, *work.networks(name)) for name in work.names}
-    duels = list(work.duels)
+    against = list(work.duels)
     victims, default = work.parties.victims, made[_DEFAULT]
     floors = attacked[_DEFAULT].by[attacked[_DEFAULT].best]["floors"]
     results: Results = {
@@ -174,16 +162,17 @@ def study(run: Run, settings: Mapping[str, Any]) -> Results:
             "adversary": len(work.parties.adversary),
             "victims": len(victims),
         },
-        "warmup_accuracy": made[_PLAIN].warmup_accuracy,
-        "paper_accuracy": {name: made[name].accuracies[-1] for name in duels},
+        "warmup_accuracy": made[_PLAIN].accuracies[-1],
+        "paper_accuracy": {name: made[name].accuracies[-1] for name in against},
         "accuracy": default.accuracies[-1],
         "retrained_accuracy": work.retrained(_DEFAULT),
-        "certified_nats": certified_rate(default, victims),
-        "map": list(default.obfuscator.map_shape),
-        "bytes_a_picture": _bytes(default.obfuscator),
+        "certified_nats": default.excess_nats,
+        "map": list(default.protector.map_shape),
+        "bytes_a_picture": _bytes(default.protector),
         "psnr_matrix": {
             by: {
-                name: attacked[name].by[by]["psnr"]["value"] for name in (*duels, _DEFAULT, _PLAIN)
+                name: attacked[name].by[by]["psnr"]["value"]
+                for name in (*against, _DEFAULT, _PLAIN)
             }
             for by in _EVERY
         },
@@ -191,7 +180,7 @@ def study(run: Run, settings: Mapping[str, Any]) -> Results:
         "ssim_floor": {name: floor["ssim"] for name, floor in floors.items()},
         "attacked": {name: found.document() for name, found in attacked.items()},
         "other_attacks": {name: work.others(name) for name in (_PLAIN, _DEFAULT)},
-        "frontier": [_point(name, made[name], attacked[name], work) for name in made],
+        "frontier": [_point(name, made[name], attacked[name]) for name in made],
         "accuracies": {name: list(fitted.accuracies) for name, fitted in made.items()},
     }
     _draw(run, work, attacked, results)
@@ -231,20 +220,45 @@ def _draw(
     figures.frontier(run, results["frontier"], results["psnr_floor"])
 
 
-def _rate_name(settings: Mapping[str, Any], cut: int, lam: float) -> str:
-    default = [cut, lam] == list(settings["default"])
-    return _DEFAULT if default else f"{_DEFAULT}, cut {cut}, lambda {lam:g}"
+def duels(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return settings of those that share one warm-up: the paper's four, and the bounded one."""
+    shared = {"map_channels": None} | settings["warm"] | settings["rounds"]
+    paper = shared | {"objective": "psnr"} | settings["paper"]
+    found = {name: paper | {"reconstructors": (name,)} for name in RECONSTRUCTORS}
+    if "bounded" in settings:
+        found[_BOUNDED] = shared | {"objective": "bounded"} | settings["bounded"]
+    return found
 
 
-def _point(name: str, fitted: Fitted, attacked: Attacked, work: Study) -> dict[str, Any]:
-    made, best = fitted.obfuscator, attacked.by[attacked.best]
+def alone(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return settings of those that need nobody else: without protection, and the bottlenecks."""
+    rate = settings.get("rate", {})
+    found = {_PLAIN: {"map_channels": None} | settings["warm"] | {"objective": "none"}}
+    found[_DEFAULT] = rate
+    for cut, lam in settings["others"]:
+        name = f"{_DEFAULT}, cut {cut}, lambda {lam:g}"
+        found[name] = rate | {"cut": cut, "lam": float(lam)}
+    return found
+
+
+def config_of(settings: Mapping[str, Any], name: str) -> ObfuscatorConfig:
+    """Return how a recipe trains one obfuscator: its preset, changed for the recipe and for it."""
+    part = (duels(settings) | alone(settings))[name]
+    changes = frozen(settings.get("network", {})) | frozen(part)
+    if "preset" in settings:
+        return ObfuscatorConfig.preset(settings["preset"], **changes)
+    return ObfuscatorConfig(**changes)
+
+
+def _point(name: str, fitted: Fitted[Obfuscator], attacked: Attacked) -> dict[str, Any]:
+    made, best = fitted.protector, attacked.by[attacked.best]
     return {
         "name": name,
         "objective": made.objective,
         "cut": made.cut,
         "map": list(made.map_shape),
         "accuracy": fitted.accuracies[-1],
-        "certified_nats": certified_rate(fitted, work.parties.victims) if made.noise else None,
+        "certified_nats": fitted.excess_nats,
         "psnr": best["psnr"]["value"],
         "psnr_interval": best["psnr"]["interval"],
         "ssim": best["ssim"]["value"],
@@ -252,26 +266,26 @@ def _point(name: str, fitted: Fitted, attacked: Attacked, work: Study) -> dict[s
     }
 
 
-def _packed(fitted: Fitted) -> Stage:
+def _packed(fitted: Fitted[Obfuscator]) -> Stage:
     document = {
-        "settings": fitted.obfuscator.settings,
-        "warmup_accuracy": fitted.warmup_accuracy,
-        "accuracies": list(fitted.accuracies),
+        "settings": fitted.protector.settings,
+        "histories": {name: asdict(history) for name, history in fitted.histories.items()},
+        "trained": fitted.trained,
+        "checked": fitted.checked,
+        "excess_nats": fitted.excess_nats,
     }
-    state = {f"made.{key}": value for key, value in fitted.obfuscator.state_dict().items()}
-    return document, state | {"priors": fitted.priors}
+    return document, dict(fitted.protector.state_dict())
 
 
-def _unpacked(document: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Fitted:
+def _unpacked(document: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Fitted[Obfuscator]:
     made = Obfuscator(**document["settings"])
-    made.load_state_dict(
-        {key.removeprefix("made."): t for key, t in tensors.items() if key.startswith("made.")}
-    )
+    made.load_state_dict(dict(tensors))
     return Fitted(
-        obfuscator=made.eval(),
-        priors=tensors["priors"],
-        warmup_accuracy=document["warmup_accuracy"],
-        accuracies=tuple(document["accuracies"]),
+        protector=made.eval(),
+        histories={name: History(**kept) for name, kept in document["histories"].items()},
+        trained=document["trained"],
+        checked=document["checked"],
+        excess_nats=document["excess_nats"],
     )
 
 

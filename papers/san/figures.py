@@ -15,7 +15,8 @@ from papers.san.measure import OUTPUTS
 from papers.san.worlds import World
 from sfumato.data.sheet import contact_sheet
 from sfumato.files import write_bytes
-from sfumato.protect.san.fit import SanFit
+from sfumato.protect.fitted import Fitted
+from sfumato.protect.san.model import SemiAdversarial
 
 mpl.use("Agg")
 
@@ -27,7 +28,7 @@ _POINTS = 400
 def draw_all(
     run: Run,
     world: World,
-    made: SanFit,
+    made: Fitted[SemiAdversarial],
     roles: Mapping[str, str],
     scores: Mapping[str, Mapping[str, Tensor]],
     pictures: Mapping[str, Tensor],
@@ -36,7 +37,7 @@ def draw_all(
 ) -> None:
     """Draw every figure of one run."""
     values = world.train.classes[world.private]
-    prototypes = (made.protector.prototypes[0] * 255).round().to(torch.uint8)
+    prototypes = (made.protector.prototypes[0] * 255).round().to(torch.uint8).cpu()
     names = [f"{world.private}: {value}" for value in values]
     sheet = contact_sheet(prototypes, [*names, "neutral"], columns=3, side=192)
     write_bytes(run.figure("prototypes"), sheet)
@@ -96,7 +97,7 @@ def _matching(run: Run, pair_scores: Mapping[str, Mapping[str, tuple[Tensor, Ten
     figure.savefig(run.figure("roc-match"), dpi=110)
 
 
-def _losses(run: Run, made: SanFit) -> None:
+def _losses(run: Run, made: Fitted[SemiAdversarial]) -> None:
     """Figures 7, 8 and 11: every stage that trained, epoch by epoch."""
     histories = made.histories
     figure = Figure(figsize=(3.1 * len(histories), 3), layout="constrained")

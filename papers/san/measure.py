@@ -13,8 +13,10 @@ from sfumato.attack.tools.scores import psnr, ssim
 from sfumato.attack.verify import area, tar_at_far
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.sets.lfw import Pairs
+from sfumato.device import device_of
 from sfumato.protect.san.classifiers import balanced_rows
-from sfumato.protect.san.model import Output, SemiAdversarial
+from sfumato.protect.san.config import Output
+from sfumato.protect.san.model import SemiAdversarial
 
 Scores = Callable[[Tensor], Tensor]
 OUTPUTS: tuple[Output, ...] = ("SM", "NT", "OP")
@@ -41,13 +43,18 @@ def grey(images: ImageSet, channels: int) -> Tensor:
 
 @torch.no_grad()
 def versions(net: SemiAdversarial, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """Return the pictures as they are, the three outputs, and OP by guessed labels, in 8 bits."""
+    """Return the pictures as they are, the three outputs, and OP by guessed labels, in 8 bits.
+
+    They are drawn on the network's device and returned on the CPU.
+    """
+    device = device_of(net)
     made: dict[str, list[Tensor]] = {name: [] for name in ("original", *OUTPUTS, "OP_guessed")}
     for x, y in zip(images.split(_BATCH), labels.split(_BATCH), strict=True):
         made["original"].append(x)
+        x, y = x.to(device), y.to(device)
         for output in OUTPUTS:
-            made[output].append(net.draw(x, y, output))
-        made["OP_guessed"].append(net.draw(x, net.guess(x), "OP"))
+            made[output].append(net.draw(x, y, output).cpu())
+        made["OP_guessed"].append(net.draw(x, net.guess(x), "OP").cpu())
     # What leaves is a PNG: fine structure below one level of 256 must not count.
     return {name: (torch.cat(parts) * 255).round() / 255 for name, parts in made.items()}
 

@@ -1,4 +1,4 @@
-"""An attribute classifier read off the inner layers of a face network: the crowd's best part.
+"""An attribute classifier on the inner layers of a face network: the strongest of the ensemble.
 
 A network that learned faces from millions of pictures sees more than small ones that learn from a
 few thousand. Four linear layers look at what four of its blocks show in 3x3 parts of the picture;
@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from papers.docl.facenet import FaceNet
 from sfumato.progress import track
-from sfumato.protect.augment import FACE_AUGMENTATION, Deformation, random_view
+from sfumato.protect.augment import random_view
+from sfumato.protect.deformation import FACE_AUGMENTATION, Deformation
 
 _DEPTHS = (4, 7, 9, 12)
 """Blocks after which a linear layer looks: at 64, 64, 128 and 256 channels."""

@@ -20,11 +20,14 @@ from sfumato.data.assemble import conform
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions
 from sfumato.data.splits import with_at_least
+from sfumato.device import resolve_device
 from sfumato.fit.config import FitConfig
+from sfumato.fit.outputs import outputs
 from sfumato.nets.classifiers import ConvClassifier
+from sfumato.protect.fitted import Fitted
 from sfumato.protect.san.classifiers import train_classifier
 from sfumato.protect.san.config import SanConfig
-from sfumato.protect.san.fit import SanFit, fit_san
+from sfumato.protect.san.fit import fit_san
 from sfumato.protect.san.matcher import train_matcher
 from sfumato.protect.san.model import SemiAdversarial
 from sfumato.protect.san.prototypes import binary_labels, labelled
@@ -38,15 +41,27 @@ def _recipe(make: Callable[[Run, Mapping[str, Any]], World]) -> Recipe:
     def recipe(run: Run, settings: Mapping[str, Any]) -> Results:
         world = make(run, settings)
         state = run.out / "state" / run.name
-        config = SanConfig(seed=run.seed, device=run.device, checkpoints=state, **settings["san"])
+        config = config_of(settings)
+        run.fits("san", config)
+        config = replace(config, seed=run.seed, device=run.device, checkpoint=state)
         trained, other = _two_matchers(run, world, settings, config)
         known = _known(run, world, settings, config, trained)
-        made = fit_san(world.train, (world.private,), matcher=trained, config=config, known=known)
+        made = fit_san(
+            world.train, private=world.private, matcher=trained, config=config, known=known
+        )
         made.protector.save_pretrained(run.out / "artifacts" / run.name)
         return _measured(run, world, made, settings, config, trained, other)
 
     recipe.__doc__ = make.__doc__
     return recipe
+
+
+def config_of(settings: Mapping[str, Any]) -> SanConfig:
+    """Return a recipe's settings of the network: a preset, or the defaults, and its changes."""
+    changes = settings.get("san", {})
+    if "preset" in settings:
+        return SanConfig.preset(settings["preset"], **changes)
+    return SanConfig(**changes)
 
 
 def _two_matchers(
@@ -115,13 +130,13 @@ def _known(
 def _measured(
     run: Run,
     world: World,
-    made: SanFit,
+    made: Fitted[SemiAdversarial],
     settings: Mapping[str, Any],
     config: SanConfig,
     trained: nn.Module,
     other: nn.Module | None,
 ) -> Results:
-    net = made.protector.cpu()
+    net = made.protector.to(resolve_device(run.device))
     judged, unlabelled = labelled(world.judged, (world.private,))
     truth = judged.label(world.private)
     rows = of.judged_rows(truth, settings["judged"], seed=run.seed)
@@ -141,7 +156,7 @@ def _measured(
     matchers = _matchers(world, trained, other)
     match_areas, rates, pair_scores = of.match(matchers, probes, gallery, pairs)
     ratio, similarity = of.quality(pictures)
-    own_guess = (net.guess(shown)[:, 0] == truth).float().mean()
+    own_guess = (outputs(net, shown, through=net.guess)[:, 0] == truth).float().mean()
     roles = {name: witness.role for name, witness in classifiers.items()}
     figures.draw_all(run, world, made, roles, scores, pictures, truth, pair_scores)
     return {
@@ -214,7 +229,7 @@ def _taught(
         checkpoint=run.out / "state" / run.name / f"{name}.ckpt",
     )
     train_classifier(classifier, (images * 255).round().to(torch.uint8), labels, stage, title=name)
-    return classifier.cpu()
+    return classifier
 
 
 def _matchers(world: World, trained: nn.Module, other: nn.Module | None) -> dict[str, Witness]:
@@ -238,23 +253,11 @@ def _as_taken(images: ImageSet, channels: int) -> ImageSet:
 
 
 def _logits(net: nn.Module) -> of.Scores:
-    net.eval()
-
-    @torch.no_grad()
-    def scores(images: Tensor) -> Tensor:
-        return torch.cat([net(batch)[:, 0] for batch in images.split(128)])
-
-    return scores
+    return lambda images: outputs(net, images)[:, 0]
 
 
 def _embedded(net: nn.Module) -> of.Scores:
-    net.cpu().eval()
-
-    @torch.no_grad()
-    def vectors(images: Tensor) -> Tensor:
-        return torch.cat([net(batch) for batch in images.split(64)])
-
-    return vectors
+    return lambda images: outputs(net, images, batch_size=64)
 
 
 RECIPES: dict[str, Recipe] = {

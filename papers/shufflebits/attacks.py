@@ -7,7 +7,6 @@ from dataclasses import asdict, replace
 from itertools import combinations
 from typing import Any, cast
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -19,11 +18,12 @@ from sfumato.attack.on_cipher.bitstatistics import BitStatistics
 from sfumato.attack.reconstruct import ReconstructionAttack
 from sfumato.attack.tools.decoder import ReconstructionConfig
 from sfumato.attack.tools.learners import LearnerConfig
+from sfumato.attack.tools.read import inside
 from sfumato.attack.tools.scores import draw_weights, interval, weighted_mean
 from sfumato.audit.measure.evidence import evidence
 from sfumato.data.imageset import ImageSet
 from sfumato.protect.encrypted import EncryptedFeatures, Features
-from sfumato.types import Finding, Knowledge, Protector, Releases
+from sfumato.types import Finding, KeyedProtector, Knowledge, Protector, Releases
 
 # The authors' weights of the three losses, and the two simpler ones of Fig. 4.
 WEIGHTINGS = {
@@ -48,24 +48,21 @@ def attributes(
         config=LearnerConfig(
             epochs=settings["epochs"], restarts=settings["restarts"], device=run.device
         ),
-        source="plain",
         group=parties.identity,
     )
     results = {}
     for backbone in backbones:
         releases = _releases(backbone)
-        knowledge = _knowledge(parties, releases["shufflebits"])
-        trained = attack.learn(knowledge)
-        found = {
-            how: attack.apply(trained, _victim(parties.victims, protector))
-            for how, protector in releases.items()
+        plain = _on_plain(parties, releases["shufflebits"])
+        trained = attack.learn(plain)
+        victims = {
+            how: _read(parties.victims, protector, plain) for how, protector in releases.items()
         }
+        found = {how: attack.apply(trained, victim) for how, victim in victims.items()}
         counting = replace(attack, view="popcounts", name="popcounts")
-        counter = counting.learn(knowledge)
+        counter = counting.learn(plain)
         for how in ("shufflebits", "sealed"):
-            found[f"{how}, popcounts"] = counting.apply(
-                counter, _victim(parties.victims, releases[how])
-            )
+            found[f"{how}, popcounts"] = counting.apply(counter, victims[how])
         results[backbone.name] = {
             name: {how: document(findings[name]) for how, findings in found.items()}
             for name in parties.attributes
@@ -94,16 +91,15 @@ def reconstruction(
                 **cast("dict[str, Any]", weights),
             ),
             perceptual=maps,
-            source="plain",
             sheets=run.out / "figures",
             identity=parties.identity or parties.taught,
             name=f"{run.name}-{name}",
         )
-        knowledge = _knowledge(parties, releases["shufflebits"])
-        trained = attack.learn(knowledge)
+        plain = _on_plain(parties, releases["shufflebits"])
+        trained = attack.learn(plain)
         distances[name] = trained.scores(clear)
         results[name] = {
-            how: document(attack.apply(trained, _victim(victims, protector), knowledge))
+            how: document(attack.apply(trained, _read(victims, protector, plain), plain))
             for how, protector in releases.items()
         }
     results["ordering"] = sorted(distances, key=lambda name: float(distances[name].mean()))
@@ -138,7 +134,7 @@ def cryptanalysis(
         releases = _releases(backbone)
         found = {}
         for how in ("shufflebits", "sealed"):
-            knowledge = _knowledge(parties, releases[how])
+            knowledge = Knowledge.of(releases[how], parties.adversary)
             victim = _victim(victims, releases[how])
             for known in settings["known_values"]:
                 attack = BitStatistics(known_values=known)
@@ -153,8 +149,8 @@ def document(finding: Finding) -> dict[str, Any]:
     Of the many learners without their curves, which are nine tenths of a result.
     """
     found = asdict(finding)
-    for learner in found["details"].get("learners", ()):
-        learner.pop("training", None)
+    for learner in found["details"]["trained"]:
+        learner.pop("training")
     return found | {"leakage": finding.leakage, "at_floor": not evidence(finding).shown}
 
 
@@ -166,26 +162,19 @@ def _releases(backbone: Extractor) -> dict[str, Protector]:
     }
 
 
-def _knowledge(parties: Parties, protector: Protector) -> Knowledge:
-    assert isinstance(protector, EncryptedFeatures)
-    return Knowledge(
-        images=parties.adversary.floats(),
-        labels=parties.adversary.labels,
-        query=protector.release,
-        query_plain=protector.plain,
-        classes=parties.adversary.classes,
-    )
+def _on_plain(parties: Parties, keyed: Protector) -> Knowledge:
+    """Return what an adversary has who learns on features in the clear."""
+    one = _victim(parties.victims.subset([0]), keyed)
+    return inside(one, Knowledge.of(keyed, parties.adversary))[1]
+
+
+def _read(victims: ImageSet, protector: Protector, plain: Knowledge) -> Releases:
+    """Return the victims' releases as who learned on features in the clear takes them."""
+    return inside(_victim(victims, protector), plain)[0]
 
 
 def _victim(victims: ImageSet, protector: Protector) -> Releases:
     """Return the victims' releases, each picture a request of its own and so with its own key."""
-    images = victims.floats()
-    whole = isinstance(protector, Features)
-    parts = images.split(len(images) if whole else 1)
-    return Releases(
-        protector=protector.name,
-        tensor=torch.cat([protector.release(part) for part in parts]),
-        images=images,
-        labels=victims.labels,
-        classes=victims.classes,
-    )
+    if isinstance(protector, KeyedProtector):
+        return Releases.of(protector, victims, at_once=1)
+    return Releases.of(protector, victims)

@@ -21,7 +21,7 @@ Functions and classes:
 - open_pretrained: opens a trained protector from its folder or from the hub.
 - open_backbone: opens a feature extractor by its name or from its file.
 - ShuffleBits: the last module of a network; encrypts every output.
-- Protector, Attack: the interfaces, for a protector or an attack of your own.
+- Protector, Attack: the base classes, for a protector or an attack of your own.
 - Releases, Knowledge, Finding: what an attack gets and what it returns.
 - SfumatoError: the base class of every error that is raised on purpose.
 """

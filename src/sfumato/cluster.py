@@ -53,8 +53,8 @@ def connected(address: str) -> Iterator[None]:
     except Exception as error:  # of any kind: Ray raises its bare base class too
         line = next(iter(str(error).splitlines()), type(error).__name__)
         raise ServiceError(
-            f"--ray {address}: no cluster answers ({line}); start one with 'ray start --head', "
-            "or take --ray local"
+            f"expected a Ray cluster at `ray` {address}, none answers ({line}); start one with "
+            "'ray start --head', or take `ray` local"
         ) from error
     try:
         yield

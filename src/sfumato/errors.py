@@ -17,17 +17,29 @@ SfumatoError
 ├── UnavailableError       an optional part (extra, device, checkout) is not installed
 └── GateError              an audit does not show that a protection leaks as little as asked
 
-Every message says what was expected, what came and what to do next. Each error carries the
-exit code with which the command line ends.
+Every message says what was expected, what came and what to do next. It names settings as Python
+spells them, in backticks: a command line writes its flags instead. Each error carries the exit code
+with which the command line ends.
 """
 
 from __future__ import annotations
+
+import re
+from typing import Final
+
+FIELD: Final = re.compile(r"`([a-z]\w*)`")
+"""A setting in a message."""
 
 
 class SfumatoError(Exception):
     """Base of all errors raised on purpose; `str(error)` is fit to show to a user."""
 
     exit_code = 1
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The settings that the message names."""
+        return tuple(FIELD.findall(str(self)))
 
 
 class InputError(SfumatoError, ValueError):

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sfumato.types import Fingerprinted
+
 _TORCHS_OWN = frozenset(vars(nn.Module()))
 
 
@@ -37,7 +39,7 @@ def _feed(digest: Any, thing: Any, seen: set[int]) -> None:  # noqa: ANN401
         _text(digest, str(thing))
     elif isinstance(thing, Tensor):
         _tensor(digest, thing)
-    elif isinstance(getattr(thing, "fingerprint", None), str):
+    elif isinstance(thing, Fingerprinted):
         _text(digest, f"{_name(thing)}={thing.fingerprint}")
     elif id(thing) in seen:
         _text(digest, "again")

@@ -1,54 +1,39 @@
-"""The interfaces that every protection and every attack keeps, and the results they exchange."""
+"""The contracts that every protection and every attack keeps, and the results they exchange.
+
+A protector or an attack of your own subclasses `Protector` or `Attack`, has a `name` and one
+method, and is audited like those that come with Sfumato. Every other member has a default here.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
-from jaxtyping import Float, Int64
+import torch
+from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
 Labels = Mapping[str, Int64[Tensor, "n"]]
 """Label values by attribute name; -1 where an image has no value for that attribute."""
+Images = Float[Tensor, "n c h w"]
 
 
-@runtime_checkable
-class Protector(Protocol):
-    """Turns images into what leaves their owner. Any object with these two can be audited.
+class Fingerprinted:
+    """Says itself what its results depend on; else its class, its code and its values do."""
 
-    It may also have `guarantee`, a `Guarantee` that reports and cards show.
-    """
+    __slots__ = ()
 
-    @property
-    def name(self) -> str:
-        """What reports call it, with its settings."""
-        ...
+    if TYPE_CHECKING:
 
-    def release(self, images: Float[Tensor, "n c h w"]) -> Tensor:
-        """Return the release of images in [0, 1]: `n` rows of any shape and dtype."""
-        ...
+        @property
+        def fingerprint(self) -> str:
+            """A digest in hexadecimal."""
 
-
-@runtime_checkable
-class CollectionProtector(Protector, Protocol):
-    """A protector whose release of a picture depends on the collection that it belongs to.
-
-    Whoever releases, audits or judges one uses `for_collection`: what one picture alone would give
-    is not what leaves its owner.
-    """
-
-    def for_collection(
-        self,
-        images: Float[Tensor, "n c h w"],
-        labels: Labels,
-        classes: Mapping[str, Sequence[str]],
-        *,
-        kept: Sequence[str] = (),
-        seed: int = 0,
-    ) -> Protector:
-        """Return the protector of these pictures, released as one collection with `kept` labels."""
-        ...
+    else:
+        fingerprint: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,16 +48,105 @@ class Guarantee:
     'anna'"); empty where none is meant to be."""
 
 
-def guarantee_of(protector: Protector) -> Guarantee:
-    """Return what a protector guarantees: its own member `guarantee`, or nothing where it has none.
+class Protector(ABC):
+    """Turns images into what leaves their owner: subclass it with `name` and `release`.
 
-    Raises:
-        TypeError: the member is no Guarantee.
+    A cell of an audit is found again by the protector's values and code, or by its own
+    `fingerprint` where it is `Fingerprinted` too.
     """
-    found = getattr(protector, "guarantee", None) or Guarantee()
-    if not isinstance(found, Guarantee):
-        raise TypeError(f"{protector.name}: expected a Guarantee, got {type(found).__name__}")
-    return found
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:  # read-only, so that a subclass may have a property or a value
+
+        @property
+        def name(self) -> str:
+            """What reports call it, with its settings."""
+
+        @property
+        def guarantee(self) -> Guarantee:
+            """What reports and cards say of every release; nothing unless it is given."""
+
+        @property
+        def private(self) -> tuple[str, ...]:
+            """The labels that it was made to hide: a release on disk leaves them out."""
+
+        @property
+        def overhead_bytes(self) -> int:
+            """Bytes stored beside the numbers of one release: an envelope's header and tag."""
+
+    else:
+        name: str
+        guarantee = Guarantee()
+        private = ()
+        overhead_bytes = 0
+
+    @abstractmethod
+    def release(self, images: Images) -> Tensor:
+        """Return the release of images in [0, 1]: `n` rows of any shape and dtype."""
+
+
+class KeyedProtector(Protector):
+    """A protector whose releases hold plain numbers under a key that nobody else has.
+
+    An audit attacks it twice: by an adversary who learned on releases of their own pictures, and by
+    one who learned on what is inside of those.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def plain(self, images: Images) -> Tensor:
+        """Return what is inside the releases of these images: the same, without the key."""
+
+
+class CollectionProtector(Protector):
+    """A protector whose release of a picture depends on the collection that it belongs to.
+
+    Whoever releases, audits or judges one uses `for_collection`: what one picture alone would give
+    is not what leaves its owner.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def for_collection(
+        self,
+        images: Images,
+        labels: Labels,
+        classes: Mapping[str, Sequence[str]],
+        *,
+        kept: Sequence[str] = (),
+        seed: int = 0,
+    ) -> Protector:
+        """Return the protector of these pictures, released as one collection with `kept` labels."""
+
+
+@runtime_checkable
+class Pictures(Protocol):
+    """Labelled pictures; `sfumato.data.imageset.ImageSet` are some."""
+
+    @property
+    def labels(self) -> Labels:
+        """Label values by name."""
+        ...
+
+    @property
+    def classes(self) -> Mapping[str, Sequence[str]]:
+        """What each value of a label means, by name."""
+        ...
+
+    def floats(self) -> Images:
+        """Return the pictures in [0, 1]."""
+        ...
+
+
+def ask(
+    query: Callable[[Images], Tensor], images: Images, *, at_once: int = 256
+) -> Shaped[Tensor, "n *shape"]:
+    """Query a release function, `at_once` images a request (and so a key), and return CPU rows."""
+    with torch.no_grad():
+        return torch.cat([query(batch).cpu() for batch in images.split(at_once)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +155,21 @@ class Releases:
 
     protector: str
     tensor: Tensor
-    images: Float[Tensor, "n c h w"]
+    images: Images
     labels: Labels
     classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, protector: Protector, pictures: Pictures, *, at_once: int = 256) -> Releases:
+        """Return what leaves the owner of these pictures, `at_once` of them a request."""
+        images = pictures.floats()
+        return cls(
+            protector=protector.name,
+            tensor=ask(protector.release, images, at_once=at_once),
+            images=images,
+            labels=pictures.labels,
+            classes=pictures.classes,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +181,81 @@ class Knowledge:
     The adversary's images are of other people, or other files, than the victims'.
     """
 
-    images: Float[Tensor, "n c h w"]
+    images: Images
     labels: Labels
-    query: Callable[[Float[Tensor, "n c h w"]], Tensor]
-    query_plain: Callable[[Float[Tensor, "n c h w"]], Tensor] | None = None
+    query: Callable[[Images], Tensor]
+    query_plain: Callable[[Images], Tensor] | None = None
     classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, protector: Protector, pictures: Pictures) -> Knowledge:
+        """Return what an adversary with these pictures has, who may ask for any release."""
+        return cls(
+            images=pictures.floats(),
+            labels=pictures.labels,
+            query=protector.release,
+            query_plain=protector.plain if isinstance(protector, KeyedProtector) else None,
+            classes=pictures.classes,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """How one network was trained: its figures after each epoch, and why it ended."""
+
+    curves: Mapping[str, tuple[float, ...]]
+    """By name; `validated` is the figure on the adversary's own held-out pictures."""
+    best_epoch: int
+    """Counted from 0; its weights are the ones that were used."""
+    stopped_early: bool
+    """Whether it ended because nothing more was gained, not because its epochs were used up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """One learner that an attacker trained, and what it was worth."""
+
+    learner: str
+    seed: int
+    chosen: bool = True
+    """Whether its figure is the one that counts."""
+    validated: float | None = None
+    """Its figure on the adversary's own held-out pictures, by which it was chosen."""
+    value: float | None = None
+    """Its figure on the victims, where it was applied to them."""
+    training: Training | None = None
+    """None where nothing was trained by gradients, or its curve was not kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RocCurve:
+    """Pairs of one person accepted (`tar`) over pairs of two people accepted (`far`)."""
+
+    far: tuple[float, ...]
+    tar: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """What an attack reports beside its figure; reports draw what is declared here.
+
+    An attack with more to say subclasses it with fields of numbers, text, tuples, mappings by text
+    and dataclasses of such: they are written to `report.json` under their names. Only the kinds of
+    Sfumato's own attacks are read back whole; of others, what is declared here.
+    """
+
+    kind: ClassVar[str] = "other"
+    """The name under which a report finds the class again."""
+    trained: tuple[Trained, ...] = ()
+    """Every learner that was tried."""
+    roc: RocCurve | None = None
+    originals: int = 0
+    """How many of the victims' releases are originals."""
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The kinds of learner whose figures count, in the alphabet's order."""
+        return tuple(sorted({one.learner for one in self.trained if one.chosen}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +266,7 @@ class Finding:
     unprotected one, `interval` a 95 % interval of `value` over victims and seeds. `floor_interval`
     and `ceiling_interval` are the same of the two ends where they were measured; None says that a
     floor is known exactly (one in so many values), and that a ceiling is only the best there could
-    be: an audit measures it. `details` holds JSON values only.
+    be: an audit measures it.
     """
 
     attack: str
@@ -123,7 +279,7 @@ class Finding:
     seeds: tuple[int, ...]
     floor_interval: tuple[float, float] | None = None
     ceiling_interval: tuple[float, float] | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Details = field(default_factory=Details)
 
     @property
     def leakage(self) -> float:
@@ -137,19 +293,38 @@ class Finding:
         return (self.value - self.floor) / span if span else float("nan")
 
 
-@runtime_checkable
-class Attack(Protocol):
-    """What an adversary does with releases and their own data.
+class Attack(ABC):
+    """What an adversary does with releases and own data: subclass it with `name` and `run`."""
 
-    It may also have `unfit(victim, knowledge)`, which says in words why the attack has no meaning
-    for such a release, or None; an audit then does not run it.
-    """
+    __slots__ = ()
 
-    @property
-    def name(self) -> str:
-        """What reports call it."""
-        ...
+    name: str
+    """What reports call it."""
+    learns: bool = True
+    """Whether it trains on releases: then an audit has it learn on what is inside the releases of a
+    keyed protector as well."""
+    own_ceiling: bool = False
+    """Whether its findings' ceilings are known: else an audit measures them without protection."""
 
+    @abstractmethod
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Train on `knowledge` alone, apply to `victim.tensor`, score against the hidden truth."""
-        ...
+
+    def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:  # noqa: ARG002
+        """Say in words why the attack has no meaning for such a release, or None.
+
+        An audit does not run it then.
+        """
+        return None
+
+    def reads(self) -> tuple[str, ...]:
+        """Return the labels that both sides need with two values each; an audit looks first."""
+        return ()
+
+    def unprotected(self) -> Attack:
+        """Return the attack that measures the ceiling: itself, unless it reads ciphertext only."""
+        return self
+
+    def sheet(self, protector: str) -> Path | None:  # noqa: ARG002
+        """Return the file of the pictures that it draws for a protector, or None."""
+        return None

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sfumato.attack.attributes import AttributeAttack
 from sfumato.attack.tools.learners import LearnerConfig, class_weights
-from sfumato.attack.tools.read import holdout, popcounts, read
+from sfumato.attack.tools.read import holdout, inside, popcounts, read
 from sfumato.data.imageset import ImageSet
 from sfumato.data.splits import split_images
 from sfumato.errors import ConfigError, DataError
@@ -87,7 +87,7 @@ def test_noise_stays_at_the_floor_whatever_is_tried(blobs: ImageSet) -> None:
     low, high = finding.interval
     assert low <= finding.floor <= high
     assert finding.value < 0.65
-    assert {entry["learner"] for entry in finding.details["learners"]} == {
+    assert {one.learner for one in finding.details.trained} == {
         "probe",
         "perceptron",
         "trees",
@@ -119,10 +119,10 @@ def test_plaintext_attacker_reads_nothing_from_shuffled_floats(blobs: ImageSet) 
     knowledge = Knowledge(
         images=own.floats(), labels=own.labels, query=scrambled, query_plain=_negate
     )
-    attack = AttributeAttack(attributes=("mood",), source="plain", config=_QUICK)
-    finding = attack.run(victim, knowledge)
+    attack = AttributeAttack(attributes=("mood",), config=_QUICK)
+    finding = attack.run(*inside(victim, knowledge))
     assert finding.interval[0] <= 0.5 <= finding.interval[1]
-    assert all(entry["validated"] > 0.75 for entry in finding.details["learners"])
+    assert all(one.validated > 0.75 for one in finding.details.trained)
 
 
 def test_groups_stay_on_one_side_of_the_adversarys_split() -> None:
@@ -147,7 +147,7 @@ def test_popcounts_do_not_see_a_permutation_of_bits() -> None:
 
 def test_every_bit_pattern_reads_as_a_finite_number() -> None:
     words = torch.tensor([[0x7FC00001, -1, 0x7F800000, 1]], dtype=torch.int32)
-    assert bool(read(words, "numbers", like=torch.float32).isfinite().all())
+    assert bool(read(words.view(torch.float32), "numbers").isfinite().all())
 
 
 def test_a_missing_or_constant_label_is_an_error(blobs: ImageSet) -> None:
@@ -158,4 +158,4 @@ def test_a_missing_or_constant_label_is_an_error(blobs: ImageSet) -> None:
     with pytest.raises(DataError, match="two values"):
         AttributeAttack(attributes=("mood",)).run(flat, knowledge)
     with pytest.raises(ConfigError, match="plain"):
-        AttributeAttack(attributes=("mood",), source="plain").run(victim, knowledge)
+        inside(victim, knowledge)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torchvision.transforms.functional import rgb_to_grayscale
 
-from sfumato.attack.copies import ORIGINALS, CopiesAttack
+from sfumato.attack.copies import CopiesAttack
 from sfumato.data.imageset import ImageSet
 from sfumato.data.sources import load
 from sfumato.errors import DataError
@@ -27,7 +27,7 @@ def found(release: Tensor, originals: Tensor, own: Tensor) -> Finding:
 
 
 def count(release: Tensor, originals: Tensor, own: Tensor) -> int:
-    return int(found(release, originals, own).details[ORIGINALS])
+    return int(found(release, originals, own).details.originals)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def test_originals_are_found_as_they_are_and_as_good_as(world: World) -> None:
     for release in (Blur(0.3).release(victims), Noise(0.01).release(victims), victims * 0.7 + 0.1):
         assert count(release, victims, world.own) >= 95
     every = found(victims, victims, world.own)
-    assert every.details["equal"] == 100
+    assert every.details.equal == 100
     assert every.interval[1] == 1 >= every.interval[0] > 0.95
 
 

@@ -179,7 +179,7 @@ def test_reading_a_label_off_few_different_releases(world: World) -> None:
     _runs(attack, world, lambda images: nn.functional.avg_pool2d(images, 32).round())
 
 
-_TRAINING = OneClassConfig(hidden=4, epochs=2, batch_size=16)
+_TRAINING = OneClassConfig(hidden=4, epochs=2, least_steps=4, batch_size=16)
 
 
 @pytest.mark.parametrize("kind", [{}, {"evasion": 1.0}, {"mode": "separate", "share": 0.5}])
@@ -187,10 +187,10 @@ def test_adversaries_of_the_filter(card: str, kind: dict[str, Any]) -> None:
     rows = list(load("digits").floats()[:90].flatten(1).split(30))
     train, tests = [x[:20] for x in rows], [x[20:] for x in rows]
     crowd = enroll_all(train, _TRAINING, folds=2, seed=0, device=card)
-    thieves = all_attackers(
+    attackers = all_attackers(
         crowd, train, all_pairs(3), AttackerConfig(**kind), _TRAINING, seed=0, device=card
     )
-    found = poison(crowd, tests, all_pairs(3), [thieves], Setting(), seed=0)
+    found = poison(users, tests, all_pairs(3), [attackers], Setting(), seed=0)
     assert 0 <= found.value <= 1
     truth = Evidence(members=train, held_out=tests, public=torch.cat(tests))
-    assert len(enrollment_leak(crowd, truth, count=8, seed=0)) == 6
+    assert len(enrollment_leak(users, truth, count=8, seed=0)) == 6

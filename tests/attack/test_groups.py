@@ -46,7 +46,7 @@ def test_many_weak_releases_of_one_person_add_up() -> None:
     finding = GroupAttack(label="person", size=20, config=_CONFIG).run(victim, knowledge)
     assert finding.value > 0.7
     assert finding.floor == pytest.approx(1 / _PEOPLE)
-    sizes = finding.details["by_size"]
+    sizes = finding.details.by_size
     assert sizes["1"] < sizes["20"] <= sizes["100"]
     assert sizes["100"] > 0.95
     assert finding.interval[0] <= finding.value <= finding.interval[1]
@@ -59,7 +59,7 @@ def test_releases_without_a_habit_say_nothing_however_many() -> None:
     )
     assert finding.value < 0.5
     assert finding.metric == "accuracy"
-    assert len(finding.details["learners"]) == 2
+    assert len(finding.details.trained) == 2
 
 
 def test_a_label_that_leaves_along_is_read_along() -> None:

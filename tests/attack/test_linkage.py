@@ -12,21 +12,21 @@ from sfumato.types import Finding, Knowledge, Protector, Releases
 _CONFIG = LearnerConfig(epochs=15, batch_size=25, patience=None, device="cpu")
 
 
-class _Constant:
+class _Constant(Protector):
     name = "constant"
 
     def release(self, images: torch.Tensor) -> torch.Tensor:
         return torch.full_like(images, 0.5)
 
 
-class _Negative:
+class _Negative(Protector):
     name = "negative"
 
     def release(self, images: torch.Tensor) -> torch.Tensor:
         return 1 - images
 
 
-class _Few:
+class _Few(Protector):
     """Numbers with no room for convolutions, in 8 bits."""
 
     name = "few"
@@ -52,14 +52,14 @@ def test_releases_that_say_all_are_linked_and_named(blobs: ImageSet) -> None:
     for protector in (Unprotected(), _Negative(), _Few()):
         found = _attack(protector, blobs)
         assert found.value > 0.8, protector.name
-        assert found.details["linked"] > 8 * found.details["linked_by_chance"]
+        assert found.details.linked > 8 * found.details.linked_by_chance
         assert found.interval[0] <= found.value <= found.interval[1]
 
 
 def test_releases_that_say_nothing_are_not(blobs: ImageSet) -> None:
     found = _attack(_Constant(), blobs)
     assert found.value < 0.35
-    assert found.details["linked"] < 3 * found.details["linked_by_chance"]
+    assert found.details.linked < 3 * found.details.linked_by_chance
 
 
 def test_contrast_is_least_where_pairs_coincide_and_votes_weigh_by_nearness() -> None:
@@ -73,9 +73,8 @@ def test_the_floor_is_a_guess_from_the_adversarys_own_labels(blobs: ImageSet) ->
     """The adversary has most of person 0, the victims are mostly person 1."""
     person = blobs.label("person")
     own = torch.cat([(person == k).nonzero()[:n, 0] for k, n in enumerate((16, 10, 5, 5, 4))])
-    theirs = torch.cat(
-        [(person == k).nonzero()[20:, 0][:n] for k, n in enumerate((5, 15, 4, 0, 0))]
-    )
+    late = [(person == k).nonzero()[20:, 0] for k in range(3)]
+    theirs = torch.cat([rows[:n] for rows, n in zip(late, (5, 15, 4), strict=True)])
     known, victims = blobs.subset(own), blobs.subset(theirs)
     labels = {"person": victims.label("person").clone()}
     labels["person"][-4:] = -1  # nobody knows who these are, so they are not counted
@@ -88,5 +87,5 @@ def test_the_floor_is_a_guess_from_the_adversarys_own_labels(blobs: ImageSet) ->
     assert found.floor == pytest.approx(5 / 20)
     assert found.floor_interval is not None
     assert found.floor_interval[0] < 0.25 < found.floor_interval[1]
-    assert found.details["victims"] == 20
-    assert found.details["linked_by_chance"] == 1 / 24
+    assert found.details.victims == 20
+    assert found.details.linked_by_chance == 1 / 24

@@ -44,7 +44,7 @@ def _attack(trained_on: Tensor | None) -> Finding:
 def test_a_classifier_that_remembers_gives_its_members_away() -> None:
     members = torch.cat([_noise(150, 1).floats(), _noise(150, 3).floats()]).flatten(1)[:, :8]
     finding = _attack(members)
-    assert finding.details["way"] == "certainty"
+    assert finding.details.way == "certainty"
     assert finding.value > 0.95
     assert finding.floor == 0.5
     assert finding.interval[0] > 0.9
@@ -53,7 +53,7 @@ def test_a_classifier_that_remembers_gives_its_members_away() -> None:
 def test_where_nothing_was_remembered_nothing_is_found() -> None:
     finding = _attack(None)
     assert 0.38 < finding.value < 0.62
-    assert set(finding.details["ways"]) == {"release", "certainty"}
+    assert set(finding.details.ways) == {"release", "certainty"}
 
 
 def test_both_kinds_of_pictures_are_needed() -> None:

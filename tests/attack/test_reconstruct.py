@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sfumato.attack.reconstruct import ReconstructionAttack
 from sfumato.attack.tools.decoder import ReconstructionConfig
+from sfumato.attack.tools.read import inside
 from sfumato.errors import ConfigError
 from sfumato.types import Knowledge, Releases
 
@@ -51,14 +52,14 @@ def _setting(release: object, plain: object = None) -> tuple[Releases, Knowledge
 def test_pictures_are_drawn_from_features_in_the_clear(tmp_path: Path) -> None:
     attack = ReconstructionAttack(config=_QUICK, identity="digit", sheets=tmp_path)
     finding = attack.run(*_setting(_features))
-    scores, floors = finding.details["scores"], finding.details["floors"]
+    scores, floors = finding.details.scores, finding.details.floors
     assert finding.metric == "cosine_distance"
     assert finding.value < 0.5 * finding.floor
     assert finding.leakage > 0.5
-    assert scores["psnr"]["value"] > floors["mean"]["psnr"] + 2
-    assert scores["psnr"]["value"] > floors["nearest"]["psnr"]
-    assert scores["ssim"]["value"] > floors["mean"]["ssim"] + 0.2
-    assert scores["rank1_identity"]["value"] > 0.6
+    assert scores["psnr"].value > floors["mean"]["psnr"] + 2
+    assert scores["psnr"].value > floors["nearest"]["psnr"]
+    assert scores["ssim"].value > floors["mean"]["ssim"] + 0.2
+    assert scores["rank1_identity"].value > 0.6
     with Image.open(tmp_path / "reconstruct-test.png") as sheet:
         assert sheet.size == (12 * 66 + 2, 4 * 66 + 2), "8x8 pictures are enlarged to 64x64"
 
@@ -66,9 +67,9 @@ def test_pictures_are_drawn_from_features_in_the_clear(tmp_path: Path) -> None:
 def test_nothing_is_drawn_from_noise() -> None:
     torch.manual_seed(0)
     finding = ReconstructionAttack(config=replace(_QUICK, epochs=4)).run(*_setting(_noise))
-    assert finding.details["scores"]["rank1_picture"]["value"] < 0.05
-    psnr = finding.details["scores"]["psnr"]["value"]
-    assert psnr < finding.details["floors"]["mean"]["psnr"] + 0.3
+    assert finding.details.scores["rank1_picture"].value < 0.05
+    psnr = finding.details.scores["psnr"].value
+    assert psnr < finding.details.floors["mean"]["psnr"] + 0.3
 
 
 def test_all_three_losses_train_together() -> None:
@@ -79,7 +80,7 @@ def test_all_three_losses_train_together() -> None:
     )
     finding = attack.run(*_setting(_features))
     assert finding.value < 0.7 * finding.floor
-    assert finding.details["weights"] == {"pixel": 0.0, "feature": 1.0, "adversarial": 0.06}
+    assert finding.details.weights == {"pixel": 0.0, "feature": 1.0, "adversarial": 0.06}
 
 
 def test_maps_are_read_in_their_place() -> None:
@@ -98,9 +99,9 @@ def test_plaintext_decoder_draws_nothing_from_ciphertext() -> None:
         words = torch.randint(-(2**31), 2**31 - 1, (len(images), 48), generator=generator)
         return words.to(torch.int32)
 
-    attack = ReconstructionAttack(config=replace(_QUICK, epochs=6), source="plain")
-    finding = attack.run(*_setting(sealed, _features))
-    assert finding.details["scores"]["rank1_picture"]["value"] < 0.05
+    attack = ReconstructionAttack(config=replace(_QUICK, epochs=6))
+    finding = attack.run(*inside(*_setting(sealed, _features)))
+    assert finding.details.scores["rank1_picture"].value < 0.05
     assert finding.value >= 0.9 * finding.floor
 
 

@@ -12,6 +12,7 @@ from sfumato.attack.reidentify import ReidentificationAttack, rank
 from sfumato.attack.tools.matchers import Matcher
 from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
+from sfumato.types import Trained
 from tests.attack.people import KNOWN, QUICK, STRANGERS, setting
 
 
@@ -22,7 +23,7 @@ def test_known_people_are_named_from_releases_in_the_clear_but_not_from_noise() 
     clear = attack.run(*setting(KNOWN, victims, lambda images: images))
     assert clear.value > 0.7
     assert clear.floor == pytest.approx(1 / 30)
-    assert clear.details["unknown_victims"] == 30
+    assert clear.details.unknown_victims == 30
     noise = attack.run(*setting(KNOWN, victims, lambda images: torch.randn(len(images), 20)))
     assert noise.value < 0.15
 
@@ -47,11 +48,11 @@ def test_the_floor_names_whom_the_gallery_shows_most(monkeypatch: pytest.MonkeyP
     assert finding.floor == pytest.approx(4 / 8)
     assert finding.floor_interval is not None
     assert finding.floor_interval[0] < finding.floor < finding.floor_interval[1]
-    assert finding.details["unknown_victims"] == 2
-    assert finding.details["people"] == 4
-    assert finding.details["matchers"] == [{"matcher": "good", "validated": 0.9}]
-    ranks = finding.details["ranks"]
-    assert ranks["1"] == finding.value == finding.details["values"][0]
+    assert finding.details.unknown_victims == 2
+    assert finding.details.people == 4
+    assert finding.details.trained == (Trained(learner="good", seed=0, validated=0.9),)
+    ranks = finding.details.ranks
+    assert ranks["1"] == finding.value == finding.details.values[0]
     assert ranks["1"] <= ranks["5"] == ranks["10"] == 1.0
 
 
@@ -64,8 +65,8 @@ def test_who_has_no_name_is_neither_in_the_gallery_nor_looked_for(
     hidden.labels["who"][2] = MISSING
     attack = ReidentificationAttack(identity="who", config=QUICK)
     finding = attack.run(hidden, knowledge)
-    assert finding.details["unknown_victims"] == 2
-    assert finding.details["people"] == 29
+    assert finding.details.unknown_victims == 2
+    assert finding.details.people == 29
     assert attack.unfit(hidden, knowledge) is None
     hidden.labels["who"][0] = MISSING
     assert "knows none of the victims by name" in str(attack.unfit(hidden, knowledge))

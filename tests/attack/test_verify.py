@@ -18,6 +18,7 @@ from sfumato.attack.tools.scores import draw_weights, wilson_interval
 from sfumato.attack.verify import VerificationAttack, area, curve, tar_at_far
 from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
+from sfumato.types import Trained
 from tests.attack.people import KNOWN, QUICK, STRANGERS, setting
 
 
@@ -27,7 +28,7 @@ def test_strangers_are_verified_from_releases_in_the_clear() -> None:
     )
     assert finding.value > 0.9
     assert finding.interval[0] < finding.value < finding.interval[1]
-    assert finding.details["tar"]["0.1"] > 0.7
+    assert finding.details.tar["0.1"] > 0.7
 
 
 def test_strangers_cannot_be_verified_from_noise() -> None:
@@ -61,8 +62,10 @@ def test_the_best_validated_matcher_is_used(
     finding = VerificationAttack(identity="who", seeds=(0, 1), config=QUICK).run(
         *setting(KNOWN, STRANGERS, lambda images: images)
     )
-    best = {"matcher": f"m{validated.index(0.9)}", "validated": 0.9}
-    assert finding.details["matchers"] == [best, best]
+    name = f"m{validated.index(0.9)}"
+    assert finding.details.trained == tuple(
+        Trained(learner=name, seed=seed, validated=0.9) for seed in (0, 1)
+    )
 
 
 def test_matchers_are_judged_on_people_whom_they_never_saw(
@@ -71,11 +74,13 @@ def test_matchers_are_judged_on_people_whom_they_never_saw(
     figures: list[float] = []
     seen: list[set[int]] = []
 
-    def train(rows: Tensor, people: Tensor, judge: Judge, *_: object, seed: int) -> list[Matcher]:
+    def train(
+        rows: Tensor, people: Tensor, validated: Judge, *_: object, seed: int
+    ) -> list[Matcher]:
         seen.append(set(people.tolist()))
         assert len(rows) == len(people)
-        figures.append(judge(lambda new: new.flatten(1)))
-        figures.append(judge(lambda new: torch.ones(len(new), 1)))
+        figures.append(validated(lambda new: new.flatten(1)))
+        figures.append(validated(lambda new: torch.ones(len(new), 1)))
         return [Matcher("m", lambda new: new.flatten(1), 1.0)]
 
     monkeypatch.setattr(verify, "train_matchers", train)
@@ -87,28 +92,46 @@ def test_matchers_are_judged_on_people_whom_they_never_saw(
     assert figures[1] == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("victims", [STRANGERS, torch.tensor([0, 0, 0, 1, 1, 2, 3, 4])])
-def test_the_interval_draws_both_people_of_a_pair(
-    victims: Tensor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Against the same bootstrap, pair by pair, with scikit-learn's weighted area."""
-    monkeypatch.setattr(verify, "train_matchers", matched(1.0))
+def test_the_interval_draws_both_people_of_a_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the same bootstrap, pair by pair, with scikit-learn's weighted area.
+
+    Some people are told at once and some not at all, so that it matters who is drawn.
+    """
+    victims = torch.arange(10).repeat_interleave(12)
+    generator = torch.Generator().manual_seed(0)
+    vectors = torch.randn(120, 8, generator=generator)
+    vectors[victims < 4] = torch.eye(8)[victims[victims < 4] // 2] + 0.1 * vectors[victims < 4]
+    monkeypatch.setattr(verify, "train_matchers", matched(1.0, embed=lambda _: vectors))
     hidden, knowledge = setting(KNOWN, victims, lambda images: images)
     finding = VerificationAttack(identity="who", config=QUICK).run(hidden, knowledge)
     genuine, impostor = pairs(victims)
-    vectors = hidden.tensor.flatten(1)
     scores = torch.cat([pair_scores(vectors, index) for index in (genuine, impostor)])
     truth = np.r_[np.ones(len(genuine)), np.zeros(len(impostor))]
     assert finding.value == pytest.approx(roc_auc_score(truth, scores), abs=1e-6)
     areas = []
     for row in draw_weights(len(victims), groups=victims, draws=200):
         weights = torch.cat([row[genuine[:, 0]], row[impostor[:, 0]] * row[impostor[:, 1]]])
-        both = weights[: len(genuine)].any() and weights[len(genuine) :].any()
-        if both:
-            areas.append(roc_auc_score(truth, scores, sample_weight=weights))
+        areas.append(roc_auc_score(truth, scores, sample_weight=weights))
     low, high = np.quantile(areas, [0.025, 0.975])
-    least = wilson_interval(finding.value, len(genuine.unique()))
-    assert finding.interval == pytest.approx((min(low, least[0]), max(high, least[1])), abs=1e-4)
+    least = wilson_interval(finding.value, len(victims))
+    assert low < least[0] < least[1] < high, "so that these people say what the interval is"
+    assert finding.interval == pytest.approx((low, high), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["genuine", "impostor"])
+def test_equal_scores_of_few_people_prove_little(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All pairs are told apart in every draw of these people, but not of others."""
+    victims = torch.tensor([0, 0, 1, 1])
+    vectors = torch.eye(4)[victims] if name == "genuine" else torch.ones(4, 4)
+    monkeypatch.setattr(verify, "train_matchers", matched(1.0, embed=lambda _: vectors))
+    finding = VerificationAttack(identity="who", config=QUICK).run(
+        *setting(KNOWN, victims, lambda images: images)
+    )
+    expected = 1.0 if name == "genuine" else 0.5
+    assert finding.value == expected
+    assert finding.interval == pytest.approx(wilson_interval(expected, 4))
 
 
 def test_victims_without_a_name_are_strangers_to_each_other(
@@ -118,8 +141,8 @@ def test_victims_without_a_name_are_strangers_to_each_other(
     hidden, knowledge = setting(KNOWN, torch.tensor([0, 0, 1, 2, 3]), lambda images: images)
     hidden.labels["who"][2:4] = MISSING
     finding = VerificationAttack(identity="who", config=QUICK).run(hidden, knowledge)
-    assert finding.details["genuine_pairs"] == 1
-    assert finding.details["impostor_pairs"] == 9
+    assert finding.details.genuine_pairs == 1
+    assert finding.details.impostor_pairs == 9
 
 
 def test_area_and_rates_are_those_of_sklearn_and_of_counting() -> None:
@@ -141,9 +164,7 @@ SCORES = st.lists(st.integers(-4, 4).map(lambda i: i / 4), min_size=1, max_size=
 
 
 @given(SCORES, SCORES)
-def test_an_area_is_the_share_of_pairs_in_order(
-    genuine: list[float], impostor: list[float]
-) -> None:
+def test_an_area_is_the_share_of_ordered_pairs(genuine: list[float], impostor: list[float]) -> None:
     ordered = [(g > i) + (g == i) / 2 for g in genuine for i in impostor]
     found = area(torch.tensor(genuine), torch.tensor(impostor))
     assert found == pytest.approx(sum(ordered) / len(ordered))

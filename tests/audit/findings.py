@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from sfumato.audit.measure.about import Data, Settings, Side
 from sfumato.audit.measure.cell import Cell
 from sfumato.audit.measure.evidence import Role
 from sfumato.audit.report.report import Report
-from sfumato.types import Finding
+from sfumato.types import Details, Finding
 
 
 def finding(value: float, interval: tuple[float, float], ceiling: float = 0.9) -> Finding:
@@ -60,29 +61,29 @@ def copies(protector: str, originals: int, victims: int = 100) -> Cell:
     share = originals / victims
     made = cell(protector, "copies", share, victims=victims)
     assert made.finding is not None
-    found = replace(made.finding, details={"originals": originals, "releases": victims})
+    found = replace(made.finding, details=Details(originals=originals))
     return replace(made, finding=found)
 
 
 def report(*cells: Cell, fingerprint: str = "ab", seeds: tuple[int, ...] = (0,)) -> Report:
-    side = {"name": "blobs", "count": 8, "shape": [1, 8, 8], "fingerprint": fingerprint}
-    settings = {
-        "private": ["mood"],
-        "utility": [],
-        "attacks": [],
-        "identity": None,
-        "seeds": list(seeds),
-        "protectors": list(dict.fromkeys(cell.protector for cell in cells)),
-        "keyed": [],
-        "learners": ["probe"],
-        "restarts": 1,
-        "epochs": 2,
-        "precision": "no",
-    }
+    side = Side(name="blobs", count=8, shape=(1, 8, 8), fingerprint=fingerprint)
+    settings = Settings(
+        private=("mood",),
+        utility=(),
+        attacks=(),
+        identity=None,
+        seeds=seeds,
+        protectors=tuple(dict.fromkeys(cell.protector for cell in cells)),
+        keyed=(),
+        learners=("probe",),
+        restarts=1,
+        epochs=2,
+        precision="no",
+    )
     return Report(
         created="2026-01-02T03:04:05+00:00",
         sfumato="0",
-        data={"victims": side, "adversary": dict(side), "disjoint": "no picture is on both sides"},
+        data=Data(victims=side, adversary=side, disjoint="no picture is on both sides"),
         cells=cells,
         settings=settings,
         environment={"python": "3"},

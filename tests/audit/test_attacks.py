@@ -39,7 +39,7 @@ def test_a_wrong_attack_says_what_there_is(spec: str, match: str) -> None:
 
 
 def test_matching_needs_people() -> None:
-    with pytest.raises(ConfigError, match="--identity"):
+    with pytest.raises(ConfigError, match="`identity`"):
         open_attack("verify", Setting(seeds=(0,), config=LearnerConfig()))
 
 

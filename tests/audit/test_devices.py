@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sfumato.attack.tools.learners import LearnerConfig
-from sfumato.audit import audit
+from sfumato.audit.run import audit
 from sfumato.data.sources import load
 from sfumato.data.splits import split_groups
 from sfumato.device import resolve_device

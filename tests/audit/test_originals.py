@@ -30,7 +30,7 @@ _WEAK = LearnerConfig(learners=("probe",), epochs=4, restarts=1, batch_size=32, 
 
 
 @dataclass(frozen=True)
-class Dealt:
+class Dealt(Protector):
     """Prototypes that are single pictures: each release is the nearest of a few originals."""
 
     originals: Tensor = field(repr=False)
@@ -160,7 +160,7 @@ def test_what_runs_by_default(blobs: ImageSet) -> None:
     ran = [cell.attack for cell in report.cells if cell.finding is not None]
     private = ["attributes:mood", "reconstruct", "linkage:mood", "knowing:mood", "groups:mood"]
     assert ran == ["copies", *private, "utility:person", "quality"]
-    assert report.settings["attacks"] == ["copies", *private]
+    assert report.settings.attacks == ("copies", *private)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_label_that_cannot_be_read_ends_an_audit_before_it_begins(
     )
     victims, adversary = sides(images)
 
-    class Unasked:
+    class Unasked(Protector):
         name = "unasked"
 
         def release(self, images: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from sfumato.data.sources import load
 from sfumato.data.splits import split_groups, split_images
 from sfumato.errors import ConfigError, DataError
 from sfumato.protect.baselines import Blur, Noise, Unprotected
-from sfumato.types import Finding, Knowledge, Releases
+from sfumato.types import Attack, Finding, Knowledge, Protector, Releases
 
 _QUICK = LearnerConfig(
     learners=("perceptron", "trees"), epochs=15, restarts=1, batch_size=32, device="cpu"
@@ -32,7 +32,7 @@ _QUICK = LearnerConfig(
 
 
 @dataclass(frozen=True)
-class Grey:
+class Grey(Protector):
     """A perfect protector: the same release for everyone."""
 
     name: str = "grey"
@@ -42,14 +42,14 @@ class Grey:
 
 
 @dataclass(frozen=True)
-class Broken:
+class Broken(Protector):
     name: str = "broken"
 
     def release(self, images: Tensor) -> Tensor:
         raise RuntimeError("no such layer")
 
 
-class Counting:
+class Counting(Attack):
     """An attack that counts how often it was run."""
 
     name = "counting"
@@ -141,7 +141,7 @@ def test_the_adversary_may_not_have_the_victims_own(blobs: ImageSet) -> None:
     report = audit(
         [Grey()], victims=people, adversary=others, private="mood", identity="person", config=_QUICK
     )
-    assert report.data["disjoint"] == "no person is on both sides"
+    assert report.data.disjoint == "no person is on both sides"
 
 
 def test_a_keyed_protector_is_attacked_in_both_ways(blobs: ImageSet) -> None:
@@ -231,7 +231,7 @@ def test_pictures_are_drawn_on_request_and_then_again_from_kept_cells(
 
 
 def test_people_must_be_named_to_be_matched(blobs: ImageSet) -> None:
-    with pytest.raises(ConfigError, match="--identity"):
+    with pytest.raises(ConfigError, match="`identity`"):
         _audit(blobs, [Grey()], matching=True)
 
 
@@ -276,5 +276,5 @@ def _through(net: torch.nn.Module) -> Callable[[Tensor], Tensor]:
 
 
 def test_a_label_cannot_be_hidden_and_stay_readable(blobs: ImageSet) -> None:
-    with pytest.raises(ConfigError, match="--private and --utility are both 'mood'"):
+    with pytest.raises(ConfigError, match="`private` and `utility` are both 'mood'"):
         _audit(blobs, [Unprotected()], utility=("person", "mood"))

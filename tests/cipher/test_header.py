@@ -58,6 +58,15 @@ def test_the_layout_is_the_one_in_the_documentation() -> None:
     assert SOUND.pack() == fixed + struct.pack(">2Q", 3, 5)
 
 
+def test_the_codes_of_types_and_suites_are_those_in_the_documentation() -> None:
+    assert {code: str(dtype).removeprefix("torch.") for code, dtype in DTYPES.items()} == {
+        1: "float64", 2: "float32", 3: "float16", 4: "bfloat16",
+        16: "int8", 17: "int16", 18: "int32", 19: "int64",
+        32: "uint8", 33: "uint16", 34: "uint32", 35: "uint64",
+    }  # fmt: skip
+    assert [suite.value for suite in Suite] == [1, 2, 17, 18]
+
+
 def test_only_the_shuffling_suites_shuffle() -> None:
     assert {suite.name: suite.shuffled for suite in Suite} == {
         "AES_256_GCM": False,

@@ -60,7 +60,7 @@ def test_outside_a_checkout_it_says_what_to_do(
 
 def test_results_carry_what_made_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def tiny(run: Run, settings: Results) -> Results:
-        return {"accuracy": 0.5, "epochs": settings["training"]["epochs"], "seen": run.seed}
+        return {"accuracy": 0.5, "images": settings["images"], "seen": run.seed}
 
     monkeypatch.setitem(docl.RECIPES, "mnist", tiny)
     printed = invoke(
@@ -74,6 +74,6 @@ def test_results_carry_what_made_them(monkeypatch: pytest.MonkeyPatch, tmp_path:
         7,
         True,
     )
-    assert stored["epochs"] == stored["settings"]["training"]["epochs"]
+    assert stored["images"] == stored["settings"]["images"]
     assert stored["command"] == "sfumato paper docl --recipe mnist --quick --seed 7"
     assert {"torch", "sfumato", "python"} <= set(stored["versions"])

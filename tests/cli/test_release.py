@@ -14,7 +14,7 @@ from sfumato.cli.main import app
 from sfumato.data.decoding.decode import encode_png
 from sfumato.data.sources import load
 from sfumato.errors import ConfigError, InputError
-from sfumato.nets.vgg import PAPER_CUT
+from sfumato.nets.cuts import PAPER_CUT
 from sfumato.protect.anonymizer.model import Anonymizer
 from sfumato.protect.obfuscator.model import Obfuscator
 

@@ -14,7 +14,7 @@ from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.audit.attacks import ATTACKS, Setting, default_attacks
 from sfumato.audit.protectors import PROTECTORS
 from sfumato.cli import app
-from sfumato.nets.vgg import PAPER_CUT
+from sfumato.nets.cuts import PAPER_CUT
 from sfumato.protect.anonymizer.model import Anonymizer
 from sfumato.protect.obfuscator.model import Obfuscator
 from sfumato.protect.pretrained import KINDS, PretrainedProtector

@@ -12,7 +12,9 @@ from sfumato.features.cache import extract
 from sfumato.filter.enroll import enroll
 from sfumato.filter.oneclass import OneClassConfig, train
 
-_NOISY = OneClassConfig(hidden=4, epochs=2, batch_size=16, noise=0.6, code_noise=0.5, average=0.998)
+_NOISY = OneClassConfig(
+    hidden=4, epochs=2, least_steps=4, batch_size=16, noise=0.6, code_noise=0.5, average=0.998
+)
 
 
 def test_one_class_autoencoders(card: str) -> None:

@@ -15,8 +15,8 @@ def test_batches_give_what_one_call_gives() -> None:
     found = outputs(net.train(), rows, batch_size=4)
     assert not net.training
     assert not found.requires_grad
-    assert torch.equal(found, net(rows))
-    assert torch.equal(outputs(net, rows, through=net[0]), net[0](rows))
+    torch.testing.assert_close(found, net(rows))
+    torch.testing.assert_close(outputs(net, rows, through=net[0]), net[0](rows))
 
 
 def test_rows_are_brought_to_the_network(monkeypatch: pytest.MonkeyPatch) -> None:

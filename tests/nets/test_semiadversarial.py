@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sfumato.nets.attributes import Reader
+from sfumato.nets.attributes import SmallClassifier
 from sfumato.nets.semiadversarial import (
     AttributeClassifier,
     PrototypeAutoencoder,
@@ -98,6 +98,6 @@ def test_the_residual_network_starts_as_the_identity_and_keeps_its_bound(
 
 @pytest.mark.parametrize("family", ["plain", "residual", "separable", "wide"])
 @pytest.mark.parametrize("side", [28, 36, 56])
-def test_every_reader_reads_any_size(family: str, side: int) -> None:
-    reader = Reader(1, 2, family=family, side=side)
-    assert reader(torch.rand(3, 1, 64, 48)).shape == (3, 2)
+def test_every_family_takes_any_size(family: str, side: int) -> None:
+    classifier = SmallClassifier(1, 2, family=family, side=side)
+    assert classifier(torch.rand(3, 1, 64, 48)).shape == (3, 2)

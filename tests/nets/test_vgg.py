@@ -6,7 +6,8 @@ from torch import nn
 from torchvision.models import vgg16_bn
 
 from sfumato.errors import ConfigError
-from sfumato.nets.vgg import PAPER_CUT, PLAN, Back, check_cut, front, map_shape, xavier
+from sfumato.nets.cuts import PAPER_CUT
+from sfumato.nets.vgg import PLAN, Back, check_cut, front, map_shape, xavier
 
 
 @pytest.mark.parametrize("cut", [1, PAPER_CUT, 7, 17])
@@ -45,7 +46,7 @@ def test_the_papers_map_is_8x8x128() -> None:
 
 @pytest.mark.parametrize(("cut", "size"), [(0, (32, 32)), (18, (32, 32)), (6, (28, 28))])
 def test_what_cannot_be_cut_is_refused(cut: int, size: tuple[int, int]) -> None:
-    with pytest.raises(ConfigError, match=r"--cut must be|at least 32x32"):
+    with pytest.raises(ConfigError, match=r"`cut` must be|at least 32x32"):
         check_cut(cut, size)
 
 

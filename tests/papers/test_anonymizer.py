@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from papers.anonymizer.assess import assess, attackers, information, pooled
+from papers.anonymizer.methods import paper_config, prototypes_config
 from papers.anonymizer.run import RECIPES
 from papers.anonymizer.worlds import World, characters, template_name, with_template
 from papers.recipe import Run
@@ -15,11 +16,12 @@ from sfumato.data.imageset import ImageSet
 from sfumato.data.splits import split_images
 from sfumato.errors import ConfigError
 from sfumato.protect.baselines import Unprotected
+from sfumato.types import Protector
 
 _FOLDER = Path(__file__).parents[2] / "papers" / "anonymizer"
-_TINY: dict[str, Any] = {
+TINY: dict[str, Any] = {
     "each": 60,
-    "pose": {"turn": 0.0},
+    "pose": {"rotate": 0.0},
     "size": 16,
     "strangers": 200,
     "seeds": 1,
@@ -29,13 +31,11 @@ _TINY: dict[str, Any] = {
     "attack_epochs": 1,
     "precision": "no",
     "patience": 1,
-    "prototypes": [4],
-    "default": 4,
+    "others": [],
     "lams": [0.0, 2.0],
     "shown_lam": 2.0,
-    "deformation": {},
-    "fit": {"epochs": 1, "batch_size": 50, "width": 4},
-    "paper": {"width": 4, "epochs": 2, "pixel_epochs": 1, "discriminator_epochs": 1},
+    "fit": {"prototypes": 4, "epochs": 1, "batch_size": 50, "features": 4, "precision": "no"},
+    "paper": {"features": 4, "epochs": 2, "pixel_epochs": 1, "discriminator_epochs": 1},
     "baselines": {"ksame": [3], "blur": [2.0], "pixelate": [4], "noise": [0.5]},
 }
 
@@ -51,12 +51,13 @@ def test_every_recipe_has_settings_of_both_sizes(recipe: str) -> None:
     settings = tomllib.loads((_FOLDER / "recipes" / f"{recipe}.toml").read_text())
     assert set(settings) == {"full", "quick"}
     for size in settings.values():
-        assert size.keys() >= _TINY.keys() - {"each", "size", "pose"}
-        assert size["default"] in size["prototypes"]
+        assert size.keys() >= _TINY.keys() - {"each", "size", "pose", "fit", "paper"}
+        assert prototypes_config(size).prototypes not in size["others"]
+        assert paper_config(size, 1.0).lam == 1.0
 
 
 def test_nobody_is_template_or_stranger_and_in_the_collection(tmp_path: Path) -> None:
-    world = characters(_run("characters", tmp_path), _TINY)
+    world = characters(_run("characters", tmp_path), TINY)
     assert world.template is not None
     parts = (world.train, world.validation, world.test, world.template, world.strangers)
     people = [set(part.label("identity").tolist()) for part in parts]
@@ -81,7 +82,7 @@ def _world(blobs: ImageSet, utility: str = "mood") -> World:
     )  # fmt: skip
 
 
-class _Spots:
+class _Spots(Protector):
     """Releases the mood alone."""
 
     name = "mood"
@@ -111,9 +112,9 @@ def test_fresh_networks_find_what_is_there_and_nothing_else(blobs: ImageSet) -> 
 
 
 def test_a_recipe_runs_and_draws_its_figures(tmp_path: Path) -> None:
-    results = RECIPES["characters"](_run("characters", tmp_path), _TINY)
+    results = RECIPES["characters"](_run("characters", tmp_path), TINY)
     assert {"private_accuracy", "utility_accuracy", "chance", "sweep", "pictures"} <= set(results)
-    assert [row["lam"] for row in results["sweep"]] == _TINY["lams"]
+    assert [row["lam"] for row in results["sweep"]] == TINY["lams"]
     assert len(results["frontier"]) == 2 + 1 + 2 + 4 + 2
     assert set(results["attacks"]) == {"original", "prototypes", "paper"}
     for found in results["attacks"].values():

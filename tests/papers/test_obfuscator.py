@@ -10,11 +10,11 @@ import torch
 
 from papers.obfuscator import attacks, parties
 from papers.obfuscator.run import RECIPES
+from papers.obfuscator.study import alone, config_of, duels
 from papers.recipe import Run, frozen
 from sfumato.attack.tools.decoder import ReconstructionConfig
 from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.data.imageset import ImageSet
-from sfumato.protect.obfuscator.config import ObfuscatorConfig
 
 _FOLDER = Path(__file__).parents[2] / "papers" / "obfuscator"
 
@@ -27,16 +27,16 @@ def settings_of(recipe: str, size: str) -> dict[str, Any]:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_settings_are_ones_that_exist(recipe: str, size: str) -> None:
     settings = settings_of(recipe, size)
-    assert settings["default"] not in settings["others"]
-    for stage in ("warm", "rounds", "paper", "bounded", "rate"):
-        ObfuscatorConfig(**settings["network"], **frozen(settings.get(stage, {})))
+    for name in duels(settings) | alone(settings):
+        assert config_of(settings, name).objective in ("rate", "psnr", "bounded", "none")
+    assert config_of(settings, "bottleneck").objective == "rate"
     ReconstructionConfig(**{k: v for k, v in settings["attack"].items() if k != "seeds"})
     LearnerConfig(**frozen(settings["learners"]))
 
 
 TINY = {
     "images": 160, "adversary": 80, "victims": 40, "paper_images": 64,
-    "network": {"scale": 0.07, "attacker_scale": 0.07},
+    "network": {"scale": 0.07},
     "warm": {"cut": 6, "epochs": 1},
     "rounds": {"cycles": 1},
     "bounded": {"lam": 1.0, "reconstructors": ["simrec", "resrec"]},

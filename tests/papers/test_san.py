@@ -4,6 +4,7 @@ import base64
 import json
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,13 +26,12 @@ from papers.san.measure import (
 )
 from papers.san.probes import shown, train_probe
 from papers.san.published import dlib_gender, face_api_gender
-from papers.san.run import RECIPES
+from papers.san.run import RECIPES, config_of
 from papers.san.worlds import characters, first_folds
 from sfumato.data.imageset import ImageSet
 from sfumato.data.sets.lfw import TIGHT, Pairs
 from sfumato.data.sources import load
 from sfumato.errors import ArtifactError, DataError
-from sfumato.protect.san.config import SanConfig
 
 _FOLDER = Path(__file__).parents[2] / "papers" / "san"
 
@@ -45,7 +45,7 @@ def test_every_recipe_has_settings_of_both_sizes(recipe: str) -> None:
     settings = tomllib.loads((_FOLDER / "recipes" / f"{recipe}.toml").read_text())
     assert set(settings) == {"full", "quick"}
     for size in settings.values():
-        SanConfig(**size["san"])
+        assert config_of(size).network in ("paper", "residual")
 
 
 def test_nobody_is_both_trained_on_and_judged(tmp_path: Path) -> None:
@@ -62,29 +62,31 @@ def test_recipes_on_files_say_which(recipe: str, tmp_path: Path) -> None:
         RECIPES[recipe](_run(recipe, tmp_path), {})
 
 
+TINY: dict[str, Any] = {
+    "identities": 12,
+    "count": 120,
+    "size": 16,
+    "judged": 20,
+    "pairs": 8,
+    "retrain_images": 30,
+    "retrain_epochs": 1,
+    "own_matcher_epochs": 1,
+    "own_matchers": 2,
+    "san": {
+        "channels": 3,
+        "classifier_epochs": 1,
+        "epochs": 1,
+        "rounds": 1,
+        "ensemble": 2,
+        "ensemble_a_step": 1,
+        "ensemble_images": 40,
+        "match_share": 1.0,
+    },
+}
+
+
 def test_a_small_run_gives_every_figure_that_the_recipes_promise(tmp_path: Path) -> None:
-    settings = {
-        "identities": 12,
-        "count": 120,
-        "size": 16,
-        "judged": 20,
-        "pairs": 8,
-        "retrain_images": 30,
-        "retrain_epochs": 1,
-        "own_matcher_epochs": 1,
-        "own_matchers": 2,
-        "san": {
-            "channels": 3,
-            "classifier_epochs": 1,
-            "epochs": 1,
-            "rounds": 1,
-            "ensemble": 2,
-            "ensemble_a_step": 1,
-            "ensemble_images": 40,
-            "match_share": 1.0,
-        },
-    }
-    results = RECIPES["characters"](_run("characters", tmp_path), settings)
+    results = RECIPES["characters"](_run("characters", tmp_path), TINY)
     versions = {"role", "original", "SM", "NT", "OP", "OP_guessed"}
     roles = {name: found["role"] for name, found in results["attribute_auc"].items()}
     assert set(roles.values()) == {"unseen", "retrained"}

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from sfumato.errors import ConfigError
-from sfumato.protect.augment import FACE_AUGMENTATION, Deformation, random_view
+from sfumato.protect.augment import random_view
+from sfumato.protect.deformation import FACE_AUGMENTATION, Deformation
 
-_STILL = {"turn": 0.0, "zoom": 0.0, "shear": 0.0, "move": 0.0}
+_STILL = {"rotate": 0.0, "zoom": 0.0, "shear": 0.0, "move": 0.0}
 
 
 def test_views_keep_the_shape_stay_pictures_and_pass_gradients() -> None:

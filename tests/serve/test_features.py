@@ -195,7 +195,7 @@ def test_a_port_in_use_is_a_clear_error() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with (
-            pytest.raises(ServiceError, match="choose another --port"),
+            pytest.raises(ServiceError, match="choose another `port`"),
             listening("127.0.0.1", taken.getsockname()[1]),
         ):
             pass

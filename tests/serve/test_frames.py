@@ -22,8 +22,8 @@ from sfumato.serve.local import add_files, judge
 from tests.data.decoding.viewer_animations import apng
 from tests.data.decoding.viewer_files import chunk, exif, iccp, png, raw_profile_chunk, xmp_chunk
 from tests.data.decoding.viewer_profiles import rgb_matrix
-from tests.filter.test_copies import enrolled
 from tests.serve.conftest import Start, bearer
+from tests.serve.test_copies import enrolled
 from tests.serve.world import World
 
 

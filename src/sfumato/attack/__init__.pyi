@@ -7,6 +7,7 @@ from .linkage import LinkageAttack
 from .membership import MembershipAttack, with_membership
 from .on_cipher.bitstatistics import BitStatistics, recover_features, recover_key
 from .on_filter.attacker import AttackerConfig, train_attackers
+from .on_filter.audited import EnrollmentAttack, PoisonAttack
 from .on_filter.enrollment_leak import enrollment_leak
 from .on_filter.poison import poison
 from .reconstruct import ReconstructionAttack
@@ -20,10 +21,12 @@ __all__ = [
     "AttributeAttack",
     "BitStatistics",
     "CopiesAttack",
+    "EnrollmentAttack",
     "GroupAttack",
     "LearnerConfig",
     "LinkageAttack",
     "MembershipAttack",
+    "PoisonAttack",
     "ReconstructionAttack",
     "ReconstructionConfig",
     "ReidentificationAttack",

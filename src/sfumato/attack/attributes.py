@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int64
@@ -12,11 +11,21 @@ from torch import Tensor
 
 from sfumato.attack.tools.known import Known
 from sfumato.attack.tools.learners import Candidate, LearnerConfig, train_all
-from sfumato.attack.tools.read import Source, Standard, View, holdout, read, training_rows
+from sfumato.attack.tools.read import Standard, View, holdout, read
 from sfumato.attack.tools.scores import balanced_accuracy, share_interval
 from sfumato.data.imageset import MISSING
 from sfumato.errors import ConfigError, DataError
-from sfumato.types import Finding, Knowledge, Labels, Releases
+from sfumato.types import (
+    Attack,
+    Details,
+    Finding,
+    Knowledge,
+    Labels,
+    Releases,
+    Trained,
+    Training,
+    ask,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +33,6 @@ class TrainedClassifiers:
     """What an attribute attack has learned: candidates of each seed, and how to feed them."""
 
     standard: Standard
-    like: torch.dtype | None
     shape: tuple[int, ...]
     known: Known
     own: Labels
@@ -37,11 +45,11 @@ class TrainedClassifiers:
         Raises:
             DataError: the releases have another shape than those that the classifiers learned on.
         """
-        hidden = read(victim.tensor, view, like=self.like)
+        hidden = read(victim.tensor, view)
         if hidden.shape[1:] != self.shape:
             raise DataError(
                 f"the adversary trained on rows of shape {self.shape} but intercepts "
-                f"{tuple(hidden.shape[1:])}; train on releases (source='release')"
+                f"{tuple(hidden.shape[1:])}; train on releases, not on what is inside"
             )
         return self.known.joined(self.standard(hidden), victim.labels)
 
@@ -76,21 +84,34 @@ class _Attempt:
     validated: float
     chosen: bool
     predicted: Int64[Tensor, "m"]
-    training: Mapping[str, Any]
+    training: Training | None
 
-    def document(self, truth: Int64[Tensor, "m"]) -> dict[str, Any]:
-        return {
-            "learner": self.learner,
-            "seed": self.seed,
-            "validated": self.validated,
-            "chosen": self.chosen,
-            "value": balanced_accuracy(self.predicted, truth),
-            "training": dict(self.training),
-        }
+    def trained(self, truth: Int64[Tensor, "m"]) -> Trained:
+        return Trained(
+            learner=self.learner,
+            seed=self.seed,
+            validated=self.validated,
+            chosen=self.chosen,
+            value=balanced_accuracy(self.predicted, truth),
+            training=self.training,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AttributeAttack:
+class AttributeDetails(Details):
+    """What an attribute attack reports beside its figure."""
+
+    kind: ClassVar[str] = "attributes"
+    attribute: str
+    victims: int
+    majority_accuracy: float
+    """What naming the most frequent value alone gets, unbalanced."""
+    values: tuple[float, ...]
+    """The figure of each seed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeAttack(Attack):
     """Trains classifiers on the adversary's own releases and applies the best to the victims'.
 
     The best learner and restart of each seed is chosen on the adversary's own held-out data, as
@@ -106,7 +127,6 @@ class AttributeAttack:
     seeds: tuple[int, ...] = (0,)
     config: LearnerConfig = field(default_factory=LearnerConfig)
     view: View = "numbers"
-    source: Source = "release"
     group: str | None = None
     """Label (identity) that keeps one person's images on one side of the adversary's own split,
     and by which victims are resampled for the interval."""
@@ -143,6 +163,14 @@ class AttributeAttack:
                 )
         return None
 
+    def reads(self) -> tuple[str, ...]:
+        """Return the labels that both sides need."""
+        return self.attributes
+
+    def unprotected(self) -> AttributeAttack:
+        """Return the attack on an unprotected release: reading its numbers beats counting bits."""
+        return replace(self, view="numbers")
+
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Read the one attribute; see `findings`."""
         if len(self.attributes) != 1:
@@ -165,8 +193,7 @@ class AttributeAttack:
         """
         for name in self.attributes:
             _check(name, knowledge.labels, "the adversary")
-        own, like = training_rows(knowledge, self.source)
-        raw = read(own, self.view)
+        raw = read(ask(knowledge.query, knowledge.images), self.view)
         standard = Standard.of(raw)
         known = Known.of(self.known, knowledge.labels)
         rows = known.joined(standard(raw), knowledge.labels)
@@ -177,7 +204,7 @@ class AttributeAttack:
             held = holdout(len(rows), self.config.validation, groups=groups, seed=seed)
             runs.append(train_all(rows, targets, held, self.config, seed=seed))
         return TrainedClassifiers(
-            standard, like, tuple(raw.shape[1:]), known, knowledge.labels, tuple(runs)
+            standard, tuple(raw.shape[1:]), known, knowledge.labels, tuple(runs)
         )
 
     def apply(self, trained: TrainedClassifiers, victim: Releases) -> dict[str, Finding]:
@@ -230,13 +257,13 @@ class AttributeAttack:
             ),
             seeds=self.seeds,
             floor_interval=floor[1],
-            details={
-                "attribute": name,
-                "victims": int(known.sum()),
-                "majority_accuracy": _majority(truth[known]),
-                "values": values,
-                "learners": [attempt.document(truth) for run in runs for attempt in run],
-            },
+            details=AttributeDetails(
+                attribute=name,
+                victims=int(known.sum()),
+                majority_accuracy=_majority(truth[known]),
+                values=tuple(values),
+                trained=tuple(attempt.trained(truth) for run in runs for attempt in run),
+            ),
         )
 
 

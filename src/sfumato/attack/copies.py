@@ -8,7 +8,7 @@ not see: a mirrored, turned or cut copy.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -17,16 +17,31 @@ from torch import Tensor
 from sfumato.attack.album import Album, compared, like, limits_by
 from sfumato.attack.tools.read import drawn_rows, is_picture
 from sfumato.attack.tools.scores import share_interval
-from sfumato.types import Finding, Knowledge, Releases
-
-ORIGINALS: Final = "originals"
-"""Entry of a finding's details: how many of the victims' releases are originals."""
+from sfumato.types import Attack, Details, Finding, Knowledge, Releases
 
 _REFERENCE = 500  # originals whose nearest other one is looked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CopiesAttack:
+class CopiesDetails(Details):
+    """What the search for copies reports beside its figure."""
+
+    kind: ClassVar[str] = "copies"
+    victims: int
+    equal: int
+    """Releases that are equal to an original to the pixel."""
+    originals_compared: int
+    limit_pixels: float
+    """Distance below which a release counts as an original: root mean square of pixels."""
+    limit_seen: float
+    """The same in 1 - structural similarity."""
+    nearest_pixels: float | None
+    """The smallest distance of a release; None where none can be compared."""
+    nearest_seen: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopiesAttack(Attack):
     """Counts the releases that are originals; the figure is their share.
 
     The floor is how many originals would pass for copies of other originals, the ceiling what an
@@ -36,7 +51,8 @@ class CopiesAttack:
 
     seed: int = 0
     """Draws the originals by which limits and floor are set, where there are more than 500."""
-    name: ClassVar[str] = "copies"
+    name = "copies"
+    learns = False
 
     def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:  # noqa: ARG002
         """Say why the attack has no meaning here, or None."""
@@ -66,17 +82,16 @@ class CopiesAttack:
             interval=_interval(copied),
             seeds=(self.seed,),
             floor_interval=_interval(chance),
-            details={
-                ORIGINALS: int(copied.sum()),
-                "releases": len(copied),
-                "equal": int(found.equal.sum()),
-                "originals_compared": int((~album.flat).sum()),
-                "limit_pixels": limits.pixels,
-                "limit_seen": limits.seen,
-                "nearest_pixels": _least(found.pixels),
-                "nearest_seen": _least(found.seen),
-                "victims": len(copied),
-            },
+            details=CopiesDetails(
+                originals=int(copied.sum()),
+                victims=len(copied),
+                equal=int(found.equal.sum()),
+                originals_compared=int((~album.flat).sum()),
+                limit_pixels=limits.pixels,
+                limit_seen=limits.seen,
+                nearest_pixels=_least(found.pixels),
+                nearest_seen=_least(found.seen),
+            ),
         )
 
 

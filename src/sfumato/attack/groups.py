@@ -8,7 +8,8 @@ person.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -16,17 +17,29 @@ from torch import Tensor
 
 from sfumato.attack.attributes import AttributeAttack, TrainedClassifiers
 from sfumato.attack.tools.learners import Candidate, LearnerConfig
-from sfumato.attack.tools.read import ask, holdout
+from sfumato.attack.tools.read import holdout
 from sfumato.attack.tools.scores import share_interval
 from sfumato.data.imageset import MISSING
 from sfumato.errors import ConfigError
-from sfumato.types import Finding, Knowledge, Releases
+from sfumato.types import Attack, Details, Finding, Knowledge, Releases, Trained, ask
 
 _DRAWS = 20  # groups of each person
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GroupAttack:
+class GroupDetails(Details):
+    """What a group attack reports beside its figure."""
+
+    kind: ClassVar[str] = "groups"
+    victims: int
+    """Values, such as people, of whom groups were drawn."""
+    size: int
+    by_size: Mapping[str, float]
+    """The accuracy by size of group, up to all releases of each value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupAttack(Attack):
     """Names the value of a label that all releases of a group share.
 
     The figure is accuracy, every person counting the same; its floor is a guess, or what the known
@@ -61,6 +74,10 @@ class GroupAttack:
         """Say why the attack has no meaning here, or None."""
         return self._reading.unfit(victim, knowledge)
 
+    def reads(self) -> tuple[str, ...]:
+        """Return the labels that both sides need."""
+        return (self.label,)
+
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Learn from single releases, then name the victims' groups.
 
@@ -68,8 +85,8 @@ class GroupAttack:
             DataError: the label is missing or has one value only.
         """
         trained = self._reading.learn(knowledge)
-        own = Releases(
-            protector=victim.protector,
+        own = replace(
+            victim,
             tensor=ask(knowledge.query, knowledge.images),
             images=knowledge.images,
             labels=knowledge.labels,
@@ -139,12 +156,20 @@ class GroupAttack:
             interval=_interval(right, people),
             seeds=self.seeds,
             floor_interval=floor[1],
-            details={
-                "victims": len(people.unique()),
-                "size": self.size,
-                "by_size": self._by_size(scores, truth),
-                "learners": [candidate.learner for candidate in chosen],
-            },
+            details=GroupDetails(
+                victims=len(people.unique()),
+                size=self.size,
+                by_size=self._by_size(scores, truth),
+                trained=tuple(
+                    Trained(
+                        learner=one.learner,
+                        seed=seed,
+                        validated=one.validated.get(self.label),
+                        training=one.training,
+                    )
+                    for one, seed in zip(chosen, self.seeds, strict=True)
+                ),
+            ),
         )
 
     def _by_size(

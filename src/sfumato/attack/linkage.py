@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -17,13 +18,13 @@ from torch import Tensor
 
 from sfumato.attack.reidentify import rank
 from sfumato.attack.tools.learners import LearnerConfig
-from sfumato.attack.tools.read import Standard, ask, holdout, read
+from sfumato.attack.tools.read import Standard, holdout, read
 from sfumato.attack.tools.scores import share_interval
 from sfumato.data.imageset import MISSING
 from sfumato.fit import Epoch, FitConfig, fit
 from sfumato.fit.outputs import outputs
 from sfumato.nets.autoencoders import ConvEncoder, VectorEncoder
-from sfumato.types import Finding, Knowledge, Releases
+from sfumato.types import Attack, Details, Finding, Knowledge, Releases, ask
 
 Images = Float[Tensor, "n c h w"]
 Vectors = Float[Tensor, "n d"]
@@ -33,7 +34,18 @@ _SHARPNESS = 0.1  # of the softmax over candidates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinkageAttack:
+class LinkageDetails(Details):
+    """What linkage reports beside its figure."""
+
+    kind: ClassVar[str] = "linkage"
+    victims: int
+    linked: float
+    """How often a victim's release is nearest to its own original among all victims' originals."""
+    linked_by_chance: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkageAttack(Attack):
     """Names the victims' private value by the labelled originals that lie near their releases.
 
     The adversary's own images are the labelled originals, and their releases the pairs. The
@@ -54,6 +66,10 @@ class LinkageAttack:
             return f"no {self.label} is on both sides, so no original near a release can name it"
         return None
 
+    def reads(self) -> tuple[str, ...]:
+        """Return the labels that both sides need."""
+        return (self.label,)
+
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Learn from pairs, then name and link the victims who have the label."""
         runs = [self._run(victim, knowledge, seed) for seed in self.seeds]
@@ -71,11 +87,11 @@ class LinkageAttack:
             interval=share_interval(hits, everyone),
             seeds=self.seeds,
             floor_interval=share_interval(guessed[None], everyone),
-            details={
-                "linked": sum(float((r == 1).float().mean()) for _, r in runs) / len(runs),
-                "linked_by_chance": 1 / count,
-                "victims": len(truth),
-            },
+            details=LinkageDetails(
+                victims=len(truth),
+                linked=sum(float((r == 1).float().mean()) for _, r in runs) / len(runs),
+                linked_by_chance=1 / count,
+            ),
         )
 
     def _run(self, victim: Releases, knowledge: Knowledge, seed: int) -> tuple[Tensor, Tensor]:

@@ -7,18 +7,19 @@ them, the mark that training leaves (R. Shokri et al., "Membership Inference Att
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from sfumato.attack.attributes import AttributeAttack
+from sfumato.attack.attributes import AttributeAttack, AttributeDetails
 from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import DataError
-from sfumato.types import Finding, Knowledge, Releases
+from sfumato.types import Attack, Finding, Knowledge, Releases
 
 MEMBER = "member"
 """The label that membership is scored by: 0 a stranger, 1 a member."""
@@ -29,7 +30,18 @@ Logits = Callable[[Shaped[Tensor, "n *shape"]], Float[Tensor, "n classes"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MembershipAttack:
+class MembershipDetails(AttributeDetails):
+    """What membership inference reports beside its figure."""
+
+    kind: ClassVar[str] = "membership"
+    way: str
+    """`release`, or `certainty` of the public classifier: the one that counts."""
+    ways: Mapping[str, float]
+    """The figure of each way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MembershipAttack(Attack):
     """Tells members from strangers by their releases, and by a public classifier's certainty.
 
     Both sides need the label `member` (see `with_membership`); the victims' is read by scoring
@@ -68,11 +80,17 @@ class MembershipAttack:
                 replace(knowledge, query=lambda images: look(knowledge.query(images))),
             )
         chosen = max(found, key=lambda name: _validated(found[name]))
-        details = {
-            **found[chosen].details,
-            "way": chosen,
-            "ways": {name: finding.value for name, finding in found.items()},
-        }
+        read = found[chosen].details
+        assert isinstance(read, AttributeDetails)  # noqa: S101 - of `way`
+        details = MembershipDetails(
+            attribute=read.attribute,
+            victims=read.victims,
+            majority_accuracy=read.majority_accuracy,
+            values=read.values,
+            trained=read.trained,
+            way=chosen,
+            ways={name: finding.value for name, finding in found.items()},
+        )
         return replace(found[chosen], details=details)
 
 
@@ -113,5 +131,5 @@ class _Certainty:
 
 
 def _validated(finding: Finding) -> float:
-    chosen = [learner for learner in finding.details["learners"] if learner["chosen"]]
-    return sum(float(learner["validated"]) for learner in chosen) / len(chosen)
+    chosen = [one for one in finding.details.trained if one.chosen]
+    return sum(one.validated or 0.0 for one in chosen) / len(chosen)

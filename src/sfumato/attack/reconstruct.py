@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int64
@@ -23,14 +23,11 @@ from sfumato.attack.tools.decoder import (
 )
 from sfumato.attack.tools.matchers import similarities
 from sfumato.attack.tools.read import (
-    Source,
     Standard,
     View,
-    ask,
     drawn_rows,
     holdout,
     read,
-    training_rows,
 )
 from sfumato.attack.tools.scores import (
     PERFECT_PSNR,
@@ -42,7 +39,7 @@ from sfumato.attack.tools.scores import (
 from sfumato.attack.tools.sheet import write_sheet
 from sfumato.data.imageset import MISSING
 from sfumato.errors import ConfigError
-from sfumato.types import Finding, Knowledge, Releases
+from sfumato.types import Attack, Details, Finding, Knowledge, Releases, Trained, ask
 
 Metric = Literal["cosine_distance", "psnr", "ssim"]
 _CEILINGS: Mapping[str, float] = {"cosine_distance": 0.0, "psnr": PERFECT_PSNR, "ssim": 1.0}
@@ -53,7 +50,31 @@ Query = Callable[[Images], Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReconstructionAttack:
+class Score:
+    """A mean over victims and seeds, and its 95 % interval."""
+
+    value: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconstructionDetails(Details):
+    """What reconstruction reports beside its figure."""
+
+    kind: ClassVar[str] = "reconstruct"
+    victims: int
+    weights: Mapping[str, float]
+    """Of the losses that the decoder was trained with."""
+    scores: Mapping[str, Score]
+    """By metric."""
+    floors: Mapping[str, Mapping[str, float]]
+    """By what is drawn without a release (`mean`, `nearest`, `class mean`) and metric."""
+    values: tuple[float, ...]
+    """The figure of each seed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconstructionAttack(Attack):
     """Trains a generator on the adversary's own releases and draws the victims' pictures.
 
     Of the restarts of each seed the one counts that is best on held-out pictures of the
@@ -78,7 +99,6 @@ class ReconstructionAttack:
     """Label whose classes' mean pictures are a floor as well: what a release that tells the class,
     and nothing more, gives away."""
     view: View = "numbers"
-    source: Source = "release"
     sheets: Path | None = field(default=None, compare=False)
     """Folder for one PNG a protector: originals above reconstructions (a row a seed), nearest
     training pictures and the mean."""
@@ -91,6 +111,10 @@ class ReconstructionAttack:
     def sheet(self, protector: str) -> Path | None:
         """Return the file of the sheet drawn for a protector, or None where none is asked for."""
         return None if self.sheets is None else self.sheets / sheet_name(self.name, protector)
+
+    def reads(self) -> tuple[str, ...]:
+        """Return the labels that both sides need."""
+        return tuple(name for name in (self.label, self.identity) if name)
 
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Reconstruct the victims' pictures and score them.
@@ -105,7 +129,7 @@ class ReconstructionAttack:
         Raises:
             ConfigError: the metric needs feature vectors and the releases are none.
         """
-        own, like = training_rows(knowledge, self.source)
+        own = ask(knowledge.query, knowledge.images)
         raw = read(own, self.view)
         standard = Standard.of(raw)
         rows = standard(raw)
@@ -118,7 +142,7 @@ class ReconstructionAttack:
             self._best(rows, standard, knowledge.images, scorer, metric, seed)
             for seed in self.seeds
         ]
-        return TrainedDecoders(standard, like, rows, decoders, scorer, metric, self.view)
+        return TrainedDecoders(standard, rows, decoders, scorer, metric, self.view)
 
     def apply(self, trained: TrainedDecoders, victim: Releases, knowledge: Knowledge) -> Finding:
         """Draw the victims' pictures and score them."""
@@ -160,21 +184,28 @@ class ReconstructionAttack:
             interval=ends[metric],
             seeds=self.seeds,
             floor_interval=mean_interval(floors["mean"][metric][None]),
-            details={
-                "weights": self.config.weights(),
-                "decoders": [decoder.name for decoder in trained.decoders],
-                "training": [dict(decoder.training) for decoder in trained.decoders],
-                "scores": {
-                    name: {"value": float(v.mean()), "interval": list(ends[name])}
+            details=ReconstructionDetails(
+                victims=len(victim.images),
+                weights=self.config.weights(),
+                trained=tuple(
+                    Trained(
+                        learner=decoder.name,
+                        seed=seed,
+                        validated=decoder.validated,
+                        training=decoder.training,
+                    )
+                    for decoder, seed in zip(trained.decoders, self.seeds, strict=True)
+                ),
+                scores={
+                    name: Score(value=float(v.mean()), interval=ends[name])
                     for name, v in joined.items()
                 },
-                "floors": {
+                floors={
                     kind: {name: float(v.mean()) for name, v in floor.items()}
                     for kind, floor in floors.items()
                 },
-                "values": [float(score[metric].mean()) for score in scores],
-                "victims": len(victim.images),
-            },
+                values=tuple(float(score[metric].mean()) for score in scores),
+            ),
         )
 
     def _best(
@@ -251,7 +282,6 @@ class TrainedDecoders:
     """What a reconstruction attack has learned: the best decoder of each seed, and its input."""
 
     standard: Standard
-    like: torch.dtype | None
     rows: Float[Tensor, "n *shape"]
     decoders: list[Decoder]
     scorer: Scorer
@@ -265,7 +295,7 @@ class TrainedDecoders:
 
     def hidden(self, victim: Releases) -> Float[Tensor, "m *shape"]:
         """Return the victims' releases as the decoders take them."""
-        return self.standard(read(victim.tensor, self.view, like=self.like))
+        return self.standard(read(victim.tensor, self.view))
 
     def scores(self, victim: Releases) -> Float[Tensor, "seeds m"]:
         """Return the attack's metric for every drawn picture, to compare two attacks."""

@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from sfumato.attack.tools.learners import LearnerConfig
-from sfumato.attack.tools.matchers import Embed, Matcher, similarities, train_matchers
-from sfumato.attack.tools.read import Source, View, holdout, read, training_rows
+from sfumato.attack.tools.matchers import (
+    Embed,
+    Matcher,
+    similarities,
+    train_matchers,
+    used_matchers,
+)
+from sfumato.attack.tools.read import View, holdout, read
 from sfumato.attack.tools.scores import share_interval
 from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
-from sfumato.types import Finding, Knowledge, Releases
+from sfumato.types import Attack, Details, Finding, Knowledge, Releases, ask
 
 _RANKS = (1, 5, 10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReidentificationAttack:
+class IdentityDetails(Details):
+    """What closed-set identification reports beside its figure."""
+
+    kind: ClassVar[str] = "reidentify"
+    values: tuple[float, ...]
+    """The figure of each seed."""
+    ranks: Mapping[str, float]
+    """How often the right person is among the first 1, 5, 10."""
+    people: int
+    """In the gallery."""
+    unknown_victims: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReidentificationAttack(Attack):
     """Looks up victims' releases in a gallery of the adversary's labelled ones.
 
     A person's score is that of their nearest gallery release, under the matcher that is best on
@@ -33,7 +55,6 @@ class ReidentificationAttack:
     seeds: tuple[int, ...] = (0,)
     config: LearnerConfig = field(default_factory=LearnerConfig)
     view: View = "numbers"
-    source: Source = "release"
     name: str = "reidentify"
 
     def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:
@@ -42,6 +63,10 @@ class ReidentificationAttack:
         if bool(torch.isin(victim.labels[self.identity], known[known != MISSING]).any()):
             return None
         return "the adversary knows none of the victims by name; verification needs no name"
+
+    def reads(self) -> tuple[str, ...]:
+        """Return the labels that both sides need."""
+        return (self.identity,)
 
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Name the victims. The ceiling is 1 until an audit measures it.
@@ -55,9 +80,8 @@ class ReidentificationAttack:
         within = torch.isin(truth, gallery) & (truth != MISSING)
         if not bool(within.any()):
             raise DataError("closed-set identification: none of the victims is in the gallery")
-        plain, like = training_rows(knowledge, self.source)
-        own = read(plain, self.view)[named]
-        hidden = read(victim.tensor, self.view, like=like)[within]
+        own = read(ask(knowledge.query, knowledge.images), self.view)[named]
+        hidden = read(victim.tensor, self.view)[within]
         matchers = [self._matcher(own, gallery, seed) for seed in self.seeds]
         ranks = [
             rank(similarities(m.embed(hidden), m.embed(own)), gallery, truth[within])
@@ -76,13 +100,13 @@ class ReidentificationAttack:
             interval=share_interval(hits, everyone),
             seeds=self.seeds,
             floor_interval=share_interval(guessed[None], everyone),
-            details={
-                "matchers": [{"matcher": m.name, "validated": m.validated} for m in matchers],
-                "values": [float((r == 1).float().mean()) for r in ranks],
-                "ranks": {str(k): float((torch.cat(ranks) <= k).float().mean()) for k in _RANKS},
-                "people": len(gallery.unique()),
-                "unknown_victims": int((~within).sum()),
-            },
+            details=IdentityDetails(
+                trained=used_matchers(matchers, self.seeds),
+                values=tuple(float((r == 1).float().mean()) for r in ranks),
+                ranks={str(k): float((torch.cat(ranks) <= k).float().mean()) for k in _RANKS},
+                people=len(gallery.unique()),
+                unknown_victims=int((~within).sum()),
+            ),
         )
 
     def _matcher(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -19,12 +20,13 @@ from sfumato.attack.tools.matchers import (
     pairs,
     separation,
     train_matchers,
+    used_matchers,
 )
-from sfumato.attack.tools.read import Source, View, holdout, read, training_rows
+from sfumato.attack.tools.read import View, holdout, read
 from sfumato.attack.tools.scores import draw_weights, interval, wilson_interval
 from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
-from sfumato.types import Finding, Knowledge, Releases
+from sfumato.types import Attack, Details, Finding, Knowledge, Releases, RocCurve, ask
 
 _FARS = (1e-3, 1e-2, 1e-1)
 _CURVE_POINTS = 101
@@ -35,7 +37,20 @@ _HELD_PEOPLE = 0.3  # share of the adversary's people on whom its matchers are v
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerificationAttack:
+class VerificationDetails(Details):
+    """What verification reports beside its figure."""
+
+    kind: ClassVar[str] = "verify"
+    values: tuple[float, ...]
+    """The figure of each seed."""
+    genuine_pairs: int
+    impostor_pairs: int
+    tar: Mapping[str, float]
+    """True acceptance rate by false acceptance rate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationAttack(Attack):
     """Scores pairs of victims' releases; the area under the ROC curve is the figure.
 
     Matchers (cosine, discriminant analysis, a network) learn on the adversary's own people; the
@@ -48,8 +63,11 @@ class VerificationAttack:
     seeds: tuple[int, ...] = (0,)
     config: LearnerConfig = field(default_factory=LearnerConfig)
     view: View = "numbers"
-    source: Source = "release"
     name: str = "verify"
+
+    def reads(self) -> tuple[str, ...]:
+        """Return the labels that both sides need."""
+        return (self.identity,)
 
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Match victims with each other. The ceiling is 1 until an audit measures it.
@@ -58,8 +76,8 @@ class VerificationAttack:
             DataError: no two victims' releases are of one person, or all are.
         """
         people = victim.labels[self.identity]
-        plain, like = training_rows(knowledge, self.source)
-        own, hidden = read(plain, self.view), read(victim.tensor, self.view, like=like)
+        own = read(ask(knowledge.query, knowledge.images), self.view)
+        hidden = read(victim.tensor, self.view)
         known = knowledge.labels[self.identity]
         named = known != MISSING
         genuine, impostor = pairs(_named(people))
@@ -80,14 +98,14 @@ class VerificationAttack:
             ceiling=1.0,
             interval=(low, high),
             seeds=self.seeds,
-            details={
-                "matchers": [{"matcher": m.name, "validated": m.validated} for m, _, _ in runs],
-                "values": areas,
-                "genuine_pairs": len(genuine),
-                "impostor_pairs": len(impostor),
-                "tar": {f"{far:g}": tar_at_far(runs[0][1], runs[0][2], far) for far in _FARS},
-                "roc": curve(runs[0][1], runs[0][2]),
-            },
+            details=VerificationDetails(
+                trained=used_matchers([m for m, _, _ in runs], self.seeds),
+                values=tuple(areas),
+                genuine_pairs=len(genuine),
+                impostor_pairs=len(impostor),
+                tar={f"{far:g}": tar_at_far(runs[0][1], runs[0][2], far) for far in _FARS},
+                roc=curve(runs[0][1], runs[0][2]),
+            ),
         )
 
     def _matcher(self, rows: Float[Tensor, "n *shape"], people: Tensor, seed: int) -> Matcher:
@@ -125,13 +143,13 @@ def area(genuine: Float[Tensor, "g"], impostor: Float[Tensor, "i"]) -> float:
     return float(_weighted_area(genuine, impostor, *weights))
 
 
-def curve(genuine: Float[Tensor, "g"], impostor: Float[Tensor, "i"]) -> Mapping[str, list[float]]:
+def curve(genuine: Float[Tensor, "g"], impostor: Float[Tensor, "i"]) -> RocCurve:
     """Return the ROC curve at evenly spaced true acceptance rates, for a picture."""
     truth = torch.cat([torch.ones(len(genuine)), torch.zeros(len(impostor))]).long()
     scores = (torch.cat([genuine, impostor]) + 1) / 2
     far, tar, _ = binary_roc(scores, truth)
     picks = torch.linspace(0, len(far) - 1, min(_CURVE_POINTS, len(far))).long()
-    return {"far": far[picks].tolist(), "tar": tar[picks].tolist()}
+    return RocCurve(far=tuple(far[picks].tolist()), tar=tuple(tar[picks].tolist()))
 
 
 def _weighted_area(

@@ -11,6 +11,7 @@ from sfumato.attack.groups import GroupAttack
 from sfumato.attack.linkage import LinkageAttack
 from sfumato.attack.membership import MembershipAttack
 from sfumato.attack.on_cipher.bitstatistics import BitStatistics
+from sfumato.attack.on_filter.audited import EnrollmentAttack, Figure, PoisonAttack
 from sfumato.attack.reconstruct import ReconstructionAttack
 from sfumato.attack.reidentify import ReidentificationAttack
 from sfumato.attack.tools.decoder import ReconstructionConfig
@@ -49,20 +50,20 @@ def _reconstruct(_: str, setting: Setting) -> Attack:
 
 def _verify(_: str, setting: Setting) -> Attack:
     if setting.identity is None:
-        raise ConfigError("--attack verify needs --identity LABEL, the label that names people")
+        raise ConfigError("`attack` verify needs `identity`, the label that names people")
     return VerificationAttack(identity=setting.identity, seeds=setting.seeds, config=setting.config)
 
 
 def _reidentify(label: str, setting: Setting) -> Attack:
     if not label:
-        raise ConfigError("--attack reidentify:LABEL needs the label that names people")
+        raise ConfigError("`attack` reidentify:LABEL needs the label that names people")
     return ReidentificationAttack(identity=label, seeds=setting.seeds, config=setting.config)
 
 
 def _knowing(label: str, setting: Setting) -> Attack:
     if not label or not setting.kept:
         raise ConfigError(
-            "--attack knowing:LABEL needs the label to read, and --utility for the labels known"
+            "`attack` knowing:LABEL needs the label to read, and `utility` for the labels known"
         )
     return AttributeAttack(
         attributes=(label,),
@@ -76,7 +77,7 @@ def _knowing(label: str, setting: Setting) -> Attack:
 
 def _groups(label: str, setting: Setting) -> Attack:
     if not label:
-        raise ConfigError("--attack groups:LABEL needs the label that a group shares")
+        raise ConfigError("`attack` groups:LABEL needs the label that a group shares")
     return GroupAttack(
         label=label,
         known=setting.kept,
@@ -88,7 +89,7 @@ def _groups(label: str, setting: Setting) -> Attack:
 
 def _linkage(label: str, setting: Setting) -> Attack:
     if not label:
-        raise ConfigError("--attack linkage:LABEL needs the label to name")
+        raise ConfigError("`attack` linkage:LABEL needs the label to name")
     return LinkageAttack(
         label=label, seeds=setting.seeds, config=setting.config, name=f"linkage:{label}"
     )
@@ -100,7 +101,7 @@ def _membership(_: str, setting: Setting) -> Attack:
 
 def _popcounts(label: str, setting: Setting) -> Attack:
     if not label:
-        raise ConfigError("--attack popcounts:LABEL needs the label to read")
+        raise ConfigError("`attack` popcounts:LABEL needs the label to read")
     return AttributeAttack(
         attributes=(label,),
         seeds=setting.seeds,
@@ -115,16 +116,44 @@ def _bitstatistics(_: str, setting: Setting) -> Attack:
     return BitStatistics(seed=setting.seeds[0])
 
 
+def _poison(label: str, setting: Setting) -> Attack:
+    if not label:
+        raise ConfigError("--attack poison:LABEL needs the label that names users")
+    return PoisonAttack(
+        label=label, seeds=setting.seeds, device=setting.config.device, name=f"poison:{label}"
+    )
+
+
+def _enrollment(figure: Figure) -> Callable[[str, Setting], Attack]:
+    def make(label: str, setting: Setting) -> Attack:
+        kind = f"enrollment-{figure}"
+        if not label:
+            raise ConfigError(f"--attack {kind}:LABEL needs the label that names users")
+        return EnrollmentAttack(
+            figure=figure,
+            label=label,
+            seeds=setting.seeds,
+            device=setting.config.device,
+            name=f"{kind}:{label}",
+        )
+
+    return make
+
+
 ATTACKS: Mapping[str, tuple[str, Callable[[str, Setting], Attack]]] = {
     "reconstruct": ("reconstruct", _reconstruct),
-    "verify": ("verify (needs --identity LABEL)", _verify),
+    "verify": ("verify (needs `identity`)", _verify),
     "reidentify": ("reidentify:LABEL (people known to the adversary)", _reidentify),
     "linkage": ("linkage:LABEL (by pairs of original and release)", _linkage),
-    "knowing": ("knowing:LABEL (reads the --utility labels along)", _knowing),
+    "knowing": ("knowing:LABEL (reads the `utility` labels along)", _knowing),
     "groups": ("groups:LABEL (from ten releases that share it)", _groups),
     "membership": ("membership (by the label `member`)", _membership),
     "bitstatistics": ("bitstatistics", _bitstatistics),
     "popcounts": ("popcounts:LABEL", _popcounts),
+    "poison": ("poison:LABEL (users who enroll stolen pictures)", _poison),
+    "enrollment-mean": ("enrollment-mean:LABEL (by a platform)", _enrollment("mean")),
+    "enrollment-pictures": ("enrollment-pictures:LABEL", _enrollment("pictures")),
+    "enrollment-membership": ("enrollment-membership:LABEL", _enrollment("membership")),
 }
 
 
@@ -140,12 +169,6 @@ def default_attacks(private: Sequence[str], setting: Setting) -> list[Attack]:
     return [open_attack(spec, setting) for spec in specs]
 
 
-def labels_read(attack: Attack) -> tuple[str, ...]:
-    """Return the labels that both sides need for an attack to be run."""
-    single = (getattr(attack, name, None) for name in ("label", "identity"))
-    return (*getattr(attack, "attributes", ()), *(name for name in single if name))
-
-
 def open_attack(spec: str, setting: Setting) -> Attack:
     """Return the attack that `spec` names.
 
@@ -155,5 +178,5 @@ def open_attack(spec: str, setting: Setting) -> Attack:
     kind, _, label = spec.partition(":")
     if kind not in ATTACKS:
         known = "; ".join(usage for usage, _ in ATTACKS.values())
-        raise ConfigError(f"--attack {spec!r} is none of: {known}")
+        raise ConfigError(f"`attack` {spec!r} is none of: {known}")
     return ATTACKS[kind][1](label, setting)

@@ -47,8 +47,8 @@ def open_protector(spec: str, public: ImageSet | None = None) -> Protector:
     """Return the protector that `spec` names; a backbone's scaler is fitted on `public` images.
 
     `spec` is the folder of one that was fitted, one of `PROTECTORS`, or
-    `MODULE:CLASS[:ARGUMENT]` for a class of the user's own whose objects have `name` and
-    `release`; the argument, if any, is handed over as a string.
+    `MODULE:CLASS[:ARGUMENT]` for a `Protector` of the user's own; the argument, if any, is
+    handed over as a string.
 
     Raises:
         ConfigError: nothing has this name, or it is no protector.
@@ -77,7 +77,10 @@ def _own(module: str, name: str, argument: str | None = None) -> Protector:
         ) from error
     protector = made() if argument is None else made(argument)
     if not isinstance(protector, Protector):
-        raise ConfigError(f"{module}:{name} is no protector: it needs `name` and `release(images)`")
+        raise ConfigError(
+            f"{module}:{name} is no protector: subclass sfumato.Protector, with `name` and "
+            f"`release(images)`; got {type(protector).__name__}"
+        )
     return protector
 
 

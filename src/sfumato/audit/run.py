@@ -6,7 +6,6 @@ import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -16,9 +15,11 @@ from sfumato.attack.copies import CopiesAttack
 from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.attack.verify import VerificationAttack
 from sfumato.audit.attacks import Setting, default_attacks
+from sfumato.audit.measure.about import Data, Settings
 from sfumato.audit.measure.cell import Cell
-from sfumato.audit.measure.cells import NO_KEY, CellStore, is_keyed
+from sfumato.audit.measure.cells import NO_KEY, CellStore
 from sfumato.audit.measure.collection import of_collection
+from sfumato.audit.measure.contracts import check_contracts
 from sfumato.audit.measure.disjoint import check_disjoint
 from sfumato.audit.measure.evidence import Role
 from sfumato.audit.measure.labels import check_labels
@@ -29,7 +30,7 @@ from sfumato.data.imageset import ImageSet
 from sfumato.errors import ConfigError
 from sfumato.progress import Executor, sequential
 from sfumato.protect.labels import refuse_same
-from sfumato.types import Attack, Protector, guarantee_of
+from sfumato.types import Attack, KeyedProtector, Protector
 
 
 def audit(
@@ -57,7 +58,7 @@ def audit(
     A protector of collections releases both sides as one, as their owner would, with the utility
     labels kept. `identity` is the label that names people: none may then be on both sides, and
     victims are resampled by person; with `matching` the recipient must still be able to tell
-    people apart. Of a keyed protector (one with `plain`) the attacks are run twice: trained on its
+    people apart. Of a `KeyedProtector` the attacks that learn are run twice: trained on its
     releases, and trained on plain ones and applied to ciphertext; its ceiling is what plain
     releases give. With `out`, cells are kept there, so that a second run takes up where the first
     one was stopped; with `pictures` as well, some victims' pictures are drawn there beside their
@@ -67,12 +68,14 @@ def audit(
     Raises:
         DataError: the adversary's images are not disjoint from the victims', a label is missing or
             has one value only, or a protector of collections refuses this one.
-        ConfigError: there is nothing to do, or a setting needs another one.
+        ConfigError: there is nothing to do, a setting needs another one, or an object is no
+            `Protector` or `Attack`.
     """
     if matching and identity is None:
-        raise ConfigError("--matching needs --identity LABEL, the label that names people")
+        raise ConfigError("`matching` needs `identity`, the label that names people")
     if pictures and out is None:
         raise ConfigError("pictures need `out`, a folder to be drawn in")
+    check_contracts(protectors, attacks or ())
     how = check_disjoint(victims, adversary, identity)
     labels: dict[Role, list[str]] = {"privacy": _names(private), "utility": _names(utility)}
     config = config or LearnerConfig()
@@ -84,7 +87,7 @@ def audit(
     if not protectors or not trials:
         raise ConfigError("an audit needs a protector, and a private label or an attack")
     check_labels((victims, adversary), [*labels["privacy"], *labels["utility"]], attacks)
-    guarantees = {protector.name: guarantee_of(protector) for protector in protectors}
+    guarantees = {protector.name: protector.guarantee for protector in protectors}
     store = CellStore(victims, adversary, out)
     bound = [of_collection(one, (victims, adversary), kept) for one in protectors]
     work = [(protector, *trial) for protector in bound for trial in trials]
@@ -96,20 +99,20 @@ def audit(
     return Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         sfumato=__version__,
-        data=store.described() | {"disjoint": how},
-        settings={
-            "private": labels["privacy"],
-            "attacks": [attack.name for role, attack in trials if role == "privacy"],
-            "utility": labels["utility"],
-            "identity": identity,
-            "seeds": list(seeds),
-            "protectors": [protector.name for protector in protectors],
-            "keyed": [protector.name for protector in protectors if is_keyed(protector)],
-            "learners": list(config.learners),
-            "restarts": config.restarts,
-            "epochs": config.epochs,
-            "precision": config.precision,
-        },
+        data=Data(victims=store.sides[0], adversary=store.sides[1], disjoint=how),
+        settings=Settings(
+            private=tuple(labels["privacy"]),
+            attacks=tuple(attack.name for role, attack in trials if role == "privacy"),
+            utility=tuple(labels["utility"]),
+            identity=identity,
+            seeds=tuple(seeds),
+            protectors=tuple(protector.name for protector in protectors),
+            keyed=tuple(one.name for one in protectors if isinstance(one, KeyedProtector)),
+            learners=config.learners,
+            restarts=config.restarts,
+            epochs=config.epochs,
+            precision=config.precision,
+        ),
         environment=_environment(),
         cells=_completed(cells, len(victims)),
         guarantees=guarantees,
@@ -174,7 +177,7 @@ def _completed(cells: Sequence[Cell], victims: int) -> tuple[Cell, ...]:
     )
 
 
-def _environment() -> dict[str, Any]:
+def _environment() -> dict[str, str | None]:
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
         "python": platform.python_version(),

@@ -44,7 +44,9 @@ def audit(
         list[str] | None,
         typer.Option(
             help="Also: verify, reidentify:LABEL, linkage:LABEL, knowing:LABEL, groups:LABEL, "
-            "membership, bitstatistics, popcounts:LABEL, reconstruct. Repeat it for more."
+            "membership, bitstatistics, popcounts:LABEL, reconstruct; on the upload filter, with a "
+            "user for each value of LABEL: poison:LABEL, enrollment-mean:LABEL, "
+            "enrollment-pictures:LABEL, enrollment-membership:LABEL. Repeat it for more."
         ),
     ] = None,
     only: Annotated[
@@ -157,7 +159,7 @@ def audit(
             executor=executor,
         )
     made_by = command_line("audit", audit, given, without=("config", "device", "ray", "as_json"))
-    report = replace(report, settings={**report.settings, "quick": quick, "command": made_by})
+    report = replace(report, settings=replace(report.settings, quick=quick, command=made_by))
     report.write(out)
     write_cards(dict(zip(protector, protectors, strict=True)), report)
     finish(report.document(), f"{table(report)}\n\nreport: {out / 'report.html'}", as_json=as_json)

@@ -9,12 +9,14 @@ import typer
 
 from sfumato._version import __version__
 from sfumato.cli import audit, data, features, report
+from sfumato.cli.classify import classify
 from sfumato.cli.demo import demo
 from sfumato.cli.export import export
 from sfumato.cli.filter import root as filter_
 from sfumato.cli.fit import root as fit
 from sfumato.cli.paper import paper
 from sfumato.cli.release import release
+from sfumato.cli.spelling import running, spelled
 from sfumato.errors import SfumatoError
 
 app = typer.Typer(
@@ -41,6 +43,7 @@ app.command()(demo)
 app.command()(paper)
 app.add_typer(fit.app, name="fit")
 app.command()(release)
+app.command()(classify)
 app.command()(export)
 app.add_typer(data.app, name="data")
 app.command("audit")(audit.audit)
@@ -53,5 +56,6 @@ def main() -> None:
     try:
         app()
     except SfumatoError as error:
-        typer.echo(f"error: {error}", err=True)
+        command = running(typer.main.get_command(app), sys.argv[1:])
+        typer.echo(f"error: {spelled(str(error), command)}", err=True)
         sys.exit(error.exit_code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -30,6 +30,11 @@ def parse_here(text: str) -> str:
     return text
 
 
+Data = Annotated[str, typer.Option(help="folder:PATH, or a name of `data list`.")]
+SplitName = Annotated[
+    Literal["all", "train", "test"], typer.Option(help="Part of the published set.")
+]
+Count = Annotated[int | None, typer.Option(help="Only so many images, drawn at random.", min=1)]
 _DEVICE = "auto (the accelerator, if there is one), cpu, cuda, cuda:N, mps, xpu or xpu:N."
 Device = Annotated[str, typer.Option(parser=parse_here, metavar="DEVICE", help=_DEVICE)]
 DeviceSomewhere = Annotated[

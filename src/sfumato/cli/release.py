@@ -225,7 +225,7 @@ def _options(
 def _refuse_private(protector: Protector, labels: tuple[str, ...]) -> None:
     from sfumato.errors import ConfigError
 
-    hidden = [label for label in labels if label in getattr(protector, "private", ())]
+    hidden = [label for label in labels if label in protector.private]
     if hidden:
         raise ConfigError(
             f"--keep {hidden[0]}: {protector.name} was made to hide that label; a release that "
@@ -234,8 +234,6 @@ def _refuse_private(protector: Protector, labels: tuple[str, ...]) -> None:
 
 
 def _warn_of_originals(protector: Protector) -> None:
-    from sfumato.types import guarantee_of
-
-    originals = guarantee_of(protector).originals
+    originals = protector.guarantee.originals
     if originals:
         typer.echo(f"warning: {originals}, on purpose", err=True)

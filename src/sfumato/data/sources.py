@@ -41,8 +41,8 @@ class Source:
     """Images in all splits as published, or as many as are drawn unless told."""
 
 
-_HUB = "--data-dir, or the hub"
-_LOCAL = "--data-dir"
+_HUB = "local files, or the hub"
+_LOCAL = "local files"
 
 SOURCES = {
     "digits": Source(

@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 import torch
 
 from sfumato.attack.tools.learners import LearnerConfig, train_all
-from sfumato.attack.tools.read import Standard, ask
+from sfumato.attack.tools.read import Standard
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions
 from sfumato.data.sets.characters import CharactersConfig, load_characters
 from sfumato.data.sheet import contact_sheet
 from sfumato.data.splits import split_images
 from sfumato.demo.section import Advance, Figure, Picture, Section
-from sfumato.protect.augment import Deformation
 from sfumato.protect.baselines import Unprotected
-from sfumato.protect.prototypes.fit import PrototypesConfig, fit_prototypes
+from sfumato.protect.prototypes.config import PrototypesConfig
+from sfumato.protect.prototypes.fit import fit_prototypes
 from sfumato.protect.release.pictures import as_pictures
-from sfumato.types import Protector
+from sfumato.types import Protector, ask
 
 STEPS = 3
 
@@ -30,14 +30,7 @@ _PAIRS = 24
 _EXPRESSIONS = 7
 _LEARNER = LearnerConfig(learners=("conv",), restarts=1, epochs=10, patience=4, device="cpu")
 # The faces are aligned, so that views need to differ in little.
-_FIT = PrototypesConfig(
-    prototypes=16,
-    epochs=60,
-    batch_size=210,
-    width=8,
-    deformation=Deformation(light=0.2, shear=0.0, rotate=3.0, move=0.05, zoom=0.03),
-    device="cpu",
-)
+_FIT = PrototypesConfig.preset("drawn", batch_size=210, precision="no", device="cpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +42,14 @@ class _World:
 
 def anonymizer_demo(*, seed: int, advance: Advance = lambda _: None) -> Section:
     """Hide who is shown; fresh networks then try to read who, and with which expression."""
-    config = CharactersConfig(
+    drawn = CharactersConfig(
         identities=_PEOPLE, count=_PEOPLE * _EACH, rotate=0.0, move=0.0, zoom=0.0, light=0.0
     )
     options = SourceOptions(size=_SIDE, channels=1, seed=seed, box=_FACE)
-    everyone = load_characters(options, config)
+    everyone = load_characters(options, drawn)
     world = _World(*split_images(everyone, [0.7, 0.1, 0.2], seed=seed))
-    made = fit_prototypes(world.train, "identity", replace(_FIT, seed=seed))
+    config = replace(_FIT, seed=seed)
+    made = fit_prototypes(world.train, private="identity", config=config).protector
     advance("anonymiser trained, without knowing the expressions")
     before = _read(world, Unprotected(), seed)
     advance("originals attacked")

@@ -8,14 +8,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sfumato.attack.reconstruct import ReconstructionAttack
+from sfumato.attack.reconstruct import ReconstructionAttack, ReconstructionDetails
 from sfumato.attack.tools.decoder import ReconstructionConfig
 from sfumato.data.imageset import ImageSet
 from sfumato.data.sheet import contact_sheet
 from sfumato.data.sources import load
 from sfumato.data.splits import split_images
 from sfumato.demo.section import Advance, Figure, Picture, Section
-from sfumato.nets.vgg import DEEP_CUT, PAPER_CUT
+from sfumato.nets.cuts import DEEP_CUT, PAPER_CUT
 from sfumato.protect.obfuscator.config import ObfuscatorConfig
 from sfumato.protect.obfuscator.fit import fit_obfuscator
 from sfumato.protect.obfuscator.model import Obfuscator
@@ -26,7 +26,7 @@ STEPS = 4
 _SIDE = 32  # pixels; VGG16 halves a picture five times
 _SHARES = (0.45, 0.35, 0.2)  # owner, adversary, victims: none has another's pictures
 _CONFIG = ObfuscatorConfig(
-    lam=0.05, scale=0.1, map_channels=4, epochs=18, batch_size=64, device="cpu"
+    lam=0.05, scale=0.1, map_channels=4, epochs=18, batch_size=64, precision="no", device="cpu"
 )
 _CUTS = {"none": PAPER_CUT, "rate": DEEP_CUT}
 _ATTACKER = ReconstructionConfig(
@@ -52,7 +52,7 @@ def obfuscator_demo(*, seed: int, advance: Advance = lambda _: None) -> Section:
     advance("pictures drawn from plain maps")
     blurred, blind = _drawn(hidden, adversary, victims, seed)
     advance("pictures drawn from obfuscated maps")
-    floors = {name: scores["psnr"] for name, scores in blind.details["floors"].items()}
+    floors = {name: scores["psnr"] for name, scores in _details(blind).floors.items()}
     return Section(
         slug="obfuscator",
         title="Obfuscated maps",
@@ -77,7 +77,7 @@ def obfuscator_demo(*, seed: int, advance: Advance = lambda _: None) -> Section:
 
 def _fitted(owner: ImageSet, victims: ImageSet, objective: str, seed: int) -> Obfuscator:
     config = replace(_CONFIG, objective=objective, cut=_CUTS[objective], seed=seed)  # type: ignore[arg-type]
-    return fit_obfuscator(owner, "digit", config, check=victims).obfuscator
+    return fit_obfuscator(owner, utility="digit", config=config, check=victims).protector
 
 
 def _accuracy(made: Obfuscator, victims: ImageSet) -> float:
@@ -88,14 +88,15 @@ def _accuracy(made: Obfuscator, victims: ImageSet) -> float:
 def _drawn(
     made: Obfuscator, adversary: ImageSet, victims: ImageSet, seed: int
 ) -> tuple[Float[Tensor, "n c h w"], Finding]:
-    images = victims.floats()
-    intercepted = Releases(
-        protector=made.name, tensor=made.release(images), images=images, labels=victims.labels
-    )
-    knowledge = Knowledge(images=adversary.floats(), labels=adversary.labels, query=made.release)
+    intercepted, knowledge = Releases.of(made, victims), Knowledge.of(made, adversary)
     attack = ReconstructionAttack(seeds=(seed,), config=_ATTACKER, label="digit")
     trained = attack.learn(knowledge)
     return trained.draw(intercepted)[0], attack.apply(trained, intercepted, knowledge)
+
+
+def _details(finding: Finding) -> ReconstructionDetails:
+    assert isinstance(finding.details, ReconstructionDetails)  # noqa: S101 - of its attack
+    return finding.details
 
 
 def _drawn_share(label: str, finding: Finding, floor: float) -> Figure:

@@ -20,10 +20,10 @@ from sfumato.demo.section import Advance, Figure, Picture, Plot, Section
 from sfumato.fit.config import FitConfig
 from sfumato.nets.classifiers import ConvClassifier
 from sfumato.protect.san.classifiers import train_classifier
-from sfumato.protect.san.config import SanConfig
+from sfumato.protect.san.config import Output, SanConfig
 from sfumato.protect.san.fit import fit_san
 from sfumato.protect.san.matcher import IdentityMatcher, train_matcher
-from sfumato.protect.san.model import Output, SemiAdversarial
+from sfumato.protect.san.model import SemiAdversarial
 
 STEPS = 4
 
@@ -55,7 +55,7 @@ def san_demo(*, seed: int, advance: Advance = lambda _: None) -> Section:
         train_matcher(train, "identity", _stage(6, seed + i), width=8 + 4 * i) for i in (0, 1)
     )
     advance("face matchers trained")
-    net = fit_san(train, (_PRIVATE,), matcher=matcher, config=_config(seed)).protector
+    net = fit_san(train, private=_PRIVATE, matcher=matcher, config=_config(seed)).protector
     advance("semi-adversarial network trained")
     versions = _versions(net, world)
     stranger = _stranger(train.images, world, seed)
@@ -66,18 +66,16 @@ def san_demo(*, seed: int, advance: Advance = lambda _: None) -> Section:
 
 
 def _config(seed: int) -> SanConfig:
-    return SanConfig(
-        channels=3,
+    return SanConfig.preset(
+        "drawn",
         bound=0.25,
         classifier_epochs=4,
         epochs=5,
         rounds=1,
+        joint_images=None,
         ensemble=4,
-        ensemble_a_step=2,
-        refreshed=0,
         ensemble_images=800,
         match_weight=1.0,
-        match_share=1.0,
         seed=seed,
         device="cpu",
     )

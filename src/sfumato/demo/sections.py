@@ -23,7 +23,7 @@ def run_sections(
     """
     unknown = [slug for slug in only if slug not in SLUGS]
     if unknown:
-        raise ConfigError(f"--only {unknown[0]} is none of: {', '.join(SLUGS)}")
+        raise ConfigError(f"`only` {unknown[0]} is none of: {', '.join(SLUGS)}")
     parts = list(_parts(only or SLUGS))
     sections = []
     with progress_bar() as bar:

@@ -14,6 +14,7 @@ from sfumato.attack.on_cipher.bitstatistics import BitStatistics
 from sfumato.attack.reconstruct import ReconstructionAttack
 from sfumato.attack.tools.decoder import ReconstructionConfig
 from sfumato.attack.tools.learners import LearnerConfig, train_namer
+from sfumato.attack.tools.read import inside
 from sfumato.data.imageset import ImageSet
 from sfumato.data.sheet import contact_sheet
 from sfumato.data.sources import load
@@ -43,25 +44,16 @@ class _World:
     releases: dict[str, Protector]
 
     def knowledge(self) -> Knowledge:
-        shuffled = self.releases["shufflebits"]
-        assert isinstance(shuffled, EncryptedFeatures)  # noqa: S101 - made below
-        return Knowledge(
-            images=self.adversary.floats(),
-            labels=self.adversary.labels,
-            query=shuffled.release,
-            query_plain=shuffled.plain,
-        )
+        return Knowledge.of(self.releases["shufflebits"], self.adversary)
 
     def intercepted(self, how: str, count: int | None = None) -> Releases:
         """Each picture is a request of its own, and so has a key of its own."""
         victims = self.victims.subset(range(count or len(self.victims)))
-        images, protector = victims.floats(), self.releases[how]
-        return Releases(
-            protector=protector.name,
-            tensor=torch.cat([protector.release(image) for image in images.split(1)]),
-            images=images,
-            labels=victims.labels,
-        )
+        return Releases.of(self.releases[how], victims, at_once=1)
+
+    def read(self, how: str, count: int | None = None) -> Releases:
+        """The same as one reads it who learned on features in the clear."""
+        return inside(self.intercepted(how, count), self.knowledge())[0]
 
 
 def shufflebits_demo(*, seed: int, advance: Advance = lambda _: None) -> Section:
@@ -125,22 +117,23 @@ def _world(seed: int) -> _World:
 
 def _read(world: _World, seed: int) -> dict[str, float]:
     """Train on plain features, apply to what was intercepted; balanced accuracies."""
-    attack = AttributeAttack(attributes=("digit",), seeds=(seed,), config=_LEARNER, source="plain")
-    trained = attack.learn(world.knowledge())
+    attack = AttributeAttack(attributes=("digit",), seeds=(seed,), config=_LEARNER)
+    _, plain = inside(world.intercepted("shufflebits", 1), world.knowledge())
+    trained = attack.learn(plain)
     counting = replace(attack, view="popcounts")
-    counter = counting.learn(world.knowledge())
+    counter = counting.learn(plain)
     found = {
-        how: attack.apply(trained, world.intercepted(how))
-        for how in ("clear", "shufflebits", "sealed")
+        how: attack.apply(trained, world.read(how)) for how in ("clear", "shufflebits", "sealed")
     }
     found["counted"] = counting.apply(counter, world.intercepted("shufflebits"))
     return {how: findings["digit"].value for how, findings in found.items()}
 
 
 def _drawn(world: _World, seed: int) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "n c h w"]]:
-    attack = ReconstructionAttack(seeds=(seed,), config=_DRAWER, source="plain")
-    trained = attack.learn(world.knowledge())
-    clear, sealed = (trained.draw(world.intercepted(how, _SHOWN))[0] for how in ("clear", "sealed"))
+    attack = ReconstructionAttack(seeds=(seed,), config=_DRAWER)
+    _, plain = inside(world.intercepted("shufflebits", 1), world.knowledge())
+    trained = attack.learn(plain)
+    clear, sealed = (trained.draw(world.read(how, _SHOWN))[0] for how in ("clear", "sealed"))
     return clear, sealed
 
 

@@ -28,6 +28,7 @@ from sfumato.features.scaler import Scaler, fit_scaler
 from sfumato.files import at_home
 from sfumato.nets.gradients import OrientedGradients
 from sfumato.progress import track
+from sfumato.types import Fingerprinted
 
 Public = ImageSet | LoadedImages | FolderImages
 """Public pictures that fit a scaler."""
@@ -35,7 +36,7 @@ Public = ImageSet | LoadedImages | FolderImages
 _FIT_BATCH = 64
 
 
-class Backbone(nn.Module):
+class Backbone(nn.Module, Fingerprinted):
     """Pictures in, features in [0, 1] out.
 
     Shapes: `forward` takes (n, c, h, w), grey or RGB, uint8 or floats in [0, 1], of any size, and
@@ -49,6 +50,8 @@ class Backbone(nn.Module):
         fingerprint: SHA-256 (hex) over kind, architecture, preprocessing, weights, projection and
             scaler.
     """
+
+    fingerprint: str
 
     def __init__(
         self,

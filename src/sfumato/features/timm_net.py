@@ -107,7 +107,7 @@ def hub_weights(name: str, net: nn.Module) -> Path:
     """
     published: Any = getattr(net, "pretrained_cfg", None) or {}
     repository = published.get("hf_hub_id")
-    help_ = "give a local file instead (--weights FILE.safetensors)"
+    help_ = "give a local file instead (`weights`, a .safetensors)"
     if not isinstance(repository, str):
         raise UnavailableError(f"no published weights of {name}; {help_}")
     try:

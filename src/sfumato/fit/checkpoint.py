@@ -75,7 +75,7 @@ def load_checkpoint(
             scheduler.load_state_dict(document["schedulers"][name])
     except (KeyError, RuntimeError, ValueError) as error:
         raise ArtifactError(
-            f"{path} is of another training run ({error}); remove it or choose another --out"
+            f"{path} is of another training run ({error}); remove it or choose another `out`"
         ) from error
     return _under(tensors, "best/"), document["progress"]
 

@@ -39,8 +39,8 @@ class FitConfig:
         parse_device(self.device)
         if self.epochs < 1 or self.batch_size < 1:
             raise ConfigError(
-                "--epochs and --batch-size must be at least 1, "
+                "`epochs` and `batch_size` must be at least 1, "
                 f"got {self.epochs} and {self.batch_size}"
             )
         if self.patience is not None and self.patience < 1:
-            raise ConfigError(f"--patience must be at least 1 epoch, got {self.patience}")
+            raise ConfigError(f"`patience` must be at least 1 epoch, got {self.patience}")

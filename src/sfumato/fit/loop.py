@@ -24,6 +24,7 @@ from sfumato.errors import ConfigError, SfumatoError
 from sfumato.fit.checkpoint import load_checkpoint, restore, save_checkpoint, snapshot
 from sfumato.fit.config import FitConfig
 from sfumato.progress import progress_bar
+from sfumato.types import Training
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,14 +64,14 @@ class History:
         """Return one figure over the epochs."""
         return [epoch[name] for epoch in self.epochs]
 
-    def document(self) -> dict[str, Any]:
-        """Return the curves and the end as JSON values, to four figures: enough to be drawn."""
+    def training(self) -> Training:
+        """Return the curves and the end, to four figures: enough to be drawn."""
         names = self.epochs[0] if self.epochs else ()
-        return {
-            "curves": {name: [float(f"{v:.4g}") for v in self.curve(name)] for name in names},
-            "best_epoch": self.best_epoch,
-            "stopped_early": self.stopped_early,
-        }
+        return Training(
+            curves={name: tuple(float(f"{v:.4g}") for v in self.curve(name)) for name in names},
+            best_epoch=self.best_epoch,
+            stopped_early=self.stopped_early,
+        )
 
 
 class _Rows(Dataset[tuple[Tensor, ...]]):
@@ -212,7 +213,7 @@ class _Run:
         if wrong:
             raise SfumatoError(
                 f"{', '.join(wrong)} is no longer finite in epoch {self.next_epoch + 1}; "
-                "lower the learning rate or use --precision no"
+                "lower the learning rate, or take `precision` no"
             )
         return figures
 
@@ -221,7 +222,8 @@ class _Run:
             return
         name, sign = self.config.monitor, 1 if self.config.higher_is_better else -1
         if name not in figures:
-            raise ConfigError(f"--monitor {name}: the figures are {', '.join(sorted(figures))}")
+            known = ", ".join(sorted(figures))
+            raise ConfigError(f"`monitor` is one of {known}; got {name!r}")
         now, best = len(self.history.epochs) - 1, self.history.best_epoch
         if best < 0 or sign * figures[name] > sign * self.history.epochs[best][name]:
             self.history.best_epoch, self.best = now, snapshot(self.modules)
@@ -300,4 +302,4 @@ def _check(data: Sequence[Tensor], config: FitConfig, validate: Validate | None)
     if not lengths or min(lengths) < 1 or len(set(lengths)) > 1:
         raise ConfigError(f"training data must be tensors of one length >= 1, got {lengths}")
     if config.patience is not None and validate is None:
-        raise ConfigError("--patience needs held-out data to validate on")
+        raise ConfigError("`patience` needs held-out data to validate on")

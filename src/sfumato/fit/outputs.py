@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from sfumato.device import device_of
@@ -18,7 +18,7 @@ def outputs(
     *,
     batch_size: int = 256,
     through: Callable[[Tensor], Tensor] | None = None,
-) -> Float[Tensor, "n *out"]:
+) -> Shaped[Tensor, "n *out"]:
     """Return a network's output for each row, in evaluation mode, on the CPU.
 
     Batches are computed on the network's device, so that the rows may stay elsewhere.

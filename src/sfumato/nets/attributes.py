@@ -20,7 +20,7 @@ _LEAST = 4  # pixels a side at which downsampling stops
 _DROPOUT = 0.2
 
 
-class AttributeClassifier(nn.Module):
+class SmallClassifier(nn.Module):
     """One classifier of a family, for images resized to `side` pixels.
 
     Shapes: `(n, c, h, w)` in [0, 1] to one logit an attribute `(n, attributes)`.

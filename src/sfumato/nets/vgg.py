@@ -15,11 +15,6 @@ from sfumato.errors import ConfigError
 
 PLAN: tuple[int | str, ...] = tuple(cfgs["D"])
 """VGG16: channels of each 3x3 convolution, "M" for 2x2 max pooling."""
-PAPER_CUT = 6
-"""Entries of the plan before the cut: two pairs of convolutions, each with its pooling."""
-DEEP_CUT = 14
-"""After the fourth pooling: each place of the 2x2 map of a 32x32 picture has seen it all, so that
-a map need not say more than the class."""
 
 
 def plan_of(width: float) -> list[int | str]:
@@ -30,12 +25,12 @@ def plan_of(width: float) -> list[int | str]:
 def check_cut(cut: int, size: tuple[int, int]) -> None:
     """Raise a ConfigError where there is no such cut, or pictures are too small for the network."""
     if not 1 <= cut < len(PLAN):
-        raise ConfigError(f"--cut must be 1 to {len(PLAN) - 1} layers of VGG16, got {cut}")
+        raise ConfigError(f"`cut` must be 1 to {len(PLAN) - 1} layers of VGG16, got {cut}")
     least = 2 ** PLAN.count("M")
     if min(size) < least:
         raise ConfigError(
             f"VGG16 halves a picture {PLAN.count('M')} times and needs at least {least}x{least} "
-            f"pixels, got {size[1]}x{size[0]}; load the images with a larger --size"
+            f"pixels, got {size[1]}x{size[0]}; load the images with a larger `size`"
         )
 
 

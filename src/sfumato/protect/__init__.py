@@ -13,6 +13,8 @@ Protections without training:
 
 Protections that are trained:
 
+- Fitted: what every `fit_...` below returns: the protector and how its training went.
+- Deformation: how much two views of one picture may differ, for those that train on views.
 - fit_anonymizer: trains an `Anonymizer` on labelled images.
 - Anonymizer: an autoencoder whose output hides one private label.
 - AnonymizerConfig: the settings of `fit_anonymizer`.

@@ -1,22 +1,26 @@
 """What `sfumato.protect` offers, loaded when first used."""
 
-from .anonymizer.fit import AnonymizerConfig, fit_anonymizer
+from .anonymizer.config import AnonymizerConfig
+from .anonymizer.fit import fit_anonymizer
 from .anonymizer.model import Anonymizer
 from .baselines import Blur, KSame, Noise, Pixelate, Unprotected
+from .deformation import Deformation
 from .encrypted import EncryptedFeatures, Features
+from .fitted import Fitted
 from .obfuscator.config import ObfuscatorConfig
 from .obfuscator.fit import fit_obfuscator
 from .obfuscator.model import Obfuscator
 from .obfuscator.onnx import export_obfuscator
 from .pretrained import PretrainedProtector, open_pretrained
-from .prototypes.fit import PrototypesConfig, fit_prototypes
+from .prototypes.config import PrototypesConfig
+from .prototypes.fit import fit_prototypes
 from .prototypes.model import PrototypeAnonymizer
 from .release.classifier import (
     MapClassifier,
-    MapClassifierConfig,
     fit_map_classifier,
     open_map_classifier,
 )
+from .release.config import MapClassifierConfig
 from .release.ksame_set import KSameSet
 from .release.maps import StoredMaps, open_maps, write_maps
 from .release.pictures import write_pictures
@@ -29,8 +33,10 @@ __all__ = [
     "Anonymizer",
     "AnonymizerConfig",
     "Blur",
+    "Deformation",
     "EncryptedFeatures",
     "Features",
+    "Fitted",
     "KSame",
     "KSameSet",
     "MapClassifier",

@@ -6,61 +6,18 @@ All of it can be differentiated in the picture, so that a protector learns to su
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from sfumato.errors import ConfigError
+from sfumato.protect.deformation import Deformation
 
 Images = Float[Tensor, "n c h w"]
 _LEAST_SHARE, _MOST_SHARE = 0.35, 0.85  # of the side, to which a blurred batch shrinks
 _LEAST_SIDE = 4
 _GREY = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deformation:
-    """Largest changes between two views of one picture; what they change is what is forgotten."""
-
-    rotate: float = 14.0
-    """Degrees to either side."""
-    zoom: float = 0.15
-    """Of height and width, each on its own: 0.15 is 0.85 to 1.15."""
-    shear: float = 0.25
-    """Sideways shift of the upper edge as a share of the height; upright writing leans so far."""
-    move: float = 0.1
-    """Shift in either direction, as a share of half the side."""
-    light: float = 0.0
-    """Strength of a random ramp across the picture, added and multiplied: backgrounds and shade."""
-    mirror: float = 0.0
-    """Share of the pictures that are mirrored."""
-    blur: float = 0.0
-    """Share of the batches that are shrunk and enlarged again, as a pipeline that resizes does."""
-    noise: float = 0.0
-    """Standard deviation of noise added to every pixel."""
-    near: float = 0.0
-    """How much nearer a picture may be looked at, beyond `zoom`: 0.35 shows 0.65 of its side."""
-    cover: float = 0.0
-    """Share of the pictures of which a grey rectangle, up to half a side long, covers a part."""
-
-    def __post_init__(self) -> None:
-        strengths = (self.rotate, self.zoom, self.shear, self.move, self.light, self.noise)
-        shares = (self.mirror, self.blur, self.cover)
-        zooms = (self.zoom, self.near)
-        if min(*strengths, *shares, *zooms) < 0 or max(zooms) >= 1 or max(shares) > 1:
-            raise ConfigError(
-                "deformations must not be negative, zoom and near below 1, shares at most 1; "
-                f"got {self}"
-            )
-
-
-FACE_AUGMENTATION = Deformation(
-    rotate=6.0, zoom=0.12, shear=0.0, move=0.08, light=0.12, mirror=0.5, blur=0.5, noise=0.02
-)
-"""How an aligned face may look to a classifier or matcher that nobody knows."""
 
 
 def random_view(images: Images, deformation: Deformation) -> Images:

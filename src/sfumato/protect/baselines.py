@@ -14,13 +14,14 @@ from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
 from sfumato.errors import ConfigError
+from sfumato.types import Protector
 
 Images = Float[Tensor, "n c h w"]
 _AT_ONCE = 512  # rows of distances in memory
 
 
 @dataclass(frozen=True, slots=True)
-class Unprotected:
+class Unprotected(Protector):
     """Releases the images as they are: the ceiling of every attack."""
 
     name: str = field(default="none", init=False)
@@ -31,7 +32,7 @@ class Unprotected:
 
 
 @dataclass(frozen=True, slots=True)
-class Noise:
+class Noise(Protector):
     """Adds Gaussian noise of standard deviation `sigma` to every pixel, new in each release.
 
     Raises:
@@ -51,7 +52,7 @@ class Noise:
 
 
 @dataclass(frozen=True, slots=True)
-class Blur:
+class Blur(Protector):
     """Blurs with a Gaussian of standard deviation `sigma` pixels.
 
     Raises:
@@ -74,7 +75,7 @@ class Blur:
 
 
 @dataclass(frozen=True, slots=True)
-class Pixelate:
+class Pixelate(Protector):
     """Replaces every `block` x `block` square by its mean colour.
 
     Raises:
@@ -96,7 +97,7 @@ class Pixelate:
 
 
 @dataclass(frozen=True, slots=True)
-class KSame:
+class KSame(Protector):
     """Replaces each picture by the mean of the `k` nearest ones of a gallery (Newton and others).
 
     With `people`, whose picture each of the gallery is, the k are of different people. A picture

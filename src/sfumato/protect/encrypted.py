@@ -14,6 +14,7 @@ from sfumato.cipher.header import TAG_BYTES
 from sfumato.cipher.keys import EnvelopeKey
 from sfumato.cipher.permutation import draw_key
 from sfumato.cipher.shufflebits import shuffle_bits
+from sfumato.types import KeyedProtector, Protector
 
 
 @runtime_checkable
@@ -36,7 +37,7 @@ _BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Features:
+class Features(Protector):
     """Releases a backbone's features as they are."""
 
     backbone: Extractor
@@ -52,7 +53,7 @@ class Features:
 
 
 @dataclass(frozen=True, slots=True)
-class EncryptedFeatures:
+class EncryptedFeatures(KeyedProtector):
     """Releases a backbone's features under keys that are drawn anew in each request.
 
     `shufflebits` moves the bits of every float by one key a request; `sealed` puts every row in
@@ -63,17 +64,12 @@ class EncryptedFeatures:
     backbone: Extractor
     cipher: Literal["shufflebits", "sealed"]
     name: str = field(init=False)
+    overhead_bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", f"{self.cipher}:{self.backbone.name}")
-
-    @property
-    def overhead_bytes(self) -> int:
-        """What is stored beside the ciphertext of each row: an envelope's header and tag."""
-        if self.cipher == "shufflebits":
-            return 0
-        row = torch.zeros(1)
-        return len(seal(row, EnvelopeKey.draw())) - row.itemsize
+        added = 0 if self.cipher == "shufflebits" else _envelope_adds()
+        object.__setattr__(self, "overhead_bytes", added)
 
     def plain(self, images: Images) -> Float[Tensor, "n d"]:
         """Return what is inside the ciphertext: public, as the extractor is."""
@@ -86,6 +82,12 @@ class EncryptedFeatures:
             return shuffle_bits(plain, draw_key(_WIDTH))
         key = EnvelopeKey.draw()
         return torch.stack([_sealed_words(row, key) for row in plain])
+
+
+def _envelope_adds() -> int:
+    """Return the bytes of an envelope's header and tag."""
+    row = torch.zeros(1)
+    return len(seal(row, EnvelopeKey.draw())) - row.itemsize
 
 
 def _sealed_words(row: Float[Tensor, "d"], key: EnvelopeKey) -> Int32[Tensor, "d"]:

@@ -36,6 +36,6 @@ def refuse_same(private: str, utility: str) -> None:
     """Raise a ConfigError where one label is to be hidden and to stay readable."""
     if private == utility:
         raise ConfigError(
-            f"--private and --utility are both {private!r}: one label cannot be hidden and stay "
+            f"`private` and `utility` are both {private!r}: one label cannot be hidden and stay "
             "readable"
         )

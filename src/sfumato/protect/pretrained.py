@@ -6,7 +6,7 @@ import hashlib
 import importlib
 import json
 import warnings
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from sfumato.files import (
     write_tensors,
 )
 from sfumato.fingerprint import code_of, fingerprint
-from sfumato.types import Guarantee
+from sfumato.types import Fingerprinted, Guarantee, Protector
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 KINDS: Mapping[str, str] = {
@@ -65,7 +65,7 @@ class _Card:
         return cls(card.read_text(encoding="utf-8", errors="replace"), _digest(weights))
 
 
-class PretrainedProtector(nn.Module, PyTorchModelHubMixin, ABC):
+class PretrainedProtector(nn.Module, PyTorchModelHubMixin, Protector, Fingerprinted):
     """A network that turns images into a release, and is a folder on disk or on the hub.
 
     A subclass sets `kind`, takes keyword-only constructor arguments that JSON can hold (they

@@ -75,7 +75,7 @@ def test_one_response_and_public_features_give_the_features_away(kind: str) -> N
     assert finding.value > 0.98
     assert finding.floor < 0.9
     assert finding.interval[0] <= finding.value <= finding.interval[1]
-    assert finding.details["bit_positions_right"] >= 8
+    assert finding.details.bit_positions_right >= 8
 
 
 def test_more_responses_under_one_key_leave_less_doubt() -> None:
@@ -84,7 +84,7 @@ def test_more_responses_under_one_key_leave_less_doubt() -> None:
     one = BitStatistics().run(*world("relu", shuffled(plain), victims))
     many = BitStatistics(responses=8).run(*world("relu", shuffled(plain, 8), victims))
     assert many.value > 0.995
-    assert many.details["lowest_cosine"] > one.details["lowest_cosine"]
+    assert many.details.lowest_cosine > one.details.lowest_cosine
 
 
 def test_a_dozen_known_values_are_as_good_as_the_key() -> None:
@@ -95,7 +95,7 @@ def test_a_dozen_known_values_are_as_good_as_the_key() -> None:
     assert sum(fixed) / len(fixed) > 25
     finding = BitStatistics(known_values=12).run(*world("symmetric", release, victims))
     assert finding.value > 0.9999
-    assert finding.details["bit_positions_right"] >= 25
+    assert finding.details.bit_positions_right >= 25
 
 
 @pytest.mark.parametrize("suite", list(Suite))

@@ -19,9 +19,7 @@ def test_the_two_sides_share_nothing_and_are_the_whole(
 ) -> None:
     victims, adversary = sides(blobs, identity, seed=seed)
     said = check_disjoint(victims, adversary, identity)
-    assert said == (
-        "no file is on both sides" if identity is None else "no person is on both sides"
-    )
+    assert said == f"no {identity or 'file'} is on both sides"
     assert sorted([*victims.files, *adversary.files]) == sorted(blobs.files)
     assert min(len(victims), len(adversary)) >= 80
     if identity:

@@ -61,11 +61,13 @@ def test_a_leakage_at_the_limit_passes_and_one_above_it_does_not(half: float) ->
     assert found is not None
     assert found.share is not None
     at = max(found.share, found.upper)
-    assert [case.outcome for case in judge([made], at)] == ["passed"]
-    assert [case.outcome for case in judge([made], math.nextafter(at, 0))] != ["passed"]
+    assert [case.outcome for case in gate_cases([made], at)] == ["passed"]
+    assert [case.outcome for case in gate_cases([made], math.nextafter(at, 0))] != ["passed"]
     # A failure is what lies above by its middle; up to there it is only not shown.
-    assert [case.outcome for case in judge([made], math.nextafter(found.share, 0))] == ["failure"]
-    assert [case.outcome for case in judge([made], found.share)] == [
+    assert [case.outcome for case in gate_cases([made], math.nextafter(found.share, 0))] == [
+        "failure"
+    ]
+    assert [case.outcome for case in gate_cases([made], found.share)] == [
         "error" if found.upper > found.share else "passed"
     ]
 
@@ -80,13 +82,13 @@ def test_one_original_fails_whatever_the_limit_and_is_named_first() -> None:
     cells = [cell("p", "attributes:mood", 0.5), cell("p", "x", error="broke"), copies("p", 1, 240)]
     cases = gate_cases(cells, 10.0)
     assert [case.outcome for case in cases] == ["passed", "error", "failure"]
-    with pytest.raises(GateError, match=r"--fail-above\); p under copies: 1 of 240 releases are"):
+    with pytest.raises(GateError, match=r"`fail_above`\); p under copies: 1 of 240 releases are"):
         check(cases, 10.0)
 
 
 @pytest.mark.parametrize("limit", [math.nan, math.inf])
 def test_a_limit_is_a_number(limit: float) -> None:
-    with pytest.raises(ConfigError, match="--fail-above is a number"):
+    with pytest.raises(ConfigError, match="`fail_above` is a number"):
         gate_cases(_CELLS, limit)
 
 

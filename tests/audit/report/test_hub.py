@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from sfumato.audit.report.card import write_cards
-from sfumato.nets.vgg import PAPER_CUT
+from sfumato.nets.cuts import PAPER_CUT
 from sfumato.protect.anonymizer.model import Anonymizer
 from sfumato.protect.obfuscator.model import Obfuscator
 from sfumato.protect.pretrained import KINDS, PretrainedProtector, open_pretrained

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -13,30 +12,30 @@ import torch
 from sfumato.attack.tools.sheet import write_sheet
 from sfumato.audit.measure.cell import Cell
 from sfumato.audit.report.sheets import FOLDER, Sheet
+from sfumato.types import Details, RocCurve, Trained, Training
 from tests.audit.findings import cell, copies, report
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / ".tools" / "node_modules" / "axe-core" / "axe.min.js"
 _HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>"
-_TRAINING = {
-    "curves": {"validated": [0.1, 0.5, 0.9], "loss": [3.0, 2.0, 1.0]},
-    "best_epoch": 2,
-    "stopped_early": True,
-}
-_LEARNER = {"learner": "probe", "seed": 0, "chosen": True, "training": _TRAINING}
+_TRAINING = Training(
+    curves={"validated": (0.1, 0.5, 0.9), "loss": (3.0, 2.0, 1.0)}, best_epoch=2, stopped_early=True
+)
+_LEARNER = Trained(learner="probe", seed=0, training=_TRAINING)
 
 
-def _detailed(made: Cell, **details: object) -> Cell:
+def _detailed(made: Cell, details: Details) -> Cell:
     assert made.finding is not None
     return replace(made, finding=replace(made.finding, details=details))
 
 
 def _cells() -> Iterator[Cell]:
-    roc = {"far": [0.0, 0.1, 1.0], "tar": [0.0, 0.7, 1.0]}
+    roc = RocCurve(far=(0.0, 0.1, 1.0), tar=(0.0, 0.7, 1.0))
+    matched = Details(roc=roc, trained=(Trained(learner="cosine", seed=0),))
     for i, name in enumerate(("none", "blur:2", "sealed:raw", _HOSTILE)):
         share = 1 - i / 3
-        yield _detailed(cell(name, "attributes:mood", share), learners=[_LEARNER])
-        yield _detailed(cell(name, "verify", share / 2), roc=roc, matchers=[{"matcher": "cosine"}])
+        yield _detailed(cell(name, "attributes:mood", share), Details(trained=(_LEARNER,)))
+        yield _detailed(cell(name, "verify", share / 2), matched)
         if name == "sealed:raw":
             yield cell(name, "bitstatistics", share)
         else:
@@ -54,7 +53,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sheet = Sheet(protector="blur:2", file="release-blur-2.png", rows=("original", "released"))
     write_sheet(folder / FOLDER / sheet.file, [torch.rand(12, 1, 8, 8), torch.rand(12, 1, 8, 8)])
     made = report(*_cells())
-    settings = {**made.settings, "quick": True, "command": "sfumato audit --protector blur:2"}
+    settings = replace(made.settings, quick=True, command="sfumato audit --protector blur:2")
     replace(made, settings=settings, pictures=(sheet,)).write(folder)
     return folder / "report.html"
 

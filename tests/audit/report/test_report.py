@@ -45,7 +45,7 @@ def test_a_report_comes_back_as_it_was_written(tmp_path: Path) -> None:
 def test_a_report_of_an_older_version_says_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     path.write_text(json.dumps(_BLANK | {"schema": 1}))
-    with pytest.raises(FormatError, match="expected report schema 4, got 1; audit anew"):
+    with pytest.raises(FormatError, match="expected report schema 5, got 1; audit anew"):
         read_report(path)
 
 

@@ -47,14 +47,14 @@ def test_what_was_fitted_releases_a_collection_without_the_label(
     [
         (["--private=writer"], DataError, "no label 'writer'"),
         (["--target=nobody"], DataError, "no value 'nobody'"),
-        (["--substitute"], ConfigError, "--method paper"),
-        (["--method=paper", "--substitute"], ConfigError, "--target"),
-        (["--prototypes=1"], ConfigError, "--prototypes"),
-        (["--k=1"], ConfigError, "k must be at least 2"),
+        (["--substitute"], ConfigError, "`substitute` belongs to `method` paper"),
+        (["--method=paper", "--substitute"], ConfigError, "needs `target`"),
+        (["--prototypes=1"], ConfigError, "`prototypes` must be at least 2"),
+        (["--k=1"], ConfigError, "`k` must be at least 2"),
         (["--k=106"], DataError, "at least 212 different pictures"),
         (["--values=4"], ConfigError, "at most the 3 private values"),
         (["--share=0"], ConfigError, "share"),
-        (["--light=-1"], ConfigError, "deformations"),
+        (["--light=-1"], ConfigError, "`light` must be at least 0"),
     ],
 )
 def test_mistakes_are_named(

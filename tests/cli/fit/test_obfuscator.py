@@ -34,7 +34,11 @@ def test_an_obfuscator_is_fitted_and_can_be_opened(tmp_path: Path) -> None:
     [
         (["--utility=writer"], DataError, "has no label 'writer'; it has: digit"),
         (["--utility=digit", "--size=28"], ConfigError, "at least 32x32"),
-        (["--utility=digit", "--cut=30"], ConfigError, "--cut must be"),
+        (
+            ["--utility=digit", "--cut=30"],
+            ConfigError,
+            "`cut` must be at least 1 and at most 17",
+        ),
     ],
 )
 def test_mistakes_are_named(

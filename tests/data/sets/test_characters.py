@@ -56,9 +56,9 @@ def test_labels_can_be_read_from_the_pixels(cast: ImageSet, attribute: str) -> N
 
 CHANGES: dict[str, Callable[[float], CharactersConfig]] = {
     name: lambda x, name=name: CharactersConfig(
-        **{**dict.fromkeys(("turn", "move", "zoom", "light"), 0.0), name: x}
+        **{**dict.fromkeys(("rotate", "move", "zoom", "light"), 0.0), name: x}
     )
-    for name in ("turn", "move", "zoom", "light")
+    for name in ("rotate", "move", "zoom", "light")
 }
 
 
@@ -66,7 +66,7 @@ CHANGES: dict[str, Callable[[float], CharactersConfig]] = {
 def test_pose_and_light_change_the_pictures(name: str, tmp_path: Path) -> None:
     options = SourceOptions(size=24, count=6, cache=tmp_path)
     still = load_characters(options, CHANGES[name](0.0))
-    moved = load_characters(options, CHANGES[name](0.1 if name != "turn" else 10.0))
+    moved = load_characters(options, CHANGES[name](0.1 if name != "rotate" else 10.0))
     assert not torch.equal(still.images, moved.images)
 
 

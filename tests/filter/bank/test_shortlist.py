@@ -162,14 +162,16 @@ def test_rows_that_are_named_are_always_scored() -> None:
 def test_a_small_bank_and_one_without_a_list_are_scored_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bank, _ = kept(5, 0.0)
+    bank, people = kept(5, 0.0)
     x = features(1, DIM)
     assert bank.score_near(x, alpha=-100.0).ids == ()
     monkeypatch.setattr(bank_module, "SMALL", 6)
     assert bank.score_near(x, alpha=-100.0).ids == bank.ids
     monkeypatch.setattr(bank_module, "SMALL", 0)
-    bank.shortlist = None
-    assert bank.score_near(x, alpha=-100.0).ids == bank.ids
+    bare = Bank.empty(DIM, HIDDEN, backbone=BACKBONE)
+    for id_, enrollment in people.items():
+        bare.add(id_, enrollment)
+    assert bare.score_near(x, alpha=-100.0).ids == bank.ids
 
 
 def test_an_opened_bank_makes_the_same_list(tmp_path: Path) -> None:
@@ -222,17 +224,17 @@ def digits() -> tuple[Bank, torch.Tensor]:
     x, y = images.floats().flatten(1), images.label("digit")
     rows = [part for k in range(10) for part in x[y == k][:60].split(6)]
     config = OneClassConfig(hidden=8, epochs=40, least_steps=60, batch_size=6)
-    crowd = enroll_all(rows, config, folds=2, seed=0)
+    users = enroll_all(rows, config, folds=2, seed=0)
     bank = Bank.empty(64, 8, backbone=BACKBONE, reach=1.5)
-    for i in range(len(crowd)):
+    for i in range(len(users)):
         bank.add(
             str(i),
             Enrollment(
-                **{n: p[i].detach() for n, p in crowd.net.named_parameters()},
-                code_mean=crowd.code_mean[i],
-                code_covariance=crowd.code_covariance[i],
-                mu=float(crowd.mu[i]),
-                sigma=float(crowd.sigma[i]),
+                **{n: p[i].detach() for n, p in users.net.named_parameters()},
+                code_mean=users.code_mean[i],
+                code_covariance=users.code_covariance[i],
+                mu=float(users.mu[i]),
+                sigma=float(users.sigma[i]),
                 calibration="cross-fitted",
                 count=6,
                 backbone=BACKBONE,

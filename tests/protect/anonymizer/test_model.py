@@ -7,13 +7,14 @@ import torch
 
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import ConfigError, DataError
-from sfumato.protect.anonymizer.fit import AnonymizerConfig, fit_anonymizer
+from sfumato.protect.anonymizer.config import AnonymizerConfig
+from sfumato.protect.anonymizer.fit import fit_anonymizer
 from sfumato.protect.anonymizer.model import Anonymizer
 from sfumato.protect.anonymizer.substitute import nearest, substitute
 from sfumato.protect.labels import private_labels, refuse_same
 from sfumato.protect.pretrained import open_pretrained
 
-_QUICK = {"width": 4, "pixel_epochs": 1, "discriminator_epochs": 1, "batch_size": 50}
+_QUICK = {"features": 4, "pixel_epochs": 1, "discriminator_epochs": 1, "batch_size": 50}
 
 
 def _config(**changes: object) -> AnonymizerConfig:
@@ -33,7 +34,9 @@ def test_the_nearest_picture_is_that_of_a_slow_search() -> None:
 def test_an_anonymizer_read_back_releases_the_same_bits(
     blobs: ImageSet, tmp_path: Path, substituted: bool
 ) -> None:
-    made = fit_anonymizer(blobs, "person", _config(target="b", substitute=substituted))
+    made = fit_anonymizer(
+        blobs, private="person", config=_config(target="b", substitute=substituted)
+    ).protector
     made.save_pretrained(tmp_path / "artifact")
     read = open_pretrained(tmp_path / "artifact")
     assert isinstance(read, Anonymizer)
@@ -53,7 +56,9 @@ def test_the_game_hides_what_pretraining_shows(blobs: ImageSet) -> None:
     def watch(_: int, made: Anonymizer) -> None:
         frames.append(made.autoencoder(blobs.floats()).detach())
 
-    fit_anonymizer(blobs, "person", _config(pixel_epochs=30, epochs=3), after_epoch=watch)
+    fit_anonymizer(
+        blobs, private="person", config=_config(pixel_epochs=30, epochs=3), after_epoch=watch
+    )
     assert len(frames) == 4
     originals = blobs.floats()
     errors = [float(((frame - originals) ** 2).mean()) for frame in frames]
@@ -68,18 +73,21 @@ def test_only_the_private_label_is_looked_at(blobs: ImageSet) -> None:
         labels={"person": blobs.label("person")},
         classes={"person": blobs.classes["person"]},
     )
-    seen, unseen = (fit_anonymizer(images, "person", _config()) for images in (blobs, blind))
+    seen, unseen = (
+        fit_anonymizer(images, private="person", config=_config()).protector
+        for images in (blobs, blind)
+    )
     torch.testing.assert_close(seen.release(blobs.floats()), unseen.release(blobs.floats()))
 
 
 def test_labels_that_cannot_be_hidden_are_errors(blobs: ImageSet) -> None:
     one = blobs.where("person", "a")
     with pytest.raises(DataError, match="one value only"):
-        fit_anonymizer(one, "person", _config())
+        fit_anonymizer(one, private="person", config=_config())
     with pytest.raises(DataError, match="no label 'age'"):
-        fit_anonymizer(blobs, "age", _config())
+        fit_anonymizer(blobs, private="age", config=_config())
     with pytest.raises(DataError, match="no value 'z'"):
-        fit_anonymizer(blobs, "person", _config(target="z"))
+        fit_anonymizer(blobs, private="person", config=_config(target="z"))
     with pytest.raises(DataError, match="no image has person 'e'"):
         private_labels(blobs.subset(blobs.label("person") < 3), "person", target="e")
     missing = ImageSet(
@@ -89,10 +97,10 @@ def test_labels_that_cannot_be_hidden_are_errors(blobs: ImageSet) -> None:
         classes={"person": blobs.classes["person"]},
     )
     with pytest.raises(DataError, match="4 of 200 images have no 'person'"):
-        fit_anonymizer(missing, "person", _config())
+        fit_anonymizer(missing, private="person", config=_config())
     with pytest.raises(ConfigError, match="both 'person'"):
         refuse_same("person", "person")
-    with pytest.raises(ConfigError, match="--lam"):
+    with pytest.raises(ConfigError, match="`lam`"):
         _config(lam=-1.0)
-    with pytest.raises(ConfigError, match="--target"):
+    with pytest.raises(ConfigError, match="needs `target`"):
         _config(substitute=True)

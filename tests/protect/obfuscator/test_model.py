@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sfumato.errors import ConfigError, DataError
-from sfumato.nets.vgg import PAPER_CUT
+from sfumato.nets.cuts import PAPER_CUT
 from sfumato.protect.obfuscator.model import Obfuscator
 from sfumato.protect.pretrained import open_pretrained
 
@@ -76,7 +76,7 @@ def test_maps_of_another_obfuscator_are_refused(maps: torch.Tensor) -> None:
     ("settings", "message"),
     [
         ({"height": 28, "width": 28}, "at least 32x32"),
-        ({"cut": 40}, "--cut must be"),
+        ({"cut": 40}, "`cut` must be"),
         ({"classes": ["a"]}, "two classes"),
         ({"noise": -1.0}, "noise of 0 or more"),
         ({"stored": "int4"}, "int8 or bf16"),

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sfumato.errors import ConfigError
-from sfumato.nets.vgg import PAPER_CUT
+from sfumato.nets.cuts import PAPER_CUT
 from sfumato.protect.obfuscator.model import Obfuscator
 from sfumato.protect.obfuscator.onnx import Camera, export_obfuscator
 

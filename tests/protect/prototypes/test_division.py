@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfumato.protect.anonymizer.losses import mutual_information
@@ -27,7 +27,8 @@ def test_a_division_gives_every_private_value_every_prototype_equally(
     assert float(mutual_information(used)) < 1e-3
 
 
-@given(st.integers(0, 10_000), st.floats(0.05, 1.0), st.integers(1, 30))
+@settings(max_examples=30)
+@given(st.integers(0, 10_000), st.floats(0.3, 1.0), st.integers(1, 9))
 def test_it_is_sinkhorns_iteration_done_number_by_number(
     seed: int, sharpness: float, rounds: int
 ) -> None:
@@ -35,7 +36,7 @@ def test_it_is_sinkhorns_iteration_done_number_by_number(
     labels = torch.randint(3, (9,), generator=generator)
     labels[:3] = torch.arange(3)
     similar = 2 * torch.rand(9, 4, generator=generator) - 1
-    shares = [[torch.tensor(s / sharpness).double().exp().item() for s in row]
+    shares = [[torch.tensor((s - max(row)) / sharpness).double().exp().item() for s in row]
               for row in similar.tolist()]  # fmt: skip
     for _ in range(rounds):
         for value in range(3):
@@ -64,9 +65,8 @@ def test_a_prototype_that_nobody_is_near_is_left_unused(rounds: int) -> None:
     assert torch.equal(shares[:, 2], torch.zeros(6))
     torch.testing.assert_close(shares.sum(1), torch.ones(6))
     used = torch.zeros(2, 3).index_add_(0, labels, shares)
-    torch.testing.assert_close(
-        used[:, :2], torch.tensor([[2.0, 2.0], [1.0, 1.0]]), rtol=0, atol=0.1
-    )
+    wanted = torch.tensor([[2.0, 2.0], [1.0, 1.0]])
+    torch.testing.assert_close(used[:, :2], wanted, rtol=0, atol=0.1)
 
 
 def test_values_that_nobody_has_change_nothing() -> None:

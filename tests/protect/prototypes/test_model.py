@@ -9,19 +9,18 @@ import torch
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import ConfigError, DataError
 from sfumato.protect.anonymizer.losses import mutual_information
-from sfumato.protect.augment import Deformation, random_view
+from sfumato.protect.augment import random_view
+from sfumato.protect.deformation import Deformation
 from sfumato.protect.pretrained import open_pretrained
-from sfumato.protect.prototypes.anonymity import Anonymity
 from sfumato.protect.prototypes.balance import settle
-from sfumato.protect.prototypes.fit import (
-    PrototypesConfig,
-    fit_prototypes,
-)
+from sfumato.protect.prototypes.config import PrototypesConfig
+from sfumato.protect.prototypes.fit import fit_prototypes
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
+from sfumato.protect.prototypes.rule import Anonymity
 
 
 def _config(**changes: object) -> PrototypesConfig:
-    settings = {"prototypes": 4, "epochs": 1, "batch_size": 100, "width": 4, "device": "cpu"}
+    settings = {"prototypes": 4, "epochs": 1, "batch_size": 100, "features": 4, "device": "cpu"}
     return PrototypesConfig(**{**settings, **changes})  # type: ignore[arg-type]
 
 
@@ -49,14 +48,14 @@ def test_views_stay_pictures_and_no_deformation_is_the_picture() -> None:
     assert view.shape == images.shape
     assert 0 <= float(view.min()) <= float(view.max()) <= 1
     assert not torch.equal(view, random_view(images, Deformation(light=0.5)))
-    with pytest.raises(ConfigError, match="deformations"):
+    with pytest.raises(ConfigError, match="`zoom` must be at least 0 and below 1"):
         Deformation(zoom=1.5)
 
 
 def test_a_release_is_one_of_the_prototypes_pictures_and_survives_the_disk(
     blobs: ImageSet, tmp_path: Path
 ) -> None:
-    made = fit_prototypes(blobs, "person", _config())
+    made = fit_prototypes(blobs, private="person", config=_config()).protector
     made.save_pretrained(tmp_path / "artifact")
     read = open_pretrained(tmp_path / "artifact")
     assert isinstance(read, PrototypeAnonymizer)
@@ -76,7 +75,7 @@ def test_a_release_is_one_of_the_prototypes_pictures_and_survives_the_disk(
 
 
 def test_a_planned_release_keeps_the_rule_for_every_record(blobs: ImageSet) -> None:
-    made = fit_prototypes(blobs, "person", _config())
+    made = fit_prototypes(blobs, private="person", config=_config()).protector
     whole = made.for_collection(blobs.floats(), blobs.labels, blobs.classes, kept=("mood",))
     pictures = (whole.release(blobs.floats()) * 255).round().to(torch.uint8)
     records = torch.cat([pictures.flatten(1), blobs.label("mood")[:, None]], 1)
@@ -92,7 +91,7 @@ def test_a_planned_release_keeps_the_rule_for_every_record(blobs: ImageSet) -> N
 
 def test_equal_pictures_are_released_as_the_plan_has_it(blobs: ImageSet) -> None:
     """Forty originals, each five times: their releases differ, as those of different ones do."""
-    made = fit_prototypes(blobs, "person", _config())
+    made = fit_prototypes(blobs, private="person", config=_config()).protector
     many = blobs.subset(torch.arange(200) % 40)
     loose = replace(made.rule, k=2, values=2, share=1.0)
     made.rule = loose
@@ -107,7 +106,7 @@ def test_equal_pictures_are_released_as_the_plan_has_it(blobs: ImageSet) -> None
 
 
 def test_a_collection_without_the_private_label_is_refused_by_name(blobs: ImageSet) -> None:
-    made = fit_prototypes(blobs, "person", _config())
+    made = fit_prototypes(blobs, private="person", config=_config()).protector
     moods = {"mood": blobs.label("mood")}
     with pytest.raises(DataError, match=r"label 'person' of every picture.*no such label"):
         made.for_collection(blobs.floats(), moods, blobs.classes)
@@ -123,8 +122,8 @@ def test_a_collection_without_the_private_label_is_refused_by_name(blobs: ImageS
 def test_people_use_prototypes_equally_and_moods_do_not(blobs: ImageSet) -> None:
     """The person is told by the place of a spot, the mood by its sign; moves hide the place."""
     deformation = Deformation(rotate=0.0, zoom=0.0, shear=0.0, move=0.5)
-    config = _config(prototypes=2, epochs=60, width=8, deformation=deformation)
-    made = fit_prototypes(blobs, "person", config)
+    config = _config(prototypes=2, epochs=60, features=8, deformation=deformation)
+    made = fit_prototypes(blobs, private="person", config=config).protector
     index = made.assign(blobs.floats())
 
     def said(label: str) -> float:
@@ -139,17 +138,17 @@ def test_people_use_prototypes_equally_and_moods_do_not(blobs: ImageSet) -> None
 
 def test_what_cannot_be_trained_is_an_error(blobs: ImageSet) -> None:
     with pytest.raises(DataError, match="at least 20 different pictures"):
-        fit_prototypes(blobs.subset(range(19)), "person", _config())
+        fit_prototypes(blobs.subset(range(19)), private="person", config=_config())
     tiny = ImageSet(
         name="tiny", images=blobs.images[:, :, :4], labels=blobs.labels, classes=blobs.classes
     )
     with pytest.raises(DataError, match="at least 8x8 pixels"):
-        fit_prototypes(tiny, "person", _config())
+        fit_prototypes(tiny, private="person", config=_config())
     with pytest.raises(DataError, match="no value 'z'"):
-        fit_prototypes(blobs, "person", _config(target="z"))
+        fit_prototypes(blobs, private="person", config=_config(target="z"))
     with pytest.raises(DataError, match="one value only"):
-        fit_prototypes(blobs.where("person", "a"), "person", _config())
-    with pytest.raises(ConfigError, match="--prototypes"):
+        fit_prototypes(blobs.where("person", "a"), private="person", config=_config())
+    with pytest.raises(ConfigError, match="`prototypes`"):
         _config(prototypes=1)
-    with pytest.raises(ConfigError, match="positive"):
+    with pytest.raises(ConfigError, match="`sharpness` must be above 0"):
         _config(sharpness=0.0)

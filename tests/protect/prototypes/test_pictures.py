@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import DataError
-from sfumato.protect.prototypes.anonymity import Anonymity
+from sfumato.protect.prototypes.config import PrototypesConfig
 from sfumato.protect.prototypes.distance import CLOSEST, nearest_original, typical_distance
-from sfumato.protect.prototypes.fit import PrototypesConfig, fit_prototypes
+from sfumato.protect.prototypes.fit import fit_prototypes
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
+from sfumato.protect.prototypes.rule import Anonymity
 
 
 def _config(**changes: object) -> PrototypesConfig:
-    settings = {"prototypes": 8, "epochs": 1, "batch_size": 64, "width": 2, "device": "cpu"}
+    settings = {"prototypes": 8, "epochs": 1, "batch_size": 64, "features": 2, "device": "cpu"}
     return PrototypesConfig(**{**settings, **changes})  # type: ignore[arg-type]
 
 
@@ -46,7 +47,9 @@ def test_a_fit_is_refused_or_no_picture_is_an_original(
 ) -> None:
     photos = photos_of(max(count, people), people, seed=seed, side=side, channels=channels)
     try:
-        made = fit_prototypes(photos, "person", _config(prototypes=prototypes, seed=seed))
+        made = fit_prototypes(
+            photos, private="person", config=_config(prototypes=prototypes, seed=seed)
+        ).protector
     except DataError:
         return  # the refusals are tested one by one below
     _keeps_the_rule(made, photos)
@@ -70,7 +73,9 @@ def _keeps_the_rule(made: PrototypeAnonymizer, photos: ImageSet) -> None:
 def test_forty_photographs_of_two_people_are_means_of_ten_and_more() -> None:
     """The collection of which a release once held 17 originals."""
     photos = photos_of(40, 2, seed=5, side=16, channels=3)
-    made = fit_prototypes(photos, "person", _config(prototypes=32, epochs=8, width=8))
+    made = fit_prototypes(
+        photos, private="person", config=_config(prototypes=32, epochs=8, features=8)
+    ).protector
     assert 2 <= len(made.pictures) <= 4
     _keeps_the_rule(made, photos)
 
@@ -87,8 +92,12 @@ def test_a_series_of_nearly_equal_pictures_is_no_crowd() -> None:
         name="series", images=pixels, labels={"person": people}, classes={"person": tuple("abcdef")}
     )
     with pytest.raises(DataError, match="leave out series of nearly equal ones"):
-        fit_prototypes(photos.subset(range(60)), "person", _config(prototypes=4, epochs=4))
-    mixed = fit_prototypes(photos, "person", _config(prototypes=4, epochs=4))
+        fit_prototypes(
+            photos.subset(range(60)), private="person", config=_config(prototypes=4, epochs=4)
+        )
+    mixed = fit_prototypes(
+        photos, private="person", config=_config(prototypes=4, epochs=4)
+    ).protector
     shown = nearest_original(mixed.pictures, scene[None])
     assert float(shown.min()) > 3 * 0.02, "nothing released is the scene itself"
 
@@ -98,7 +107,7 @@ def test_equal_pictures_of_many_people_are_one_picture() -> None:
     again = torch.arange(100) % 20
     many = photos.subset(again)
     with pytest.raises(DataError, match=r"at least 30 different pictures.*got 20"):
-        fit_prototypes(many, "person", _config(anonymity=Anonymity(k=15)))
+        fit_prototypes(many, private="person", config=_config(anonymity=Anonymity(k=15)))
 
 
 def test_a_person_who_owns_nearly_everything_is_refused() -> None:
@@ -109,12 +118,12 @@ def test_a_person_who_owns_nearly_everything_is_refused() -> None:
         name="mine", images=photos.images, labels={"person": person}, classes=photos.classes
     )
     with pytest.raises(DataError, match="one with 93%"):
-        fit_prototypes(mine, "person", _config())
+        fit_prototypes(mine, private="person", config=_config())
 
 
 def test_a_target_shows_real_pictures_and_the_guarantee_says_so() -> None:
     photos = photos_of(80, 4, seed=3)
-    made = fit_prototypes(photos, "person", _config(target="p1"))
+    made = fit_prototypes(photos, private="person", config=_config(target="p1")).protector
     own = photos.where("person", "p1").floats()
     assert all(bool((own == picture).flatten(1).all(1).any()) for picture in made.pictures)
     assert made.standing is not None

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfumato.errors import ConfigError, DataError
-from sfumato.protect.prototypes.anonymity import Anonymity, Seen, count_standing
+from sfumato.protect.prototypes.anonymity import Seen, count_standing
 from sfumato.protect.prototypes.plan import assign, plan_release, standing_within
+from sfumato.protect.prototypes.rule import Anonymity
 
 
 def test_everybody_draws_prototypes_from_one_distribution() -> None:

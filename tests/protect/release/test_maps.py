@@ -18,11 +18,8 @@ from sfumato.data.leftout import read_list
 from sfumato.data.options import SourceOptions
 from sfumato.errors import ArtifactError, ConfigError, DataError, InputError
 from sfumato.protect.obfuscator.model import Obfuscator
-from sfumato.protect.release.classifier import (
-    MapClassifierConfig,
-    fit_map_classifier,
-    open_map_classifier,
-)
+from sfumato.protect.release.classifier import fit_map_classifier, open_map_classifier
+from sfumato.protect.release.config import MapClassifierConfig
 from sfumato.protect.release.maps import (
     FILE,
     About,
@@ -217,7 +214,7 @@ def test_a_classifier_learns_from_maps_alone_and_is_read_back(tmp_path: Path) ->
     made = _obfuscator()
     stored = _stored(made, _pictures(200))
     config = MapClassifierConfig(epochs=6, batch_size=16, device="cpu")
-    classifier, held = fit_map_classifier(stored, "mood", config)
+    classifier, held = fit_map_classifier(stored, label="mood", config=config)
     assert held > 0.9
     classifier.save(tmp_path / "c.safetensors")
     read = open_map_classifier(tmp_path / "c.safetensors")
@@ -242,11 +239,11 @@ def test_a_classifier_needs_two_classes() -> None:
     with pytest.raises(
         DataError, match="two classes of 'mood' at least, got 30 labelled maps of 1"
     ):
-        fit_map_classifier(_stored(_obfuscator(), pictures), "mood", config)
+        fit_map_classifier(_stored(_obfuscator(), pictures), label="mood", config=config)
     single = _stored(_obfuscator(), _pictures())
     single = replace(single, about=replace(single.about, classes={"mood": ("only",)}))
     with pytest.raises(ConfigError, match="two classes at least"):
-        fit_map_classifier(single, "mood", config)
+        fit_map_classifier(single, label="mood", config=config)
 
 
 @pytest.mark.parametrize("stored", ["int8", "bf16"])

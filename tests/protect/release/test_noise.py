@@ -3,11 +3,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sfumato.protect.release.noise import drawn_order, fresh_secret, secret_randomness
+from sfumato.protect.release.noise import drawn_order, fresh_secret, secret_draws
 
 
 def _drawn(secret: bytes, picture: int) -> Tensor:
-    with secret_randomness(secret, picture):
+    with secret_draws(secret, picture):
         return torch.rand(8)
 
 
@@ -44,7 +44,7 @@ def test_every_bit_of_the_secret_counts() -> None:
 
 
 def test_what_is_drawn_is_normal_and_uniform() -> None:
-    with secret_randomness(fresh_secret(), 0):
+    with secret_draws(fresh_secret(), 0):
         normal, uniform = torch.randn(100_000), torch.rand(100_000)
     assert abs(float(normal.mean())) < 0.02
     assert abs(float(normal.std()) - 1) < 0.02

@@ -17,7 +17,8 @@ from sfumato.data.imageset import ImageSet
 from sfumato.data.lazy import LoadedImages, open_lazily
 from sfumato.data.options import SourceOptions
 from sfumato.errors import DataError
-from sfumato.protect.prototypes.fit import PrototypesConfig, fit_prototypes
+from sfumato.protect.prototypes.config import PrototypesConfig
+from sfumato.protect.prototypes.fit import fit_prototypes
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
 from sfumato.protect.release.pictures import Released, write_pictures
 from tests.protect.prototypes.test_pictures import photos_of
@@ -27,7 +28,7 @@ def _fit(photos: ImageSet, seed: int = 0) -> PrototypeAnonymizer:
     config = PrototypesConfig(
         prototypes=8, epochs=1, batch_size=64, width=2, device="cpu", seed=seed
     )
-    return fit_prototypes(photos, "person", config)
+    return fit_prototypes(photos, private="person", config=config).protector
 
 
 def _with_places(photos: ImageSet, seed: int) -> ImageSet:

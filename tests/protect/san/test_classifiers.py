@@ -65,12 +65,22 @@ def test_what_a_known_classifier_reads_is_turned_round() -> None:
     images = ImageSet(
         name="lamps", images=pictures, labels={"lamp": lit}, classes={"lamp": ("off", "on")}
     )
-    config = SanConfig(
-        classifier_epochs=1, epochs=48, rounds=1, ensemble=1, ensemble_a_step=2, match_weight=0.0,
-        pixel_weight=0.0, learning_rate=2e-3, device="cpu",
-    )  # fmt: skip
+    config = SanConfig.preset(
+        "drawn",
+        channels=1,
+        joint_images=None,
+        classifier_epochs=1,
+        epochs=48,
+        rounds=1,
+        ensemble=1,
+        ensemble_a_step=2,
+        match_weight=0.0,
+        pixel_weight=0.0,
+        learning_rate=2e-3,
+        device="cpu",
+    )
     matcher = nn.Flatten()
-    made = fit_san(images, ("lamp",), matcher=matcher, config=config, known=[_Corner()])
+    made = fit_san(images, private="lamp", matcher=matcher, config=config, known=[_Corner()])
     with torch.no_grad():
         before = _Corner()(images.floats())[:, 0]
         after = _Corner()(made.protector.draw(images.floats(), lit[:, None], "OP"))[:, 0]

@@ -19,7 +19,12 @@ from sfumato.protect.san.model import STEER, SemiAdversarial
 from sfumato.protect.san.onnx import export_san
 from sfumato.protect.san.prototypes import MeanPictures, binary_labels, labelled, prototypes_of
 
-_QUICK = SanConfig(
+_QUICK = SanConfig.preset(
+    "drawn",
+    channels=1,
+    refreshed=2,
+    match_share=0.34,
+    joint_images=None,
     classifier_epochs=6,
     epochs=8,
     ensemble=3,
@@ -209,12 +214,12 @@ class Closing(Eyes):
 @pytest.mark.parametrize("network", ["paper", "residual"])
 def test_training_turns_what_strangers_see(faces: ImageSet, network: str) -> None:
     config = replace(_QUICK, network=network)
-    fitted = fit_san(faces, ("smile",), matcher=Eyes(), config=config)
+    fitted = fit_san(faces, private="smile", matcher=Eyes(), config=config)
     labels = faces.label("smile")[:, None]
     torch.manual_seed(99)
-    from sfumato.nets.attributes import AttributeClassifier
+    from sfumato.nets.attributes import SmallClassifier
 
-    stranger = AttributeClassifier(1, 1, family="wide", side=16, width=8)
+    stranger = SmallClassifier(1, 1, family="wide", side=16, width=8)
     train_classifier(stranger, faces.images, labels, _QUICK.stage("x", 8), title="stranger")
     stranger.eval()
     x = faces.floats()
@@ -236,11 +241,11 @@ def test_the_same_seed_gives_the_same_network_also_after_a_stop(
 ) -> None:
     config = replace(_QUICK, epochs=2, classifier_epochs=1, ensemble=2, rounds=1)
     eyes = Closing()
-    whole = fit_san(faces, ("smile",), matcher=eyes, config=config)
-    kept = replace(config, checkpoints=tmp_path)
+    whole = fit_san(faces, private="smile", matcher=eyes, config=config)
+    kept = replace(config, checkpoint=tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        fit_san(faces, ("smile",), matcher=Closing(eyes.calls // 2 + 1), config=kept)
-    resumed = fit_san(faces, ("smile",), matcher=Eyes(), config=kept)
+        fit_san(faces, private="smile", matcher=Closing(eyes.calls // 2 + 1), config=kept)
+    resumed = fit_san(faces, private="smile", matcher=Eyes(), config=kept)
     for name, value in whole.protector.state_dict().items():
         assert torch.allclose(value, resumed.protector.state_dict()[name], atol=1e-6), name
 
@@ -251,7 +256,7 @@ def test_the_seed_alone_decides_what_is_made(faces: ImageSet, network: str) -> N
 
     def made(drawn_before: int, seed: int) -> Tensor:
         torch.manual_seed(drawn_before)
-        net = fit_san(faces, ("smile",), matcher=Eyes(), config=replace(config, seed=seed))
+        net = fit_san(faces, private="smile", matcher=Eyes(), config=replace(config, seed=seed))
         return torch.cat([p.detach().flatten() for p in net.protector.parameters()])
 
     assert torch.equal(made(1, seed=5), made(2, seed=5))
@@ -271,13 +276,13 @@ def test_a_reader_is_as_wide_as_was_asked() -> None:
 
     assert channels(16) == [16, 12, 20, 16]
     assert channels(24) == [24, 16, 32, 24]
-    with pytest.raises(ConfigError, match="--ensemble-width must be at least 8, got 4"):
+    with pytest.raises(ConfigError, match="`ensemble_width` must be at least 8, got 4"):
         SanConfig(ensemble_width=4)
 
 
 @pytest.mark.parametrize("wrong", [{"near": 1.0}, {"near": -0.1}, {"cover": 1.5}])
 def test_views_that_cannot_be_are_refused_before_anything_trains(wrong: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match=f"--{next(iter(wrong))}"):
+    with pytest.raises(ConfigError, match=f"`{next(iter(wrong))}` must be"):
         SanConfig(**wrong)
 
 

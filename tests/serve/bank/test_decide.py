@@ -22,7 +22,7 @@ from sfumato.serve.records.decisions import OBSERVED, Decision, Match
 from sfumato.serve.records.rules import change_account, change_bank, disable_enrollment
 from sfumato.serve.service import FilterService
 from sfumato.serve.settings import ServeSettings
-from tests.filter.test_copies import enrolled
+from tests.serve.test_copies import enrolled
 from tests.serve.world import HIDDEN, World
 
 PEOPLE = ("ada", "bob", "cy", "eve", "dan", "fay", "gil", "hal")

@@ -57,7 +57,7 @@ def test_others_see_no_desk(visit: Visitor, desk: Desk) -> None:
     page = visit()
     tab = page.open("/moderate", desk.tokens["eve-m"])
     tab.wait_for_selector("#state >> text=not good for moderating")
-    assert tab.is_hidden("#desk")
+    assert tab.is_hidden("#moderation")
     assert not any("curve" in request.url for request in page.asked)
 
 

@@ -18,7 +18,7 @@ from sfumato.data.decoding.decode import decode_image
 from sfumato.data.imageset import ImageSet
 from sfumato.features.backbone import Backbone, open_backbone
 from sfumato.features.picture import features_of
-from sfumato.filter.enroll import enroll, page_settings
+from sfumato.filter.enroll import LEAST_SPREAD, enroll, page_settings
 from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.oneclass import OneClassConfig, squared_error
 from tests.serve.web.conftest import Visitor
@@ -168,15 +168,19 @@ def test_equal_pictures_have_the_sigma_that_python_gives(visit: Visitor, world: 
     """Their errors have no spread, so that sigma is its floor: here and in Python alike."""
     rows = world.backbone(world.images[4][:1]).expand(12, -1)
     config = OneClassConfig(hidden=4, least_steps=30, epochs=1, batch_size=16)
-    settings = page_settings(config)
-    settings["calibration"] |= {"folds": 12, "leastSpread": 0.25}
-    tab = visit().open("/enroll")
-    content = tab.evaluate(_ENROLL, [rows.tolist(), settings, 1, "ab" * 32])
-    floored = open_enrollment(bytes(content)).enrollment
-    assert floored.sigma == pytest.approx(0.25 * floored.mu, rel=1e-6)
-    settings["calibration"] |= {"leastSpread": 0.0, "leastSigma": 7.5}
-    content = tab.evaluate(_ENROLL, [rows.tolist(), settings, 1, "ab" * 32])
-    assert open_enrollment(bytes(content)).enrollment.sigma == 7.5
+    settings, tab = page_settings(config), visit().open("/enroll")
+    settings["calibration"]["few"] = 2  # held out: one network measures
+
+    def sigma() -> tuple[float, float]:
+        content = tab.evaluate(_ENROLL, [rows.tolist(), settings, 1, "ab" * 32])
+        made = open_enrollment(bytes(content)).enrollment
+        return made.mu, made.sigma
+
+    python = enroll(rows, config, backbone="ab" * 32, seed=1, calibration="held-out")
+    assert sigma() == pytest.approx((python.mu, python.sigma), rel=0.01)
+    assert python.sigma == pytest.approx(LEAST_SPREAD * python.mu, rel=1e-6)
+    settings["calibration"]["leastSigma"] = 7.5
+    assert sigma()[1] == 7.5
 
 
 def test_two_pictures_are_enough_and_one_is_not(visit: Visitor, world: World) -> None:

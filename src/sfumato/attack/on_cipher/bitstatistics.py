@@ -34,7 +34,7 @@ from sfumato.cipher.permutation import ShuffleKey
 from sfumato.cipher.shufflebits import WORDS, unshuffle_bits
 from sfumato.errors import ConfigError
 from sfumato.progress import track
-from sfumato.types import Finding, Knowledge, Releases
+from sfumato.types import Attack, Details, Finding, Knowledge, Releases
 
 _IMPOSSIBLE = 1e9  # the cost of a place that a known value rules out
 _TRIAL_VALUES = 512  # of the responses: exchanges are tried on these before all are asked
@@ -141,14 +141,29 @@ def _ruled_out(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BitStatistics:
+class BitDetails(Details):
+    """What the attack on the cipher reports beside its figure."""
+
+    kind: ClassVar[str] = "bitstatistics"
+    victims: int
+    responses_per_key: int
+    known_values: int
+    bit_positions_right: float
+    """Median over responses, of `width`."""
+    width: int
+    lowest_cosine: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BitStatistics(Attack):
     """The attack as an audit runs it, on ShuffleBits words or on envelopes.
 
     The value is the median cosine similarity between recovered and true features; the floor that
     of the public mean, which needs no release; the ceiling 1. Needs `knowledge.query_plain`.
     """
 
-    name: ClassVar[str] = "bitstatistics"
+    name = "bitstatistics"
+    learns = False  # on releases: it knows what features look like
     responses: int = 1
     """Consecutive responses that share one key; with ShuffleBits used rightly, one."""
     known_values: int = 0
@@ -209,14 +224,14 @@ class BitStatistics:
             interval=_interval(values, self.seed),
             seeds=(self.seed,),
             floor_interval=_interval(floors.double(), self.seed),
-            details={
-                "responses_per_key": self.responses,
-                "known_values": self.known_values,
-                "bit_positions_right": float(positions.median()),
-                "width": model.width,
-                "victims": len(values),
-                "lowest_cosine": float(values.min()),
-            },
+            details=BitDetails(
+                victims=len(values),
+                responses_per_key=self.responses,
+                known_values=self.known_values,
+                bit_positions_right=float(positions.median()),
+                width=model.width,
+                lowest_cosine=float(values.min()),
+            ),
         )
 
 

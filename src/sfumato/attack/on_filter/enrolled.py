@@ -76,7 +76,7 @@ def enroll_all(
     """Enroll many users at once, cross-fitted: what `enroll` does for one, with stacked training.
 
     mu and sigma come from networks that did not see the image. Training runs on the device; the
-    crowd is on the CPU.
+    users is on the CPU.
 
     Raises:
         DataError: a user has fewer images than there are folds.

@@ -10,10 +10,9 @@ needs, to count what those leak on top.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Any
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -22,8 +21,7 @@ from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
 from sfumato.attack.on_filter.enrolled import EnrolledUsers, scores
-from sfumato.attack.tools.sheet import write_sheet
-from sfumato.types import Finding
+from sfumato.types import Details, Finding
 
 Features = Sequence[Float[Tensor, "_ d"]]
 Shape = tuple[int, int, int]
@@ -42,6 +40,20 @@ class Evidence:
     """Other features of the same person or class, on which it was not."""
     public: Float[Tensor, "p d"]
     """Features that anybody has: the floor, and the input of drawing without code statistics."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeakDetails(Details):
+    """What an enrollment's leak reports beside its figure."""
+
+    kind: ClassVar[str] = "enrollment_leak"
+    statistics: bool
+    """Whether the platform has the code statistics, as screening needs them."""
+    victims: tuple[float, ...]
+    """The figure of each enrollment."""
+    psnr: float | None = None
+    """Of drawn means, where features are pixels; dB."""
+    ssim: float | None = None
 
 
 def enrollment_leak(
@@ -77,9 +89,10 @@ def enrollment_leak(
             "membership": max(tells, key=fmean),
         }
         for metric, values in per_user.items():
-            details: dict[str, Any] = {"statistics": statistics, "victims": values}
+            details = LeakDetails(statistics=statistics, victims=tuple(values))
             if shape and metric == "mean":
-                details |= _similarity(means, truth.members, shape)
+                looks = _similarity(means, truth.members, shape)
+                details = replace(details, psnr=looks[0], ssim=looks[1])
             floor = 0.5 if metric == "membership" else 0.0
             findings.append(_finding(metric, values, floor, details, seed))
     return findings
@@ -97,25 +110,6 @@ def drawn_samples(
     rows = torch.randperm(len(public), generator=torch.Generator().manual_seed(seed))[:count]
     drawn: Tensor = users.net(public[rows].expand(len(users), -1, -1))
     return drawn
-
-
-def leak_sheet(
-    path: Path, users: EnrolledUsers, truth: Evidence, shape: Shape, *, seed: int
-) -> None:
-    """Write a contact sheet with a row an enrollment.
-
-    It shows the true mean, the two guesses at it, and samples, each before the training picture
-    nearest to it.
-    """
-    bias = users.net.decoder_bias.sigmoid()
-    decoded = users.net.decode(users.code_mean[:, None])[:, 0]
-    samples = users.samples(4, seed=seed)
-    rows = []
-    for k, x in enumerate(truth.members):
-        nearest = x[torch.cdist(samples[k], x).argmin(1)]
-        pairs = torch.stack([samples[k], nearest], 1).flatten(0, 1)
-        rows.append(torch.cat([torch.stack([x.mean(0), bias[k], decoded[k]]), pairs]))
-    write_sheet(path, [row.unflatten(1, shape) for row in rows])
 
 
 def _means(means: Tensor, truth: Evidence) -> list[float]:
@@ -161,21 +155,21 @@ def _auc(members: Tensor, others: Tensor) -> float:
     return float(roc_auc_score(label, -torch.cat([members, others]).numpy()))
 
 
-def _similarity(means: Tensor, members: Features, shape: Shape) -> dict[str, float]:
+def _similarity(means: Tensor, members: Features, shape: Shape) -> tuple[float, float]:
     real = torch.stack([x.mean(0) for x in members])
     error = (means - real).square().mean(1)
     alike = ssim(means.unflatten(1, shape), real.unflatten(1, shape), data_range=1.0, kernel_size=7)
-    return {"psnr": float((-10 * error.log10()).mean()), "ssim": float(torch.as_tensor(alike))}
+    return float((-10 * error.log10()).mean()), float(torch.as_tensor(alike))
 
 
 def _finding(
-    metric: str, values: list[float], floor: float, details: dict[str, Any], seed: int
+    metric: str, values: list[float], floor: float, details: LeakDetails, seed: int
 ) -> Finding:
     generator = torch.Generator().manual_seed(seed)
     index = torch.randint(0, len(values), (_RESAMPLES, len(values)), generator=generator)
     means = torch.tensor(values)[index].mean(1)
     low, high = means.quantile(torch.tensor([0.025, 0.975])).tolist()
-    suffix = "with code statistics" if details["statistics"] else "weights alone"
+    suffix = "with code statistics" if details.statistics else "weights alone"
     return Finding(
         attack="enrollment_leak",
         protector="enrollment",

@@ -7,9 +7,9 @@ users who stole nothing. Ceiling: no rule, everything is shared.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -21,7 +21,7 @@ from sfumato.device import Device
 from sfumato.filter.oneclass import OneClass, OneClassConfig
 from sfumato.filter.rule.guard import Scores, contest_rule, paper_rule
 from sfumato.filter.rule.screening import CONTESTED, SAMPLES, likeness
-from sfumato.types import Finding
+from sfumato.types import Details, Finding
 
 Features = Sequence[Float[Tensor, "_ d"]]
 Pairs = Sequence[tuple[int, int]]
@@ -137,6 +137,31 @@ def stolen_shared(
     return torch.stack(shared)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindOfThief:
+    """What one kind of adversary reached."""
+
+    blocked: float
+    """Share of stolen pictures that were blocked."""
+    contested: float
+    """Share of adversaries whom screening contested."""
+    matrix: tuple[tuple[float, ...], ...]
+    """Blocked by adversary and victim; -1 where the pair was not tried."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoisonDetails(Details):
+    """What poisoning reports beside its figure."""
+
+    kind: ClassVar[str] = "poison"
+    strongest: str
+    setting: Setting
+    owners_kept: tuple[float, ...]
+    """Share of the own uploads that each owner gets shared."""
+    owners_kept_mean: float
+    kinds: Mapping[str, KindOfThief]
+
+
 def poison(
     users: EnrolledUsers,
     tests: Features,
@@ -168,28 +193,28 @@ def poison(
         ceiling=1.0,
         interval=_interval(shared[best], seed),
         seeds=(seed,),
-        details={
-            "strongest": attackers[best].config.name,
-            "setting": asdict(setting),
-            "owners_kept": [round(float(v), 4) for v in kept],
-            "owners_kept_mean": round(float(kept.mean()), 4),
-            "kinds": kinds,
-        },
+        details=PoisonDetails(
+            strongest=attackers[best].config.name,
+            setting=setting,
+            owners_kept=tuple(round(float(v), 4) for v in kept),
+            owners_kept_mean=round(float(kept.mean()), 4),
+            kinds=kinds,
+        ),
     )
 
 
-def _kind(attackers: Attackers, shared: Tensor, users: int, setting: Setting) -> dict[str, Any]:
+def _kind(attackers: Attackers, shared: Tensor, users: int, setting: Setting) -> KindOfThief:
     matrix = torch.full((users, users), -1.0)
     for (k, v), value in zip(attackers.pairs, shared, strict=True):
         matrix[k, v] = 1 - value
     found = [
         float(attackers.alike[i, v]) < setting.contested for i, (_, v) in enumerate(attackers.pairs)
     ]
-    return {
-        "blocked": round(1 - float(shared.mean()), 4),
-        "contested": round(sum(found) / len(found), 4),
-        "matrix": [[round(value, 4) for value in row] for row in matrix.tolist()],
-    }
+    return KindOfThief(
+        blocked=round(1 - float(shared.mean()), 4),
+        contested=round(sum(found) / len(found), 4),
+        matrix=tuple(tuple(round(value, 4) for value in row) for row in matrix.tolist()),
+    )
 
 
 def _interval(values: Tensor, seed: int) -> tuple[float, float]:

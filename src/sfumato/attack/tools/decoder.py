@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from sfumato.fit import Epoch, FitConfig, fit
 from sfumato.fit.outputs import outputs
 from sfumato.nets.biggan import Discriminator, Generator, MapGenerator
 from sfumato.nets.reconstructors import RECONSTRUCTORS, reconstructor
+from sfumato.types import Training
 
 # The authors' settings, for 384x128 pixels.
 _PAPER_PIXEL, _PAPER_FEATURE, _PAPER_ADVERSARIAL = 0.0, 1.0, 0.06
@@ -114,8 +115,8 @@ class Decoder:
     net: nn.Module
     validated: float
     name: str = "generator"
-    training: Mapping[str, Any] = field(default_factory=dict)
-    """Its curves (`History.document`), which show whether it converged."""
+    training: Training | None = None
+    """Its curves, which show whether it converged; None where nothing was trained."""
 
     def __call__(self, rows: Float[Tensor, "n *shape"]) -> Images:
         """Return the pictures of standardised releases."""
@@ -195,7 +196,7 @@ def train_decoder(
         title="attack: reconstruct",
     )
     return Decoder(
-        generator, validated(draw(generator, check)), network, training=history.document()
+        generator, validated(draw(generator, check)), network, training=history.training()
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,7 @@ from sfumato.errors import ConfigError
 from sfumato.fit import Epoch, FitConfig, fit
 from sfumato.fit.outputs import outputs
 from sfumato.nets.classifiers import ConvClassifier, Heads, LinearProbe, Perceptron
+from sfumato.types import Training
 
 # The paper's setting (section III-B and the authors' code): slow, and without an early stop.
 _PAPER_LR = 5e-5
@@ -83,8 +84,8 @@ class Candidate:
     scores: Scores
     """Logarithms of how probable each class is, had all classes equally many images; by label."""
     validated: Mapping[str, float] = field(default_factory=dict)
-    training: Mapping[str, Any] = field(default_factory=dict)
-    """Its curves (`History.document`), which show whether it converged; networks have them."""
+    training: Training | None = None
+    """Its curves, which show whether it converged; networks have them."""
 
     def predict(self, rows: Float[Tensor, "n *shape"]) -> dict[str, Int64[Tensor, "n"]]:
         """Return the most probable class of each row, by label."""
@@ -196,7 +197,7 @@ def train_network(
         validate=lambda: {"validated": _mean(validated())},
         title=f"attack: {learner}",
     )
-    return replace(candidate, validated=validated(), training=history.document())
+    return replace(candidate, validated=validated(), training=history.training())
 
 
 def _fit_config(config: LearnerConfig, seed: int) -> FitConfig:

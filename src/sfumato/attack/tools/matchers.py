@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +17,7 @@ from torchmetrics.functional.classification import binary_auroc
 from sfumato.attack.tools.learners import LearnerConfig, embedding, train_namer
 from sfumato.attack.tools.read import Standard
 from sfumato.errors import DataError
+from sfumato.types import Trained
 
 Embed = Callable[[Float[Tensor, "n *shape"]], Float[Tensor, "n d"]]
 _COMPONENTS = 128
@@ -31,6 +32,14 @@ class Matcher:
     embed: Embed
     validated: float
     """Its figure on what the adversary held out of its training."""
+
+
+def used_matchers(matchers: Sequence[Matcher], seeds: Sequence[int]) -> tuple[Trained, ...]:
+    """Return what a finding says of the matcher of each seed."""
+    return tuple(
+        Trained(learner=matcher.name, seed=seed, validated=matcher.validated)
+        for matcher, seed in zip(matchers, seeds, strict=True)
+    )
 
 
 def train_matchers(

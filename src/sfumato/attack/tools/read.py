@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -12,17 +11,13 @@ from torch import Tensor
 
 from sfumato.data.imageset import MISSING
 from sfumato.errors import ConfigError, DataError
-from sfumato.types import Knowledge
+from sfumato.types import Knowledge, Releases, ask
 
 View = Literal["numbers", "popcounts"]
 """`numbers` are the values; `popcounts` the set bits of each word, which no permutation of the
 bits inside a word can change."""
 
-Source = Literal["release", "plain"]
-"""What the adversary trains on: releases, or (of a keyed protector) what is inside them."""
-
 _CLIP = 8.0  # standard deviations; a shuffled float may be 1e38
-_BATCH = 256
 
 
 def is_picture(release: Tensor) -> bool:
@@ -30,25 +25,32 @@ def is_picture(release: Tensor) -> bool:
     return release.is_floating_point() and release.ndim == 4 and release.shape[1] in (1, 3)
 
 
-def read(
-    release: Shaped[Tensor, "n *shape"], view: View, *, like: torch.dtype | None = None
-) -> Float[Tensor, "n *shape"]:
-    """Return a release as finite float32 numbers of the same shape.
-
-    Integers of the width of `like`, a floating type, are taken for floats of that type, as the
-    recipient of features would take ciphertext.
-    """
+def read(release: Shaped[Tensor, "n *shape"], view: View) -> Float[Tensor, "n *shape"]:
+    """Return a release as finite float32 numbers of the same shape."""
     if view == "popcounts":
         return popcounts(release)
-    if like is not None and _shuffled(release.dtype, like):
-        release = release.view(like)
     limit = torch.finfo(torch.float32).max
     return release.double().nan_to_num(0.0, limit, -limit).clamp(-limit, limit).float()
 
 
-def _shuffled(dtype: torch.dtype, like: torch.dtype) -> bool:
-    floats = like.is_floating_point and not dtype.is_floating_point
-    return floats and dtype.itemsize == like.itemsize
+def inside(victim: Releases, knowledge: Knowledge) -> tuple[Releases, Knowledge]:
+    """Return what any attack needs to learn on what is inside the releases of a keyed protector.
+
+    The adversary then has plain releases of own pictures. Integers that are intercepted are taken
+    for floats of the plain type where they are as wide, as the recipient of features would take
+    ciphertext.
+
+    Raises:
+        ConfigError: the protector has no plain side to train on.
+    """
+    plain = knowledge.query_plain
+    if plain is None:
+        raise ConfigError("this protector has no key, so there is no plain release to train on")
+    dtype, tensor = ask(plain, knowledge.images[:1]).dtype, victim.tensor
+    floats = dtype.is_floating_point and not tensor.is_floating_point()
+    if floats and dtype.itemsize == tensor.itemsize:
+        tensor = tensor.view(dtype)
+    return replace(victim, tensor=tensor), replace(knowledge, query=plain)
 
 
 def popcounts(release: Shaped[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
@@ -79,30 +81,6 @@ class Standard:
     def __call__(self, rows: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
         """Return the rows standardised and clipped."""
         return ((rows.double() - self.mean) / self.scale).clamp(-_CLIP, _CLIP).float()
-
-
-def ask(
-    query: Callable[[Float[Tensor, "n c h w"]], Tensor], images: Float[Tensor, "n c h w"]
-) -> Shaped[Tensor, "n *shape"]:
-    """Query the release function in batches, each its own request (and so its own key)."""
-    with torch.no_grad():
-        return torch.cat([query(batch).cpu() for batch in images.split(_BATCH)])
-
-
-def training_rows(
-    knowledge: Knowledge, source: Source
-) -> tuple[Shaped[Tensor, "n *shape"], torch.dtype | None]:
-    """Return what the adversary trains on, and the type as which victims' releases are read.
-
-    Raises:
-        ConfigError: the protector has no plain side to train on.
-    """
-    if source == "release":
-        return ask(knowledge.query, knowledge.images), None
-    if knowledge.query_plain is None:
-        raise ConfigError("this protector has no key, so there is no plain release to train on")
-    plain = ask(knowledge.query_plain, knowledge.images)
-    return plain, plain.dtype
 
 
 def holdout(count: int, share: float, *, groups: Tensor | None, seed: int) -> tuple[Tensor, Tensor]:

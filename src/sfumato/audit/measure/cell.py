@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sfumato.attack.copies import ORIGINALS
+from sfumato.audit.measure.details import details_document, read_details
 from sfumato.audit.measure.evidence import Evidence, Role, evidence
-from sfumato.types import Finding
+from sfumato.audit.measure.jsonvalues import read_as, written
+from sfumato.types import Details, Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +43,9 @@ class Cell:
     @property
     def originals(self) -> int:
         """How many releases were found to be originals; 0 where nobody looked."""
-        found = None if self.finding is None else self.finding.details.get(ORIGINALS)
-        return found if isinstance(found, int) and self.role == "privacy" else 0
+        if self.finding is None or self.role != "privacy":
+            return 0
+        return self.finding.details.originals
 
     def document(self) -> dict[str, Any]:
         """Return the cell as JSON values."""
@@ -63,7 +65,8 @@ class Cell:
         if self.finding is None or found is None:
             return document | {"finding": None, "leakage": None, "leakage_interval": None}
         return document | {
-            "finding": _finite(asdict(self.finding)),
+            "finding": written(replace(self.finding, details=Details()))
+            | {"details": details_document(self.finding.details)},
             "leakage": found.share,
             "leakage_interval": None if found.ends is None else list(found.ends),
             "shown": found.shown,
@@ -84,74 +87,38 @@ def read_cell(document: Mapping[str, Any]) -> Cell:
     if sum(outcome is not None for outcome in outcomes) != 1:
         raise ValueError("a cell has either a finding, a reason or an error")
     return Cell(
-        protector=typed(document["protector"], str),
-        attack=typed(document["attack"], str),
+        protector=read_as(str, document["protector"]),
+        attack=read_as(str, document["attack"]),
         role=role,
-        key=typed(document["key"], str),
+        key=read_as(str, document["key"]),
         victims=_count(document["victims"]),
-        seconds=_finite_number(document["seconds"]),
-        release_seconds=_optional(document["release_seconds"]),
-        release_bytes=_optional(document["release_bytes"]),
+        seconds=read_as(float, document["seconds"]),
+        release_seconds=read_as(float | None, document["release_seconds"]),
+        release_bytes=read_as(float | None, document["release_bytes"]),
         finding=None if document["finding"] is None else _finding(document["finding"]),
-        reason=None if document["reason"] is None else typed(document["reason"], str),
-        error=None if document["error"] is None else typed(document["error"], str),
+        reason=read_as(str | None, document["reason"]),
+        error=read_as(str | None, document["error"]),
     )
-
-
-def typed(value: Any, kind: type | tuple[type, ...]) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a value that is of the kind, or raise a TypeError."""
-    if not isinstance(value, kind):
-        raise TypeError(f"expected {kind}, got {type(value).__name__}")
-    return value
 
 
 def _finding(document: Mapping[str, Any]) -> Finding:
-    ends = _ends(document["interval"])
-    if ends is None:
-        raise TypeError("a finding has an interval")
-    return Finding(
-        attack=typed(document["attack"], str),
-        protector=typed(document["protector"], str),
-        metric=typed(document["metric"], str),
-        value=_finite_number(document["value"]),
-        floor=_finite_number(document["floor"]),
-        ceiling=math.nan if document["ceiling"] is None else _finite_number(document["ceiling"]),
-        interval=ends,
-        seeds=tuple(typed(seed, int) for seed in document["seeds"]),
-        floor_interval=_ends(document["floor_interval"]),
-        ceiling_interval=_ends(document["ceiling_interval"]),
-        details=typed(document["details"], dict),
+    ceiling, details = document["ceiling"], read_as(dict, document["details"])
+    told = {
+        **document,
+        "ceiling": 0.0 if ceiling is None else ceiling,
+        "details": written(Details()),
+    }
+    found = read_as(Finding, told)
+    assert isinstance(found, Finding)  # noqa: S101 - as asked for
+    return replace(
+        found,
+        ceiling=math.nan if ceiling is None else found.ceiling,
+        details=read_details(details),
     )
 
 
-def _ends(value: object) -> tuple[float, float] | None:
-    if value is None:
-        return None
-    low, high = (_finite_number(end) for end in typed(value, list))
-    return low, high
-
-
 def _count(value: object) -> int:
-    if isinstance(value, bool) or int(typed(value, int)) < 0:
-        raise ValueError(f"expected a count, got {value!r}")
-    return int(typed(value, int))
-
-
-def _optional(value: object) -> float | None:
-    return None if value is None else _finite_number(value)
-
-
-def _finite_number(value: object) -> float:
-    number = float(typed(value, (int, float)))
-    if not math.isfinite(number):
-        raise ValueError(f"expected a finite number, got {number}")
-    return number
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return JSON values with null for what JSON has no number for."""
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    count = int(read_as(int, value))
+    if count < 0:
+        raise ValueError(f"expected a count, got {count}")
+    return count

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -17,7 +16,8 @@ from torch import Tensor
 
 from sfumato._version import __version__
 from sfumato.attack.on_cipher.bitstatistics import BitStatistics
-from sfumato.attack.tools.read import ask
+from sfumato.attack.tools.read import inside
+from sfumato.audit.measure.about import Side
 from sfumato.audit.measure.ceiling import with_ceiling
 from sfumato.audit.measure.cell import Cell, read_cell
 from sfumato.audit.measure.cost import stored_bytes
@@ -29,10 +29,10 @@ from sfumato.fingerprint import fingerprint
 from sfumato.progress import Executor, sequential, track
 from sfumato.protect.baselines import Unprotected
 from sfumato.protect.encrypted import EncryptedFeatures
-from sfumato.types import Attack, Finding, Knowledge, Protector, Releases
+from sfumato.types import Attack, Finding, KeyedProtector, Knowledge, Protector, Releases
 
 Job = tuple[Protector, Role, Attack]
-_CELL_VERSION = 3  # raise it when an attack changes, so that no old figure is taken for a new one
+_CELL_VERSION = 4  # raise it when an attack changes, so that no old figure is taken for a new one
 _CELL_LIMIT = 16 << 20  # bytes; a cell with its curves has some 10,000
 PLAIN = " (trained on plain)"
 """Ends the name of an attack that learned on what is inside the releases of a keyed protector."""
@@ -41,15 +41,28 @@ NO_KEY = "this release has no key, so there is nothing inside it to train on"
 
 
 @dataclass(frozen=True, slots=True)
-class _Plain:
+class _Plain(Protector):
     """A keyed protector without its key: what an eavesdropper would get from it unencrypted."""
 
-    keyed: Protector
+    keyed: KeyedProtector
     name: str
 
     def release(self, images: Float[Tensor, "n c h w"]) -> Tensor:
-        plain: Tensor = self.keyed.plain(images)  # type: ignore[attr-defined]
-        return plain
+        return self.keyed.plain(images)
+
+
+@dataclass(frozen=True, slots=True)
+class _Inside(Attack):
+    """An attack by an adversary who learns on what is inside the releases of a keyed protector."""
+
+    attack: Attack
+    name: str
+
+    def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
+        return self.attack.run(*inside(victim, knowledge))
+
+    def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:
+        return self.attack.unfit(*inside(victim, knowledge))
 
 
 class CellStore:
@@ -57,24 +70,12 @@ class CellStore:
 
     def __init__(self, victims: ImageSet, adversary: ImageSet, out: Path | None) -> None:
         self.victims, self.adversary, self.out = victims, adversary, out
+        self.sides = (Side.of(victims), Side.of(adversary))
         self.prints = {
-            "victims": victims.fingerprint(),
-            "adversary": adversary.fingerprint(),
+            "victims": self.sides[0].fingerprint,
+            "adversary": self.sides[1].fingerprint,
         }
         self.done: dict[str, Cell] = {}
-
-    def described(self) -> dict[str, Any]:
-        """Return names, counts and fingerprints of both sides, as JSON values."""
-        parts = {"victims": self.victims, "adversary": self.adversary}
-        return {
-            role: {
-                "name": images.name,
-                "count": len(images),
-                "shape": list(images.images.shape[1:]),
-                "fingerprint": self.prints[role],
-            }
-            for role, images in parts.items()
-        }
 
     def measure(self, work: Sequence[Job], executor: Executor = sequential) -> None:
         """Measure, once each, what is not done yet of the cells of `work`, and their ceilings."""
@@ -84,7 +85,7 @@ class CellStore:
         tops = [
             self._unprotected(*job)
             for job, some in zip(work, ways, strict=True)
-            if any(self._cell(*way).finding is not None for way in some)
+            if not job[2].own_ceiling and any(self._cell(*way).finding is not None for way in some)
         ]
         self._fill(tops, executor, "audit: ceilings")
 
@@ -93,7 +94,7 @@ class CellStore:
         found = []
         for way, name in _ways(protector, role, attack):
             cell = self._cell(protector, role, way)
-            if cell.finding is not None:
+            if cell.finding is not None and not attack.own_ceiling:
                 top = self._cell(*self._unprotected(protector, role, attack))
                 cell = replace(cell, finding=_ceiled(cell.finding, top))
             found.append(replace(cell, attack=name))
@@ -106,9 +107,8 @@ class CellStore:
         if isinstance(attack, BitStatistics) and isinstance(protector, EncryptedFeatures):
             # Nothing is moved in plain features; it must put bits back where a cipher only moves.
             return EncryptedFeatures(protector.backbone, "shufflebits"), role, attack
-        if getattr(attack, "view", "numbers") == "popcounts":
-            attack = replace(attack, view="numbers")  # type: ignore[type-var]
-        if is_keyed(protector):
+        attack = attack.unprotected()
+        if isinstance(protector, KeyedProtector):
             return _Plain(protector, f"{protector.name} (plain)"), role, attack
         return Unprotected(), role, attack
 
@@ -122,7 +122,7 @@ class CellStore:
         wanted: dict[str, tuple[Cell, Protector, Attack]] = {}
         for protector, role, attack in jobs:
             key = self._key(protector, attack)
-            kept = self.done.get(key) or self._kept(key, _sheet(protector, attack))
+            kept = self.done.get(key) or self._kept(key, attack.sheet(protector.name))
             if kept is None:
                 blank = Cell(
                     protector=protector.name,
@@ -154,30 +154,15 @@ class CellStore:
         return replace(done, seconds=time.monotonic() - start)
 
     def _attacked(self, blank: Cell, protector: Protector, attack: Attack) -> Cell:
-        images = self.victims.floats()
         start = time.monotonic()
-        tensor = ask(protector.release, images)
+        victim = Releases.of(protector, self.victims)
         blank = replace(
             blank,
-            release_seconds=(time.monotonic() - start) / len(images),
-            release_bytes=stored_bytes(tensor, protector),
+            release_seconds=(time.monotonic() - start) / len(self.victims),
+            release_bytes=stored_bytes(victim.tensor, protector),
         )
-        victim = Releases(
-            protector=protector.name,
-            tensor=tensor,
-            images=images,
-            labels=self.victims.labels,
-            classes=self.victims.classes,
-        )
-        knowledge = Knowledge(
-            images=self.adversary.floats(),
-            labels=self.adversary.labels,
-            query=protector.release,
-            query_plain=getattr(protector, "plain", None),
-            classes=self.adversary.classes,
-        )
-        unfit = getattr(attack, "unfit", None)
-        reason = unfit(victim, knowledge) if unfit else None
+        knowledge = Knowledge.of(protector, self.adversary)
+        reason = attack.unfit(victim, knowledge)
         if reason is not None:
             return replace(blank, reason=reason)
         return replace(blank, finding=attack.run(victim, knowledge))
@@ -195,23 +180,12 @@ class CellStore:
         return self.out / "cells" / f"{key}.json"
 
 
-def is_keyed(protector: Protector) -> bool:
-    """Say whether a protector has a key: then it shows what it releases without one."""
-    return callable(getattr(protector, "plain", None))
-
-
 def _ways(protector: Protector, role: Role, attack: Attack) -> list[tuple[Attack, str]]:
     """Return the ways to run an attack, each with its name in the report."""
     ways = [(attack, attack.name)]
-    if is_keyed(protector) and role == "privacy" and hasattr(attack, "source"):
-        plain: Attack = replace(attack, source="plain")  # type: ignore[type-var]
-        ways.append((plain, attack.name + PLAIN))
+    if isinstance(protector, KeyedProtector) and role == "privacy" and attack.learns:
+        ways.append((_Inside(attack, attack.name), attack.name + PLAIN))
     return ways
-
-
-def _sheet(protector: Protector, attack: Attack) -> Path | None:
-    sheet = getattr(attack, "sheet", None)
-    return sheet(protector.name) if callable(sheet) else None
 
 
 def _ceiled(finding: Finding, top: Cell) -> Finding:

@@ -23,4 +23,4 @@ def stored_bytes(release: Shaped[Tensor, "n *shape"], protector: Protector) -> f
         pictures = as_pictures(release[:_SAMPLE], protector.name)
         return sum(len(encode_png(picture)) for picture in pictures) / len(pictures)
     body = release[0].numel() * release.itemsize
-    return float(body + getattr(protector, "overhead_bytes", 0))
+    return float(body + protector.overhead_bytes)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sfumato.attack.membership import MEMBER
-from sfumato.audit.attacks import labels_read
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.errors import DataError
 from sfumato.types import Attack
@@ -22,9 +20,7 @@ def check_labels(
     Raises:
         DataError: a label does not exist (the message lists those that do), or has one value only.
     """
-    wanted = dict.fromkeys(
-        [*named, *(name for attack in attacks for name in labels_read(attack) if name != MEMBER)]
-    )
+    wanted = dict.fromkeys([*named, *(name for attack in attacks for name in attack.reads())])
     for name in wanted:
         for side in sides:
             values = side.label(name)

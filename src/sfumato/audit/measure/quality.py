@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,19 +11,30 @@ from torch import Tensor
 
 from sfumato.attack.tools.read import is_picture
 from sfumato.attack.tools.scores import mean_interval, psnr, ssim
-from sfumato.types import Finding, Knowledge, Releases
+from sfumato.types import Attack, Details, Finding, Knowledge, Releases
 
 Images = Float[Tensor, "n c h w"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityDetails(Details):
+    """What the comparison of pictures reports beside its figure, by metric (`ssim`, `psnr`)."""
+
+    kind: ClassVar[str] = "quality"
+    victims: int
+    scores: Mapping[str, float]
+    floors: Mapping[str, float]
+
+
 @dataclass(frozen=True, slots=True)
-class PictureQuality:
+class PictureQuality(Attack):
     """Structural similarity of releases to their originals; `details` has PSNR as well.
 
     The floor is the mean picture of the other side's images, which needs no release.
     """
 
-    name: ClassVar[str] = "quality"
+    name = "quality"
+    learns = False
 
     def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:  # noqa: ARG002
         """Say why quality has no meaning here, or None."""
@@ -45,11 +57,11 @@ class PictureQuality:
             interval=mean_interval(scores["ssim"][None]),
             seeds=(0,),
             floor_interval=mean_interval(floors["ssim"][None]),
-            details={
-                "scores": {name: float(values.mean()) for name, values in scores.items()},
-                "floors": {name: float(values.mean()) for name, values in floors.items()},
-                "victims": len(shown),
-            },
+            details=QualityDetails(
+                victims=len(shown),
+                scores={name: float(values.mean()) for name, values in scores.items()},
+                floors={name: float(values.mean()) for name, values in floors.items()},
+            ),
         )
 
 

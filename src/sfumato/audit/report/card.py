@@ -36,12 +36,12 @@ def card(protector: PretrainedProtector, report: Report) -> str:
         for c in report.cells
         if c.protector == protector.name and c.finding is not None
     ]
-    quick = " A quick look, not evidence." if report.settings.get("quick") else ""
+    quick = " A quick look, not evidence." if report.settings.quick else ""
     lines = [
         f"{head.rstrip()}\n\n## Audit\n",
         f"{said.sentence}{quick}\n",
-        f"{data['victims']['count']:,} victims' pictures of {data['victims']['name']}, an "
-        f"adversary with {data['adversary']['count']:,} others ({data['disjoint']}); Sfumato "
+        f"{data.victims.count:,} victims' pictures of {data.victims.name}, an "
+        f"adversary with {data.adversary.count:,} others ({data.disjoint}); Sfumato "
         f"{report.sfumato}, {report.created}.\n",
         "| | | figure | floor | ceiling | leakage, or kept (95 % interval) |",
         "| --- | --- | ---: | ---: | ---: | --- |",

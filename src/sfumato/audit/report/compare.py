@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from sfumato.audit.measure.cell import Cell
 from sfumato.audit.measure.evidence import Role
+from sfumato.audit.measure.jsonvalues import written
 from sfumato.audit.report.report import Report
 
 Change = Literal["better", "worse", "no clear change", "new", "gone", "not comparable"]
@@ -80,15 +81,20 @@ def _share(cell: Cell | None) -> float | None:
 
 
 def _notes(before: Report, after: Report) -> list[str]:
+    sides = {
+        "victims": (before.data.victims, after.data.victims),
+        "adversary": (before.data.adversary, after.data.adversary),
+    }
     notes = [
         f"the pictures of the {side} are not the same"
-        for side in ("victims", "adversary")
-        if before.data[side]["fingerprint"] != after.data[side]["fingerprint"]
+        for side, (old, new) in sides.items()
+        if old.fingerprint != new.fingerprint
     ]
+    was, now = written(before.settings), written(after.settings)
     notes += [
-        f"{name}: {before.settings[name]} before, {after.settings[name]} after"
+        f"{name}: {was[name]} before, {now[name]} after"
         for name in ("seeds", "learners", "restarts", "epochs", "precision")
-        if before.settings[name] != after.settings[name]
+        if was[name] != now[name]
     ]
     if before.sfumato != after.sfumato:
         notes.append(f"sfumato {before.sfumato} before, {after.sfumato} after")

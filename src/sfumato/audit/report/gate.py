@@ -54,7 +54,7 @@ def gate_cases(cells: Sequence[Cell], limit: float) -> list[Case]:
 def check_limit(limit: float) -> None:
     """Raise a ConfigError where a limit is none: nothing is above what is not a number."""
     if not math.isfinite(limit):
-        raise ConfigError(f"--fail-above is a number such as 0.2, got {limit}")
+        raise ConfigError(f"`fail_above` is a number such as 0.2, got {limit}")
 
 
 def _case(cell: Cell, limit: float) -> Case:
@@ -118,7 +118,7 @@ def check(cases: Sequence[Case], limit: float) -> None:
         named = "; ".join(f"{c.protector} under {c.attack}: {c.message}" for c in bad[:5])
         more = f"; and {len(bad) - 5} more" if len(bad) > 5 else ""
         raise GateError(
-            f"expected every leakage to be shown to be at most {limit:g} (--fail-above); {named}"
+            f"expected every leakage to be shown to be at most {limit:g} (`fail_above`); {named}"
             f"{more}; see report.html"
         )
 

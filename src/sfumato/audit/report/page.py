@@ -5,22 +5,22 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
+from sfumato.audit.measure.about import Data, Settings
 from sfumato.audit.measure.cell import Cell
 from sfumato.audit.measure.cells import NO_KEY, PLAIN
+from sfumato.audit.measure.evidence import Role
 from sfumato.audit.report import plots
 from sfumato.audit.report.sheets import Sheet
-from sfumato.audit.report.trainings import learners_used, trainings
 from sfumato.audit.report.verdict import originals_found, verdicts
-from sfumato.audit.report.wording import percent, span, wording
+from sfumato.audit.report.wording import Wording, percent, span, wording
 from sfumato.data.decoding.decode import png_url
 from sfumato.types import Guarantee
 
-_UNMEASURED = {"text": "not measured", "level": None, "note": None}
 _NOTHING = 0.005  # rounds to 0 %
 _CAPTIONS = {
     "figures": "Each mark is the measured figure with its 95 % interval; the thin stroke is the "
@@ -32,13 +32,89 @@ _CAPTIONS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a page says of the whole audit."""
+
+    created: str
+    sfumato: str
+    environment: Mapping[str, str | None]
+    data: Data
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One attack or use of the matrix."""
+
+    role: Role
+    attack: str
+    title: str
+    slug: str
+    """Where its section is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What one place of the matrix, or a row of a section, says."""
+
+    text: str = "not measured"
+    level: float | None = None
+    """0 to 1: what an adversary may learn, or what a recipient is shown to keep; None without."""
+    within: str | None = None
+    """The interval."""
+    originals: int = 0
+    note: int | None = None
+    """Number of the note that says why there is no figure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One cell in the section of its attack."""
+
+    name: str
+    place: Place
+    cell: Cell
+    trained: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A drawn chart, and the words beneath it."""
+
+    html: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """Everything about one attack or use."""
+
+    column: Column
+    words: Wording
+    rows: list[Row]
+    plain: bool
+    """Whether a keyed release was attacked twice."""
+    charts: list[Chart]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What one protector costs: a picture's bytes and seconds, and the audit's own time."""
+
+    protector: str
+    bytes: float | None
+    seconds: float | None
+    audit: float
+
+
 def draw_page(
-    document: Mapping[str, Any],
+    head: Head,
     cells: Sequence[Cell],
     sheets: Sequence[tuple[Sheet, bytes]],
     guarantees: Mapping[str, Guarantee],
 ) -> str:
-    """Return the page of a report: `document` as it is stored, with what it was made of."""
+    """Return the page of a report."""
     environment = Environment(
         loader=PackageLoader("sfumato.audit.report"),
         autoescape=True,
@@ -53,7 +129,9 @@ def draw_page(
     style = plots.styles([verdict.protector for verdict in found])
     chart = plots.frontier(found, style)
     return environment.get_template("report.html.j2").render(
-        report=document,
+        report=head,
+        cells=cells,
+        failed=[cell for cell in cells if cell.error is not None],
         verdicts=found,
         originals=originals_found(cells, guarantees),
         guarantees=guarantees,
@@ -86,12 +164,12 @@ def _attack(cell: Cell) -> str:
     return cell.attack.removesuffix(PLAIN)
 
 
-def _columns(cells: Sequence[Cell]) -> list[dict[str, str]]:
+def _columns(cells: Sequence[Cell]) -> list[Column]:
     """Return the attacks and uses in order: what an adversary learns first."""
     pairs = dict.fromkeys((cell.role, _attack(cell)) for cell in cells)
     ordered = sorted(pairs, key=lambda pair: pair[0] == "utility")
     return [
-        {"role": role, "attack": attack, "title": wording(attack).title, "slug": f"part-{i}"}
+        Column(role, attack, wording(attack).title, f"part-{i}")
         for i, (role, attack) in enumerate(ordered)
     ]
 
@@ -107,10 +185,10 @@ def _note(cell: Cell) -> str | None:
     return None if cell.evidence is None else cell.evidence.why or None
 
 
-def _shown(cells: Sequence[Cell]) -> dict[tuple[str, str], dict[str, Any]]:
+def _shown(cells: Sequence[Cell]) -> dict[tuple[str, str], Place]:
     """Return what each place of the matrix says: of several ways, the one that may learn most."""
     notes = _notes(cells)
-    found: dict[tuple[str, str], dict[str, Any]] = defaultdict(lambda: dict(_UNMEASURED))
+    found: dict[tuple[str, str], Place] = defaultdict(Place)
     for cell in sorted(cells, key=_rank):
         found[cell.protector, _attack(cell)] = _place(cell, notes)
     return found
@@ -121,61 +199,57 @@ def _rank(cell: Cell) -> float:
     return -math.inf if cell.evidence is None else cell.evidence.upper
 
 
-def _place(cell: Cell, notes: Sequence[str]) -> dict[str, Any]:
+def _place(cell: Cell, notes: Sequence[str]) -> Place:
     note, found = _note(cell), cell.evidence
     if found is None or found.share is None or found.ends is None:
         text = "failed" if cell.error else "not measurable" if cell.finding else "n/a"
         number = None if note is None else notes.index(note) + 1
-        return {"text": text, "level": None, "within": None, "note": number, "cell": cell}
+        return Place(text=text, note=number)
     # Colour and bar are what an adversary may learn, and what a recipient is shown to keep.
     level = found.upper if cell.role == "privacy" else found.ends[0]
     doubtful = cell.role == "privacy" and not found.shown
-    return {
-        "text": f"up to {percent(found.upper)}" if doubtful else _at_least(found.share),
-        "level": round(min(max(level, 0.0), 1.0), 3),
-        "within": span(found.ends),
-        "originals": cell.originals,
-        "note": None,
-        "cell": cell,
-    }
+    return Place(
+        text=f"up to {percent(found.upper)}" if doubtful else _at_least(found.share),
+        level=round(min(max(level, 0.0), 1.0), 3),
+        within=span(found.ends),
+        originals=cell.originals,
+    )
 
 
 def _at_least(share: float) -> str:
     return percent(share) if share > -_NOTHING else "below 0 %"
 
 
-def _section(
-    column: Mapping[str, str], cells: Sequence[Cell], style: Mapping[str, plots.Style]
-) -> dict[str, Any]:
+def _section(column: Column, cells: Sequence[Cell], style: Mapping[str, plots.Style]) -> Section:
     notes = _notes(cells)
-    chosen = [
-        cell for cell in cells if _attack(cell) == column["attack"] and cell.role == column["role"]
-    ]
+    chosen = [cell for cell in cells if _attack(cell) == column.attack and cell.role == column.role]
     charts = {
         "figures": plots.forest(chosen, style),
         "roc": plots.roc(chosen, style),
         "curves": plots.curves(chosen, style),
     }
-    return {
-        **column,
-        "words": wording(column["attack"]),
-        "places": [
-            {**_place(cell, notes), "name": plots.row_name(cell), "trained": _trained(cell)}
-            for cell in chosen
+    return Section(
+        column=column,
+        words=wording(column.attack),
+        rows=[
+            Row(plots.row_name(cell), _place(cell, notes), cell, _trained(cell)) for cell in chosen
         ],
-        "plain": any(cell.attack.endswith(PLAIN) for cell in chosen),
-        "charts": [
-            {"html": plots.drawn(figure), "caption": _CAPTIONS[name]}
+        plain=any(cell.attack.endswith(PLAIN) for cell in chosen),
+        charts=[
+            Chart(plots.drawn(figure), _CAPTIONS[name])
             for name, figure in charts.items()
             if figure is not None
         ],
-    }
+    )
 
 
 def _trained(cell: Cell) -> str:
     """Return what was trained, and how much of it ended because nothing more was gained."""
-    runs, used = trainings(cell), learners_used(cell)
-    by = f"used: {', '.join(used)}" if used else ""
+    if cell.finding is None:
+        return "nothing to train"
+    details = cell.finding.details
+    by = f"used: {', '.join(details.used)}" if details.used else ""
+    runs = [one.training for one in details.trained if one.training is not None]
     if not runs:
         return by or "nothing to train"
     stopped = sum(run.stopped_early for run in runs)
@@ -183,7 +257,7 @@ def _trained(cell: Cell) -> str:
     return f"{by}; {of}" if by else of
 
 
-def _costs(cells: Sequence[Cell]) -> list[dict[str, Any]]:
+def _costs(cells: Sequence[Cell]) -> list[Cost]:
     """Return a row a protector: bytes and seconds a picture, and the audit's own time."""
     rows = []
     for name in dict.fromkeys(cell.protector for cell in cells):
@@ -191,13 +265,13 @@ def _costs(cells: Sequence[Cell]) -> list[dict[str, Any]]:
         sizes = [cell.release_bytes for cell in own if cell.release_bytes is not None]
         times = [cell.release_seconds for cell in own if cell.release_seconds is not None]
         rows.append(
-            {
-                "protector": name,
-                "bytes": sizes[0] if sizes else None,
+            Cost(
+                protector=name,
+                bytes=sizes[0] if sizes else None,
                 # The first release of a process pays for what is made ready once.
-                "seconds": min(times) if times else None,
-                "audit": sum(cell.seconds for cell in own),
-            }
+                seconds=min(times) if times else None,
+                audit=sum(cell.seconds for cell in own),
+            )
         )
     return rows
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,6 @@ import plotly.graph_objects as go
 
 from sfumato.audit.measure.cell import Cell
 from sfumato.audit.measure.cells import PLAIN
-from sfumato.audit.report.trainings import trainings
 from sfumato.audit.report.verdict import Verdict
 
 # Okabe and Ito's colours, which people see apart with any kind of colour blindness.
@@ -140,16 +138,14 @@ def roc(cells: Sequence[Cell], style: Mapping[str, Style]) -> go.Figure | None:
     """Draw the ROC curves of an attack that matches pairs; None where it left none."""
     figure = go.Figure()
     for cell in cells:
-        curve = None if cell.finding is None else cell.finding.details.get("roc")
-        with suppress(KeyError, TypeError, ValueError):
-            if curve:
-                points = [[float(v) for v in curve[axis]] for axis in ("far", "tar")]
-                figure.add_scatter(
-                    x=points[0],
-                    y=points[1],
-                    hovertemplate="accepted wrongly %{x:.2f}<br>rightly %{y:.2f}",
-                    **_line(cell, style),
-                )
+        curve = None if cell.finding is None else cell.finding.details.roc
+        if curve is not None:
+            figure.add_scatter(
+                x=list(curve.far),
+                y=list(curve.tar),
+                hovertemplate="accepted wrongly %{x:.2f}<br>rightly %{y:.2f}",
+                **_line(cell, style),
+            )
     if not figure.data:
         return None
     figure.add_scatter(
@@ -169,20 +165,19 @@ def curves(cells: Sequence[Cell], style: Mapping[str, Style]) -> go.Figure | Non
     """Draw how the attackers that count got better in training, with a star at the epoch used."""
     figure = go.Figure()
     for cell in cells:
-        runs = [run for run in trainings(cell) if run.chosen and run.validated]
-        for i, run in enumerate(runs):
+        for i, (learner, best, validated) in enumerate(_validated(cell)):
             figure.add_scatter(
-                x=list(range(1, len(run.validated) + 1)),
-                y=list(run.validated),
-                hovertemplate=f"{html.escape(run.learner)}, epoch %{{x}}: %{{y:.3f}}",
+                x=list(range(1, len(validated) + 1)),
+                y=list(validated),
+                hovertemplate=f"{html.escape(learner)}, epoch %{{x}}: %{{y:.3f}}",
                 legendgroup=row_name(cell),
                 showlegend=i == 0,
                 **_line(cell, style),
             )
-            if 0 <= run.best_epoch < len(run.validated):
+            if 0 <= best < len(validated):
                 figure.add_scatter(
-                    x=[run.best_epoch + 1],
-                    y=[run.validated[run.best_epoch]],
+                    x=[best + 1],
+                    y=[validated[best]],
                     mode="markers",
                     marker={"symbol": "star", "size": 12, "color": style[cell.protector].colour},
                     legendgroup=row_name(cell),
@@ -194,6 +189,17 @@ def curves(cells: Sequence[Cell], style: Mapping[str, Style]) -> go.Figure | Non
     figure.update_xaxes(title="epoch", rangemode="tozero")
     figure.update_yaxes(title="figure on held-out pictures")
     return _laid_out(figure, height=340)
+
+
+def _validated(cell: Cell) -> list[tuple[str, int, tuple[float, ...]]]:
+    """Return learner, best epoch and curve of each run that counts and left a curve."""
+    every = () if cell.finding is None else cell.finding.details.trained
+    found = [
+        (one.learner, one.training.best_epoch, one.training.curves.get("validated", ()))
+        for one in every
+        if one.chosen and one.training is not None
+    ]
+    return [run for run in found if run[2]]
 
 
 def drawn(figure: go.Figure) -> str:

@@ -6,21 +6,22 @@ It reads and writes; it computes nothing. The schema is described in docs/format
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sfumato.audit.measure.cell import Cell, read_cell, typed
-from sfumato.audit.report.page import draw_page
+from sfumato.audit.measure.about import Data, Settings
+from sfumato.audit.measure.cell import Cell, read_cell
+from sfumato.audit.measure.jsonvalues import read_as, written
+from sfumato.audit.report.page import Head, draw_page
 from sfumato.audit.report.sheets import FOLDER, Sheet, read_sheet
 from sfumato.audit.report.verdict import originals_found, verdicts
 from sfumato.errors import FormatError
 from sfumato.files import MALFORMED, read_json, write_bytes
 from sfumato.types import Guarantee
 
-SCHEMA = 4
+SCHEMA = 5
 _LIMIT_BYTES = 64 << 20
 
 
@@ -32,11 +33,11 @@ class Report:
     """Time in UTC, ISO 8601."""
     sfumato: str
     """Version of the package that measured."""
-    data: Mapping[str, Any]
-    """Names, counts and fingerprints of the victims' and the adversary's images."""
+    data: Data
+    """The victims' and the adversary's images."""
+    settings: Settings
     cells: tuple[Cell, ...]
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    environment: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str | None] = field(default_factory=dict)
     """Versions and the machine."""
     guarantees: Mapping[str, Guarantee] = field(default_factory=dict)
     """What protectors say of every release of theirs, by name."""
@@ -56,8 +57,8 @@ class Report:
             "created": self.created,
             "sfumato": self.sfumato,
             "environment": dict(self.environment),
-            "data": dict(self.data),
-            "settings": dict(self.settings),
+            "data": written(self.data),
+            "settings": written(self.settings),
             "verdicts": [
                 {
                     "protector": said.protector,
@@ -75,7 +76,8 @@ class Report:
         """Return the report as one HTML page; its sheets, if any, are read beside the report."""
         files = [(sheet, folder / FOLDER / sheet.file) for sheet in self.pictures]
         sheets = [(sheet, file.read_bytes()) for sheet, file in files if file.is_file()]
-        return draw_page(self.document(), self.cells, sheets, self.guarantees)
+        head = Head(self.created, self.sfumato, self.environment, self.data, self.settings)
+        return draw_page(head, self.cells, sheets, self.guarantees)
 
     def write(self, folder: Path) -> Path:
         """Write `report.json` and `report.html` into the folder; return the first one's path."""
@@ -98,50 +100,14 @@ def read_report(path: Path) -> Report:
         raise FormatError(f"{path}: expected report schema {SCHEMA}, got {found!r}; audit anew")
     try:
         return Report(
-            created=typed(document["created"], str),
-            sfumato=typed(document["sfumato"], str),
-            environment=typed(document["environment"], dict),
-            data=_data(typed(document["data"], dict)),
-            settings=_settings(typed(document["settings"], dict)),
-            guarantees={
-                name: _guarantee(typed(said, dict))
-                for name, said in typed(document["guarantees"], dict).items()
-            },
-            cells=tuple(read_cell(cell) for cell in typed(document["cells"], list)),
-            pictures=tuple(read_sheet(sheet) for sheet in typed(document["pictures"], list)),
+            created=read_as(str, document["created"]),
+            sfumato=read_as(str, document["sfumato"]),
+            environment=read_as(Mapping[str, str | None], document["environment"]),
+            data=read_as(Data, document["data"]),
+            settings=read_as(Settings, document["settings"]),
+            guarantees=read_as(Mapping[str, Guarantee], document["guarantees"]),
+            cells=tuple(read_cell(cell) for cell in read_as(list, document["cells"])),
+            pictures=tuple(read_sheet(sheet) for sheet in read_as(list, document["pictures"])),
         )
     except MALFORMED as error:
         raise FormatError(f"{path} is no report of schema {SCHEMA}: {error!r}") from error
-
-
-def _data(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    for side in ("victims", "adversary"):
-        about = typed(document[side], dict)
-        typed(about["name"], str), typed(about["count"], int), typed(about["fingerprint"], str)
-        if not all(isinstance(length, int) for length in typed(about["shape"], list)):
-            raise TypeError(f"shape {about['shape']!r}")
-    typed(document["disjoint"], str)
-    return document
-
-
-def _guarantee(document: Mapping[str, Any]) -> Guarantee:
-    figures = {
-        name: float(typed(figure, (int, float)))
-        for name, figure in typed(document["figures"], dict).items()
-    }
-    if not all(math.isfinite(figure) for figure in figures.values()):
-        raise ValueError(f"figures {figures}")
-    return Guarantee(figures=figures, originals=typed(document["originals"], str))
-
-
-def _settings(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    for name in ("private", "utility", "attacks", "protectors", "keyed", "learners"):
-        if not all(isinstance(entry, str) for entry in typed(document[name], list)):
-            raise TypeError(f"{name} {document[name]!r}")
-    if not all(isinstance(seed, int) for seed in typed(document["seeds"], list)):
-        raise TypeError(f"seeds {document['seeds']!r}")
-    typed(document["restarts"], int), typed(document["epochs"], int)
-    typed(document["precision"], str)
-    typed(document["identity"], (str, type(None)))
-    typed(document.get("command", ""), str)
-    return document

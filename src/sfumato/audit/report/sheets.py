@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sfumato.attack.reconstruct import ReconstructionAttack, sheet_name
 from sfumato.attack.tools.sheet import write_sheet
-from sfumato.audit.measure.cell import typed
+from sfumato.audit.measure.jsonvalues import read_as, written
 from sfumato.data.imageset import ImageSet
 from sfumato.types import Attack, Protector
 
@@ -36,7 +36,7 @@ class Sheet:
 
     def document(self) -> dict[str, Any]:
         """Return the sheet as JSON values."""
-        return asdict(self) | {"rows": list(self.rows)}
+        return written(self)
 
 
 def read_sheet(document: Mapping[str, Any]) -> Sheet:
@@ -45,11 +45,11 @@ def read_sheet(document: Mapping[str, Any]) -> Sheet:
     Raises:
         KeyError, TypeError, ValueError: it is something else, or a file outside the folder.
     """
-    file = typed(document["file"], str)
-    if not _SAFE_NAME.fullmatch(file):
-        raise ValueError(f"picture {file!r}")
-    rows = tuple(typed(row, str) for row in typed(document["rows"], list))
-    return Sheet(protector=typed(document["protector"], str), file=file, rows=rows)
+    sheet = read_as(Sheet, document)
+    assert isinstance(sheet, Sheet)  # noqa: S101 - as asked for
+    if not _SAFE_NAME.fullmatch(sheet.file):
+        raise ValueError(f"picture {sheet.file!r}")
+    return sheet
 
 
 def draw_pictures(

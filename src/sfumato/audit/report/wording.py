@@ -92,6 +92,31 @@ _WORDS: Mapping[str, Callable[[str], Wording]] = {
         "Says whether a picture was among those that the protection was trained with.",
         "chance that a member scores above a stranger (area under the ROC curve)",
     ),
+    "poison": lambda label: Wording(
+        f"stealing enrolled pictures (users by {label})",
+        "Every user enrolls one half of their releases with the upload filter. Another user has "
+        "stolen these, enrolls them as well, and uploads the other half. The floor is what users "
+        "who stole nothing get shared, the ceiling a platform without a filter.",
+        "share of the victims' uploads that the filter shares",
+    ),
+    "enrollment-mean": lambda label: Wording(
+        f"drawing the mean out of enrollments (users by {label})",
+        "The platform draws the mean of a user's features out of the user's enrollment, with the "
+        "code statistics that screening needs.",
+        "likeness of the drawn and the true mean, both less the public mean (cosine similarity)",
+    ),
+    "enrollment-pictures": lambda label: Wording(
+        f"drawing pictures out of enrollments (users by {label})",
+        "The platform draws features out of a user's enrollment, with the code statistics that "
+        "screening needs.",
+        "share of an enrolled feature's distance to the public mean that a drawn one explains",
+    ),
+    "enrollment-membership": lambda label: Wording(
+        f"telling what was enrolled (users by {label})",
+        "The platform says of a user's features which were enrolled and which were not.",
+        "chance that an enrolled feature scores above another of the user (area under the ROC "
+        "curve)",
+    ),
     "utility": lambda label: Wording(
         f"reading {label}",
         f"An honest recipient trains a fresh classifier of {label} on releases, with the same "

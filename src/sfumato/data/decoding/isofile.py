@@ -50,9 +50,9 @@ def read_avif(content: bytes) -> Source:
             "pip install --force-reinstall --only-binary pillow pillow"
         )
     picture = Image.open(BytesIO(content), formats=["AVIF"])
-    # Pillow hands on the container's turn as the orientation of EXIF, whatever the file's says.
-    turn = exif_orientation(picture.info.get("exif", b"").removeprefix(b"Exif\0\0"))
-    return _source(content, picture, turn)
+    # Pillow hands on the container's rotation as the orientation of EXIF, whatever the file's says.
+    orientation = exif_orientation(picture.info.get("exif", b"").removeprefix(b"Exif\0\0"))
+    return _source(content, picture, orientation)
 
 
 def read_heif(content: bytes) -> Source:
@@ -72,13 +72,13 @@ def read_heif(content: bytes) -> Source:
     return _source(content, opened(BytesIO(content)), 1)
 
 
-def _source(content: bytes, picture: Image.Image, turn: int) -> Source:
+def _source(content: bytes, picture: Image.Image, orientation: int) -> Source:
     several = bool(getattr(picture, "is_animated", False))
     return Source(
         size=picture.size,
         pictures=each(picture) if several else one(picture),
         several=several,
-        orientation=turn,
+        orientation=orientation,
         profile=picture.info.get("icc_profile") or _coded(content),
     )
 

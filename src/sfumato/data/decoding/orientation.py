@@ -10,7 +10,7 @@ from PIL import Image
 UPRIGHT: Final = 1
 _TAG: Final = 0x0112
 _SHORT: Final = 3
-_TURNS: Final = {
+_METHODS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -37,7 +37,7 @@ def exif_orientation(block: bytes) -> int:
         for entry in range(place + 2, place + 2 + 12 * count, 12):
             tag, kind, number, value = struct.unpack_from(f"{order}HHIH", block, entry)
             if tag == _TAG:
-                return value if kind == _SHORT and number == 1 and value in _TURNS else UPRIGHT
+                return value if kind == _SHORT and number == 1 and value in _METHODS else UPRIGHT
     except struct.error:
         pass
     return UPRIGHT
@@ -45,5 +45,5 @@ def exif_orientation(block: bytes) -> int:
 
 def turned(picture: Image.Image, orientation: int) -> Image.Image:
     """Return the picture as it is shown under an orientation."""
-    turn = _TURNS.get(orientation)
-    return picture if turn is None else picture.transpose(turn)
+    method = _METHODS.get(orientation)
+    return picture if method is None else picture.transpose(method)

@@ -32,9 +32,10 @@ from sfumato.filter.rule.guard import ALPHA
 CONTESTED: Final = 0.9
 """Likeness below which an enrollment may not override the other one's claims.
 
-Chosen on training images. Attackers of own and stolen images had at most 0.81 for MNIST (90 pairs,
-1,200 images a digit), 0.32 for 8x8 digits and 0.29 for faces (10 LFW people); honest users at least
-1.01, 1.51 and 1.65.
+Chosen on training images, for trainings that hide nothing; docs/LOG.md has likeness under the
+default one. Attackers of own and stolen images had at most 0.81 for MNIST (90 pairs, 1,200 images a
+digit), 0.32 for 8x8 digits and 0.29 for faces (10 LFW people); honest users at least 1.01, 1.51 and
+1.65.
 """
 BROAD: Final = 0.5
 """Share of the others' samples; an enrollment that claims more is quarantined.

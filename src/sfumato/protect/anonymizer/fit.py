@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -12,11 +10,10 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from sfumato.data.imageset import ImageSet
-from sfumato.device import Device
-from sfumato.errors import ConfigError
-from sfumato.fit import Epoch, FitConfig, fit
+from sfumato.fit import Epoch, FitConfig, History, fit
 from sfumato.nets.autoencoders import PictureDiscriminator
 from sfumato.nets.classifiers import ConvClassifier
+from sfumato.protect.anonymizer.config import AnonymizerConfig
 from sfumato.protect.anonymizer.losses import (
     autoencoder_loss,
     empirical_distribution,
@@ -25,46 +22,11 @@ from sfumato.protect.anonymizer.losses import (
     private_loss,
 )
 from sfumato.protect.anonymizer.model import Anonymizer
+from sfumato.protect.fitted import Fitted
 from sfumato.protect.labels import private_labels
 
 Images = Float[Tensor, "n c h w"]
 _BETAS = (0.5, 0.999)  # of Adam, as is usual for discriminators
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnonymizerConfig:
-    """What the autoencoder is trained for, and for how long."""
-
-    lam: float = 2.0
-    """Lambda of eq. (12)."""
-    pixel: float = 0.0
-    """Weight of a pixel term beside eq. (12), which the paper does not have."""
-    target: str | None = None
-    """Show the discriminator originals of this private value alone (the intertwined method)."""
-    substitute: bool = False
-    """Release the nearest training picture of `target`."""
-    width: int = 16
-    """Channels of all networks at full size."""
-    skips: bool = False
-    """Hand the encoder's maps to the decoder."""
-    pixel_epochs: int = 5
-    """Of the first stage: the autoencoder alone, on pixels."""
-    discriminator_epochs: int = 3
-    """Of the second: autoencoder against discriminator."""
-    epochs: int = 20
-    """Of the third: autoencoder against discriminator and private branch."""
-    batch_size: int = 128
-    lr: float = 1e-3
-    seed: int = 0
-    device: Device = "auto"
-    checkpoint: Path | None = None
-    """Stem of the files from which an interrupted training goes on, one a stage."""
-
-    def __post_init__(self) -> None:
-        if self.lam < 0 or self.pixel < 0:
-            raise ConfigError(f"--lam must not be negative, got {self.lam:g} and {self.pixel:g}")
-        if self.substitute and self.target is None:
-            raise ConfigError("--substitute needs --target, whose pictures it releases")
 
 
 AfterEpoch = Callable[[int, Anonymizer], None]
@@ -73,16 +35,17 @@ AfterEpoch = Callable[[int, Anonymizer], None]
 
 def fit_anonymizer(
     images: ImageSet,
-    private: str,
-    config: AnonymizerConfig,
     *,
+    private: str,
+    config: AnonymizerConfig | None = None,
     after_epoch: AfterEpoch | None = None,
-) -> Anonymizer:
+) -> Fitted[Anonymizer]:
     """Train an anonymiser on labelled images; only the private label is looked at.
 
     Raises:
         DataError: the private label is unusable, or `config.target` is no value of it.
     """
+    config = config or AnonymizerConfig()
     labels = private_labels(images, private, target=config.target)
     channels, height, width = images.images.shape[1:]
     shown = images if config.target is None else images.where(private, config.target)
@@ -93,20 +56,27 @@ def fit_anonymizer(
         width=width,
         hides=private,
         lam=config.lam,
-        features=config.width,
-        code=2 * config.width,
+        features=config.features,
+        code=2 * config.features,
         skips=config.skips,
         target=config.target,
     )
     game = _Game(made, shown.floats(), labels, config)
     rows = images.floats()
-    game.play("pixels", rows, labels, config.pixel_epochs, game.reproduce)
-    game.play("discriminator", rows, labels, config.discriminator_epochs, game.resemble)
+    histories = {
+        "pixels": game.play("pixels", rows, labels, config.pixel_epochs, game.reproduce),
+        "discriminator": game.play(
+            "discriminator", rows, labels, config.discriminator_epochs, game.resemble
+        ),
+    }
     if after_epoch is not None:
         after_epoch(0, made)
-    game.play("anonymise", rows, labels, config.epochs, game.anonymise, after_epoch)
+    histories["anonymise"] = game.play(
+        "anonymise", rows, labels, config.epochs, game.anonymise, after_epoch
+    )
     made = made.cpu().eval()
-    return made.substituted(shown.floats()) if config.substitute else made
+    released = made.substituted(shown.floats()) if config.substitute else made
+    return Fitted(protector=released, histories=histories, trained=len(images))
 
 
 class _Game:
@@ -126,8 +96,8 @@ class _Game:
         shape = (size[0], size[1])
         self.networks: dict[str, nn.Module] = {
             "auto": made.autoencoder,
-            "discriminator": PictureDiscriminator(channels, shape, width=config.width),
-            "private": ConvClassifier(channels, shape, values, width=config.width),
+            "discriminator": PictureDiscriminator(channels, shape, width=config.features),
+            "private": ConvClassifier(channels, shape, values, width=config.features),
         }
         self.optimizers: dict[str, torch.optim.Optimizer] = {
             name: torch.optim.Adam(net.parameters(), lr=config.lr, betas=_BETAS)
@@ -142,7 +112,7 @@ class _Game:
         epochs: int,
         step: Callable[[tuple[Tensor, ...], Epoch], Mapping[str, Tensor]],
         after_epoch: AfterEpoch | None = None,
-    ) -> None:
+    ) -> History:
         """Train one stage."""
         seen = 0
 
@@ -154,7 +124,7 @@ class _Game:
             return {}
 
         stem = self.config.checkpoint
-        fit(
+        return fit(
             networks=self.networks,
             optimizers=self.optimizers,
             data=(rows, labels),

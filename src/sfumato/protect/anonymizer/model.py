@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sfumato.device import device_of
 from sfumato.nets.autoencoders import ConvAutoencoder
 from sfumato.protect.anonymizer.shared import Hiding
 from sfumato.protect.anonymizer.substitute import substitute
@@ -63,7 +64,7 @@ class Anonymizer(Hiding):
         made = Anonymizer(**settings)
         made.autoencoder.load_state_dict(self.autoencoder.state_dict())
         made.gallery.copy_(gallery)
-        return made.train(self.training)
+        return made.to(device_of(self)).train(self.training)
 
     def forward(self, images: Images) -> Images:
         """Return what is released."""

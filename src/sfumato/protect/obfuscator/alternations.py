@@ -1,4 +1,4 @@
-"""Algorithm 1 of the paper `obfuscator` after its warm-up: rounds of three turns.
+"""Algorithm 1 of the paper `obfuscator` after its warm-up: rounds of three steps.
 
 In each round obfuscator and classifier learn to classify, the reconstructors learn to draw from
 frozen maps, and the obfuscator learns to hinder them.
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sfumato.device import device_of
-from sfumato.fit import Epoch
+from sfumato.fit import Epoch, History
 from sfumato.fit.checkpoint import load_checkpoint, save_checkpoint
 from sfumato.nets.reconstructors import reconstructor
 from sfumato.nets.vgg import xavier
@@ -24,8 +24,8 @@ from sfumato.protect.obfuscator.training import Job, Step
 _SLOWER = 10  # the rounds' learning rate of obfuscator and classifier, below the warm-up's
 
 
-def rounds(job: Job) -> list[float]:
-    """Train `job.made` by rounds; return the accuracy after each.
+def rounds(job: Job) -> History:
+    """Train `job.made` by rounds; return their history, with the accuracy after each.
 
     With `config.checkpoint` a killed training goes on after its last whole round.
     """
@@ -36,7 +36,7 @@ def rounds(job: Job) -> list[float]:
         duel.round(cycle)
         accuracies.append(duel.accuracy())
         duel.save(path, accuracies)
-    return accuracies
+    return History(epochs=[{"accuracy": accuracy} for accuracy in accuracies])
 
 
 class Duel:
@@ -109,7 +109,9 @@ class Duel:
 
     def _attacker(self, name: str) -> nn.Module:
         config = self.config
-        net = reconstructor(name, self.made.map_shape, self.made.shape, width=config.attacker_scale)
+        net = reconstructor(
+            name, self.made.map_shape, self.made.shape, width=config.attacker_scale or config.scale
+        )
         if config.initialisation == "xavier":
             xavier(net)
         return net.to(memory_format=torch.channels_last)
@@ -117,16 +119,16 @@ class Duel:
     def _attack_optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.attackers.parameters(), lr=self.config.lr)
 
-    def _renew(self, turn: int) -> None:
+    def _renew(self, number: int) -> None:
         """Let one attacker start from new weights, drawn by the round and not by what came before.
 
         So a training that was interrupted draws the same ones.
         """
         names = list(self.attackers)
-        name = names[turn % len(names)]
+        name = names[number % len(names)]
         device = device_of(self.attackers)
         with torch.random.fork_rng():
-            torch.manual_seed(self.config.seed + turn)
+            torch.manual_seed(self.config.seed + number)
             self.attackers[name] = self._attacker(name).to(device)
         self.optimizers["attack"] = self._attack_optimizer()
 

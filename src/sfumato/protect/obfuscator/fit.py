@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,10 +11,12 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from sfumato.data.imageset import MISSING, ImageSet
+from sfumato.data.splits import split_images
 from sfumato.device import device_of
 from sfumato.errors import ConfigError, DataError
-from sfumato.fit import Epoch
+from sfumato.fit import Epoch, History
 from sfumato.nets.vgg import xavier
+from sfumato.protect.fitted import Fitted
 from sfumato.protect.obfuscator.alternations import rounds
 from sfumato.protect.obfuscator.config import ObfuscatorConfig
 from sfumato.protect.obfuscator.losses import excess_rate, rate_loss
@@ -23,32 +24,22 @@ from sfumato.protect.obfuscator.model import Obfuscator
 from sfumato.protect.obfuscator.training import Job
 
 _RAMP = 0.4  # share of the epochs over which the rate's weight grows to its full value
+_CHECKED = 0.1  # of the images, where none are given for it, only measure accuracy
 _CALIBRATED = 1024  # images that set the step of the 8 bits
 _PRIOR_SPEED = 10  # a class's prior is a mean of many maps and may move faster than weights
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fitted:
-    """What a training leaves."""
-
-    obfuscator: Obfuscator
-    priors: Float[Tensor, "k m y x"]
-    warmup_accuracy: float
-    """On the images kept aside, before any protection; of `rate`, the accuracy at its end."""
-    accuracies: tuple[float, ...]
-    """On the images kept aside: an epoch of the first stage, then a round."""
-
-
 def fit_obfuscator(
     images: ImageSet,
-    utility: str,
-    config: ObfuscatorConfig,
     *,
-    check: ImageSet,
-    warm: Fitted | None = None,
-) -> Fitted:
-    """Train an obfuscator and its classifier; `check` are images for accuracy only.
+    utility: str,
+    config: ObfuscatorConfig | None = None,
+    check: ImageSet | None = None,
+    warm: Fitted[Obfuscator] | None = None,
+) -> Fitted[Obfuscator]:
+    """Train an obfuscator and its classifier.
 
+    `check` are images for accuracy only; without it a tenth of `images` is kept aside for that.
     `warm` is one trained with the objective `none`, from which the rounds of `psnr` and `bounded`
     start instead of from a warm-up of their own; it stays as it is.
 
@@ -56,7 +47,28 @@ def fit_obfuscator(
         DataError: an image has no utility label, or only one class occurs.
         ConfigError: the pictures are too small for the cut, or `warm` is of another architecture.
     """
-    labels = utility_labels(images, utility)
+    config = config or ObfuscatorConfig()
+    utility_labels(images, utility)
+    if check is None:
+        images, check = split_images(images, (1 - _CHECKED, _CHECKED), seed=config.seed)
+    made = _drawn(images, utility, config)
+    priors = _Priors(len(made.classes), made.map_shape)
+    job = Job(made, images.floats(), utility_labels(images, utility), check, config)
+    histories = {"warm-up": _first_stage(job, priors) if warm is None else _start(made, warm)}
+    if config.objective in ("psnr", "bounded"):
+        histories["rounds"] = rounds(job)
+    _calibrate(job)
+    made = made.cpu().to(memory_format=torch.contiguous_format).eval()
+    return Fitted(
+        protector=made,
+        histories=histories,
+        trained=len(images),
+        checked=len(check),
+        excess_nats=_excess_nats(made, priors.cpu().maps, check) if made.noise else None,
+    )
+
+
+def _drawn(images: ImageSet, utility: str, config: ObfuscatorConfig) -> Obfuscator:
     channels, height, width = images.images.shape[1:]
     torch.manual_seed(config.seed)
     made = Obfuscator(
@@ -74,43 +86,31 @@ def fit_obfuscator(
     )
     if config.initialisation == "xavier":
         xavier(made)
-    made.to(memory_format=torch.channels_last)
-    priors = _Priors(len(made.classes), made.map_shape)
-    job = Job(made, images.floats(), labels, check, config)
-    accuracies = _first_stage(job, priors) if warm is None else _start(made, warm)
-    warmed = accuracies[-1]
-    if config.objective in ("psnr", "bounded"):
-        accuracies += rounds(job)
-    _calibrate(job)
-    made = made.cpu().to(memory_format=torch.contiguous_format).eval()
-    return Fitted(
-        obfuscator=made,
-        priors=priors.maps.detach().cpu(),
-        warmup_accuracy=warmed,
-        accuracies=tuple(accuracies),
-    )
+    return made.to(memory_format=torch.channels_last)
 
 
 @torch.no_grad()
 def _calibrate(job: Job) -> None:
-    """Set the step of the 8 bits by some of the images."""
+    """Set the step of the 8 bits by some of the images.
+
+    They are drawn: collections come sorted, and other classes than the first may need longer steps.
+    """
     made = job.made.eval()
-    # Drawn: collections come sorted, and other classes than the first may need longer steps.
     generator = torch.Generator().manual_seed(job.config.seed)
     some = torch.randperm(len(job.images), generator=generator)[:_CALIBRATED]
     made.set_step(made.noisy(made.means(job.images[some].to(device_of(made)))))
 
 
-def _start(made: Obfuscator, warm: Fitted) -> list[float]:
-    """Take over the weights of a warm-up, and return its accuracies."""
+def _start(made: Obfuscator, warm: Fitted[Obfuscator]) -> History:
+    """Take over the weights of a warm-up, and return its history."""
     try:
-        made.load_state_dict(warm.obfuscator.state_dict())
+        made.load_state_dict(warm.protector.state_dict())
     except RuntimeError as error:
         raise ConfigError(
             f"expected a warm-up with maps {made.map_shape} and {len(made.classes)} classes, got "
-            f"{warm.obfuscator.map_shape} and {len(warm.obfuscator.classes)}"
+            f"{warm.protector.map_shape} and {len(warm.protector.classes)}"
         ) from error
-    return list(warm.accuracies)
+    return warm.histories["warm-up"]
 
 
 def utility_labels(images: ImageSet, utility: str) -> Int64[Tensor, "n"]:
@@ -130,16 +130,15 @@ def utility_labels(images: ImageSet, utility: str) -> Int64[Tensor, "n"]:
 
 
 @torch.no_grad()
-def certified_rate(fitted: Fitted, images: ImageSet) -> float:
+def _excess_nats(made: Obfuscator, priors: Float[Tensor, "k m y x"], images: ImageSet) -> float:
     """Return the mean excess rate of these images in nats: no map says more beyond its class."""
-    made = fitted.obfuscator.eval()
-    labels, device = images.label(made.utility), device_of(made)
-    priors = fitted.priors.to(device)
     rates = [
-        excess_rate(made.means(part.to(device)), priors, where.to(device)).cpu()
-        for part, where in zip(images.floats().split(256), labels.split(256), strict=True)
+        excess_rate(made.means(part), priors, labels)
+        for part, labels in zip(
+            images.floats().split(256), images.label(made.utility).split(256), strict=True
+        )
     ]
-    return float(torch.cat(rates).mean()) / max(made.noise, 1e-9) ** 2
+    return float(torch.cat(rates).mean()) / made.noise**2
 
 
 class _Priors(nn.Module):
@@ -150,8 +149,8 @@ class _Priors(nn.Module):
         self.maps = nn.Parameter(torch.zeros(classes, *shape))
 
 
-def _first_stage(job: Job, priors: _Priors) -> list[float]:
-    """Train obfuscator and classifier, without an attacker; return the accuracy by epoch."""
+def _first_stage(job: Job, priors: _Priors) -> History:
+    """Train obfuscator and classifier, without an attacker."""
     config, made = job.config, job.made
     groups: list[dict[str, Any]] = [
         {"params": list(made.parameters())},
@@ -174,7 +173,7 @@ def _first_stage(job: Job, priors: _Priors) -> list[float]:
         epoch.descend("all", loss)
         return {"loss": loss}
 
-    history = job.run(
+    return job.run(
         {"made": made, "priors": priors},
         {"all": optimizer},
         step,
@@ -184,4 +183,3 @@ def _first_stage(job: Job, priors: _Priors) -> list[float]:
         checkpoint=config.checkpoint,
         title=f"obfuscator: {config.objective}",
     )
-    return [figures["accuracy"] for figures in history.epochs]

@@ -6,7 +6,7 @@ noise that is drawn anew for every picture; it is stored as 8-bit integers.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int8, Int64, Shaped
@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from sfumato.errors import ConfigError, DataError
 from sfumato.fit.outputs import outputs
-from sfumato.nets.vgg import DEEP_CUT, Back, check_cut, front, map_shape
+from sfumato.nets.cuts import DEEP_CUT
+from sfumato.nets.vgg import Back, check_cut, front, map_shape
 from sfumato.protect.pretrained import PretrainedProtector
 
-Stored = Literal["int8", "bf16"]
 _LEVELS = 127  # of int8 on either side of 0
 
 

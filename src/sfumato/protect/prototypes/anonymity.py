@@ -1,6 +1,6 @@
-"""The rule that every released picture keeps: k pictures, p private values, nobody's alone.
+"""What prototypes stand for, counted, and held against the rule of `rule`.
 
-The rule is counted, not trained: for each prototype, how many pictures it stands for, of how many
+It is counted, not trained: for each prototype, how many pictures it stands for, of how many
 private values, and which share of them the most frequent value has. Equal pictures count once.
 """
 
@@ -16,56 +16,12 @@ import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
-from sfumato.errors import ConfigError, DataError
+from sfumato.protect.prototypes.rule import Anonymity
 
 _FIGURES = (
     *("k", "values", "share", "released", "fewest_pictures", "fewest_values", "largest_share"),
     *("nearest_original", "closest_allowed"),
 )
-_VALUES = 5  # private values behind a picture, where the collection has as many
-_SHARE = 0.5  # of one private value among the pictures that a prototype stands for
-_ROOM = 1.5  # times an equal share: of two people, one may have three quarters
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Anonymity:
-    """What each released picture must stand for.
-
-    Raises:
-        ConfigError: a number is out of its range.
-    """
-
-    k: int = 10
-    """Different pictures, at least."""
-    values: int | None = None
-    """Private values, at least; None asks for five, or for all where there are fewer."""
-    share: float | None = None
-    """Largest share of one private value; None allows a half, or 1.5 times an equal share."""
-
-    def __post_init__(self) -> None:
-        if self.k < 2:
-            raise ConfigError(f"k must be at least 2, got {self.k}: one picture is somebody's")
-        if self.values is not None and self.values < 2:
-            raise ConfigError(f"values must be at least 2, got {self.values}")
-        if self.share is not None and not 0 < self.share <= 1:
-            raise ConfigError(f"share must be above 0 and at most 1, got {self.share:g}")
-
-    def settled(self, values: int) -> Anonymity:
-        """Return the rule with its defaults for a collection of so many private values.
-
-        Raises:
-            DataError: there is one private value only.
-            ConfigError: the rule asks for more private values than there are.
-        """
-        if values < 2:
-            raise DataError("expected two private values at least, got one: nothing can hide it")
-        wanted = min(_VALUES, values) if self.values is None else self.values
-        if wanted > values:
-            raise ConfigError(
-                f"values: expected at most the {values} private values that there are, got {wanted}"
-            )
-        share = max(_SHARE, _ROOM / values) if self.share is None else self.share
-        return Anonymity(k=self.k, values=wanted, share=share)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,22 +10,19 @@ the label. What a prototype then shows, and whether it may, is settled in `proto
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sfumato.data.imageset import ImageSet
-from sfumato.device import Device
-from sfumato.errors import ConfigError, DataError
-from sfumato.fit import Epoch, FitConfig, fit, one_cycle
-from sfumato.protect.augment import Deformation, random_view
+from sfumato.errors import DataError
+from sfumato.fit import Epoch, FitConfig, History, fit, one_cycle
+from sfumato.protect.augment import random_view
+from sfumato.protect.fitted import Fitted
 from sfumato.protect.labels import private_labels
-from sfumato.protect.prototypes.anonymity import Anonymity
 from sfumato.protect.prototypes.balance import settle
+from sfumato.protect.prototypes.config import PrototypesConfig
 from sfumato.protect.prototypes.division import Shares, balanced_division
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
 from sfumato.protect.prototypes.pictures import Collection, settle_pictures
@@ -36,46 +33,9 @@ _SETTLED = 50_000  # images, at most, that prototypes are settled on
 _SMALLEST = 8  # pixels on a side that the encoder can work on
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrototypesConfig:
-    """How many prototypes, and how they are found."""
-
-    prototypes: int = 32
-    """Pictures in the release, at most; those that cannot keep `anonymity` are dropped."""
-    anonymity: Anonymity = field(default_factory=Anonymity)
-    """What every released picture must stand for."""
-    target: str | None = None
-    """Release real pictures of this private value; None releases means over many people."""
-    deformation: Deformation = field(default_factory=Deformation)
-    """What two pictures may differ in and still get the same release."""
-    epochs: int = 40
-    batch_size: int = 1024
-    """Large: every private value must be able to use every prototype within a batch."""
-    lr: float = 4e-3
-    """Highest of a one-cycle schedule."""
-    width: int = 32
-    """Channels of the encoder at full size."""
-    sharpness: float = 0.05
-    """Of the division: small values give each picture one prototype."""
-    temperature: float = 0.1
-    """Of the prediction."""
-    rounds: int = 20
-    """Of Sinkhorn's iteration."""
-    seed: int = 0
-    device: Device = "auto"
-    precision: Literal["no", "bf16", "fp16"] = "no"
-    """Mixed precision; bf16 halves the time on processors that have it."""
-    checkpoint: Path | None = None
-    """File from which an interrupted training goes on."""
-
-    def __post_init__(self) -> None:
-        if self.prototypes < 2:
-            raise ConfigError(f"--prototypes must be at least 2, got {self.prototypes}")
-        if min(self.sharpness, self.temperature, self.lr) <= 0 or self.rounds < 1:
-            raise ConfigError("sharpness, temperature and lr must be positive, rounds at least 1")
-
-
-def fit_prototypes(images: ImageSet, private: str, config: PrototypesConfig) -> PrototypeAnonymizer:
+def fit_prototypes(
+    images: ImageSet, *, private: str, config: PrototypesConfig | None = None
+) -> Fitted[PrototypeAnonymizer]:
     """Find prototypes of labelled images; only the private label is looked at.
 
     Raises:
@@ -83,6 +43,7 @@ def fit_prototypes(images: ImageSet, private: str, config: PrototypesConfig) -> 
             too small, or there are too few of them for two prototypes that keep the rule.
         ConfigError: the rule asks for more private values than there are.
     """
+    config = config or PrototypesConfig()
     labels = private_labels(images, private, target=config.target)
     channels, height, width = images.images.shape[1:]
     if min(height, width) < _SMALLEST:
@@ -99,14 +60,15 @@ def fit_prototypes(images: ImageSet, private: str, config: PrototypesConfig) -> 
         width=width,
         hides=private,
         prototypes=min(config.prototypes, collection.most),
-        features=config.width,
+        features=config.features,
         target=config.target,
     )
-    _train(made, rows, values, config)
+    history = _train(made, rows, values, config)
     made = made.cpu().to(memory_format=torch.contiguous_format).eval()
     _settle(made, rows, values, config)
     shown = None if config.target is None else images.where(private, config.target).floats()
-    return settle_pictures(made, collection, shown=shown, seed=config.seed)
+    settled = settle_pictures(made, collection, shown=shown, seed=config.seed)
+    return Fitted(protector=settled, histories={"prototypes": history}, trained=len(images))
 
 
 def swapped_prediction(
@@ -143,7 +105,7 @@ def _settle(
 
 def _train(
     made: PrototypeAnonymizer, rows: Images, labels: Int64[Tensor, "n"], config: PrototypesConfig
-) -> None:
+) -> History:
     made.matcher.to(memory_format=torch.channels_last)
     optimizer, schedule = one_cycle(
         made.matcher, lr=config.lr, epochs=config.epochs, weight_decay=1e-4
@@ -164,7 +126,7 @@ def _train(
         epoch.descend("matcher", loss)
         return {"loss": loss}
 
-    fit(
+    return fit(
         networks={"matcher": made.matcher},
         optimizers={"matcher": optimizer},
         schedulers={"matcher": schedule},

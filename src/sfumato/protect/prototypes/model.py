@@ -20,10 +20,11 @@ from torch import Tensor
 from sfumato.errors import ArtifactError, DataError
 from sfumato.nets.autoencoders import PrototypeMatcher
 from sfumato.protect.anonymizer.shared import Hiding
-from sfumato.protect.prototypes.anonymity import Anonymity, Seen, check_standing, digests
+from sfumato.protect.prototypes.anonymity import Seen, check_standing, digests
 from sfumato.protect.prototypes.distance import nearest_original
 from sfumato.protect.prototypes.release import Plan, PlannedRelease, plan_collection
-from sfumato.types import Guarantee, Labels
+from sfumato.protect.prototypes.rule import Anonymity
+from sfumato.types import CollectionProtector, Guarantee, Labels
 
 Images = Float[Tensor, "n c h w"]
 _FIGURES = {
@@ -40,7 +41,7 @@ _FIGURES = {
 """What a report and a card call each figure of a standing."""
 
 
-class PrototypeAnonymizer(Hiding):
+class PrototypeAnonymizer(Hiding, CollectionProtector):
     """Releases, for each image, the picture of the prototype that it is most similar to.
 
     `release` and `forward` look at one picture at a time: use them to look at pictures, and
@@ -205,7 +206,7 @@ class PrototypeAnonymizer(Hiding):
         with torch.no_grad():
             made.matcher.prototypes.copy_(self.matcher.prototypes[kept])
         made.pictures.copy_(pictures)
-        return made.eval()
+        return made.to(self.pictures.device).eval()
 
     def forward(self, images: Images) -> Images:
         """Return what is released."""

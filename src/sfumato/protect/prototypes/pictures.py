@@ -12,10 +12,11 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from sfumato.errors import DataError
-from sfumato.protect.prototypes.anonymity import Anonymity, Seen, count_standing, to_bytes
+from sfumato.protect.prototypes.anonymity import Seen, count_standing, to_bytes
 from sfumato.protect.prototypes.distance import closest_allowed, nearest_original
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
 from sfumato.protect.prototypes.plan import plan_release
+from sfumato.protect.prototypes.rule import Anonymity
 
 Images = Float[Tensor, "n c h w"]
 Pictures = Float[Tensor, "prototypes c h w"]

@@ -20,7 +20,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from sfumato.errors import DataError
-from sfumato.protect.prototypes.anonymity import Anonymity, Standing, count_standing
+from sfumato.protect.prototypes.anonymity import Standing, count_standing
+from sfumato.protect.prototypes.rule import Anonymity
 
 Similarities = Float[Tensor, "n prototypes"]
 

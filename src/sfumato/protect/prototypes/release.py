@@ -12,8 +12,9 @@ from torch import Tensor
 
 from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
-from sfumato.protect.prototypes.anonymity import Anonymity, Standing, digests
+from sfumato.protect.prototypes.anonymity import Standing, digests
 from sfumato.protect.prototypes.plan import plan_release, standing_within
+from sfumato.protect.prototypes.rule import Anonymity
 from sfumato.types import Labels, Protector
 
 Images = Float[Tensor, "n c h w"]
@@ -107,7 +108,7 @@ def _combinations(
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedRelease:
+class PlannedRelease(Protector):
     """A protector for the pictures of one planned collection, told by their content.
 
     Other pictures, which only an adversary would ask for, get what `single` releases for them.

@@ -9,7 +9,7 @@ import torch
 
 from sfumato.data.lazy import Picture
 from sfumato.filter.oneclass import one_thread
-from sfumato.protect.release.noise import secret_randomness
+from sfumato.protect.release.noise import secret_draws
 
 _SMALL = 1 << 16  # pixels; below, threads wait for each other longer than they compute
 
@@ -23,5 +23,5 @@ def alone(picture: Picture, secret: bytes) -> Iterator[None]:
     """
     height, width = picture.pixels.shape[1:]
     threads = one_thread() if height * width < _SMALL else nullcontext()
-    with threads, secret_randomness(secret, picture.position), torch.no_grad():
+    with threads, secret_draws(secret, picture.position), torch.no_grad():
         yield

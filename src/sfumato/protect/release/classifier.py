@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,28 +12,17 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from sfumato.data.imageset import MISSING
-from sfumato.device import Device, device_of
+from sfumato.device import device_of
 from sfumato.errors import ArtifactError, ConfigError, DataError
 from sfumato.files import MALFORMED, read_tensors, write_tensors
 from sfumato.fit import Epoch, FitConfig, fit, one_cycle
 from sfumato.nets.vgg import Back, plan_of
+from sfumato.protect.release.config import MapClassifierConfig
 from sfumato.protect.release.maps import About, StoredMaps, check_maker
 
 _FORMAT = "1"
 _LIMIT_BYTES = 1 << 30
 _HELD = 0.2  # of the maps: accuracy is measured on them and nothing is chosen by it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MapClassifierConfig:
-    """How the classifier is trained."""
-
-    epochs: int = 15
-    batch_size: int = 64
-    lr: float = 2e-3
-    """AdamW's, of a one-cycle schedule."""
-    seed: int = 0
-    device: Device = "auto"
 
 
 class MapClassifier(nn.Module):
@@ -129,7 +117,7 @@ def open_map_classifier(path: Path) -> MapClassifier:
 
 
 def fit_map_classifier(
-    stored: StoredMaps, label: str, config: MapClassifierConfig
+    stored: StoredMaps, *, label: str, config: MapClassifierConfig | None = None
 ) -> tuple[MapClassifier, float]:
     """Train a classifier on stored maps; return it with its accuracy on a fifth kept aside.
 
@@ -137,6 +125,7 @@ def fit_map_classifier(
         DataError: the label was not carried over, or fewer than two of its classes occur.
         ConfigError: nothing of VGG16 is left behind the cut.
     """
+    config = config or MapClassifierConfig()
     truth = stored.label(label)
     known = (truth != MISSING).nonzero().squeeze(1)
     if len(truth[known].unique()) < 2 or len(known) < 1 / _HELD:

@@ -17,11 +17,12 @@ from torch import Tensor
 
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.errors import ConfigError, DataError
+from sfumato.types import Protector
 
 Images = Float[Tensor, "n c h w"]
 
 
-class KSameSet:
+class KSameSet(Protector):
     """Releases each picture of one set as the mean of `k` different ones, itself among them.
 
     With a `label` (of people), the k are of k different values of it. What is then left over,
@@ -31,6 +32,9 @@ class KSameSet:
         ConfigError: k is below 2, or more than there are different pictures or values.
         DataError: a picture has no value of the label.
     """
+
+    name: str
+    private: tuple[str, ...]
 
     def __init__(self, k: int, images: ImageSet, label: str | None = None) -> None:
         self.name = f"ksame:{k}" + (f":{label}" if label else "")

@@ -77,7 +77,7 @@ class StoredMaps:
         """Return one label, or raise a DataError that says which were carried over."""
         if name not in self.labels:
             known = ", ".join(sorted(self.labels)) or "none"
-            raise DataError(f"the maps carry no label {name!r}, only: {known}; release with --keep")
+            raise DataError(f"the maps carry no label {name!r}, only: {known}; release with `keep`")
         return self.labels[name]
 
 

@@ -40,7 +40,7 @@ def drawn_generator(secret: bytes, purpose: bytes) -> torch.Generator:
 
 
 @contextmanager
-def secret_randomness(secret: bytes, picture: int) -> Iterator[None]:
+def secret_draws(secret: bytes, picture: int) -> Iterator[None]:
     """Let torch draw what the secret has for this picture, for the time of a `with` block.
 
     The caller's own state is untouched.

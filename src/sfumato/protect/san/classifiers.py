@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from sfumato.fit.config import FitConfig
 from sfumato.fit.loop import Epoch, History, fit
-from sfumato.nets.attributes import AttributeClassifier, Family
-from sfumato.protect.augment import FACE_AUGMENTATION, Deformation, random_view
+from sfumato.nets.attributes import Family, SmallClassifier
+from sfumato.protect.augment import random_view
+from sfumato.protect.deformation import FACE_AUGMENTATION, Deformation
 
 _SIDES = (32, 48, 40, 28, 36, 56, 44)  # seven sides and four families meet in 28 different pairs
 _WIDTHS = (1.0, 0.75, 1.25)  # of the width that is asked for
@@ -76,7 +77,7 @@ class Ensemble:
         families = get_args(Family)
         with torch.random.fork_rng():
             torch.manual_seed(number)
-            classifier = AttributeClassifier(
+            classifier = SmallClassifier(
                 self.pictures.shape[1],
                 self.labels.shape[1],
                 family=families[number % len(families)],

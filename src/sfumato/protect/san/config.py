@@ -1,97 +1,179 @@
-"""Settings of a semi-adversarial network's training, checked where they are made."""
+"""Settings of a semi-adversarial network's training; the defaults are those that faces had."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
 
+from sfumato.config import Preset, Presets, check_settings, setting
 from sfumato.device import Device
-from sfumato.errors import ConfigError
-from sfumato.fit.config import FitConfig
-from sfumato.protect.augment import FACE_AUGMENTATION, Deformation
-from sfumato.protect.san.model import Network, Output
+from sfumato.protect.deformation import FACE_AUGMENTATION, Deformation
 
-_LEAST_WIDTH = 8
+if TYPE_CHECKING:  # a command line lists these settings without loading PyTorch
+    from sfumato.fit.config import FitConfig
+
+Output = Literal["SM", "NT", "OP"]
+"""Same, neutral or opposite prototype."""
+Network = Literal["paper", "residual"]
+Channels = Literal[1, 3]
+
+_RELEASED = "What is released"
+_GROUP = "Classifiers to train against (network residual)"
+_LOSS = "Weights of the loss (network residual)"
+
+_PRESETS = {
+    "paper": Preset(
+        "the paper's network and training, against one classifier",
+        {
+            "network": "paper",
+            "pretrain_epochs": 3,
+            "classifier_epochs": 5,
+            "epochs": 10,
+            "joint_images": 10_000,
+            "learning_rate": 1e-3,
+            "batch_size": 32,
+        },
+    ),
+    "drawn": Preset(
+        "coloured pictures that differ in little else, such as drawn faces",
+        {
+            "channels": 3,
+            "bound": 0.15,
+            "classifier_epochs": 3,
+            "ensemble_epochs": None,
+            "epochs": 6,
+            "rounds": 2,
+            "joint_images": 2_000,
+            "ensemble": 6,
+            "refreshed": 3,
+            "ensemble_width": 16,
+            "ensemble_images": 1_200,
+            "near": 0.0,
+            "cover": 0.0,
+            "match_weight": 8.0,
+            "match_free": 0.01,
+            "match_share": 1.0,
+            "pixel_weight": 0.5,
+            "learning_rate": 1e-3,
+            "batch_size": 32,
+        },
+    ),
+    "quick": Preset(
+        "a look in minutes: fewer classifiers, fewer pictures",
+        {
+            "classifier_epochs": 3,
+            "ensemble_epochs": 4,
+            "epochs": 8,
+            "joint_images": 2_000,
+            "ensemble": 3,
+            "ensemble_width": 16,
+            "ensemble_images": 4_000,
+        },
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SanConfig:
-    """How a semi-adversarial network is made and trained; the defaults are ours."""
+class SanConfig(Presets):
+    """How a semi-adversarial network is made and trained.
 
-    network: Network = "residual"
-    """`paper` trains as the paper does, `residual` for transfer."""
-    output: Output = "OP"
-    """What `release` will give."""
-    channels: int = 1
-    """1 grey, 3 RGB."""
-    bound: float = 0.15
-    """Largest change of a pixel, of 1; `residual` only."""
-    pretrain_epochs: int = 3
-    """Epochs of (2); `residual` starts as the identity and needs none."""
-    classifier_epochs: int = 5
-    """Epochs of the own classifier."""
-    ensemble_epochs: int | None = None
-    """Epochs of each classifier of the ensemble; None takes as many as of the own classifier."""
-    epochs: int = 10
-    """Epochs of joint training, in every round."""
-    matcher_epochs: int = 8
-    """Epochs of a matcher of one's own, where the caller has no other."""
-    rounds: int = 2
-    """Rounds of joint training; the ensemble changes between them."""
-    joint_images: int | None = None
-    """Pictures of joint training, drawn at random; None takes all."""
-    ensemble: int = 8
-    """Classifiers in the ensemble."""
-    ensemble_a_step: int = 3
-    """Classifiers that one step asks."""
-    refreshed: int = 2
-    """Classifiers replaced by new ones between rounds."""
-    ensemble_width: int = 16
-    """Channels of each first layer, plus or minus a quarter; at least 8."""
-    ensemble_images: int = 3_000
-    """Pictures from which each classifier of the ensemble learns, drawn anew."""
-    near: float = 0.0
-    """Largest random zoom of what the classifiers see: 0.35 shows down to 65 % of each side."""
-    cover: float = 0.0
-    """Share of pictures that have a part covered before the classifiers see them."""
-    attribute_weight: float = 1.0
-    """Weight of the attribute term."""
-    match_weight: float = 8.0
-    """Weight of the matching term."""
-    match_free: float = 0.01
-    """Squared distance of embeddings that costs nothing."""
-    match_share: float = 0.34
-    """Share of a batch that the matcher looks at: it is the largest network."""
-    pixel_weight: float = 0.5
-    """Weight of the mean squared change of a pixel over `bound` squared."""
-    learning_rate: float = 1e-3
-    """Of the autoencoder, with Adam; `residual` lowers it along a cosine."""
-    batch_size: int = 32
-    """Pictures a step."""
+    Raises:
+        ConfigError: a setting is out of its range.
+    """
+
+    PRESETS: ClassVar[Mapping[str, Preset]] = _PRESETS
+
+    network: Network = setting(
+        "residual", "Ours against many classifiers, or the paper's against one.", panel=_RELEASED
+    )
+    output: Output = setting(
+        "OP", "What release gives: opposite, neutral or same prototype.", panel=_RELEASED
+    )
+    channels: Channels = setting(
+        1, "Pictures that it takes and gives: 1 grey, as the paper's, or 3 RGB.", panel=_RELEASED
+    )
+    bound: float = setting(
+        0.2, "residual: largest change of a pixel, of 1.", above=0, most=1, panel=_RELEASED
+    )
+    pretrain_epochs: int = setting(
+        3, "paper: passes of drawing the picture itself first, eq. (2).", least=1
+    )
+    classifier_epochs: int = setting(6, "Passes of the classifier that release asks.", least=1)
+    epochs: int = setting(9, "Passes of joint training a round.", least=1)
+    matcher_epochs: int = setting(8, "Passes of a matcher of people, where none is given.", least=1)
+    joint_images: int | None = setting(
+        None, "Pictures of joint training, drawn at random; all without it.", least=1
+    )
+    learning_rate: float = setting(
+        2e-3, "Adam's, of the autoencoder; residual lowers it along a cosine.", above=0
+    )
+    batch_size: int = setting(24, "Pictures a step.", least=1)
+    rounds: int = setting(
+        1,
+        "Rounds of joint training; some classifiers are replaced between.",
+        least=1,
+        panel=_GROUP,
+    )
+    ensemble: int = setting(4, "Classifiers.", least=1, panel=_GROUP)
+    ensemble_a_step: int = setting(2, "Classifiers that one step asks.", least=1, panel=_GROUP)
+    refreshed: int = setting(
+        0, "Classifiers replaced by new ones between rounds.", least=0, panel=_GROUP
+    )
+    ensemble_width: int = setting(
+        24,
+        "Channels of a classifier's first layer, a quarter less or more.",
+        least=8,
+        panel=_GROUP,
+    )
+    ensemble_images: int = setting(
+        12_000, "Pictures from which each classifier learns, drawn anew.", least=2, panel=_GROUP
+    )
+    ensemble_epochs: int | None = setting(
+        6,
+        "Passes of each; as of the classifier that release asks, without it.",
+        least=1,
+        panel=_GROUP,
+    )
+    near: float = setting(
+        0.35,
+        "How much nearer they look at pictures: 0.35 shows 0.65 of the side.",
+        least=0,
+        below=1,
+        panel=_GROUP,
+    )
+    cover: float = setting(
+        0.5,
+        "Share of the pictures of which they do not see a part.",
+        least=0,
+        most=1,
+        panel=_GROUP,
+    )
+    attribute_weight: float = setting(1.0, "Of fooling the classifiers.", least=0, panel=_LOSS)
+    match_weight: float = setting(24.0, "Of going on matching.", least=0, panel=_LOSS)
+    match_free: float = setting(
+        0.02, "Squared distance of embeddings that costs nothing.", least=0, panel=_LOSS
+    )
+    match_share: float = setting(
+        0.25,
+        "Share of a batch that the matcher, the largest network, looks at.",
+        above=0,
+        most=1,
+        panel=_LOSS,
+    )
+    pixel_weight: float = setting(
+        0.15, "Of the mean squared change of a pixel over the squared bound.", least=0, panel=_LOSS
+    )
     seed: int = 0
     """Every random draw."""
     device: Device = "auto"
     """Where networks train."""
-    checkpoints: Path | None = None
+    checkpoint: Path | None = None
     """Folder for the state of every stage, from which a killed run goes on."""
 
     def __post_init__(self) -> None:
-        if self.rounds < 1 or self.ensemble < 1 or self.ensemble_a_step < 1:
-            raise ConfigError("--rounds, --ensemble and classifiers a step must be at least 1")
-        if self.ensemble_epochs is not None and self.ensemble_epochs < 1:
-            raise ConfigError(f"--ensemble-epochs must be at least 1, got {self.ensemble_epochs}")
-        if self.ensemble_width < _LEAST_WIDTH:
-            raise ConfigError(
-                f"--ensemble-width must be at least {_LEAST_WIDTH}, got {self.ensemble_width}"
-            )
-        if not 0 <= self.near < 1:
-            raise ConfigError(f"--near is at least 0 and below 1, got {self.near:g}")
-        if not 0 <= self.cover <= 1:
-            raise ConfigError(f"--cover is a share from 0 to 1, got {self.cover:g}")
-        if not 0 < self.match_share <= 1:
-            raise ConfigError(f"--match-share is above 0 and at most 1, got {self.match_share:g}")
-        if not self.learning_rate > 0:
-            raise ConfigError(f"--learning-rate is above 0, got {self.learning_rate:g}")
+        check_settings(self)
 
     @property
     def augmentation(self) -> Deformation:
@@ -100,10 +182,12 @@ class SanConfig:
 
     def stage(self, name: str, epochs: int) -> FitConfig:
         """Return the settings of one training stage."""
+        from sfumato.fit.config import FitConfig
+
         return FitConfig(
             epochs=epochs,
             batch_size=self.batch_size,
             seed=self.seed,
             device=self.device,
-            checkpoint=None if self.checkpoints is None else self.checkpoints / f"{name}.ckpt",
+            checkpoint=None if self.checkpoint is None else self.checkpoint / f"{name}.ckpt",
         )

@@ -14,7 +14,8 @@ from sfumato.errors import DataError
 from sfumato.fit.config import FitConfig
 from sfumato.fit.loop import Epoch, fit
 from sfumato.nets.classifiers import ConvClassifier
-from sfumato.protect.augment import FACE_AUGMENTATION, random_view
+from sfumato.protect.augment import random_view
+from sfumato.protect.deformation import FACE_AUGMENTATION
 
 _LEARNING_RATE = 2e-3
 _LEAST_PEOPLE = 2

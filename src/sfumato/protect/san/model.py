@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int64
@@ -16,10 +16,7 @@ from sfumato.nets.semiadversarial import (
     ResidualAutoencoder,
 )
 from sfumato.protect.pretrained import PretrainedProtector
-
-Output = Literal["SM", "NT", "OP"]
-"""Same, neutral or opposite prototype."""
-Network = Literal["paper", "residual"]
+from sfumato.protect.san.config import Network, Output
 
 STEER = {"SM": 1.0, "NT": 0.5, "OP": 0.0}
 """What each output asks of a classifier: the true value, no decision, the other value."""
@@ -156,15 +153,15 @@ def check_settings(
     """Raise a ConfigError where a setting of a network is out of its range."""
     if min(height, width) < _LEAST or height % _MULTIPLE or width % _MULTIPLE:
         raise ConfigError(
-            f"--size: expected multiples of {_MULTIPLE} from {_LEAST}, got {height}x{width}"
+            f"`size`: expected multiples of {_MULTIPLE} from {_LEAST}, got {height}x{width}"
         )
     if channels not in (1, 3):
-        raise ConfigError(f"--channels is 1 (grey) or 3 (RGB), got {channels}")
+        raise ConfigError(f"`channels` is 1 (grey) or 3 (RGB), got {channels}")
     if not attributes or isinstance(attributes, str):
-        raise ConfigError(f"--private: expected names of attributes, got {attributes!r}")
+        raise ConfigError(f"`private`: expected names of attributes, got {attributes!r}")
     if network not in ("paper", "residual"):
-        raise ConfigError(f"--network is paper or residual, got {network!r}")
+        raise ConfigError(f"`network` is paper or residual, got {network!r}")
     if not 0 < bound <= 1:
-        raise ConfigError(f"--bound is above 0 and at most 1, got {bound:g}")
+        raise ConfigError(f"`bound` is above 0 and at most 1, got {bound:g}")
     if output not in STEER:
-        raise ConfigError(f"--output is one of {', '.join(STEER)}, got {output!r}")
+        raise ConfigError(f"`output` is one of {', '.join(STEER)}, got {output!r}")

@@ -65,7 +65,7 @@ def check_terms(enrollment: Enrollment, terms: Terms) -> None:
     """Raise an EnrollmentError unless the enrollment fits the bank."""
     if enrollment.copies is not None and not available():
         raise EnrollmentError(
-            "near copies are not matched here (pdqhash is not installed); enroll without --copies"
+            "near copies are not matched here (pdqhash is not installed); enroll without `copies`"
         )
     if enrollment.backbone != terms.backbone:
         raise EnrollmentError(
@@ -75,5 +75,5 @@ def check_terms(enrollment: Enrollment, terms: Terms) -> None:
     if (enrollment.dim, enrollment.hidden) != (terms.dim, terms.hidden):
         raise EnrollmentError(
             f"expected D = {terms.dim} and M = {terms.hidden}, got D = {enrollment.dim} and "
-            f"M = {enrollment.hidden}; enroll again with --hidden {terms.hidden}"
+            f"M = {enrollment.hidden}; enroll again with `hidden` {terms.hidden}"
         )

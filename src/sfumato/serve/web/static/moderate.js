@@ -10,7 +10,7 @@ let asked = 0;
 
 session(async (found) => {
   const good = found !== null && found.scopes.includes("moderate");
-  $("desk").hidden = !good;
+  $("moderation").hidden = !good;
   $("state").textContent = found && !good ? "This token is not good for moderating." : "A moderator's token shows what waits here.";
   $("state").hidden = good;
   if (good) await Promise.all([showCurve(), showAppeals(), showQuarantine()].map(say));

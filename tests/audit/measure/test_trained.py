@@ -1,17 +1,11 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
-import pytest
-
 from sfumato.attack.attributes import AttributeAttack
 from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.audit import sides
-from sfumato.audit.report.trainings import learners_used, trainings
 from sfumato.audit.run import audit
 from sfumato.data.imageset import ImageSet
 from sfumato.protect.baselines import Unprotected
-from tests.audit.findings import cell
 
 
 def test_every_network_leaves_its_curve_and_says_whether_it_converged(blobs: ImageSet) -> None:
@@ -21,32 +15,18 @@ def test_every_network_leaves_its_curve_and_says_whether_it_converged(blobs: Ima
         [Unprotected()], victims=victims, adversary=adversary, private="mood", config=config
     )
     (found,) = (cell for cell in report.cells if cell.attack == "attributes:mood")
-    runs = trainings(found)
+    details = found.finding.details
+    runs = [one.training for one in details.trained if one.training is not None]
     assert len(runs) == 2  # trees have no epochs
     for run in runs:
-        assert run.validated[run.best_epoch] == max(run.validated)
-        assert run.stopped_early == (len(run.validated) < 40)
+        validated = run.curves["validated"]
+        assert validated[run.best_epoch] == max(validated)
+        assert run.stopped_early == (len(validated) < 40)
         if run.stopped_early:
-            assert len(run.validated) == run.best_epoch + 1 + 3
-    assert set(learners_used(found)) <= {"probe", "trees"}
-    assert sum(entry["chosen"] for entry in found.finding.details["learners"]) == 1
-
-
-@pytest.mark.parametrize(
-    "details",
-    [
-        {"learners": 5},
-        {"learners": [5]},
-        {"learners": [{"training": {"curves": 1}, "learner": "a", "seed": 0, "chosen": True}]},
-        {"learners": [{"training": {"curves": {"validated": ["x"]}}, "seed": [], "chosen": 1}]},
-        {"training": [3, {"curves": {}}], "decoders": 4, "matchers": [1]},
-    ],
-)
-def test_details_of_strangers_are_passed_over(details: dict[str, object]) -> None:
-    odd = cell("p", "attributes:mood", 0.5)
-    odd = replace(odd, finding=replace(odd.finding, details=details))
-    assert trainings(odd) == []
-    learners_used(odd)
+            assert len(validated) == run.best_epoch + 1 + 3
+    assert len(details.trained) == 3
+    (used,) = (one.learner for one in details.trained if one.chosen)
+    assert details.used == (used,)
 
 
 def test_an_attack_names_why_it_has_no_meaning(blobs: ImageSet) -> None:

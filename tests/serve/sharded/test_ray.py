@@ -38,6 +38,7 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 LOCAL_CLUSTER = """
 import sys
 from sfumato.cluster import connected
+from sfumato.types import Protector
 with connected("local"):
     import ray
     print(ray.get_runtime_context().gcs_address, flush=True)
@@ -119,7 +120,7 @@ def test_no_two_workers_draw_the_same_noise(
     assert len(pictures) == 32
 
 
-class Failing:
+class Failing(Protector):
     name = "failing"
 
     def release(self, images: Tensor) -> Tensor:

@@ -1,0 +1,218 @@
+"""Attacks on the upload filter as an audit runs them, on whatever features a protector releases.
+
+Every value of a label is a user, who enrolls one half of their releases and uploads the other. What
+is measured is the filter behind these features: who gets stolen pictures shared, and what the
+platform can draw out of the enrollments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sfumato.attack.on_filter.attacker import AttackerConfig
+from sfumato.attack.on_filter.enrolled import EnrolledUsers, enroll_all
+from sfumato.attack.on_filter.enrollment_leak import Evidence, LeakDetails, enrollment_leak
+from sfumato.attack.on_filter.poison import (
+    PoisonDetails,
+    Setting,
+    all_attackers,
+    all_pairs,
+    innocent_shared,
+    poison,
+)
+from sfumato.attack.tools.scores import mean_interval, wilson_interval
+from sfumato.data.imageset import MISSING
+from sfumato.device import Device
+from sfumato.filter.oneclass import OneClassConfig
+from sfumato.types import Attack, Finding, Knowledge, Releases, ask
+
+ATTACKERS = (
+    AttackerConfig(),
+    AttackerConfig(mode="separate"),
+    AttackerConfig(evasion=1.0),
+    AttackerConfig(mode="separate", evasion=1.0),
+)
+"""Of own and stolen pictures, or of stolen ones alone; without and with the screening in mind."""
+
+_FOLDS = 4  # of an enrollment's cross-fit
+_LEAST = 2 * _FOLDS  # releases of a user
+_MOST_USERS = 10
+_MOST_PAIRS = 12  # thieves of each kind; each is a training
+
+Figure = Literal["mean", "pictures", "membership"]
+_METRICS = {"mean": "cosine similarity", "pictures": "share explained", "membership": "auc"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Users:
+    """Users' features, one entry a user."""
+
+    enrolled: list[Float[Tensor, "_ d"]]
+    uploaded: list[Float[Tensor, "_ d"]]
+
+    @classmethod
+    def of(cls, victim: Releases, label: str, *, seed: int) -> _Users:
+        """Return the users of whom there is most, each one's releases in halves, drawn."""
+        truth, rows = victim.labels[label], victim.tensor.flatten(1).float()
+        generator = torch.Generator().manual_seed(seed)
+        drawn = torch.randperm(len(rows), generator=generator)
+        each = [rows[drawn[truth[drawn] == value]] for value in _enough(victim, label)]
+        halves = [features.tensor_split(2) for features in each]
+        return cls([half[0] for half in halves], [half[1] for half in halves])
+
+
+def _enough(victim: Releases, label: str) -> list[int]:
+    truth = victim.labels[label]
+    values, counts = truth[truth != MISSING].unique(return_counts=True)
+    order = counts.argsort(descending=True, stable=True)
+    return [int(values[i]) for i in order if int(counts[i]) >= _LEAST][:_MOST_USERS]
+
+
+def _unfit(victim: Releases, label: str) -> str | None:
+    tensor = victim.tensor
+    if not tensor.is_floating_point() or not bool(((tensor >= 0) & (tensor <= 1)).all()):
+        return "the upload filter enrolls features in [0, 1], and this release is none"
+    if len(_enough(victim, label)) < 2:
+        return f"two users need {_LEAST} releases each of one {label} to enroll and to upload"
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoisonAttack(Attack):
+    """Users who have another's enrolled pictures enroll them too, and upload that user's others.
+
+    The figure is the share of the victims' uploads that the strongest kind of thief gets shared, of
+    all kinds and seeds; the floor what the same users get shared who stole nothing, the ceiling
+    that of no filter. A thief has, beside own pictures, those that its victim enrolled.
+    """
+
+    label: str
+    """The label that names users."""
+    seeds: tuple[int, ...] = (0,)
+    setting: Setting = field(default_factory=Setting)
+    attackers: tuple[AttackerConfig, ...] = ATTACKERS
+    training: OneClassConfig = field(default_factory=OneClassConfig)
+    device: Device = "auto"
+    name: str = "poison"
+    learns = False  # on releases of its own: a thief is one of the users
+    own_ceiling = True
+
+    def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:  # noqa: ARG002
+        """Say why the attack has no meaning here, or None."""
+        return _unfit(victim, self.label)
+
+    def reads(self) -> tuple[str, ...]:
+        """Return the labels that both sides need."""
+        return (self.label,)
+
+    def run(self, victim: Releases, knowledge: Knowledge) -> Finding:  # noqa: ARG002
+        """Enroll everybody, train the thieves, and count what they get shared."""
+        return max((self._run(victim, seed) for seed in self.seeds), key=lambda f: f.value)
+
+    def _run(self, victim: Releases, seed: int) -> Finding:
+        users = _Users.of(victim, self.label, seed=seed)
+        enrolled = enroll_all(
+            users.enrolled, self.training, folds=_FOLDS, seed=seed, device=self.device
+        )
+        pairs = _some(all_pairs(len(enrolled)))
+        bands = [
+            all_attackers(
+                enrolled, users.enrolled, pairs, kind, self.training, seed=seed, device=self.device
+            )
+            for kind in self.attackers
+        ]
+        found = poison(enrolled, users.uploaded, pairs, bands, self.setting, seed=seed)
+        assert isinstance(found.details, PoisonDetails)  # noqa: S101 - of its attack
+        floors = innocent_shared(enrolled, users.uploaded, pairs, self.setting, seed=seed)
+        shared = 1 - torch.tensor(found.details.kinds[found.details.strongest].matrix)
+        pictures = sum(len(users.uploaded[v]) for v in {v for _, v in pairs})
+        return replace(
+            found,
+            attack=self.name,
+            protector=victim.protector,
+            interval=_wide(shared[shared <= 1], pictures),
+            floor_interval=_wide(floors, pictures),
+            ceiling_interval=(1.0, 1.0),
+            seeds=self.seeds,
+        )
+
+
+def _enrolled(
+    users: _Users, training: OneClassConfig, device: Device, *, seed: int
+) -> EnrolledUsers:
+    return enroll_all(users.enrolled, training, folds=_FOLDS, seed=seed, device=device)
+
+
+def _some(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    return list(pairs[:: -(-len(pairs) // _MOST_PAIRS)])
+
+
+def _wide(shares: Float[Tensor, "pairs"], pictures: int) -> tuple[float, float]:
+    """Return the interval over pairs, and never one narrower than Wilson's over pictures."""
+    least = wilson_interval(float(shares.mean()), pictures)
+    low, high = mean_interval(shares[None])
+    return max(0.0, min(low, least[0])), min(1.0, max(high, least[1]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrollmentAttack(Attack):
+    """Draws out of enrollments, with the code statistics of screening, what they were trained on.
+
+    `mean`: cosine of the drawn and the true mean of a user's features, both less the public mean.
+    `pictures`: share of enrolled features' distance to the public mean that drawn ones explain.
+    `membership`: area under the curve of telling enrolled from other features of one user. The
+    best seed counts. The floor needs no enrollment, the ceiling is having the features.
+    """
+
+    figure: Figure
+    label: str
+    """The label that names users."""
+    seeds: tuple[int, ...] = (0,)
+    training: OneClassConfig = field(default_factory=OneClassConfig)
+    device: Device = "auto"
+    name: str = "enrollment"
+    learns = False  # on releases: it has the enrollments
+    own_ceiling = True
+
+    def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:  # noqa: ARG002
+        """Say why the attack has no meaning here, or None."""
+        return _unfit(victim, self.label)
+
+    def reads(self) -> tuple[str, ...]:
+        """Return the labels that both sides need."""
+        return (self.label,)
+
+    def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
+        """Enroll everybody, and draw; the adversary's own releases are the public features."""
+        public = ask(knowledge.query, knowledge.images).flatten(1).float()
+        return max((self._run(victim, public, seed) for seed in self.seeds), key=lambda f: f.value)
+
+    def _run(self, victim: Releases, public: Float[Tensor, "p d"], seed: int) -> Finding:
+        users = _Users.of(victim, self.label, seed=seed)
+        enrolled: EnrolledUsers = enroll_all(
+            users.enrolled, self.training, folds=_FOLDS, seed=seed, device=self.device
+        )
+        truth = Evidence(members=users.enrolled, held_out=users.uploaded, public=public)
+        every = {one.metric: one for one in enrollment_leak(enrolled, truth, seed=seed)}
+        found = every[f"{self.figure}, with code statistics"]
+        assert isinstance(found.details, LeakDetails)  # noqa: S101 - of its attack
+        return replace(
+            found,
+            attack=self.name,
+            protector=victim.protector,
+            metric=_METRICS[self.figure],
+            interval=self._interval(torch.tensor(found.details.victims), users),
+            ceiling_interval=(1.0, 1.0),
+            seeds=self.seeds,
+        )
+
+    def _interval(self, values: Float[Tensor, "users"], users: _Users) -> tuple[float, float]:
+        if self.figure != "membership":
+            return mean_interval(values[None])
+        return _wide(values, sum(len(uploaded) for uploaded in users.uploaded))
