@@ -115,7 +115,7 @@ def test_the_finding_has_floor_ceiling_matrix_and_the_strongest_kind(users: Enro
     best = finding.details.kinds[finding.details.strongest]
     assert best.blocked == pytest.approx(1 - finding.value, abs=1e-4)
     assert best.blocked == min(kind.blocked for kind in finding.details.kinds.values())
-    tried = [value for row in best["matrix"] for value in row if value >= 0]
+    tried = [value for row in best.matrix for value in row if value >= 0]
     assert len(tried) == len(pairs)
 
 

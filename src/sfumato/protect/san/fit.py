@@ -60,12 +60,12 @@ def fit_san(
     )
     # Prototypes are RGB also where the pictures are grey (section 3.2).
     protector.set_prototypes(prototypes_of(taken, hidden))
-    eyes = matcher or _matcher(images, identity, config)
+    chosen = matcher or _matcher(images, identity, config)
     job = Job(
         protector,
         _as_taken(taken, config),
         binary_labels(taken, hidden),
-        eyes.requires_grad_(False).eval(),
+        chosen.requires_grad_(False).eval(),
         config,
     )
     stage = config.stage("classifier", config.classifier_epochs)
