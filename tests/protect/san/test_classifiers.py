@@ -32,15 +32,13 @@ def _crowd() -> Ensemble:
 def test_known_classifiers_stay_and_are_asked_and_nobody_learns_any_more() -> None:
     ensemble = _crowd()
     ensemble.grow(2, 1)
-    old = list(ensemble.classifiers)
+    old = list(ensemble.members)
     ensemble.refresh(1, 1)
     ensemble.freeze()
-    assert ensemble.classifiers[0] is old[1]
-    assert old[0] not in ensemble.classifiers
+    assert ensemble.members[0] is old[1]
+    assert old[0] not in ensemble.members
     asked = ensemble.ask(10)
-    assert {id(one) for one in asked} == {
-        id(one) for one in (*ensemble.classifiers, *ensemble.known)
-    }
+    assert {id(one) for one in asked} == {id(one) for one in (*ensemble.members, *ensemble.known)}
     assert not any(p.requires_grad for one in asked for p in one.parameters())
 
 

@@ -272,7 +272,7 @@ def test_a_reader_is_as_wide_as_was_asked() -> None:
     def channels(width: int) -> list[int]:
         ensemble = Ensemble(pictures, labels, 8, stage, width=width)
         ensemble.grow(4, 1)  # one of each family
-        return [next(iter(classifier.parameters())).shape[0] for classifier in ensemble.classifiers]
+        return [next(iter(classifier.parameters())).shape[0] for classifier in ensemble.members]
 
     assert channels(16) == [16, 12, 20, 16]
     assert channels(24) == [24, 16, 32, 24]
@@ -292,18 +292,18 @@ def test_a_crowd_is_diverse_and_refreshed(faces: ImageSet) -> None:
 
     ensemble = Ensemble(faces.images, faces.label("smile")[:, None], 40, stage)
     ensemble.grow(3, 1)
-    old = list(ensemble.classifiers)
+    old = list(ensemble.members)
     ensemble.refresh(2, 1)
     ensemble.freeze()
-    assert ensemble.classifiers[0] is old[2]
-    assert len({r.side for r in ensemble.classifiers}) == 3
-    assert not any(p.requires_grad for r in ensemble.classifiers for p in r.parameters())
+    assert ensemble.members[0] is old[2]
+    assert len({r.side for r in ensemble.members}) == 3
+    assert not any(p.requires_grad for r in ensemble.members for p in r.parameters())
     assert len({id(r) for r in ensemble.ask(2)}) == 2
     ensemble.known = (torch.nn.Identity(), torch.nn.Identity())
     asked = ensemble.ask(4)
     assert len({id(r) for r in asked}) == 4
     assert sum(r in ensemble.known for r in asked) == 2
-    assert ensemble.ask(1)[0] in ensemble.classifiers
+    assert ensemble.ask(1)[0] in ensemble.members
 
 
 def test_balanced_rows_hold_as_many_of_each() -> None:

@@ -43,7 +43,7 @@ ATTACKERS = (
 _FOLDS = 4  # of an enrollment's cross-fit
 _LEAST = 2 * _FOLDS  # releases of a user
 _MOST_USERS = 10
-_MOST_PAIRS = 12  # thieves of each kind; each is a training
+_MOST_PAIRS = 12  # attackers of each kind; each is a training
 
 Figure = Literal["mean", "pictures", "membership"]
 _METRICS = {"mean": "cosine similarity", "pictures": "share explained", "membership": "auc"}
@@ -87,9 +87,10 @@ def _unfit(victim: Releases, label: str) -> str | None:
 class PoisonAttack(Attack):
     """Users who have another's enrolled pictures enroll them too, and upload that user's others.
 
-    The figure is the share of the victims' uploads that the strongest kind of thief gets shared, of
-    all kinds and seeds; the floor what the same users get shared who stole nothing, the ceiling
-    that of no filter. A thief has, beside own pictures, those that its victim enrolled.
+    The figure is the share of the victims' uploads that the strongest kind of attacker gets shared,
+    over all kinds and seeds. The floor is what the same users get shared without stealing; the
+    ceiling is what they get shared without a filter. An attacker has its own pictures and those
+    that its victim enrolled.
     """
 
     label: str
@@ -100,7 +101,7 @@ class PoisonAttack(Attack):
     training: OneClassConfig = field(default_factory=OneClassConfig)
     device: Device = "auto"
     name: str = "poison"
-    learns = False  # on releases of its own: a thief is one of the users
+    learns = False  # on releases of its own: an attacker is one of the users
     own_ceiling = True
 
     def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:  # noqa: ARG002
@@ -112,7 +113,7 @@ class PoisonAttack(Attack):
         return (self.label,)
 
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:  # noqa: ARG002
-        """Enroll everybody, train the thieves, and count what they get shared."""
+        """Enroll everybody, train the attackers, and count what they get shared."""
         return max((self._run(victim, seed) for seed in self.seeds), key=lambda f: f.value)
 
     def _run(self, victim: Releases, seed: int) -> Finding:

@@ -91,8 +91,8 @@ def enrollment_leak(
         for metric, values in per_user.items():
             details = LeakDetails(statistics=statistics, victims=tuple(values))
             if shape and metric == "mean":
-                looks = _similarity(means, truth.members, shape)
-                details = replace(details, psnr=looks[0], ssim=looks[1])
+                likeness = _similarity(means, truth.members, shape)
+                details = replace(details, psnr=likeness[0], ssim=likeness[1])
             floor = 0.5 if metric == "membership" else 0.0
             findings.append(_finding(metric, values, floor, details, seed))
     return findings

@@ -138,7 +138,7 @@ def stolen_shared(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KindOfThief:
+class KindOfAttacker:
     """What one kind of adversary reached."""
 
     blocked: float
@@ -159,7 +159,7 @@ class PoisonDetails(Details):
     owners_kept: tuple[float, ...]
     """Share of the own uploads that each owner gets shared."""
     owners_kept_mean: float
-    kinds: Mapping[str, KindOfThief]
+    kinds: Mapping[str, KindOfAttacker]
 
 
 def poison(
@@ -203,14 +203,14 @@ def poison(
     )
 
 
-def _kind(attackers: Attackers, shared: Tensor, users: int, setting: Setting) -> KindOfThief:
+def _kind(attackers: Attackers, shared: Tensor, users: int, setting: Setting) -> KindOfAttacker:
     matrix = torch.full((users, users), -1.0)
     for (k, v), value in zip(attackers.pairs, shared, strict=True):
         matrix[k, v] = 1 - value
     found = [
         float(attackers.alike[i, v]) < setting.contested for i, (_, v) in enumerate(attackers.pairs)
     ]
-    return KindOfThief(
+    return KindOfAttacker(
         blocked=round(1 - float(shared.mean()), 4),
         contested=round(sum(found) / len(found), 4),
         matrix=tuple(tuple(round(value, 4) for value in row) for row in matrix.tolist()),
