@@ -6,12 +6,12 @@ it is and where (`at`). `python -m papers.headlines` writes docs/results.md, and
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from papers.seeds import Figure, figure, results
 from papers.summary import README, readme
 from sfumato.files import write_bytes
 
@@ -21,7 +21,8 @@ _SLUGS = ("docl", "shufflebits", "san", "anonymizer", "obfuscator")
 _HEAD = """# Results
 
 Every figure is read from a result under `papers/*/results/`, which also has intervals, settings,
-seed, versions and data fingerprints. Intervals are 95 %.
+seed, versions and data fingerprints. Intervals are 95 %. Where a row names further seeds, the
+figure is the mean of all of them, and the range is theirs.
 Written by `python -m papers.headlines`.
 """
 
@@ -51,23 +52,22 @@ def _table(slug: str, rows: list[dict[str, Any]]) -> Iterator[str]:
     yield "| figure | paper | here | command |"
     yield "| --- | --- | --- | --- |"
     for row in rows:
-        result = json.loads(
-            (ROOT / "papers" / slug / "results" / f"{row['result']}.json").read_text()
-        )
-        cells = row["figure"], row.get("paper", ""), _shown(result, row), f"`{result['command']}`"
+        kept = results(slug, row["result"])
+        command = f"`{kept[0]['command']}`"
+        if len(kept) > 1:
+            command += f" and seeds {', '.join(str(one['seed']) for one in kept[1:])}"
+        cells = row["figure"], row.get("paper", ""), _shown(figure(kept, row["at"]), row), command
         yield f"| {' | '.join(cells)} |"
 
 
-def _shown(result: dict[str, Any], row: dict[str, Any]) -> str:
+def _shown(found: Figure, row: dict[str, Any]) -> str:
     """Return a figure in its unit: a share as percent, unless the row says otherwise."""
-    found: Any = result
-    for key in row["at"]:
-        found = found[key]
     unit = row.get("unit", "%")
-    if isinstance(found, dict):
-        low, high = (_number(end, unit) for end in found["interval"])
-        return f"{_number(found['value'], unit)} ({low} to {high}) {unit}".strip()
-    return f"{_number(found, unit)} {unit}".strip()
+    value = _number(found.value, unit)
+    if found.interval is None:
+        return f"{value} {unit}".strip()
+    low, high = (_number(end, unit) for end in found.interval)
+    return f"{value} ({low} to {high}) {unit}".strip()
 
 
 def _number(value: float, unit: str) -> str:

@@ -1,16 +1,17 @@
 """The README's table of results; its sentences are typed, its figures are read.
 
 `papers/summary.toml` has the rows. `{paper/recipe/key/key:format}` stands for the figure at those
-keys of `papers/<paper>/results/<recipe>.json`, in a format of Python's; an interval is left out.
+keys of `papers/<paper>/results/<recipe>.json`, in a format of Python's; of several seeds it is the
+mean. An interval is left out.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+
+from papers.seeds import figure, results
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -40,8 +41,5 @@ def filled(text: str) -> str:
 
 def _figure(keys: str, form: str) -> str:
     paper, recipe, *at = keys.split("/")
-    found: Any = json.loads((ROOT / "papers" / paper / "results" / f"{recipe}.json").read_text())
-    for key in at:
-        found = found[int(key)] if isinstance(found, list) else found[key]
-    value = found["value"] if isinstance(found, dict) else found
+    value = figure(results(paper, recipe), at).value
     return format(value, form).replace("%", " %")

@@ -62,7 +62,13 @@ def test_an_anonymizer(blobs: ImageSet, card: str) -> None:
 
 def test_prototypes(blobs: ImageSet, card: str) -> None:
     config = PrototypesConfig(
-        prototypes=4, epochs=2, batch_size=64, features=4, anonymity=Anonymity(k=2), device=card
+        prototypes=4,
+        epochs=2,
+        batch_size=64,
+        features=4,
+        precision="no",
+        anonymity=Anonymity(k=2),
+        device=card,
     )
     made = fit_prototypes(blobs, private="person", config=config).protector
     _releases_there(made, blobs, card)

@@ -48,7 +48,7 @@ def test_views_stay_pictures_and_no_deformation_is_the_picture() -> None:
     assert view.shape == images.shape
     assert 0 <= float(view.min()) <= float(view.max()) <= 1
     assert not torch.equal(view, random_view(images, Deformation(light=0.5)))
-    with pytest.raises(ConfigError, match="deformations"):
+    with pytest.raises(ConfigError, match="`zoom` must be at least 0 and below 1"):
         Deformation(zoom=1.5)
 
 
@@ -150,5 +150,5 @@ def test_what_cannot_be_trained_is_an_error(blobs: ImageSet) -> None:
         fit_prototypes(blobs.where("person", "a"), private="person", config=_config())
     with pytest.raises(ConfigError, match="`prototypes`"):
         _config(prototypes=1)
-    with pytest.raises(ConfigError, match="positive"):
+    with pytest.raises(ConfigError, match="`sharpness` must be above 0"):
         _config(sharpness=0.0)

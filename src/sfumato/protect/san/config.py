@@ -20,7 +20,7 @@ Network = Literal["paper", "residual"]
 Channels = Literal[1, 3]
 
 _RELEASED = "What is released"
-_ENSEMBLE = "Classifiers to train against (network residual)"
+_GROUP = "Classifiers to train against (network residual)"
 _LOSS = "Weights of the loss (network residual)"
 
 _PRESETS = {
@@ -114,41 +114,41 @@ class SanConfig(Presets):
         1,
         "Rounds of joint training; some classifiers are replaced between.",
         least=1,
-        panel=_ENSEMBLE,
+        panel=_GROUP,
     )
-    ensemble: int = setting(4, "Classifiers.", least=1, panel=_ENSEMBLE)
-    ensemble_a_step: int = setting(2, "Classifiers that one step asks.", least=1, panel=_ENSEMBLE)
+    ensemble: int = setting(4, "Classifiers.", least=1, panel=_GROUP)
+    ensemble_a_step: int = setting(2, "Classifiers that one step asks.", least=1, panel=_GROUP)
     refreshed: int = setting(
-        0, "Classifiers replaced by new ones between rounds.", least=0, panel=_ENSEMBLE
+        0, "Classifiers replaced by new ones between rounds.", least=0, panel=_GROUP
     )
     ensemble_width: int = setting(
         24,
         "Channels of a classifier's first layer, a quarter less or more.",
         least=8,
-        panel=_ENSEMBLE,
+        panel=_GROUP,
     )
     ensemble_images: int = setting(
-        12_000, "Pictures from which each classifier learns, drawn anew.", least=2, panel=_ENSEMBLE
+        12_000, "Pictures from which each classifier learns, drawn anew.", least=2, panel=_GROUP
     )
     ensemble_epochs: int | None = setting(
         6,
         "Passes of each; as of the classifier that release asks, without it.",
         least=1,
-        panel=_ENSEMBLE,
+        panel=_GROUP,
     )
     near: float = setting(
         0.35,
         "How much nearer they look at pictures: 0.35 shows 0.65 of the side.",
         least=0,
         below=1,
-        panel=_ENSEMBLE,
+        panel=_GROUP,
     )
     cover: float = setting(
         0.5,
         "Share of the pictures of which they do not see a part.",
         least=0,
         most=1,
-        panel=_ENSEMBLE,
+        panel=_GROUP,
     )
     attribute_weight: float = setting(1.0, "Of fooling the classifiers.", least=0, panel=_LOSS)
     match_weight: float = setting(24.0, "Of going on matching.", least=0, panel=_LOSS)
