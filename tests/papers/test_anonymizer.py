@@ -51,7 +51,7 @@ def test_every_recipe_has_settings_of_both_sizes(recipe: str) -> None:
     settings = tomllib.loads((_FOLDER / "recipes" / f"{recipe}.toml").read_text())
     assert set(settings) == {"full", "quick"}
     for size in settings.values():
-        assert size.keys() >= _TINY.keys() - {"each", "size", "pose", "fit", "paper"}
+        assert size.keys() >= TINY.keys() - {"each", "size", "pose", "fit", "paper"}
         assert prototypes_config(size).prototypes not in size["others"]
         assert paper_config(size, 1.0).lam == 1.0
 
