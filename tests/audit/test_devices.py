@@ -15,7 +15,7 @@ def test_an_audit(card: str) -> None:
     faces = load("characters:24", count=240, size=16, channels=1)
     own, victims = split_groups(faces, "identity", [0.5, 0.5], seed=0)
     fit = AnonymizerConfig(epochs=1, pixel_epochs=1, discriminator_epochs=1, device=card)
-    made = fit_anonymizer(own, "glasses", fit).to(resolve_device(card))
+    made = fit_anonymizer(own, private="glasses", config=fit).protector.to(resolve_device(card))
     config = LearnerConfig(learners=("conv",), restarts=1, epochs=1, batch_size=32, device=card)
     report = audit(
         [made, KSame(3, own.floats()), Unprotected()], victims=victims, adversary=own,
