@@ -26,7 +26,7 @@ from tests.protect.prototypes.test_pictures import photos_of
 
 def _fit(photos: ImageSet, seed: int = 0) -> PrototypeAnonymizer:
     config = PrototypesConfig(
-        prototypes=8, epochs=1, batch_size=64, width=2, device="cpu", seed=seed
+        prototypes=8, epochs=1, batch_size=64, features=2, device="cpu", seed=seed
     )
     return fit_prototypes(photos, private="person", config=config).protector
 
