@@ -32,6 +32,7 @@ from sfumato.serve.sharded.actors import RayShards
 from sfumato.serve.sharded.bank import ShardedBank
 from sfumato.serve.sharded.serving import orders
 from sfumato.serve.sharded.shard import ShardOrder
+from sfumato.types import Protector
 from tests.serve.sharded.conftest import TERMS, Crowd
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
