@@ -39,7 +39,6 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 LOCAL_CLUSTER = """
 import sys
 from sfumato.cluster import connected
-from sfumato.types import Protector
 with connected("local"):
     import ray
     print(ray.get_runtime_context().gcs_address, flush=True)
