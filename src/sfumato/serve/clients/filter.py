@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -22,6 +22,10 @@ from sfumato.serve.clients.connection import Connection
 from sfumato.serve.wire import EnrollmentAnswer, UploadAnswer
 
 T = TypeVar("T")
+_POLICY: Final = TypeAdapter(dict[str, Any])
+_ENROLLMENT: Final = TypeAdapter(EnrollmentAnswer)
+_ENROLLMENTS: Final = TypeAdapter(list[EnrollmentAnswer])
+_UPLOAD: Final = TypeAdapter(UploadAnswer)
 
 
 class FilterClient(Connection):
@@ -57,7 +61,7 @@ class FilterClient(Connection):
 
     def policy(self) -> dict[str, Any]:
         """Return the service's limits and the sizes that an enrollment must have."""
-        return _read(dict[str, Any], self.send("GET", "/v1/policy"))
+        return _read(_POLICY.validate_json, self.send("GET", "/v1/policy"))
 
     def enroll(
         self,
@@ -92,11 +96,11 @@ class FilterClient(Connection):
 
     def send_enrollment(self, content: bytes) -> EnrollmentAnswer:
         """Upload an enrollment file; when this returns, the service has it on disk."""
-        return _read(EnrollmentAnswer, self.send("POST", "/v1/enrollments", content))
+        return _read(_ENROLLMENT.validate_json, self.send("POST", "/v1/enrollments", content))
 
     def enrollments(self) -> list[EnrollmentAnswer]:
         """Return the account's enrollments."""
-        return _read(list[EnrollmentAnswer], self.send("GET", "/v1/enrollments"))
+        return _read(_ENROLLMENTS.validate_json, self.send("GET", "/v1/enrollments"))
 
     def erase(self, enrollment_id: str) -> None:
         """Erase one of the account's enrollments from the service, for good."""
@@ -104,12 +108,12 @@ class FilterClient(Connection):
 
     def upload(self, image: bytes) -> UploadAnswer:
         """Ask whether an image file may be shared."""
-        return _read(UploadAnswer, self.send("POST", "/v1/uploads", image))
+        return _read(_UPLOAD.validate_json, self.send("POST", "/v1/uploads", image))
 
 
-def _read(kind: type[T], answer: httpx.Response) -> T:
+def _read(parse: Callable[[bytes], T], answer: httpx.Response) -> T:
     try:
-        return TypeAdapter(kind).validate_json(answer.content)
+        return parse(answer.content)
     except ValidationError as error:
         raise ServiceError(
             f"expected an answer of the filter service, got something else "
