@@ -72,5 +72,5 @@ def test_a_cover_is_one_grey_rectangle_of_up_to_half_a_side() -> None:
     ],
 )
 def test_impossible_strengths_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match="deformations"):
+    with pytest.raises(ConfigError, match="must be at least 0"):
         Deformation(**wrong)

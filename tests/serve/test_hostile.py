@@ -43,7 +43,7 @@ ENROLLMENTS: dict[str, tuple[Callable[[World], bytes], int, str]] = {
         422,
         "enroll again with the backbone",
     ),
-    "other width": (lambda w: w.other(hidden=HIDDEN - 1), 422, "--hidden 8"),
+    "other width": (lambda w: w.other(hidden=HIDDEN - 1), 422, "`hidden` 8"),
     "other dimension": (lambda w: w.other(dim=63), 422, "D = 64"),
     "too large": (lambda w: w.other(dim=8192), 413, "at most"),
 }

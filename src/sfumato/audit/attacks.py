@@ -118,7 +118,7 @@ def _bitstatistics(_: str, setting: Setting) -> Attack:
 
 def _poison(label: str, setting: Setting) -> Attack:
     if not label:
-        raise ConfigError("--attack poison:LABEL needs the label that names users")
+        raise ConfigError("`attack` poison:LABEL needs the label that names users")
     return PoisonAttack(
         label=label, seeds=setting.seeds, device=setting.config.device, name=f"poison:{label}"
     )
@@ -128,7 +128,7 @@ def _enrollment(figure: Figure) -> Callable[[str, Setting], Attack]:
     def make(label: str, setting: Setting) -> Attack:
         kind = f"enrollment-{figure}"
         if not label:
-            raise ConfigError(f"--attack {kind}:LABEL needs the label that names users")
+            raise ConfigError(f"`attack` {kind}:LABEL needs the label that names users")
         return EnrollmentAttack(
             figure=figure,
             label=label,

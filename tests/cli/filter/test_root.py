@@ -268,7 +268,7 @@ BAD: dict[str, tuple[Callable[[Place], list[object]], str]] = {
         lambda p: p.add(p.world.other(backbone="0" * 64)),
         "enroll again with the backbone",
     ),
-    "other sizes": (lambda p: p.add(p.world.other(hidden=HIDDEN + 1)), f"--hidden {HIDDEN}"),
+    "other sizes": (lambda p: p.add(p.world.other(hidden=HIDDEN + 1)), f"`hidden` {HIDDEN}"),
     "a forged enrollment": (lambda p: p.add(_altered(p.world)), "signature"),
     "a truncated enrollment": (lambda p: p.add(p.world.enrollments[1][:-9]), "safetensors"),
     "no enrollment": (lambda p: ["bank", "add", p.folder / "x", "--db", p.folder / "b",

@@ -35,7 +35,7 @@ def test_what_is_claimed_stays_until_the_first_disabling_ends(
     )
 
     def claimed(hours: float) -> list[float]:
-        return rules.edges(NAMES, ACCOUNTS, at(hours)).tolist()
+        return rules.thresholds(NAMES, ACCOUNTS, at(hours)).tolist()
 
     for now in range(-3, 7):
         expected = [
