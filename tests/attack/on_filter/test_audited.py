@@ -99,4 +99,4 @@ def test_the_command_line_runs_them_with_figures_and_words(audited: Path) -> Non
 def test_without_a_label_the_command_says_what_it_needs(tmp_path: Path, kind: str) -> None:
     arguments = ["audit", "--protector", "none", "--data", "digits", "--out", str(tmp_path / "a")]
     done = CliRunner().invoke(app, [*arguments, "--only", "--attack", kind])
-    assert f"--attack {kind}:LABEL needs the label" in str(done.exception) + done.output
+    assert f"`attack` {kind}:LABEL needs the label" in str(done.exception) + done.output

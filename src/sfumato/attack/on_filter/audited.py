@@ -35,10 +35,15 @@ from sfumato.types import Attack, Finding, Knowledge, Releases, ask
 ATTACKERS = (
     AttackerConfig(),
     AttackerConfig(mode="separate"),
+    AttackerConfig(evasion=0.1),
+    AttackerConfig(mode="separate", evasion=0.02),
     AttackerConfig(evasion=1.0),
     AttackerConfig(mode="separate", evasion=1.0),
 )
-"""Of own and stolen pictures, or of stolen ones alone; without and with the screening in mind."""
+"""Of own and stolen pictures, or of stolen ones alone; without the screening in mind, and with it.
+
+The weak evasions were the strongest attackers of digits under our own training.
+"""
 
 _FOLDS = 4  # of an enrollment's cross-fit
 _LEAST = 2 * _FOLDS  # releases of a user
@@ -118,9 +123,7 @@ class PoisonAttack(Attack):
 
     def _run(self, victim: Releases, seed: int) -> Finding:
         users = _Users.of(victim, self.label, seed=seed)
-        enrolled = enroll_all(
-            users.enrolled, self.training, folds=_FOLDS, seed=seed, device=self.device
-        )
+        enrolled = _enrolled(users, self.training, self.device, seed=seed)
         pairs = _some(all_pairs(len(enrolled)))
         bands = [
             all_attackers(
@@ -196,9 +199,7 @@ class EnrollmentAttack(Attack):
 
     def _run(self, victim: Releases, public: Float[Tensor, "p d"], seed: int) -> Finding:
         users = _Users.of(victim, self.label, seed=seed)
-        enrolled: EnrolledUsers = enroll_all(
-            users.enrolled, self.training, folds=_FOLDS, seed=seed, device=self.device
-        )
+        enrolled = _enrolled(users, self.training, self.device, seed=seed)
         truth = Evidence(members=users.enrolled, held_out=users.uploaded, public=public)
         every = {one.metric: one for one in enrollment_leak(enrolled, truth, seed=seed)}
         found = every[f"{self.figure}, with code statistics"]
