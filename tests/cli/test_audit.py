@@ -13,6 +13,7 @@ from sfumato.audit.measure.cells import NO_KEY, PLAIN
 from sfumato.cli import app
 from sfumato.cli.audit import table
 from sfumato.errors import ConfigError, GateError
+from sfumato.protect.anonymizer.model import Anonymizer
 from tests.audit.findings import cell, report
 
 _RUNNER = CliRunner()
@@ -158,3 +159,34 @@ def test_an_attack_that_does_not_exist_is_named(tmp_path: Path) -> None:
     result = _RUNNER.invoke(app, [*command, "--count", "50", "--out", str(tmp_path)])
     assert result.exit_code != 0
     assert "guess" in str(result.exception)
+
+
+def _fitted(folder: Path, side: int, channels: int = 1) -> str:
+    made = Anonymizer(
+        channels=channels, height=side, width=side, hides="glasses", lam=1.0, features=2, code=2
+    )
+    made.save_pretrained(folder)
+    return str(folder)
+
+
+def test_pictures_are_read_as_a_fitted_protector_takes_them(tmp_path: Path) -> None:
+    """The drawn faces have colour and more pixels than the protector takes."""
+    grey = _fitted(tmp_path / "grey", 16)
+    command = ["audit", "--protector", grey, "--protector", "none", "--data", "characters:6"]
+    command += ["--count", "60", "--private", "glasses", "--only", "--seeds", "1", "--quick"]
+    done = _RUNNER.invoke(
+        app, [*command, "--device", "cpu", "--json", "--out", str(tmp_path / "audit")]
+    )
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    assert [c["error"] for c in document["cells"] if c["error"]] == []
+    assert document["data"]["victims"]["shape"] == [1, 16, 16]
+
+
+def test_protectors_of_other_shapes_are_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    small, large = _fitted(tmp_path / "small", 16), _fitted(tmp_path / "large", 24, channels=3)
+    command = ["audit", "--data", "nothing", "--out", str(tmp_path / "audit")]
+    both = _RUNNER.invoke(app, [*command, "--protector", small, "--protector", large])
+    assert re.search("16x16 grey; .*24x24 RGB", str(both.exception))
+    other = _RUNNER.invoke(app, [*command, "--protector", small, "--size", "24"])
+    assert "16x16; got 24" in str(other.exception)

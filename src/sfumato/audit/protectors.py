@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import ConfigError
@@ -65,6 +65,26 @@ def open_protector(spec: str, public: ImageSet | None = None) -> Protector:
             "a folder that `fit` wrote"
         )
     return _own(kind, *rest.split(":", 1))
+
+
+def fitted_shape(specs: Sequence[str]) -> tuple[int, int, int] | None:
+    """Return channels, height and width of the pictures that fitted protectors take.
+
+    None where no spec is a folder of one. An audit compares protectors on the same pictures.
+
+    Raises:
+        ConfigError: two of them take pictures of another shape.
+    """
+    shapes = {spec: open_pretrained(spec).shape for spec in specs if is_artifact(spec)}
+    if len(set(shapes.values())) > 1:
+        each = "; ".join(f"{spec}: {_named(shape)}" for spec, shape in shapes.items())
+        raise ConfigError(f"expected protectors of pictures of one shape, got {each}")
+    return next(iter(shapes.values()), None)
+
+
+def _named(shape: tuple[int, int, int]) -> str:
+    channels, height, width = shape
+    return f"{height}x{width} {'grey' if channels == 1 else 'RGB'}"
 
 
 def _own(module: str, name: str, argument: str | None = None) -> Protector:

@@ -67,7 +67,13 @@ def audit(
     count: Annotated[int | None, typer.Option(help="Images to take; all of them if left out.")] = (
         None
     ),
-    size: Annotated[int | None, typer.Option(help="Height and width to resize to.")] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            help="Height and width to resize to. Left out, they are those of a fitted protector, "
+            "as the colour always is."
+        ),
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Attackers trained from scratch.")] = 3,
     seed: Seed = 0,
     quick: Annotated[
@@ -112,7 +118,7 @@ def audit(
     from sfumato.attack.tools.learners import LearnerConfig
     from sfumato.audit.attacks import Setting, default_attacks, open_attack
     from sfumato.audit.measure.disjoint import sides
-    from sfumato.audit.protectors import open_protector
+    from sfumato.audit.protectors import fitted_shape, open_protector
     from sfumato.audit.report.card import write_cards
     from sfumato.audit.report.gate import check_limit
     from sfumato.audit.report.sheets import FOLDER
@@ -139,7 +145,17 @@ def audit(
     attacks = [] if only else default_attacks(private or (), setting)
     asked = [open_attack(spec, setting) for spec in attack or ()]
     attacks = list({one.name: one for one in [*attacks, *asked]}.values())
-    images = load(data, split=split, data_dir=data_dir, size=size, count=count, seed=seed)
+    shape = fitted_shape(protector)
+    if shape is not None and size is not None and shape[1:] != (size, size):
+        raise ConfigError(
+            f"`size` must be left out or be that of the fitted protectors, {shape[1]}x{shape[2]}; "
+            f"got {size}"
+        )
+    images = load(
+        data, split=split, data_dir=data_dir, count=count, seed=seed,
+        size=size if shape is None else shape[1:],
+        channels=None if shape is None else 1 if shape[0] == 1 else 3,
+    )  # fmt: skip
     victims, adversary = sides(images, identity, seed=seed)
     protectors = [open_protector(spec, adversary) for spec in protector]
     with executor_at(ray) as executor:
