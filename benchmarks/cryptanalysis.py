@@ -24,6 +24,7 @@ from sfumato.cipher.envelope import seal
 from sfumato.cipher.keys import EnvelopeKey
 from sfumato.cipher.permutation import draw_key
 from sfumato.cipher.shufflebits import shuffle_bits
+from sfumato.data.order import random_order
 from sfumato.data.sources import load
 from sfumato.features.scaler import fit_scaler
 from sfumato.types import Knowledge, Releases
@@ -39,7 +40,7 @@ def features(data_dir: Path, count: int) -> dict[str, Tensor]:
     first = torch.full((int(order.max()) + 1,), len(order)).scatter_reduce(
         0, order, torch.arange(len(order)), "amin"
     )
-    chosen = first[torch.randperm(len(first), generator=torch.Generator().manual_seed(0))[:count]]
+    chosen = first[random_order(len(first), 0)[:count]]
     torch.manual_seed(0)
     net = timm.create_model("resnet50", pretrained=False, num_classes=0).eval()
     pictures = images.images[chosen].float() / 255

@@ -30,7 +30,7 @@ STAGES = [
 ]
 INNER = {
     "data": [
-        {"cache", "decoding", "leftout"},
+        {"cache", "decoding", "leftout", "order", "pixels"},
         {"imageset", "listing", "metadata", "options"},
         {"assemble", "sheet", "splits"},
         {"folder", "hub"},

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from papers.anonymizer.worlds import World
 from papers.recipe import Results, Run
+from sfumato.data.order import random_order
 from sfumato.data.sheet import contact_sheet
 from sfumato.files import write_bytes
 from sfumato.protect.release.pictures import as_pictures
@@ -94,7 +95,7 @@ def draw_epochs(run: Run, pictures: Sequence[Images]) -> Path:
 
 def draw_pairs(run: Run, world: World, protector: Protector, title: str) -> Path:
     """Fig. 4: test pictures, each followed by its release."""
-    order = torch.randperm(len(world.test), generator=torch.Generator().manual_seed(run.seed))
+    order = random_order(len(world.test), run.seed)
     originals = world.test.subset(order[:_PAIRS]).floats()
     released = protector.release(originals)
     shown = torch.stack([originals, released], 1).flatten(0, 1)

@@ -11,6 +11,7 @@ import torch
 from papers.recipe import Run
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions
+from sfumato.data.order import random_order
 from sfumato.data.sets.characters import CharactersConfig, load_characters
 from sfumato.data.sources import load
 from sfumato.data.splits import split_images
@@ -137,5 +138,5 @@ def template_name(world: World) -> str | None:
 
 
 def _some(images: ImageSet, count: int, seed: int) -> ImageSet:
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    order = random_order(len(images), seed)
     return images.subset(order[:count].sort().values)

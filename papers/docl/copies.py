@@ -24,6 +24,7 @@ from sfumato.attack.tools.scores import draw_weights, interval, weighted_mean
 from sfumato.data.decoding.decode import Box, decode_image, encode_png
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions
+from sfumato.data.order import random_order
 from sfumato.data.sets.characters import CharactersConfig, load_characters
 from sfumato.data.sets.lfw import TIGHT
 from sfumato.data.sources import load
@@ -241,6 +242,6 @@ def _by_person(images: ImageSet, people: Sequence[int], seed: int) -> list[Tenso
     found = []
     for person in people:
         rows = (owner == person).nonzero()[:, 0]
-        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed + person))
+        order = random_order(len(rows), seed + person)
         found.append(images.images[rows[order]])
     return found

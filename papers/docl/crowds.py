@@ -15,6 +15,7 @@ from papers.docl import cifar10, faces, mnist
 from papers.docl.mobilenet import load_mobilenet
 from papers.recipe import Run
 from sfumato.attack.on_filter.enrolled import EnrolledUsers, enroll_all
+from sfumato.data.order import random_order
 from sfumato.filter.bank.bank import Bank
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.oneclass import OneClassConfig
@@ -88,7 +89,7 @@ def _faces(run: Run, settings: Mapping[str, Any]) -> Pictures:
     people = faces.people_of(run, "face", settings)
     private, uploads = [], []
     for i, x in enumerate(people.rows.values()):
-        mixed = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(i))]
+        mixed = x[random_order(len(x), i)]
         cut = max(1, len(x) // 4)
         uploads.append(mixed[:cut])
         private.append(mixed[cut:])

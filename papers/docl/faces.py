@@ -34,6 +34,7 @@ from sfumato.attack.on_filter.poison import (
 )
 from sfumato.data.cache import cache_folder
 from sfumato.data.imageset import ImageSet
+from sfumato.data.order import random_order
 from sfumato.data.sets.lfw import TIGHT
 from sfumato.data.sources import load
 from sfumato.errors import ConfigError
@@ -150,9 +151,7 @@ def _world(people: People, chosen: Sequence[int], config: OneClassConfig, seed: 
     rows = []
     for person in chosen:
         x = people.rows[person]
-        rows.append(
-            x[torch.randperm(len(x), generator=torch.Generator().manual_seed(seed + person))]
-        )
+        rows.append(x[random_order(len(x), seed + person)])
     return enrolled_world(rows, config, seed)
 
 

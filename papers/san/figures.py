@@ -13,6 +13,7 @@ from torch import Tensor
 from papers.recipe import Run
 from papers.san.measure import OUTPUTS
 from papers.san.worlds import World
+from sfumato.data.pixels import as_uint8
 from sfumato.data.sheet import contact_sheet
 from sfumato.files import write_bytes
 from sfumato.protect.fitted import Fitted
@@ -37,7 +38,7 @@ def draw_all(
 ) -> None:
     """Draw every figure of one run."""
     values = world.train.classes[world.private]
-    prototypes = (made.protector.prototypes[0] * 255).round().to(torch.uint8).cpu()
+    prototypes = as_uint8(made.protector.prototypes[0]).cpu()
     names = [f"{world.private}: {value}" for value in values]
     sheet = contact_sheet(prototypes, [*names, "neutral"], columns=3, side=192)
     write_bytes(run.figure("prototypes"), sheet)
@@ -53,9 +54,7 @@ def _sheet(pictures: Mapping[str, Tensor], truth: Tensor) -> bytes:
     chosen = torch.cat(rows)
     shown = torch.cat([pictures[name][chosen] for name in ("original", *OUTPUTS)])
     captions = [name for name in ("original", *OUTPUTS) for _ in chosen]
-    return contact_sheet(
-        (shown * 255).round().to(torch.uint8), captions, columns=len(chosen), side=128
-    )
+    return contact_sheet(as_uint8(shown), captions, columns=len(chosen), side=128)
 
 
 def _attribute(

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sfumato.attack.tools.scores import psnr, ssim
-from sfumato.attack.verify import area, tar_at_far
+from sfumato.attack.tools.scores import area, psnr, ssim
+from sfumato.attack.verify import tar_at_far
 from sfumato.data.imageset import MISSING, ImageSet
+from sfumato.data.pixels import as_uint8
 from sfumato.data.sets.lfw import Pairs
 from sfumato.device import device_of
 from sfumato.protect.san.classifiers import balanced_rows
@@ -56,7 +57,7 @@ def versions(net: SemiAdversarial, images: Tensor, labels: Tensor) -> dict[str, 
             made[output].append(net.draw(x, y, output).cpu())
         made["OP_guessed"].append(net.draw(x, net.guess(x), "OP").cpu())
     # What leaves is a PNG: fine structure below one level of 256 must not count.
-    return {name: (torch.cat(parts) * 255).round() / 255 for name, parts in made.items()}
+    return {name: as_uint8(torch.cat(parts)) / 255 for name, parts in made.items()}
 
 
 def judged_rows(labels: Tensor, count: int, *, seed: int) -> Tensor:

@@ -19,6 +19,7 @@ from papers.docl.facenet import SIZE as MATCHER_SIZE
 from papers.docl.facenet import load_facenet
 from papers.san.graph import load_graph
 from papers.san.xception import load_gender
+from sfumato.data.pixels import as_uint8
 
 Scores = Callable[[Tensor], Tensor]
 """Images in [0, 1] of the tight LFW box to one score (male) or one embedding each."""
@@ -96,7 +97,7 @@ def dlib_matcher() -> Scores:
     net = dlib.face_recognition_model_v1(str(weights))
 
     def scores(images: Tensor) -> Tensor:
-        wide = (_resized(images, MATCHER_SIZE) * 255).round().clamp(0, 255).to(torch.uint8)
+        wide = as_uint8(_resized(images, MATCHER_SIZE))
         chips = list(wide.permute(0, 2, 3, 1).contiguous().numpy())
         return torch.tensor([list(v) for v in net.compute_face_descriptor(chips)])
 

@@ -19,6 +19,7 @@ from papers.san.worlds import World, celeba, characters, lfw
 from sfumato.data.assemble import conform
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions
+from sfumato.data.pixels import as_uint8
 from sfumato.data.splits import with_at_least
 from sfumato.device import resolve_device
 from sfumato.fit.config import FitConfig
@@ -228,7 +229,7 @@ def _taught(
         batch_size=64,
         checkpoint=run.out / "state" / run.name / f"{name}.ckpt",
     )
-    train_classifier(classifier, (images * 255).round().to(torch.uint8), labels, stage, title=name)
+    train_classifier(classifier, as_uint8(images), labels, stage, title=name)
     return classifier
 
 

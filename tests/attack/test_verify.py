@@ -14,8 +14,8 @@ from torch import Tensor
 
 from sfumato.attack import verify
 from sfumato.attack.tools.matchers import Embed, Matcher, pair_scores, pairs
-from sfumato.attack.tools.scores import draw_weights, wilson_interval
-from sfumato.attack.verify import VerificationAttack, area, curve, tar_at_far
+from sfumato.attack.tools.scores import area, draw_weights, wilson_interval
+from sfumato.attack.verify import VerificationAttack, curve, tar_at_far
 from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
 from sfumato.types import Trained

@@ -26,7 +26,8 @@ from sfumato.features.picture import feature_of, features_in, features_of
 from sfumato.features.preprocess import Preprocess
 from sfumato.filter.private_pictures import read_features
 from sfumato.serve.bank.extract import see
-from sfumato.serve.features import PATH, PUBLIC_KEY_HEADER, create_feature_app
+from sfumato.serve.features import create_feature_app
+from sfumato.serve.wire import FEATURES_PATH, PUBLIC_KEY_HEADER
 
 SIZES = [(60, 25), (25, 60), (31, 31), (48, 20)]
 
@@ -54,7 +55,7 @@ def served(backbone: Backbone, content: bytes) -> Tensor:
     key = RequestKey.draw()
     public = base64.urlsafe_b64encode(key.public).decode()
     with TestClient(create_feature_app(backbone)) as client:
-        answer = client.post(PATH, content=content, headers={PUBLIC_KEY_HEADER: public})
+        answer = client.post(FEATURES_PATH, content=content, headers={PUBLIC_KEY_HEADER: public})
     return key.open(answer.content)
 
 

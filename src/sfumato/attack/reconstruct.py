@@ -38,6 +38,7 @@ from sfumato.attack.tools.scores import (
 )
 from sfumato.attack.tools.sheet import write_sheet
 from sfumato.data.imageset import MISSING
+from sfumato.data.pixels import as_uint8
 from sfumato.errors import ConfigError
 from sfumato.types import Attack, Details, Finding, Knowledge, Releases, Trained, ask
 
@@ -274,7 +275,7 @@ class Scorer:
     def _features(self, images: Images) -> Float[Tensor, "n d"]:
         assert self.extract is not None  # noqa: S101 - callers asked
         # A stored picture has 8 bits; a score must not rest on what lies between them.
-        return ask(self.extract, (images * 255).round() / 255).float()
+        return ask(self.extract, as_uint8(images) / 255).float()
 
 
 @dataclass(frozen=True, slots=True)

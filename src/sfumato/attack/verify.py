@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torchmetrics.functional.classification import binary_roc
@@ -23,7 +22,13 @@ from sfumato.attack.tools.matchers import (
     used_matchers,
 )
 from sfumato.attack.tools.read import View, holdout, read
-from sfumato.attack.tools.scores import draw_weights, interval, wilson_interval
+from sfumato.attack.tools.scores import (
+    area,
+    draw_weights,
+    interval,
+    weighted_area,
+    wilson_interval,
+)
 from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
 from sfumato.types import Attack, Details, Finding, Knowledge, Releases, RocCurve, ask
@@ -137,12 +142,6 @@ def tar_at_far(genuine: Float[Tensor, "g"], impostor: Float[Tensor, "i"], far: f
     return float((genuine > threshold).float().mean())
 
 
-def area(genuine: Float[Tensor, "g"], impostor: Float[Tensor, "i"]) -> float:
-    """Return the area under the ROC curve: P(genuine > impostor) + P(equal) / 2."""
-    weights = torch.ones(1, len(genuine)), torch.ones(1, len(impostor))
-    return float(_weighted_area(genuine, impostor, *weights))
-
-
 def curve(genuine: Float[Tensor, "g"], impostor: Float[Tensor, "i"]) -> RocCurve:
     """Return the ROC curve at evenly spaced true acceptance rates, for a picture."""
     truth = torch.cat([torch.ones(len(genuine)), torch.zeros(len(impostor))]).long()
@@ -150,20 +149,6 @@ def curve(genuine: Float[Tensor, "g"], impostor: Float[Tensor, "i"]) -> RocCurve
     far, tar, _ = binary_roc(scores, truth)
     picks = torch.linspace(0, len(far) - 1, min(_CURVE_POINTS, len(far))).long()
     return RocCurve(far=tuple(far[picks].tolist()), tar=tuple(tar[picks].tolist()))
-
-
-def _weighted_area(
-    genuine: Float[Tensor, "g"],
-    impostor: Float[Tensor, "i"],
-    genuine_weights: Float[Tensor, "draws g"],
-    impostor_weights: Float[Tensor, "draws i"],
-) -> Float[Tensor, "draws"]:
-    scores, order = impostor.sort()
-    below = F.pad(impostor_weights[:, order].double().cumsum(1), (1, 0))
-    left, right = (torch.searchsorted(scores, genuine, right=side) for side in (False, True))
-    passed = (below[:, left] + below[:, right]) / 2
-    total = impostor_weights.double().sum(1) * genuine_weights.double().sum(1)
-    return (passed * genuine_weights.double()).sum(1) / total
 
 
 def _interval(
@@ -181,7 +166,7 @@ def _interval(
         for row, pick in zip(drawn, picks.tolist(), strict=True):
             g = row[genuine[:, 0]]  # one person: drawn twice, the pair counts twice, not four times
             i = row[impostor[:, 0]] * row[impostor[:, 1]]
-            values.append(_weighted_area(runs[pick][1], runs[pick][2], g[None], i[None]))
+            values.append(weighted_area(runs[pick][1], runs[pick][2], g[None], i[None]))
         return torch.cat(values).float()
 
     low, high = interval(statistic, weights)

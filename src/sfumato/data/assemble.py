@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from sfumato.data.options import SourceOptions
+from sfumato.data.order import random_order
 from sfumato.errors import ConfigError, DataError
 
 
@@ -22,7 +23,7 @@ def pick(total: int, options: SourceOptions, name: str) -> list[int]:
         return list(range(total))
     if options.count > total:
         raise DataError(f"{name} has {total:,} images, but count is {options.count:,}")
-    order = torch.randperm(total, generator=torch.Generator().manual_seed(options.seed))
+    order = random_order(total, options.seed)
     return order[: options.count].sort().values.tolist()
 
 

@@ -23,6 +23,7 @@ from sfumato.data.leftout import LeftOut, named
 from sfumato.data.listing import OUTSIDE, list_files
 from sfumato.data.metadata import METADATA, Row, find_table, is_table, read_table
 from sfumato.data.options import SourceOptions
+from sfumato.data.order import random_order
 from sfumato.errors import DataError, ImageError
 from sfumato.progress import track
 
@@ -176,7 +177,7 @@ def shuffled(rows: Rows, options: SourceOptions) -> list[str]:
     order = sorted(rows)
     if options.count is None:
         return order
-    drawn = torch.randperm(len(order), generator=torch.Generator().manual_seed(options.seed))
+    drawn = random_order(len(order), options.seed)
     return [order[i] for i in drawn.tolist()]
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sfumato.data.decoding.decode import encode_png
 from sfumato.data.imageset import MISSING, ImageSet
+from sfumato.data.order import random_order
 from sfumato.errors import DataError
 
 _GAP = 6
@@ -71,7 +72,7 @@ def choose(images: ImageSet, count: int, *, by: str | None, seed: int) -> ImageS
     Raises:
         DataError: there is no such label.
     """
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    order = random_order(len(images), seed)
     if by is None:
         return images.subset(order[:count].sort().values)
     values = images.label(by)[order]

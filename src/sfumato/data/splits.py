@@ -11,12 +11,13 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from sfumato.data.imageset import MISSING, ImageSet
+from sfumato.data.order import random_order
 from sfumato.errors import ConfigError, DataError
 
 
 def split_images(images: ImageSet, fractions: Sequence[float], *, seed: int) -> list[ImageSet]:
     """Split at random by image, in the given fractions (which sum to at most 1)."""
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    order = random_order(len(images), seed)
     return [images.subset(part) for part in _cut(order, fractions)]
 
 
@@ -26,7 +27,7 @@ def shuffled(images: ImageSet, *, seed: int) -> ImageSet:
     Collections, and the parts of a split, come sorted, by class or by person: the first so many of
     them are of a few classes only.
     """
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    order = random_order(len(images), seed)
     return images.subset(order)
 
 
@@ -43,7 +44,7 @@ def split_groups(
         missing = int((values == MISSING).sum())
         raise DataError(f"{images.name}: {missing} images have no {attribute!r} to split by")
     present = values.unique()
-    order = present[torch.randperm(len(present), generator=torch.Generator().manual_seed(seed))]
+    order = present[random_order(len(present), seed)]
     return [images.subset(torch.isin(values, part)) for part in _cut(order, fractions)]
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from sfumato.attack.reconstruct import ReconstructionAttack, ReconstructionDetails
 from sfumato.attack.tools.decoder import ReconstructionConfig
 from sfumato.data.imageset import ImageSet
+from sfumato.data.pixels import as_uint8
 from sfumato.data.sheet import contact_sheet
 from sfumato.data.sources import load
 from sfumato.data.splits import split_images
@@ -112,7 +113,7 @@ def _drawn_share(label: str, finding: Finding, floor: float) -> Figure:
 
 def _sheet(victims: ImageSet, *drawn: Float[Tensor, "n c h w"]) -> Picture:
     rows = [victims.subset(range(_SHOWN)).floats(), *(part[:_SHOWN] for part in drawn)]
-    pictures = (torch.cat(rows).clamp(0, 1) * 255).round().to(torch.uint8)
+    pictures = as_uint8(torch.cat(rows))
     return Picture(
         caption="Victims' pictures; drawn from an ordinary network's maps; drawn from obfuscated "
         "maps by a fresh attacker of the same kind.",

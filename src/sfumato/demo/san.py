@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torchmetrics.functional.classification import binary_roc
 
 from sfumato.attack.tools.matchers import separation
-from sfumato.attack.verify import area
+from sfumato.attack.tools.scores import area
 from sfumato.data.imageset import ImageSet
+from sfumato.data.pixels import as_uint8
 from sfumato.data.sheet import contact_sheet
 from sfumato.data.sources import load
 from sfumato.data.splits import split_groups
@@ -60,7 +61,7 @@ def san_demo(*, seed: int, advance: Advance = lambda _: None) -> Section:
     versions = _versions(net, world)
     stranger = _stranger(train.images, world, seed)
     advance("a classifier trained that the network never met")
-    taught = _stranger(_bytes(_drawn(net, train, "OP")), world, seed)
+    taught = _stranger(as_uint8(_drawn(net, train, "OP")), world, seed)
     advance("a classifier retrained on protected pictures")
     return _section(world, versions, stranger, taught, stranger_matcher)
 
@@ -163,10 +164,6 @@ def _high(label: str, value: float) -> Figure:
     return Figure(label=label, value=value, wanted="high", chance=0.5)
 
 
-def _bytes(images: Float[Tensor, "n c h w"]) -> Tensor:
-    return (images * 255).round().to(torch.uint8)
-
-
 def _sheet(world: _World, versions: dict[str, Float[Tensor, "n c h w"]]) -> Picture:
     halves = [(world.truth == value).nonzero().squeeze(1)[: _SHOWN // 2] for value in (0, 1)]
     chosen = torch.cat(halves)
@@ -174,7 +171,7 @@ def _sheet(world: _World, versions: dict[str, Float[Tensor, "n c h w"]]) -> Pict
     return Picture(
         caption="Rows: originals; the same (SM), neutral (NT) and opposite (OP) prototype. The "
         "left half wears no glasses.",
-        png=contact_sheet(_bytes(shown), columns=len(chosen), side=64),
+        png=contact_sheet(as_uint8(shown), columns=len(chosen), side=64),
     )
 
 

@@ -16,6 +16,7 @@ from sfumato.attack.tools.decoder import ReconstructionConfig
 from sfumato.attack.tools.learners import LearnerConfig, train_namer
 from sfumato.attack.tools.read import inside
 from sfumato.data.imageset import ImageSet
+from sfumato.data.pixels import as_uint8
 from sfumato.data.sheet import contact_sheet
 from sfumato.data.sources import load
 from sfumato.data.splits import split_images
@@ -144,7 +145,7 @@ def _recovered(world: _World, how: str) -> tuple[float, float]:
 
 def _sheet(world: _World, *drawn: Float[Tensor, "n c h w"]) -> Picture:
     rows: Sequence[Tensor] = (world.victims.subset(range(_SHOWN)).floats(), *drawn)
-    pictures = (torch.cat(list(rows)).clamp(0, 1) * 255).round().to(torch.uint8)
+    pictures = as_uint8(torch.cat(list(rows)))
     return Picture(
         caption="Victims' pictures; drawn from their features in the clear; drawn from sealed "
         "envelopes by the same attacker.",

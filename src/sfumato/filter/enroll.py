@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from sfumato.data.order import random_order
 from sfumato.device import Device, resolve_device
 from sfumato.errors import DataError
 from sfumato.filter.enrollment import Calibration, Enrollment
@@ -52,7 +53,7 @@ def enroll(
         raise DataError(f"expected at least 2 usable images to enroll, got {len(features)}")
     if calibration is None:
         calibration = "held-out" if len(features) >= FEW else "cross-fitted"
-    order = torch.randperm(len(features), generator=torch.Generator().manual_seed(seed))
+    order = random_order(len(features), seed)
     shuffled = features[order].to(resolve_device(device))
     measure = {"held-out": _held_out, "cross-fitted": _cross_fitted, "training": _training}
     with one_thread():

@@ -25,10 +25,7 @@ from sfumato.features.picture import feature_of
 from sfumato.serve.http.bodies import read_body
 from sfumato.serve.http.listening import listening, run_app
 from sfumato.serve.http.problems import install_problems
-
-PATH = "/v1/features"
-PUBLIC_KEY_HEADER = "Sfumato-Public-Key"
-BACKBONE_HEADER = "Sfumato-Backbone"
+from sfumato.serve.wire import BACKBONE_HEADER, FEATURES_PATH, PUBLIC_KEY_HEADER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +68,7 @@ def create_feature_app(backbone: Backbone, settings: FeatureSettings | None = No
     def livez() -> dict[str, str]:
         return {"status": "alive"}
 
-    @app.post(PATH, response_class=Response)
+    @app.post(FEATURES_PATH, response_class=Response)
     async def features(
         request: Request,
         sfumato_public_key: Annotated[

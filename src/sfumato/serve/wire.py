@@ -1,13 +1,19 @@
-"""What the service answers about uploads and enrollments: one type for server, client and records.
+"""What services and clients send each other: one type or name for server, client and records.
 
 `sfumato.serve.http.schemas` has the rest of the API document.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, Field
+
+FEATURES_PATH: Final = "/v1/features"
+PUBLIC_KEY_HEADER: Final = "Sfumato-Public-Key"
+"""Header of a request for features: the public key to which the answer is sealed, base64url."""
+BACKBONE_HEADER: Final = "Sfumato-Backbone"
+"""Header of an answer with features: the fingerprint of the backbone."""
 
 Verdict = Literal["share", "block"]
 """The decision about an upload in a word."""

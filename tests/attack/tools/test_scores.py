@@ -5,18 +5,20 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, bootstrap
 from scipy.stats import t as student
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from sfumato.attack.tools.scores import (
     PERFECT_PSNR,
+    area,
     balanced_accuracy,
     cosine_distance,
     draw_weights,
     interval,
     mean_interval,
     psnr,
+    resampled_interval,
     share_interval,
     ssim,
     weighted_balanced_accuracy,
@@ -121,3 +123,24 @@ def test_a_mean_of_few_is_as_unsure_as_students() -> None:
     assert (low, high) == pytest.approx(expected, abs=1e-5)
     with pytest.raises(DataError, match="two victims"):
         mean_interval(values[:, :1])
+
+
+@given(
+    st.lists(st.integers(-5, 5), min_size=1, max_size=30),
+    st.lists(st.integers(-5, 5), min_size=1, max_size=30),
+)
+def test_the_area_is_sklearns_with_ties(genuine: list[int], impostor: list[int]) -> None:
+    truth = [1] * len(genuine) + [0] * len(impostor)
+    expected = roc_auc_score(truth, [*genuine, *impostor])
+    found = area(torch.tensor(genuine).float(), torch.tensor(impostor).float())
+    assert found == pytest.approx(expected)
+
+
+def test_the_resampled_interval_is_scipys() -> None:
+    values = torch.rand(40, generator=torch.Generator().manual_seed(3)) ** 2
+    low, high = resampled_interval(values, seed=0)
+    expected = bootstrap(
+        (values.numpy(),), np.mean, method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.01)
+    assert (low, high) == resampled_interval(values, seed=0) != resampled_interval(values, seed=1)

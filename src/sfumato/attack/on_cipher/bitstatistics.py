@@ -32,6 +32,7 @@ from sfumato.attack.on_cipher.bitmodel import (
 from sfumato.cipher.header import TAG_BYTES, read_header
 from sfumato.cipher.permutation import ShuffleKey
 from sfumato.cipher.shufflebits import WORDS, unshuffle_bits
+from sfumato.data.order import random_order
 from sfumato.errors import ConfigError
 from sfumato.progress import track
 from sfumato.types import Attack, Details, Finding, Knowledge, Releases
@@ -104,7 +105,7 @@ def _exchanged(
     The sign stays where the signs' correlations put it: single numbers do not show it.
     """
     count = words.shape[1]
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
+    order = random_order(count, 0)
     dims = order[: max(32, _TRIAL_VALUES // len(words))]
     pairs = torch.combinations(torch.arange(model.width - 1))
     plain = unshuffle_bits(words, key, model.dtype).view(words.dtype)

@@ -16,17 +16,17 @@ from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
 from sfumato.attack.on_filter.enrolled import EnrolledUsers, scores
+from sfumato.attack.tools.scores import area, resampled_interval
+from sfumato.data.order import random_order
 from sfumato.types import Details, Finding
 
 Features = Sequence[Float[Tensor, "_ d"]]
 Shape = tuple[int, int, int]
 
-_RESAMPLES = 2000
 _RIDGE = 1e-3
 
 
@@ -107,7 +107,7 @@ def drawn_samples(
     """
     if statistics:
         return users.samples(count, seed=seed)
-    rows = torch.randperm(len(public), generator=torch.Generator().manual_seed(seed))[:count]
+    rows = random_order(len(public), seed)[:count]
     drawn: Tensor = users.net(public[rows].expand(len(users), -1, -1))
     return drawn
 
@@ -131,7 +131,7 @@ def _pictures(samples: Tensor, truth: Evidence) -> list[float]:
 
 def _membership(users: EnrolledUsers, truth: Evidence, *, statistics: bool) -> list[float]:
     return [
-        _auc(*(_strangeness(users, k, x, statistics=statistics) for x in both))
+        area(*(-_strangeness(users, k, x, statistics=statistics) for x in both))
         for k, both in enumerate(zip(truth.members, truth.held_out, strict=True))
     ]
 
@@ -150,11 +150,6 @@ def _strangeness(users: EnrolledUsers, k: int, x: Tensor, *, statistics: bool) -
     return strange
 
 
-def _auc(members: Tensor, others: Tensor) -> float:
-    label = [1] * len(members) + [0] * len(others)
-    return float(roc_auc_score(label, -torch.cat([members, others]).numpy()))
-
-
 def _similarity(means: Tensor, members: Features, shape: Shape) -> tuple[float, float]:
     real = torch.stack([x.mean(0) for x in members])
     error = (means - real).square().mean(1)
@@ -165,10 +160,6 @@ def _similarity(means: Tensor, members: Features, shape: Shape) -> tuple[float, 
 def _finding(
     metric: str, values: list[float], floor: float, details: LeakDetails, seed: int
 ) -> Finding:
-    generator = torch.Generator().manual_seed(seed)
-    index = torch.randint(0, len(values), (_RESAMPLES, len(values)), generator=generator)
-    means = torch.tensor(values)[index].mean(1)
-    low, high = means.quantile(torch.tensor([0.025, 0.975])).tolist()
     suffix = "with code statistics" if details.statistics else "weights alone"
     return Finding(
         attack="enrollment_leak",
@@ -177,7 +168,7 @@ def _finding(
         value=fmean(values),
         floor=floor,
         ceiling=1.0,
-        interval=(low, high),
+        interval=resampled_interval(torch.tensor(values), seed=seed),
         seeds=(seed,),
         details=details,
     )

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from sfumato.attack.on_filter.attacker import AttackerConfig, train_attackers
 from sfumato.attack.on_filter.enrolled import EnrolledUsers, scores
+from sfumato.attack.tools.scores import resampled_interval
 from sfumato.device import Device
 from sfumato.filter.oneclass import OneClass, OneClassConfig
 from sfumato.filter.rule.guard import Scores, contest_rule, paper_rule
@@ -26,8 +27,6 @@ from sfumato.types import Details, Finding
 Features = Sequence[Float[Tensor, "_ d"]]
 Pairs = Sequence[tuple[int, int]]
 """(adversary, victim), indices of users."""
-
-_RESAMPLES = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +190,7 @@ def poison(
         value=float(shared[best].mean()),
         floor=float(floor.mean()),
         ceiling=1.0,
-        interval=_interval(shared[best], seed),
+        interval=resampled_interval(shared[best], seed=seed),
         seeds=(seed,),
         details=PoisonDetails(
             strongest=attackers[best].config.name,
@@ -215,14 +214,6 @@ def _kind(attackers: Attackers, shared: Tensor, users: int, setting: Setting) ->
         contested=round(sum(found) / len(found), 4),
         matrix=tuple(tuple(round(value, 4) for value in row) for row in matrix.tolist()),
     )
-
-
-def _interval(values: Tensor, seed: int) -> tuple[float, float]:
-    """95 % bootstrap interval of the mean over pairs."""
-    generator = torch.Generator().manual_seed(seed)
-    index = torch.randint(0, len(values), (_RESAMPLES, len(values)), generator=generator)
-    low, high = values[index].mean(1).quantile(torch.tensor([0.025, 0.975])).tolist()
-    return low, high
 
 
 def _decide(

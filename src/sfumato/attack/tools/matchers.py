@@ -12,10 +12,10 @@ from jaxtyping import Bool, Float, Int64
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Tensor
-from torchmetrics.functional.classification import binary_auroc
 
 from sfumato.attack.tools.learners import LearnerConfig, embedding, train_namer
 from sfumato.attack.tools.read import Standard
+from sfumato.attack.tools.scores import area
 from sfumato.errors import DataError
 from sfumato.types import Trained
 
@@ -102,9 +102,7 @@ def pair_scores(vectors: Float[Tensor, "n d"], index: Int64[Tensor, "p 2"]) -> F
 def separation(vectors: Float[Tensor, "n d"], people: Int64[Tensor, "n"]) -> float:
     """Return how well cosine similarity tells pairs of one person from pairs of two (AUC)."""
     genuine, impostor = (pair_scores(vectors, index) for index in pairs(people))
-    truth = torch.cat([torch.ones(len(genuine)), torch.zeros(len(impostor))]).long()
-    # Cosine similarities outside [0, 1] would be taken for logits and rounded by a sigmoid.
-    return float(binary_auroc((torch.cat([genuine, impostor]) + 1) / 2, truth))
+    return area(genuine, impostor)
 
 
 def _discriminant(

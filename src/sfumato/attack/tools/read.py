@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
 from sfumato.data.imageset import MISSING
+from sfumato.data.order import random_order
 from sfumato.errors import ConfigError, DataError
 from sfumato.types import Knowledge, Releases, ask
 
@@ -94,7 +95,7 @@ def holdout(count: int, share: float, *, groups: Tensor | None, seed: int) -> tu
     total = int(members.max()) + 1 if count else 0
     if total < 2:
         raise DataError(f"the adversary needs two images or people at least, got {total}")
-    order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
+    order = random_order(total, seed)
     held = torch.zeros(total, dtype=torch.bool)
     held[order[: max(1, round(share * total))]] = True
     chosen = held[members]
@@ -105,5 +106,5 @@ def drawn_rows(rows: Int64[Tensor, "n"], most: int, *, seed: int) -> Int64[Tenso
     """Return so many rows at most, drawn: collections come sorted, by class or by person."""
     if len(rows) <= most:
         return rows
-    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
+    order = random_order(len(rows), seed)
     return rows[order[:most].sort().values]

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from scipy.stats import t as student
 from torch import Tensor
-from torch.nn.functional import one_hot
+from torch.nn.functional import one_hot, pad
 from torchmetrics.functional.classification import multiclass_recall
 from torchmetrics.functional.image import (
     peak_signal_noise_ratio,
@@ -25,6 +25,7 @@ from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
 
 _DRAWS = 1000
+_RESAMPLES = 2000
 _TAIL = 0.025  # two of them leave a 95 % interval
 _NORMAL = 1.959964  # the normal distribution's quantile at 1 - _TAIL
 PERFECT_PSNR = 58.9
@@ -129,6 +130,14 @@ def wilson_interval(share: float, count: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def resampled_interval(values: Float[Tensor, "n"], *, seed: int) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval of a mean: percentiles over resampled values."""
+    generator = torch.Generator().manual_seed(seed)
+    index = torch.randint(0, len(values), (_RESAMPLES, len(values)), generator=generator)
+    low, high = values[index].mean(1).quantile(torch.tensor([_TAIL, 1 - _TAIL])).tolist()
+    return low, high
+
+
 def mean_interval(values: Float[Tensor, "runs n"]) -> tuple[float, float]:
     """Return the 95 % interval of the mean over runs and victims, a row a run on the same victims.
 
@@ -193,3 +202,24 @@ def cosine_distance(
 ) -> Float[Tensor, "n"]:
     """Return 1 - cosine similarity of each pair of rows: 0 for the same direction."""
     return 1 - torch.nn.functional.cosine_similarity(truth, guesses, dim=1)
+
+
+def area(genuine: Float[Tensor, "g"], impostor: Float[Tensor, "i"]) -> float:
+    """Return the area under the ROC curve: P(genuine > impostor) + P(equal) / 2."""
+    weights = torch.ones(1, len(genuine)), torch.ones(1, len(impostor))
+    return float(weighted_area(genuine, impostor, *weights))
+
+
+def weighted_area(
+    genuine: Float[Tensor, "g"],
+    impostor: Float[Tensor, "i"],
+    genuine_weights: Float[Tensor, "draws g"],
+    impostor_weights: Float[Tensor, "draws i"],
+) -> Float[Tensor, "draws"]:
+    """Return `area` for weighted rows, a draw of weights after the other."""
+    scores, order = impostor.sort()
+    below = pad(impostor_weights[:, order].double().cumsum(1), (1, 0))
+    left, right = (torch.searchsorted(scores, genuine, right=side) for side in (False, True))
+    passed = (below[:, left] + below[:, right]) / 2
+    total = impostor_weights.double().sum(1) * genuine_weights.double().sum(1)
+    return (passed * genuine_weights.double()).sum(1) / total

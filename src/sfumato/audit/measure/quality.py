@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sfumato.attack.tools.read import is_picture
 from sfumato.attack.tools.scores import mean_interval, psnr, ssim
+from sfumato.data.pixels import as_uint8
 from sfumato.types import Attack, Details, Finding, Knowledge, Releases
 
 Images = Float[Tensor, "n c h w"]
@@ -44,7 +45,7 @@ class PictureQuality(Attack):
 
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Compare each release, as an 8-bit picture, with its original."""
-        shown = (victim.tensor.float().clamp(0, 1) * 255).round() / 255
+        shown = as_uint8(victim.tensor.float()) / 255
         mean = knowledge.images.mean(0, keepdim=True).expand_as(victim.images).contiguous()
         scores, floors = _scores(victim.images, shown), _scores(victim.images, mean)
         return Finding(

@@ -6,16 +6,16 @@ private values, and which share of them the most frequent value has. Equal pictu
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from sfumato.data.pixels import as_uint8, digests
 from sfumato.protect.prototypes.rule import Anonymity
 
 _FIGURES = (
@@ -113,7 +113,7 @@ class Seen:
 
     def first(self, images: Float[Tensor, "n c h w"]) -> Bool[Tensor, "n"]:
         """Say of each picture whether no earlier one is equal to it, rounded to 8 bits."""
-        return self.first_of(digests(images))
+        return self.first_of(digests(as_uint8(images)))
 
     def first_of(self, keys: Sequence[bytes]) -> Bool[Tensor, "n"]:
         """Say the same of pictures that are given by their digests."""
@@ -122,14 +122,3 @@ class Seen:
             found.append(digest not in self._digests)
             self._digests.add(digest)
         return torch.tensor(found, dtype=torch.bool)
-
-
-def digests(images: Float[Tensor, "n c h w"]) -> list[bytes]:
-    """Return SHA-256 over each picture, rounded to 8 bits."""
-    rows = to_bytes(images).flatten(1).numpy()
-    return [hashlib.sha256(row.tobytes()).digest() for row in rows]
-
-
-def to_bytes(images: Float[Tensor, "n c h w"]) -> UInt8[Tensor, "n c h w"]:
-    """Return images in [0, 1] as 8-bit pictures, as a file keeps them."""
-    return (images.clamp(0, 1) * 255).round().to(torch.uint8)

@@ -17,10 +17,11 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from sfumato.data.pixels import as_uint8, digests
 from sfumato.errors import ArtifactError, DataError
 from sfumato.nets.autoencoders import PrototypeMatcher
 from sfumato.protect.anonymizer.shared import Hiding
-from sfumato.protect.prototypes.anonymity import Seen, check_standing, digests
+from sfumato.protect.prototypes.anonymity import Seen, check_standing
 from sfumato.protect.prototypes.distance import nearest_original
 from sfumato.protect.prototypes.release import Plan, PlannedRelease, plan_collection
 from sfumato.protect.prototypes.rule import Anonymity
@@ -190,7 +191,7 @@ class PrototypeAnonymizer(Hiding, CollectionProtector):
             kept=kept,
             generator=torch.Generator().manual_seed(seed),
         )
-        return PlannedRelease.of(found, digests(images), self.pictures.cpu(), self)
+        return PlannedRelease.of(found, digests(as_uint8(images)), self.pictures.cpu(), self)
 
     def with_pictures(
         self, kept: Int64[Tensor, "m"], pictures: Float[Tensor, "m c h w"], about: dict[str, Any]

@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from sfumato.data.pixels import as_uint8
 from sfumato.errors import DataError
-from sfumato.protect.prototypes.anonymity import Seen, count_standing, to_bytes
+from sfumato.protect.prototypes.anonymity import Seen, count_standing
 from sfumato.protect.prototypes.distance import closest_allowed, nearest_original
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
 from sfumato.protect.prototypes.plan import plan_release
@@ -102,7 +103,7 @@ def mean_pictures(index: Int64[Tensor, "n"], collection: Collection, prototypes:
     index, rows = index[collection.counted], collection.rows[collection.counted]
     sums = torch.zeros(prototypes, *rows.shape[1:]).index_add_(0, index, rows)
     counts = torch.bincount(index, minlength=prototypes).clamp(min=1)
-    return to_bytes(sums / counts[:, None, None, None]).float() / 255
+    return as_uint8(sums / counts[:, None, None, None]).float() / 255
 
 
 def _assigned(

@@ -11,8 +11,9 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from sfumato.data.imageset import MISSING
+from sfumato.data.pixels import as_uint8, digests
 from sfumato.errors import DataError
-from sfumato.protect.prototypes.anonymity import Standing, digests
+from sfumato.protect.prototypes.anonymity import Standing
 from sfumato.protect.prototypes.plan import plan_release, standing_within
 from sfumato.protect.prototypes.rule import Anonymity
 from sfumato.types import Labels, Protector
@@ -134,7 +135,7 @@ class PlannedRelease(Protector):
         """Return what is released for each picture; equal ones take turns as in the plan."""
         released = self.single.release(images)
         turns: dict[bytes, int] = {}
-        for i, digest in enumerate(digests(images)):
+        for i, digest in enumerate(digests(as_uint8(images))):
             places = self.places.get(digest)
             if places is not None:
                 turn = turns.setdefault(digest, i)

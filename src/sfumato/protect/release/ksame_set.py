@@ -9,13 +9,12 @@ groups, do not give that: two of them are seldom equal.
 
 from __future__ import annotations
 
-import hashlib
-
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from sfumato.data.imageset import MISSING, ImageSet
+from sfumato.data.pixels import as_uint8, digests
 from sfumato.errors import ConfigError, DataError
 from sfumato.types import Protector
 
@@ -61,20 +60,16 @@ class KSameSet(Protector):
         Raises:
             DataError: a picture is not of the set.
         """
-        found = [self._place.get(key) for key in _keys((images * 255).round().to(torch.uint8))]
+        found = [self._place.get(key) for key in digests(as_uint8(images))]
         if None in found:
             raise DataError(f"{self.name} releases the pictures of its own set only")
         return self._means[self._group[torch.tensor(found)]]
 
 
-def _keys(images: UInt8[Tensor, "n c h w"]) -> list[bytes]:
-    return [hashlib.sha256(image.numpy().tobytes()).digest() for image in images]
-
-
 def _different(images: UInt8[Tensor, "n c h w"]) -> tuple[Int64[Tensor, "m"], dict[bytes, int]]:
     """Return where each different picture comes first, and its number by its pixels' digest."""
     first: dict[bytes, int] = {}
-    for at, key in enumerate(_keys(images)):
+    for at, key in enumerate(digests(images)):
         first.setdefault(key, at)
     return torch.tensor(list(first.values())), {key: i for i, key in enumerate(first)}
 

@@ -24,9 +24,9 @@ from sfumato.data.decoding.decode import encode_png
 from sfumato.data.imageset import MISSING
 from sfumato.data.lazy import FolderImages, LoadedImages, Picture
 from sfumato.data.leftout import LeftOut
+from sfumato.data.pixels import as_uint8
 from sfumato.errors import DataError, InputError
 from sfumato.progress import Executor, sequential, track
-from sfumato.protect.prototypes.anonymity import to_bytes
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
 from sfumato.protect.release.alone import alone
 from sfumato.protect.release.noise import drawn_order
@@ -143,7 +143,7 @@ def _released(
 
 def _file(protector: Protector | PlacedRelease, picture: Picture, secret: bytes) -> bytes:
     if isinstance(protector, PlacedRelease):
-        return encode_png(to_bytes(protector.at(picture.position))[0])
+        return encode_png(as_uint8(protector.at(picture.position))[0])
     with alone(picture, secret):
         released = as_pictures(protector.release(picture.floats()), protector.name)
     return encode_png(released[0])
@@ -160,7 +160,7 @@ def as_pictures(release: Tensor, name: str) -> UInt8[Tensor, "n c h w"]:
             f"{name} releases {release.dtype} of shape {tuple(release.shape[1:])}; a folder of "
             "pictures takes floats in [0, 1] of shape (1 or 3, height, width) only"
         )
-    return to_bytes(release)
+    return as_uint8(release)
 
 
 def _value(names: Sequence[str], value: int) -> str:

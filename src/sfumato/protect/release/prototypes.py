@@ -16,9 +16,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sfumato.data.lazy import FolderImages, LoadedImages
+from sfumato.data.pixels import as_uint8, digests
 from sfumato.errors import DataError
 from sfumato.progress import Executor, track
-from sfumato.protect.prototypes.anonymity import Seen, digests
+from sfumato.protect.prototypes.anonymity import Seen
 from sfumato.protect.prototypes.distance import nearest_original
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
 from sfumato.protect.release.noise import drawn_generator
@@ -93,7 +94,7 @@ def _look(
         positions=[picture.position for picture in some],
         # One by one: sums of a batch are rounded otherwise than those of another.
         similar=torch.cat([made.similarities(row[None]) for row in rows]),
-        digests=digests(rows),
+        digests=digests(as_uint8(rows)),
         nearest=nearest_original(made.pictures, rows),
         labels={name: [picture.labels[name] for picture in some] for name in images.classes},
     )

@@ -11,9 +11,7 @@ from torch import Tensor
 from sfumato.cipher.request import Kem, RequestKey
 from sfumato.errors import ServiceError
 from sfumato.serve.clients.connection import Connection
-
-_PATH = "/v1/features"
-_PUBLIC_KEY_HEADER = "Sfumato-Public-Key"
+from sfumato.serve.wire import FEATURES_PATH, PUBLIC_KEY_HEADER
 
 
 class FeatureClient(Connection):
@@ -38,8 +36,8 @@ class FeatureClient(Connection):
             EnvelopeError: the answer was altered, or sealed to another key.
         """
         key = RequestKey.draw(self.kem)
-        headers = {_PUBLIC_KEY_HEADER: base64.urlsafe_b64encode(key.public).decode()}
-        answer = self.send("POST", _PATH, image, headers=headers)
+        headers = {PUBLIC_KEY_HEADER: base64.urlsafe_b64encode(key.public).decode()}
+        answer = self.send("POST", FEATURES_PATH, image, headers=headers)
         features = key.open(answer.content)
         if features.dtype != torch.float32 or features.ndim != 2 or len(features) != 1:
             raise ServiceError(

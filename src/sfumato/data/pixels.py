@@ -1,0 +1,19 @@
+"""Images in [0, 1] as the 8-bit pictures that files keep."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+
+def as_uint8(images: Float[Tensor, "n c h w"]) -> UInt8[Tensor, "n c h w"]:
+    """Return images in [0, 1] as 8-bit pictures, as a file keeps them."""
+    return (images.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def digests(pictures: UInt8[Tensor, "n c h w"]) -> list[bytes]:
+    """Return SHA-256 over each picture's pixels: equal pictures have equal ones."""
+    return [hashlib.sha256(picture.tobytes()).digest() for picture in pictures.cpu().numpy()]
