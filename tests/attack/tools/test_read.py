@@ -1,4 +1,4 @@
-"""Rows that an attacker validates on, or looks at, are a fair sample of a sorted collection."""
+"""How an adversary reads a release, and fair samples of sorted collections."""
 
 from __future__ import annotations
 
