@@ -89,19 +89,36 @@ class Backbone(nn.Module, Fingerprinted):
         super().train(False)
         return self
 
+    def inputs(self, images: Images) -> Float[Tensor, "n c2 h2 w2"]:
+        """Return what the network is given of pictures: its size, channels and normalisation.
+
+        Raises:
+            DataError: the pictures are neither grey nor RGB.
+        """
+        return self.preprocess(images)
+
     def unscaled(self, images: Images) -> Float[Tensor, "n dim"]:
         """Return the features before the scaler: what the network (and the projection) gives.
 
         Raises:
             DataError: a feature is not finite.
         """
-        x: Tensor = self.net(self.preprocess(images)).flatten(1).float()
-        if self.projection is not None:
-            x = self.projection(x)
-        # A NaN would lie outside every interval, and so slip past every guard.
-        if not bool(x.isfinite().all()):
-            raise DataError(f"backbone {self.name} gives features that are not finite")
-        return x
+        return self._unscaled(self.inputs(images))
+
+    def features_of_inputs(self, inputs: Float[Tensor, "n c h w"]) -> Float[Tensor, "n dim"]:
+        """Return the features in [0, 1] of what `inputs` returned, or of views of it.
+
+        Raises:
+            ConfigError: the scaler was never fitted.
+            DataError: a feature is not finite.
+        """
+        if self.scaler is None:
+            raise ConfigError(
+                f"backbone {self.name} has no scaler to [0, 1] yet: fit it on public images "
+                "(open_backbone(..., public=images) or backbone.fit(images))"
+            )
+        scaled: Tensor = self.scaler(self._unscaled(inputs))
+        return scaled
 
     def forward(self, images: Images) -> Float[Tensor, "n dim"]:
         """Return the features in [0, 1].
@@ -110,13 +127,16 @@ class Backbone(nn.Module, Fingerprinted):
             ConfigError: the scaler was never fitted.
             DataError: the pictures are neither grey nor RGB, or a feature is not finite.
         """
-        if self.scaler is None:
-            raise ConfigError(
-                f"backbone {self.name} has no scaler to [0, 1] yet: fit it on public images "
-                "(open_backbone(..., public=images) or backbone.fit(images))"
-            )
-        scaled: Tensor = self.scaler(self.unscaled(images))
-        return scaled
+        return self.features_of_inputs(self.inputs(images))
+
+    def _unscaled(self, inputs: Float[Tensor, "n c h w"]) -> Float[Tensor, "n dim"]:
+        x: Tensor = self.net(inputs).flatten(1).float()
+        if self.projection is not None:
+            x = self.projection(x)
+        # A NaN would lie outside every interval, and so slip past every guard.
+        if not bool(x.isfinite().all()):
+            raise DataError(f"backbone {self.name} gives features that are not finite")
+        return x
 
     def fit(self, public: Public, *, dims: int | None = None, seed: int = 0) -> Backbone:
         """Return this backbone with projection (to `dims`, if given) and scaler fitted anew.

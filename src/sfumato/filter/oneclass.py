@@ -25,6 +25,9 @@ from sfumato.errors import ConfigError, DataError
 Stack = Float[Tensor, "users batch dim"]
 Codes = Float[Tensor, "users batch hidden"]
 
+Rows = Float[Tensor, "_ dim"] | Float[Tensor, "_ _ dim"]
+"""One user's features: an image a row, or several views of each image."""
+
 Preset = Literal["default", "paper"]
 """Trainings by name: ours, and the paper's own."""
 
@@ -162,7 +165,7 @@ def one_thread() -> Iterator[None]:
 
 
 def train(
-    features: Sequence[Float[Tensor, "_ dim"]],
+    features: Sequence[Rows],
     config: OneClassConfig,
     *,
     seed: int,
@@ -170,7 +173,8 @@ def train(
 ) -> OneClass:
     """Train one autoencoder a user on that user's features alone, eq. (5), with ADADELTA.
 
-    `features` are in [0, 1], one tensor a user, of any number of rows. User i takes the same
+    `features` are in [0, 1], one tensor a user, of any number of images: (n, dim), or (n, views,
+    dim) where each pass over the images takes the next view of each. User i takes the same
     initial weights, batches, noise and number of steps as `train([features[i]], seed=seed + i)`:
     the two results differ by the rounding of stacked matrix products alone.
 
@@ -179,7 +183,7 @@ def train(
     """
     _check(features)
     where = resolve_device(device)
-    net = OneClass(len(features), features[0].shape[1], config.hidden, seed=seed).to(where)
+    net = OneClass(len(features), features[0].shape[-1], config.hidden, seed=seed).to(where)
     optimizer = torch.optim.Adadelta(net.parameters(), lr=config.lr, rho=config.rho)
     result = net if config.average is None else copy.deepcopy(net).requires_grad_(False)
     draws = [_Draws(f.to(where), config, seed + i) for i, f in enumerate(features)]
@@ -203,14 +207,14 @@ def train(
 class _Draws:
     """One user's batches and noise, from a generator that no other user touches."""
 
-    def __init__(self, x: Float[Tensor, "n dim"], config: OneClassConfig, seed: int) -> None:
-        self.x, self.config = x, config
+    def __init__(self, x: Rows, config: OneClassConfig, seed: int) -> None:
+        self.x, self.config = x if x.dim() == 3 else x[:, None], config
         self.generator = torch.Generator(x.device).manual_seed(seed)
         self.rows = self._passes()
 
     def images(self) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]]:
         """Return the next batch, and the same batch as the encoder sees it."""
-        x = self.x[next(self.rows)]
+        x = self.x[next(self.rows).unbind(1)]
         return x, x * self._kept(x.shape, self.config.noise) if self.config.noise else x
 
     def kept_code(self) -> Float[Tensor, "batch hidden"]:
@@ -225,14 +229,17 @@ class _Draws:
         drawn = torch.rand(shape, generator=self.generator, device=self.x.device)
         return (drawn >= hidden_share).to(self.x) / (1 - hidden_share)
 
-    def _passes(self) -> Iterator[Int64[Tensor, " batch"]]:
-        """Yield the rows of each step: random passes over all rows, end to end."""
-        size, count = self.config.batch_size, len(self.x)
-        order = torch.empty(0, dtype=torch.int64, device=self.x.device)
+    def _passes(self) -> Iterator[Int64[Tensor, "batch 2"]]:
+        """Yield image and view of each row of a step: random passes over all images, end to end."""
+        size, (count, views) = self.config.batch_size, self.x.shape[:2]
+        order = torch.empty(0, 2, dtype=torch.int64, device=self.x.device)
+        passes = 0
         while True:
             while len(order) < size:
                 again = torch.randperm(count, generator=self.generator, device=self.x.device)
-                order = torch.cat([order, again])
+                view = torch.full_like(again, passes % views)
+                order = torch.cat([order, torch.stack([again, view], 1)])
+                passes += 1
             yield order[:size]
             order = order[size:]
 
@@ -247,7 +254,7 @@ def _average(
             mean.lerp_(now, weight.view(-1, *(1,) * (now.dim() - 1)).to(now))
 
 
-def _check(features: Sequence[Float[Tensor, "_ dim"]]) -> None:
+def _check(features: Sequence[Rows]) -> None:
     if not features or min(len(f) for f in features) < 1:
         raise DataError("every user needs at least one feature vector to train on")
     for f in features:
