@@ -8,7 +8,7 @@ pictures, and knows its class better. Views are made of the network's input, aft
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -16,56 +16,23 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from sfumato.device import device_of
-from sfumato.errors import ConfigError
+from sfumato.features.augmentation import Augmentation
 from sfumato.features.backbone import Backbone
 
 _BATCH = 32  # views that go through the network at once
 _DRAWS = 4  # numbers that make a view: angle, zoom, and both moves
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Augmentation:
-    """How far views stray from a picture, each uniformly at random, and how many there are.
-
-    Raises:
-        ConfigError: a value is out of its range.
-    """
-
-    turn: float = 30.0
-    """Degrees to either side."""
-    zoom: float = 0.35
-    """Up to 1 + zoom times larger or smaller, uniform in the logarithm."""
-    move: float = 0.15
-    """Share of the side, to either side, in both directions."""
-    most: int = 32
-    """Views of each of a few pictures."""
-    total: int = 2048
-    """Views of many pictures together: each has fewer, and one at least."""
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.turn <= 180 and 0 <= self.zoom <= 1 and 0 <= self.move <= 0.5):
-            raise ConfigError(
-                "expected turn in [0, 180], zoom in [0, 1] and move in [0, 0.5], "
-                f"got {self.turn}, {self.zoom} and {self.move}"
-            )
-        if min(self.most, self.total) < 1:
-            raise ConfigError(f"expected most and total >= 1, got {self.most} and {self.total}")
-
-    def views(self, count: int) -> int:
-        """Return the number of views of each of `count` pictures."""
-        return max(1, min(self.most, self.total // max(1, count)))
-
-
 def draw_maps(
-    count: int, augmentation: Augmentation, generator: torch.Generator
+    count: int, augmentation: Augmentation, generator: torch.Generator, *, reach: float = 1.0
 ) -> Float[Tensor, "count 2 3"]:
     """Return random maps from places of a view to places of a square picture, both in [-1, 1].
 
-    The page draws the same numbers from the same seed: four a view, in this order.
+    `reach` is the share of the ranges that is taken. The page draws the same numbers from the same
+    seed: four a view, in this order.
     """
-    angle, zoom, right, down = (
-        2 * torch.rand(count, _DRAWS, generator=generator, dtype=torch.float32).double() - 1
-    ).T
+    drawn = torch.rand(count, _DRAWS, generator=generator, dtype=torch.float32).double()
+    angle, zoom, right, down = (reach * (2 * drawn - 1)).T
     angle = angle * math.radians(augmentation.turn)
     scale = torch.exp(-zoom * math.log1p(augmentation.zoom))
     cos, sin = scale * angle.cos(), scale * angle.sin()
@@ -87,27 +54,51 @@ def warped(
     return seen
 
 
-def view_features(
-    backbone: Backbone,
-    picture: UInt8[Tensor, "c h w"],
-    count: int,
-    augmentation: Augmentation,
-    generator: torch.Generator,
-) -> Float[Tensor, "count d"]:
-    """Return the features of random views of one picture, as float32 on the CPU.
+def maps_features(
+    backbone: Backbone, inputs: Float[Tensor, "1 c h w"], maps: Float[Tensor, "v 2 3"]
+) -> Float[Tensor, "v d"]:
+    """Return the features of views of one of the backbone's inputs."""
+    parts = []
+    for some in maps.split(_BATCH):
+        shown = inputs.expand(len(some), -1, -1, -1)
+        parts.append(backbone.features_of_inputs(warped(shown, some)))
+    return torch.cat(parts)
 
-    It takes about `count` times as long as the picture's own feature.
 
-    Raises:
-        ConfigError: the backbone's scaler was never fitted.
-        DataError: the picture is neither grey nor RGB, or a feature is not finite.
+class ViewDraws:
+    """Draws the views of one person's pictures, one picture after the other.
+
+    The page draws the same ones from the same seed, for as many pictures. Without an augmentation
+    a picture has none.
     """
-    maps = draw_maps(count, augmentation, generator)
-    with torch.inference_mode():
-        shown = backbone.inputs(picture[None].to(device_of(backbone)))
-        parts = [
-            backbone.features_of_inputs(warped(shown.expand(len(some), -1, -1, -1), some))
-            for some in maps.split(_BATCH)
-        ]
-        found = torch.cat(parts)
-    return found.cpu().clone()  # a tensor of inference mode could not be trained on
+
+    def __init__(
+        self, backbone: Backbone, augmentation: Augmentation | None, pictures: int, *, seed: int
+    ) -> None:
+        self.backbone, self.augmentation = backbone, augmentation
+        self.pictures = pictures
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def of(self, picture: UInt8[Tensor, "c h w"]) -> Float[Tensor, "v d"] | None:
+        """Return the features of the views of a picture, as float32 on the CPU.
+
+        It takes as many times as long as the picture's own feature.
+
+        Raises:
+            ConfigError: the backbone's scaler was never fitted.
+            DataError: the picture is neither grey nor RGB, or a feature is not finite.
+        """
+        if self.augmentation is None:
+            return None
+        each, reach = self.augmentation.views(self.pictures), self.augmentation.reach(self.pictures)
+        maps = draw_maps(each, self.augmentation, self.generator, reach=reach)
+        with torch.inference_mode():
+            inputs = self.backbone.inputs(picture[None].to(device_of(self.backbone)))
+            found = maps_features(self.backbone, inputs, maps)
+        return found.cpu().clone()  # a tensor of inference mode could not be trained on
+
+
+def stacked_views(views: Sequence[Float[Tensor, "v d"] | None]) -> Float[Tensor, "n v d"] | None:
+    """Return the views of all pictures as one tensor, or None where there are none."""
+    every = [some for some in views if some is not None]
+    return torch.stack(every) if every else None

@@ -50,7 +50,9 @@ def enroll(
 
     With `views`, the features of random views of each image (`features.views`), it trains on those
     alone, and `features` of the images themselves only measure: then the enrollment tells less of
-    which images were enrolled. Errors on training images are smaller than errors on new ones, so a threshold taken from them
+    which images were enrolled.
+
+    Errors on training images are smaller than errors on new ones, so a threshold taken from them
     is too low. `held-out` trains on four fifths and measures on the rest. `cross-fitted`
     trains on everything, and measures each fifth with a network that did not see it. `training`
     is the paper's way. None takes `held-out`, or `cross-fitted` where images are few. `copies` are

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any, Literal, get_args
 
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from sfumato.device import Device, resolve_device
 from sfumato.errors import ConfigError, DataError
+from sfumato.features.augmentation import Augmentation
 
 Stack = Float[Tensor, "users batch dim"]
 Codes = Float[Tensor, "users batch hidden"]
@@ -36,8 +37,8 @@ Preset = Literal["default", "paper"]
 class OneClassConfig:
     """Settings of one user's training: of every recipe, command, client and page.
 
-    They were chosen on training images by the recipe `training` of the paper; see its results.
-    `OneClassConfig.paper()` is the paper's own training.
+    They were chosen by what they tell the platform and by how surely they know the class: recipes
+    `membership` and `training` of the paper. `OneClassConfig.paper()` is the paper's own training.
 
     Raises:
         ConfigError: a value is out of its range.
@@ -47,7 +48,7 @@ class OneClassConfig:
     """M, the width of the representation layer."""
     epochs: int = 60
     """Passes over the user's own images."""
-    least_steps: int = 300
+    least_steps: int = 1000
     """Steps to take even where that means more passes: a few images are soon passed over."""
     batch_size: int = 64
     """Images a step; fewer images than that are repeated within a step."""
@@ -55,13 +56,15 @@ class OneClassConfig:
     """ADADELTA's decay."""
     lr: float = 1.0
     """ADADELTA's step factor: 1 in its paper."""
-    noise: float = 0.3
+    noise: float = 0.9
     """Share of inputs hidden in training (the others are scaled up); the target stays whole."""
     code_noise: float = 0.0
     """Share of the code hidden in training, likewise."""
     average: float | None = 8.0
     """The result is an average of the weights of all steps, later ones counting more: eta of
     Shamir and Zhang (2013, section 4). None takes the last step's."""
+    augmentation: Augmentation | None = field(default_factory=Augmentation)
+    """The views of pictures that devices train on; None trains on the pictures as they are."""
 
     def __post_init__(self) -> None:
         if min(self.hidden, self.epochs, self.least_steps, self.batch_size) < 1:
@@ -74,8 +77,9 @@ class OneClassConfig:
 
     @classmethod
     def paper(cls, **changes: Any) -> OneClassConfig:  # noqa: ANN401 - fields of this class
-        """Return the paper's own training: nothing is hidden, and the last weights are taken."""
-        return cls(**{"noise": 0.0, "code_noise": 0.0, "average": None} | changes)
+        """Return the paper's own training: whole pictures as they are, and the last weights."""
+        paper = {"least_steps": 300, "noise": 0.0, "code_noise": 0.0}
+        return cls(**paper | {"average": None, "augmentation": None} | changes)
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> OneClassConfig:  # noqa: ANN401
@@ -87,6 +91,12 @@ class OneClassConfig:
         if name not in get_args(Preset):
             raise ConfigError(f"expected the preset default or paper, got {name!r}")
         return cls.paper(**changes) if name == "paper" else cls(**changes)
+
+    def suited(self, kind: str) -> OneClassConfig:
+        """Return this training with the views that suit a backbone of that kind, if it has any."""
+        if self.augmentation is None:
+            return self
+        return replace(self, augmentation=Augmentation.suited(kind))
 
     def steps(self, count: int) -> int:
         """Return the number of gradient steps for a user with `count` images."""

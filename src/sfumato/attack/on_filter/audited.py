@@ -7,7 +7,7 @@ platform can draw out of the enrollments.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Literal
@@ -221,9 +221,9 @@ class EnrollmentAttack(Attack):
 class EnrolledMembership(Attack):
     """Tells which features of a user were enrolled, from the enrollment with its code statistics.
 
-    The figure is the area under the curve of the strongest of the attacks of `attack_membership`, shadow
-    enrollments among them; the best seed counts. Each shadow enrolls half of a user's releases and
-    is the victim in turn. The floor is guessing, the ceiling having the features.
+    The figure is the area under the curve of the strongest of the attacks of `attack_membership`,
+    shadow enrollments among them; the best seed counts. Each shadow enrolls half of a user's
+    releases and is the victim in turn. The floor is guessing, the ceiling having the features.
     """
 
     label: str

@@ -76,8 +76,9 @@ def enroll_all(
 ) -> EnrolledUsers:
     """Enroll many users at once, cross-fitted: what `enroll` does for one, with stacked training.
 
-    With `views` of each image it trains on those, and the images themselves only measure. mu and sigma come from networks that did not see the image. Training runs on the device; the
-    users is on the CPU.
+    With `views` of each image it trains on those, and the images themselves only measure. mu and
+    sigma come from networks that did not see the image. Training runs on the device; the users are
+    on the CPU.
 
     Raises:
         DataError: a user has fewer images than there are folds.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sfumato.device import Device
 from sfumato.errors import DataError
-from sfumato.filter.oneclass import OneClass, OneClassConfig, squared_error, train
+from sfumato.filter.oneclass import OneClass, OneClassConfig, train
 
 _RIDGE = 1e-3  # of a code covariance's mean variance
 
@@ -83,14 +83,16 @@ def train_shadows(
 
 def net_codes(net: OneClass, k: int, x: Float[Tensor, "n d"]) -> Float[Tensor, "n m"]:
     """Return eq. (2) of network k alone."""
-    return (x @ net.encoder[k].mT + net.encoder_bias[k]).relu()
+    code: Tensor = (x @ net.encoder[k].mT + net.encoder_bias[k]).relu()
+    return code
 
 
 def net_errors(net: OneClass, k: int, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n"]:
     """Return eq. (6) of network k alone."""
     rows = x.flatten(0, -2)
     decoded = (net_codes(net, k, rows) @ net.decoder[k].mT + net.decoder_bias[k]).sigmoid()
-    return squared_error(rows[None], decoded[None])[0].unflatten(0, x.shape[:-1])
+    errors: Tensor = (rows - decoded).square().sum(-1)
+    return errors.unflatten(0, x.shape[:-1])
 
 
 def _precision(codes: Float[Tensor, "n m"]) -> Float[Tensor, "m m"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -99,7 +100,13 @@ def enroll(
             "they tell more of the pictures than the rest does."
         ),
     ] = False,
-    seed: Seed = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Repeats a training; the system draws one if left out, since who knows the seed "
+            "knows which views were trained on."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train on private pictures on this device, and write the one file that may leave it."""
@@ -111,17 +118,21 @@ def enroll(
     from sfumato.filter.private_pictures import owner_key, read_features
 
     opened = open_backbone(backbone)
-    found = read_features(folder, opened, copies=copies)
-    for left_out in found.skipped:
-        typer.echo(f"skipped {left_out}", err=True)
     chosen = {"hidden": hidden, "epochs": epochs}
     changes = {name: value for name, value in chosen.items() if value is not None}
-    config = OneClassConfig.preset(preset, **changes)
+    config = OneClassConfig.preset(preset, **changes).suited(opened.kind)
+    drawn = secrets.randbits(31) if seed is None else seed
+    found = read_features(
+        folder, opened, augmentation=config.augmentation, seed=drawn, copies=copies
+    )
+    for left_out in found.skipped:
+        typer.echo(f"skipped {left_out}", err=True)
     made = train(
         found.features,
         config,
         backbone=opened.fingerprint,
-        seed=seed,
+        seed=drawn,
+        views=found.views,
         calibration=calibration,
         copies=found.copies,
     )
@@ -139,6 +150,7 @@ def enroll(
         "sigma": made.sigma,
         "calibration": made.calibration,
         "copies": 0 if made.copies is None else len(made.copies),
+        "views": 0 if found.views is None else found.views.shape[1],
         "backbone": made.backbone,
     }
     text = (

@@ -2,11 +2,15 @@
 
 import { Generator } from "./random.js";
 
+const FALL = 0.25;  // of the ranges, by the number of pictures
+
 // What draws the views of one person's pictures, in order; `count` is how many pictures there are.
 export class Views {
   constructor(augmentation, count, seed) {
+    const pictures = Math.max(1, count);
     this.augmentation = augmentation;
-    this.each = Math.max(1, Math.min(augmentation.most, Math.floor(augmentation.total / Math.max(1, count))));
+    this.each = Math.max(1, Math.min(augmentation.most, Math.floor(augmentation.total / pictures)));
+    this.reach = Math.min(1, (augmentation.few / pictures) ** FALL);
     this.generator = new Generator(seed);
   }
 
@@ -20,7 +24,7 @@ export class Views {
   // A map from places of a view to places of a square picture, both in [-1, 1].
   #map() {
     const { turn, zoom, move } = this.augmentation;
-    const [angle, larger, right, down] = this.generator.uniform(4, 1);
+    const [angle, larger, right, down] = Array.from(this.generator.uniform(4, 1), (drawn) => this.reach * drawn);
     const radians = (angle * turn * Math.PI) / 180;
     const scale = Math.exp(-larger * Math.log1p(zoom));
     const [cos, sin] = [scale * Math.cos(radians), scale * Math.sin(radians)];
