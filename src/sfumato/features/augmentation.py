@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,7 +50,7 @@ class Augmentation:
 
     def reach(self, count: int) -> float:
         """Return the share of the ranges that views of each of `count` pictures take."""
-        return min(1.0, (self.few / max(1, count)) ** _FALL)
+        return min(1.0, math.pow(self.few / max(1, count), _FALL))
 
     def views(self, count: int) -> int:
         """Return the number of views of each of `count` pictures."""

@@ -92,7 +92,8 @@ def net_errors(net: OneClass, k: int, x: Float[Tensor, "*n d"]) -> Float[Tensor,
     rows = x.flatten(0, -2)
     decoded = (net_codes(net, k, rows) @ net.decoder[k].mT + net.decoder_bias[k]).sigmoid()
     errors: Tensor = (rows - decoded).square().sum(-1)
-    return errors.unflatten(0, x.shape[:-1])
+    shaped: Tensor = errors.reshape(x.shape[:-1])
+    return shaped
 
 
 def _precision(codes: Float[Tensor, "n m"]) -> Float[Tensor, "m m"]:
