@@ -22,7 +22,7 @@ from sfumato.attack.on_filter.poison import (
     owners_kept,
     poison,
 )
-from sfumato.filter.oneclass import OneClassConfig
+from sfumato.filter.oneclass import OneClassConfig, Rows
 from sfumato.filter.rule.guard import claims, standardize
 
 Errors = Float[Tensor, "b n"]
@@ -92,7 +92,7 @@ def acceptance(
 
 def adversary(
     users: EnrolledUsers,
-    train: Sequence[Tensor],
+    train: Sequence[Rows],
     tests: Sequence[Tensor],
     training: OneClassConfig,
     settings: Mapping[str, Any],

@@ -184,7 +184,9 @@ def test_a_training_is_pythons(
     config = TRAININGS[training]
     rows = world.backbone(torch.cat([world.images[3], world.images[8]])[:count])
     views = None
-    if config.augmentation is not None:  # any rows will do: the training does not ask whose they are
+    if (
+        config.augmentation is not None
+    ):  # any rows will do: the training does not ask whose they are
         views = torch.stack([rows, rows.roll(1, 0) * 0.9, rows.flip(1)], 1)
     expected = enroll(rows, config, backbone="ab" * 32, seed=11, views=views)
     found = made_there(visit().open("/enroll"), rows, config, views=views)

@@ -19,12 +19,12 @@ from sfumato.attack.on_filter.attacker import AttackerConfig, train_attackers
 from sfumato.attack.on_filter.enrolled import EnrolledUsers, scores
 from sfumato.attack.tools.scores import resampled_interval
 from sfumato.device import Device
-from sfumato.filter.oneclass import OneClass, OneClassConfig
+from sfumato.filter.oneclass import OneClass, OneClassConfig, Rows
 from sfumato.filter.rule.guard import Scores, contest_rule, paper_rule
 from sfumato.filter.rule.screening import CONTESTED, SAMPLES, likeness
 from sfumato.types import Details, Finding
 
-Features = Sequence[Float[Tensor, "_ d"]]
+Features = Sequence[Rows]
 Pairs = Sequence[tuple[int, int]]
 """(adversary, victim), indices of users."""
 

@@ -99,4 +99,5 @@ def net_errors(net: OneClass, k: int, x: Float[Tensor, "*n d"]) -> Float[Tensor,
 def _precision(codes: Float[Tensor, "n m"]) -> Float[Tensor, "m m"]:
     covariance = codes.mT.cov()
     ridge = _RIDGE * covariance.diagonal().mean().clamp(min=1e-12)
-    return torch.linalg.inv(covariance + ridge * torch.eye(len(covariance)).double())
+    inverse: Tensor = torch.linalg.inv(covariance + ridge * torch.eye(len(covariance)).double())
+    return inverse
