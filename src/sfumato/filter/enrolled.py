@@ -1,4 +1,4 @@
-"""Enrolled users as stacked tensors: what attacks on the filter are measured against."""
+"""Enrolled users as stacked tensors: hundreds trained and scored at once, without a bank."""
 
 from __future__ import annotations
 
