@@ -41,6 +41,7 @@ INNER = {
     "filter": [
         {"enrollment", "neardup", "oneclass", "rule"},
         {"bank", "copies", "enroll", "enrolled", "private_pictures"},
+        {"calibrate"},
     ],
     "protect": [
         {"baselines", "deformation", "encrypted", "labels", "pretrained"},
