@@ -25,7 +25,7 @@ def source(counts: list[int], unknown: int = 0, seed: int = 0) -> Tensor:
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(4, 25), min_size=60, max_size=90), st.integers(0, 9))
 def test_nobody_plays_two_parts(counts: list[int], seed: int) -> None:
-    who = source([12] * 12 + counts, unknown=30, seed=seed)
+    who = source([12] * 20 + counts, unknown=30, seed=seed)
     config = CalibrationConfig(people=20, pictures=5, seed=seed)
     parts = draw_parts(who, config, enroll=True)
     assert 10 <= len(parts.private) <= 20

@@ -10,6 +10,8 @@ from sfumato.filter.calibrate.trial import Rates, Size
 
 COARSE: Final = 1000
 """Public pictures below which an anchor, the lowest hundredth of them, is a few of them."""
+FEW_PEOPLE: Final = 300
+"""Strangers below which a hundredth of them is one or two."""
 APART: Final = 0.5
 """Share of new pictures blocked below which an extractor does not tell people apart."""
 _CELL = 20
@@ -64,13 +66,13 @@ def warnings(found: Calibration) -> list[str]:
         said.append(
             f"this extractor does not tell these people apart: at {_asked_for(target)} % false "
             f"blocks only {_percent(rates.enrolled)} % of the enrolled people's new pictures are "
-            "blocked; take an extractor that was trained for such pictures (for faces: "
-            "--spec face; else timm:NAME or onnx:PATH), or let people enroll more pictures"
+            "blocked; take an extractor that was trained for such pictures (for faces the kind "
+            "face, else timm:NAME or onnx:PATH), or let people enroll more pictures"
         )
     if rates.interval is not None and rates.interval[0] > target:
         said.append(
             f"the measured false-block rate, {_percent(rates.strangers)} % ({_range(rates)}), is "
-            f"above the promised {_asked_for(target)} %: ask for a lower --false-blocks, or give "
+            f"above the promised {_asked_for(target)} %: promise less than is allowed, or give "
             "public pictures that are more like the uploads"
         )
     if found.honesty is not None and found.uploads < found.config.uploads:
@@ -78,10 +80,11 @@ def warnings(found: Calibration) -> list[str]:
             f"few people have {found.config.pictures + found.config.uploads} pictures: some of "
             f"those who enroll upload only {found.uploads} new ones"
         )
-    if len(found.policy.cohort) < COARSE:
+    if len(found.policy.cohort) < COARSE or found.strangers < FEW_PEOPLE:
         said.append(
-            f"the limits rest on {len(found.policy.cohort):,} public pictures, of fewer than "
-            f"{COARSE:,}: the measured rates are coarse; give more public pictures"
+            f"the limits rest on {len(found.policy.cohort):,} public pictures, and the measured "
+            f"rates on {found.strangers:,} people: with fewer than {COARSE:,} pictures or "
+            f"{FEW_PEOPLE:,} people they are coarse; give more public pictures"
         )
     return said
 
