@@ -22,7 +22,6 @@ from papers.docl.generalnet import SIZE as GENERAL_SIZE
 from papers.docl.generalnet import load_generalnet
 from papers.recipe import Results, Run
 from sfumato.attack.on_filter.attacker import AttackerConfig
-from sfumato.attack.on_filter.enrolled import EnrolledUsers, enroll_all, scores
 from sfumato.attack.on_filter.poison import (
     Attackers,
     Setting,
@@ -41,6 +40,7 @@ from sfumato.errors import ConfigError
 from sfumato.features.backbone import Backbone
 from sfumato.features.cache import extract
 from sfumato.features.preprocess import Preprocess
+from sfumato.filter.enrolled import EnrolledUsers, enroll_all, scores
 from sfumato.filter.oneclass import OneClassConfig
 
 _USERS = 10

@@ -13,7 +13,6 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sfumato.attack.on_filter.attacker import AttackerConfig
-from sfumato.attack.on_filter.enrolled import EnrolledUsers, scores
 from sfumato.attack.on_filter.poison import (
     PoisonDetails,
     Setting,
@@ -22,6 +21,7 @@ from sfumato.attack.on_filter.poison import (
     owners_kept,
     poison,
 )
+from sfumato.filter.enrolled import EnrolledUsers, scores
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.filter.rule.guard import Sigmas
 

@@ -11,12 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfumato.attack.on_filter.enrolled import enroll_all
 from sfumato.data.sources import load
 from sfumato.errors import ConfigError
 from sfumato.filter.bank import bank as bank_module
 from sfumato.filter.bank.bank import Bank
 from sfumato.filter.bank.shortlist import Shortlist, reconstructions
+from sfumato.filter.enrolled import enroll_all
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.filter.rule.guard import Sigmas

@@ -16,9 +16,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sfumato.attack.on_filter.attacker import AttackerConfig, train_attackers
-from sfumato.attack.on_filter.enrolled import EnrolledUsers, scores
 from sfumato.attack.tools.scores import resampled_interval
 from sfumato.device import Device
+from sfumato.filter.enrolled import EnrolledUsers, scores
 from sfumato.filter.oneclass import OneClass, OneClassConfig
 from sfumato.filter.rule.guard import ALPHA, Scores, Unit, contest_rule, paper_rule
 from sfumato.filter.rule.screening import CONTESTED, SAMPLES, likeness

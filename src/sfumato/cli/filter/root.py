@@ -9,6 +9,7 @@ import typer
 
 from sfumato.cli.filter import admin as filter_admin
 from sfumato.cli.filter import bank as filter_bank
+from sfumato.cli.filter import calibrate as filter_calibrate
 from sfumato.cli.filter import serve as filter_serve
 from sfumato.cli.filter.options import (
     DATABASE,
@@ -30,6 +31,7 @@ app.add_typer(filter_bank.app, name="bank")
 app.add_typer(filter_admin.user, name="user")
 app.add_typer(filter_admin.rules, name="rules")
 app.add_typer(filter_admin.db, name="db")
+app.command("calibrate")(filter_calibrate.calibrate)
 app.command("log")(filter_admin.log)
 app.command("serve")(filter_serve.serve)
 

@@ -1,4 +1,4 @@
-"""Enrolled users as stacked tensors: what attacks on the filter are measured against."""
+"""Enrolled users as stacked tensors: hundreds trained and scored at once, without a bank."""
 
 from __future__ import annotations
 
@@ -63,6 +63,22 @@ def gather(enrollments: Sequence[Enrollment]) -> EnrolledUsers:
         torch.stack([e.code_mean for e in enrollments]),
         torch.stack([e.code_covariance for e in enrollments]),
         Sigmas(mu, sigma),
+    )
+
+
+def joined(parts: Sequence[EnrolledUsers]) -> EnrolledUsers:
+    """Return all users of several stacks as one, in order."""
+    users = sum(map(len, parts))
+    _, hidden, dim = parts[0].net.encoder.shape
+    net = OneClass(users, dim, hidden, seed=0).requires_grad_(False).eval()
+    for name, parameter in net.named_parameters():
+        parameter.copy_(torch.cat([part.net.get_parameter(name) for part in parts]))
+    return EnrolledUsers(
+        net,
+        torch.cat([part.mu for part in parts]),
+        torch.cat([part.sigma for part in parts]),
+        torch.cat([part.code_mean for part in parts]),
+        torch.cat([part.code_covariance for part in parts]),
     )
 
 
