@@ -14,7 +14,6 @@ from torch import Tensor
 
 from papers.docl.worlds import Pictures, World, features_of, pictures_by_class
 from papers.recipe import Results, Run
-from sfumato.attack.on_filter.enrolled import EnrolledUsers
 from sfumato.attack.on_filter.enrollment_leak import (
     Evidence,
     LeakDetails,
@@ -28,6 +27,7 @@ from sfumato.attack.tools.scores import mean_interval
 from sfumato.attack.tools.sheet import write_sheet
 from sfumato.data.sources import load
 from sfumato.features.backbone import open_backbone
+from sfumato.filter.enrolled import EnrolledUsers
 from sfumato.filter.oneclass import OneClassConfig
 
 _SHAPE = (1, 28, 28)

@@ -18,13 +18,13 @@ from torch import Tensor
 from papers.docl.figures import draw_membership
 from papers.docl.worlds import pictures_by_class, training, views_of
 from papers.recipe import Results, Run
-from sfumato.attack.on_filter.enrolled import scores
 from sfumato.attack.on_filter.membership import judged, member_scores, observed
 from sfumato.attack.on_filter.shadows import Pool, Shadows, train_shadows
 from sfumato.attack.tools.scores import mean_interval
 from sfumato.data.sources import load
 from sfumato.features.augmentation import Augmentation
 from sfumato.features.backbone import Backbone, open_backbone
+from sfumato.filter.enrolled import scores
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.progress import track
 

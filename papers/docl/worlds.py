@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sfumato.attack.on_filter.enrolled import EnrolledUsers, gather
 from sfumato.data.imageset import ImageSet
 from sfumato.features.augmentation import Augmentation
 from sfumato.features.backbone import Backbone
 from sfumato.features.views import draw_maps, warped
 from sfumato.filter.enroll import enroll
+from sfumato.filter.enrolled import EnrolledUsers, gather
 from sfumato.filter.enrollment import Calibration
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.progress import track

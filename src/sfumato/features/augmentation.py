@@ -12,14 +12,14 @@ _ALIGNED: Final = ("face",)
 """Kinds of backbones whose preprocessing aligns what it finds."""
 
 
-_FALL: Final = 0.25
+_FALL: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
     """How far views stray from a picture, each uniformly at random, and how many there are.
 
-    Many pictures hide each other: with more than `few` the ranges fall by the fourth root of their
+    Many pictures hide each other: with more than `few` the ranges fall by the root of their
     number, since far views cost accuracy there.
 
     Raises:

@@ -29,8 +29,9 @@ Codes = Float[Tensor, "users batch hidden"]
 Rows = Float[Tensor, "_ dim"] | Float[Tensor, "_ _ dim"]
 """One user's features: an image a row, or several views of each image."""
 
-Preset = Literal["default", "paper"]
-"""Trainings by name: ours, and the paper's own."""
+Preset = Literal["default", "plain", "paper"]
+"""Trainings by name: ours; ours on pictures as they are, which is harder to steal from and tells the
+platform which pictures were enrolled; and the paper's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +90,12 @@ class OneClassConfig:
             ConfigError: there is no such preset.
         """
         if name not in get_args(Preset):
-            raise ConfigError(f"expected the preset default or paper, got {name!r}")
-        return cls.paper(**changes) if name == "paper" else cls(**changes)
+            known = " or ".join(get_args(Preset))
+            raise ConfigError(f"expected the preset {known}, got {name!r}")
+        if name == "paper":
+            return cls.paper(**changes)
+        plain = {"least_steps": 300, "noise": 0.3, "augmentation": None}
+        return cls(**(plain | changes if name == "plain" else changes))
 
     def suited(self, kind: str) -> OneClassConfig:
         """Return this training with the views that suit a backbone of that kind, if it has any."""

@@ -14,9 +14,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from sfumato.attack.on_filter.enrolled import scores
 from sfumato.device import Device, resolve_device
 from sfumato.errors import ConfigError
+from sfumato.filter.enrolled import scores
 from sfumato.filter.oneclass import (
     OneClass,
     OneClassConfig,

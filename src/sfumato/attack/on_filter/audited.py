@@ -17,7 +17,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sfumato.attack.on_filter.attacker import AttackerConfig
-from sfumato.attack.on_filter.enrolled import EnrolledUsers, enroll_all
 from sfumato.attack.on_filter.enrollment_leak import Evidence, LeakDetails, enrollment_leak
 from sfumato.attack.on_filter.membership import EnrolledDetails, attack_membership, strongest
 from sfumato.attack.on_filter.poison import (
@@ -29,10 +28,12 @@ from sfumato.attack.on_filter.poison import (
     poison,
 )
 from sfumato.attack.on_filter.shadows import Pool
-from sfumato.attack.tools.scores import mean_interval, wilson_interval
+from sfumato.attack.tools.scores import mean_interval
 from sfumato.data.imageset import MISSING
 from sfumato.device import Device
+from sfumato.filter.enrolled import EnrolledUsers, enroll_all
 from sfumato.filter.oneclass import OneClassConfig
+from sfumato.intervals import wilson_interval
 from sfumato.types import Attack, Finding, Knowledge, Releases, ask
 
 ATTACKERS = (

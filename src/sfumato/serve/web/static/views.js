@@ -2,7 +2,7 @@
 
 import { Generator } from "./random.js";
 
-const FALL = 0.25;  // of the ranges, by the number of pictures
+const FALL = 0.5;  // of the ranges, by the number of pictures
 
 // What draws the views of one person's pictures, in order; `count` is how many pictures there are.
 export class Views {
