@@ -39,7 +39,8 @@ class World:
     def enrolled(
         self, config: OneClassConfig, *, calibration: Calibration | None, seed: int
     ) -> EnrolledUsers:
-        """Enroll every class by itself, as devices do."""
+        """Enroll every class by itself, as devices do: on views only where the training has any."""
+        views = None if config.augmentation is None else self.views
         users = track(list(enumerate(self.train)), f"enrolling ({calibration or 'default'})")
         return gather(
             [
@@ -47,7 +48,7 @@ class World:
                     x,
                     config,
                     backbone="0" * 64,
-                    views=None if self.views is None else self.views[i],
+                    views=None if views is None else views[i],
                     calibration=calibration,
                     seed=seed + i,
                 )
@@ -64,7 +65,9 @@ class Pictures:
     train: list[Tensor]
     tests: list[Tensor]
 
-    def world(self, config: OneClassConfig, train: int, tests: int | None, *, seed: int) -> World:
+    def world(
+        self, config: OneClassConfig, train: int | None, tests: int | None, *, seed: int
+    ) -> World:
         """Return the world of the first images of each class."""
         own, others = [x[:train] for x in self.train], [x[:tests] for x in self.tests]
         views = [

@@ -30,8 +30,8 @@ Rows = Float[Tensor, "_ dim"] | Float[Tensor, "_ _ dim"]
 """One user's features: an image a row, or several views of each image."""
 
 Preset = Literal["default", "plain", "paper"]
-"""Trainings by name: ours; ours on pictures as they are, which is harder to steal from and tells the
-platform which pictures were enrolled; and the paper's own."""
+"""Trainings by name: ours; ours on pictures as they are, which is harder to steal from, but tells
+the platform which pictures were enrolled; and the paper's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

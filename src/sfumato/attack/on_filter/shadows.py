@@ -20,7 +20,7 @@ class Pool:
     """One person's pictures, of which the adversary asks which ones were enrolled.
 
     Raises:
-        DataError: the parts are of other pictures, or there are fewer than four.
+        DataError: there are fewer than four pictures.
     """
 
     features: Float[Tensor, "p d"]
@@ -30,13 +30,8 @@ class Pool:
     """Other views of each picture, of the adversary's own, that are asked about as well."""
 
     def __post_init__(self) -> None:
-        count = len(self.features)
-        parts = [part for part in (self.views, self.queries) if part is not None]
-        if count < 4 or any(len(part) != count for part in parts):
-            raise DataError(
-                f"expected at least 4 pictures, and views of each, got {count} and "
-                f"{[len(part) for part in parts]}"
-            )
+        if len(self.features) < 4:
+            raise DataError(f"expected at least 4 pictures of a person, got {len(self.features)}")
 
 
 @dataclass(frozen=True, slots=True)
