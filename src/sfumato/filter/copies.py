@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
 from sfumato.filter.neardup import BYTES, MATCH, distances
+
+_AT_ONCE: Final = 8  # hashes compared with all others: a million of those take 256 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,15 @@ class Copies:
             if counts(names[row]):
                 return Copy(names[row], int(near[row]))
         return None
+
+    def shared(self, hashes: UInt8[Tensor, "k 32"], own: Container[str]) -> int:
+        """Return how many hashes are near to one of an enrollment that is not among `own`."""
+        stacked, names = self.stacked or self._stack()
+        others = torch.tensor([name not in own for name in names], dtype=torch.bool)
+        theirs = stacked[others]
+        return sum(
+            int((distances(part, theirs) <= MATCH).any(1).sum()) for part in hashes.split(_AT_ONCE)
+        )
 
     def _stack(self) -> tuple[UInt8[Tensor, "n 32"], list[str]]:
         names = [name for name, hashes in self._rows.items() for _ in range(len(hashes))]

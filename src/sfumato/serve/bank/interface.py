@@ -64,6 +64,12 @@ class Deciding(Protocol):
         """Return the enrolled picture of somebody else that a picture is a copy of."""
         ...
 
+    def copy_yields(
+        self, enrollment: str, features: Float[Tensor, "1 d"], account_id: int, now: datetime
+    ) -> bool:
+        """Return whether a near copy of somebody's does not stand against an account."""
+        ...
+
     def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
         """Compare a newcomer with everybody else's enrollments."""
         ...
@@ -71,13 +77,17 @@ class Deciding(Protocol):
 
 def find_copy(
     bank: Deciding,
+    features: Float[Tensor, "n d"],
     hashes: Sequence[UInt8[Tensor, "32"] | None],
     account_id: int,
     now: datetime,
 ) -> Copy | None:
-    """Return the first of an upload's pictures that is a copy of somebody else's."""
+    """Return the first of an upload's pictures that is a copy of somebody else's, and stands."""
     for view, hash_ in enumerate(hashes):
         found = None if hash_ is None else bank.find_copy(hash_, account_id, now)
-        if found is not None:
+        if found is None:
+            continue
+        picture = features[view : view + 1]
+        if not bank.copy_yields(found.enrollment, picture, account_id, now):
             return replace(found, view=view)
     return None

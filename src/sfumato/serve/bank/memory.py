@@ -25,7 +25,7 @@ from sfumato.filter.bank.scoring import BATCH
 from sfumato.filter.copies import Copies, Copy
 from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.rule.front import Front, front
-from sfumato.filter.rule.guard import NOBODY, contest_rule
+from sfumato.filter.rule.guard import NOBODY, claims, contest_rule
 from sfumato.filter.rule.screening import (
     Comparison,
     Likeness,
@@ -34,6 +34,7 @@ from sfumato.filter.rule.screening import (
     concluded,
     pair_rows,
 )
+from sfumato.filter.rule.yielding import ClassScore, yields
 from sfumato.serve.bank.batches import Batches
 from sfumato.serve.bank.interface import deciding, no_match
 from sfumato.serve.records.decisions import Match
@@ -154,6 +155,26 @@ class BankState:
             found = self._copies.first(hash_, lambda name: self._threshold(name, now) > -torch.inf)
             return None if found is None else (found, self.accounts[found.enrollment])
 
+    def copy_yields(
+        self, enrollment: str, features: Float[Tensor, "1 d"], account_id: int, now: datetime
+    ) -> bool:
+        """Return whether a near copy of somebody's does not stand against an account."""
+        scores = self.class_scores(enrollment, features, account_id, now)
+        return yields(enrollment, scores, self._contests)
+
+    def class_scores(
+        self, enrollment: str, features: Float[Tensor, "1 d"], account_id: int, now: datetime
+    ) -> list[ClassScore]:
+        """Return what an enrollment and those of an account say of a picture, of those here."""
+        with self._lock:
+            own = [name for name, account in self.accounts.items() if account == account_id]
+            asked = [name for name in (enrollment, *own) if name in self.accounts]
+            scores = self.bank.score(features, asked)
+            alpha = self._related(now).alpha[scores.rows]
+        claimed = claims(scores.errors, scores.mu, scores.sigma, alpha)[0].tolist()
+        rows = zip(scores.ids, scores.errors[0].tolist(), claimed, strict=True)
+        return [ClassScore(*row) for row in rows]
+
     @property
     def rules(self) -> Rules:
         """What a moderator set."""
@@ -208,7 +229,11 @@ class BankState:
         """Return what screening a newcomer finds in this share; samples are drawn from `seed`."""
         own = [known for known, account in self.accounts.items() if account == account_id]
         candidates = _Candidates(self.bank, self.terms, name, enrollment)
-        return compare(name, candidates, seed=seed, own=own)
+        found = compare(name, candidates, seed=seed, own=own)
+        if enrollment.copies is None:
+            return found
+        with self._lock:
+            return replace(found, copied=self._copies.shared(enrollment.copies, set(own)))
 
     def _scored(self, uploads: Sequence[Upload]) -> tuple[BankScores, _Relations]:
         with self._lock:

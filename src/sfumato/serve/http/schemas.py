@@ -10,7 +10,6 @@ from pydantic import BaseModel, Field
 from sfumato.serve.records.auth import Role, Scope
 from sfumato.serve.records.decisions import MOST_NOTE, Ruling
 from sfumato.serve.records.rules import MOST_ALPHA, MOST_HOURS
-from sfumato.serve.wire import EnrollmentAnswer
 
 
 class PolicyAnswer(BaseModel):
@@ -25,10 +24,13 @@ class PolicyAnswer(BaseModel):
     copies: bool = Field(description="Whether near copies of hashed pictures are claimed.")
 
 
-class QuarantineAnswer(EnrollmentAnswer):
+class QuarantineAnswer(BaseModel):
     """A quarantined enrollment as a moderator sees it."""
 
+    id: str
     account: str
+    reason: str = Field(description="Why a moderator has to decide; its account is not told.")
+    created: str
 
 
 class VerdictBody(BaseModel):

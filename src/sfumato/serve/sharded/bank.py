@@ -24,6 +24,7 @@ from sfumato.filter.enrollment import Enrollment, seal_enrollment
 from sfumato.filter.neardup import available
 from sfumato.filter.rule.front import Front, decide, joined
 from sfumato.filter.rule.screening import Likeness, Screening, concluded
+from sfumato.filter.rule.yielding import yields
 from sfumato.serve.bank.interface import deciding, no_match
 from sfumato.serve.records.decisions import Match
 from sfumato.serve.records.rules import read_rules
@@ -109,6 +110,15 @@ class ShardedBank:
         if first is None or found[first][2] == account_id:
             return None
         return Copy(first, found[first][1])
+
+    def copy_yields(
+        self, enrollment: str, features: Float[Tensor, "1 d"], account_id: int, now: datetime
+    ) -> bool:
+        """Return whether a near copy of somebody's does not stand against an account."""
+        after, x = self._store.last_change(), features.float().numpy()
+        answers = self._asked("class_scores", after, enrollment, x, account_id, now)
+        pairs = {(p.overrider, p.claimant) for p in self._store.contests(enrollment)}
+        return yields(enrollment, [score for part in answers for score in part], pairs)
 
     def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
         """Compare a newcomer, which does not count yet, with everybody else's enrollments."""

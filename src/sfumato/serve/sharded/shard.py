@@ -24,6 +24,7 @@ from sfumato.filter.bank.scoring import BATCH
 from sfumato.filter.enrollment import open_enrollment
 from sfumato.filter.rule.front import Front
 from sfumato.filter.rule.screening import Comparison
+from sfumato.filter.rule.yielding import ClassScore
 from sfumato.serve.bank.batches import Batches
 from sfumato.serve.bank.follow import Follower
 from sfumato.serve.bank.memory import BankState, Upload
@@ -93,6 +94,18 @@ class Shard:
         bits = torch.frombuffer(bytearray(hash_), dtype=torch.uint8)
         found = state.first_copy(bits, now)
         return None if found is None else (found[0].enrollment, found[0].distance, found[1])
+
+    def class_scores(
+        self,
+        after: int,
+        enrollment: str,
+        features: Float[np.ndarray, "1 d"],
+        account_id: int,
+        now: datetime,
+    ) -> list[ClassScore]:
+        """Return what an enrollment and those of an account say of a picture, of those here."""
+        x = torch.from_numpy(features.copy())
+        return self._reached(after).class_scores(enrollment, x, account_id, now)
 
     def compare(
         self, after: int, name: str, content: bytes, account_id: int, seed: int
