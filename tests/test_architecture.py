@@ -40,7 +40,7 @@ INNER = {
     ],
     "filter": [
         {"enrollment", "neardup", "oneclass", "rule"},
-        {"bank", "copies", "enroll", "private_pictures"},
+        {"bank", "copies", "enroll", "private_pictures", "views"},
     ],
     "protect": [
         {"baselines", "deformation", "encrypted", "labels", "pretrained"},

@@ -49,8 +49,7 @@ def _rule(finding: dict[str, Any]) -> dict[str, Any]:
     """Return a finding of `poison` as `draw_adversary` takes it."""
     details = finding["details"]
     return {
-        "kinds": details["kinds"],
-        "strongest": details["strongest"],
+        "best": details["best"],
         "owners_kept_per_class": details["owners_kept"],
         "owners_kept": details["owners_kept_mean"],
         "stolen_blocked": 1 - finding["value"],
@@ -97,11 +96,14 @@ def draw_acceptance(run: Run, curves: dict[str, list[dict[str, float]]]) -> None
 
 
 def draw_adversary(run: Run, rules: dict[str, Any], note: str) -> None:
-    """Fig. 4: stolen images blocked, adversary x victim; owners' own uploads on the diagonal."""
+    """Fig. 4: stolen images blocked, adversary x victim; owners' own uploads on the diagonal.
+
+    Each adversary takes the kind that works on its victim.
+    """
     figure = Figure(figsize=(4.4 * len(rules) + 0.8, 5.3), dpi=150, layout="constrained")
     axes = figure.subplots(1, len(rules), squeeze=False)[0]
     for place, (name, found) in zip(axes, rules.items(), strict=True):
-        matrix = np.array(found["kinds"][found["strongest"]]["matrix"])
+        matrix = np.array(found["best"]["matrix"])
         np.fill_diagonal(matrix, found["owners_kept_per_class"])
         shown = np.ma.masked_less(matrix, 0)
         picture = place.imshow(shown, vmin=0, vmax=1, cmap="BrBG")
@@ -121,7 +123,8 @@ def draw_adversary(run: Run, rules: dict[str, Any], note: str) -> None:
         count = len(matrix)
         place.set(xticks=range(count), yticks=range(count), xlabel="victim", ylabel="adversary")
         title = (
-            f"Fig. 4, rule {name}: {100 * found['stolen_blocked']:.1f} % of stolen blocked,\n"
+            f"Fig. 4, rule {name}: {100 * found['stolen_blocked']:.1f} % of stolen blocked, "
+            f"worst pair {100 * found['best']['worst']:.0f} %,\n"
             f"owners keep {100 * found['owners_kept']:.1f} %"
         )
         place.set_title(title, fontsize=9, loc="left")

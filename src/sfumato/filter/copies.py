@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass
+from functools import reduce
 from typing import Final
 
 import torch
@@ -48,13 +49,20 @@ class Copies:
                 tensor.zero_()
         self.stacked = None
 
-    def first(self, hash_: UInt8[Tensor, "32"], counts: Callable[[str], bool]) -> Copy | None:
+    def first(self, hashes: UInt8[Tensor, "v 32"], counts: Callable[[str], bool]) -> Copy | None:
         """Return the copy that was enrolled first, of the enrollments that count.
 
         The first one owns a picture: enrolling somebody else's after them gains nothing.
+
+        Args:
+            hashes: Of an upload's views; any of them may be near.
+            counts: Whether an enrollment counts now.
         """
-        hashes, names = self.stacked or self._stack()
-        near = distances(hash_[None], hashes)[0]
+        stacked, names = self.stacked or self._stack()
+        if not (len(hashes) and len(stacked)):
+            return None
+        # One view after the other: all at once would take 32 bytes for each pair.
+        near = reduce(torch.minimum, (distances(view[None], stacked)[0] for view in hashes))
         for row in (near <= MATCH).nonzero()[:, 0].tolist():
             if counts(names[row]):
                 return Copy(names[row], int(near[row]))

@@ -166,8 +166,8 @@ def test_copies_are_found_as_in_one_bank(crowd: Crowd, here: Here) -> None:
         hashes = enrolled(crowd, name).copies
         assert hashes is not None
         for account in (*crowd.accounts, STRANGER):
-            expected = single.find_copy(hashes[0], account, NOW)
-            assert bank.find_copy(hashes[0], account, NOW) == expected
+            expected = single.find_copy(hashes, account, NOW)
+            assert bank.find_copy(hashes, account, NOW) == expected
             found += expected is not None
     assert found > 9
 

@@ -60,8 +60,10 @@ class Deciding(Protocol):
         """Decide one upload by the features of all its pictures; any of them may block it."""
         ...
 
-    def find_copy(self, hash_: UInt8[Tensor, "32"], account_id: int, now: datetime) -> Copy | None:
-        """Return the enrolled picture of somebody else that a picture is a copy of."""
+    def find_copy(
+        self, hashes: UInt8[Tensor, "v 32"], account_id: int, now: datetime
+    ) -> Copy | None:
+        """Return the enrolled picture of somebody else that a picture, given its views, copies."""
         ...
 
     def copy_yields(
@@ -78,13 +80,13 @@ class Deciding(Protocol):
 def find_copy(
     bank: Deciding,
     features: Float[Tensor, "n d"],
-    hashes: Sequence[UInt8[Tensor, "32"] | None],
+    hashes: Sequence[UInt8[Tensor, "v 32"]],
     account_id: int,
     now: datetime,
 ) -> Copy | None:
     """Return the first of an upload's pictures that is a copy of somebody else's, and stands."""
-    for view, hash_ in enumerate(hashes):
-        found = None if hash_ is None else bank.find_copy(hash_, account_id, now)
+    for view, some in enumerate(hashes):
+        found = bank.find_copy(some, account_id, now) if len(some) else None
         if found is None:
             continue
         picture = features[view : view + 1]

@@ -144,15 +144,17 @@ class BankState:
         """Whether any enrollment claims near copies."""
         return len(self._copies) > 0
 
-    def find_copy(self, hash_: UInt8[Tensor, "32"], account_id: int, now: datetime) -> Copy | None:
+    def find_copy(
+        self, hashes: UInt8[Tensor, "v 32"], account_id: int, now: datetime
+    ) -> Copy | None:
         """Return the enrolled picture that a picture is a copy of, unless it is the uploader's."""
-        found = self.first_copy(hash_, now)
+        found = self.first_copy(hashes, now)
         return None if found is None or found[1] == account_id else found[0]
 
-    def first_copy(self, hash_: UInt8[Tensor, "32"], now: datetime) -> tuple[Copy, int] | None:
-        """Return the first enrolled picture that this hash is near to, and whose account's."""
+    def first_copy(self, hashes: UInt8[Tensor, "v 32"], now: datetime) -> tuple[Copy, int] | None:
+        """Return the first enrolled picture that one of these is near to, and whose account's."""
         with self._lock:
-            found = self._copies.first(hash_, lambda name: self._threshold(name, now) > -torch.inf)
+            found = self._copies.first(hashes, lambda name: self._threshold(name, now) > -torch.inf)
             return None if found is None else (found, self.accounts[found.enrollment])
 
     def copy_yields(

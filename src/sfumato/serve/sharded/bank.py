@@ -102,9 +102,11 @@ class ShardedBank:
         """Whether pictures can be hashed here: what is enrolled, only the shards know."""
         return available()
 
-    def find_copy(self, hash_: UInt8[Tensor, "32"], account_id: int, now: datetime) -> Copy | None:
+    def find_copy(
+        self, hashes: UInt8[Tensor, "v 32"], account_id: int, now: datetime
+    ) -> Copy | None:
         """Return the enrolled picture that a picture is a copy of, unless it is the uploader's."""
-        answers = self._asked("first_copy", self._store.last_change(), hash_.numpy().tobytes(), now)
+        answers = self._asked("first_copy", self._store.last_change(), hashes.numpy(), now)
         found = {answer[0]: answer for answer in answers if answer is not None}
         first = self._store.earliest(found) if found else None
         if first is None or found[first][2] == account_id:

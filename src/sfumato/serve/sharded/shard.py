@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from sfumato.errors import ServiceError, SfumatoError, StorageError
 from sfumato.filter.bank.scoring import BATCH
@@ -85,14 +85,15 @@ class Shard:
         self._reached(after)
         return self.waiting_fronts(Upload(torch.from_numpy(features.copy()), account_id, now))
 
-    def first_copy(self, after: int, hash_: bytes, now: datetime) -> tuple[str, int, int] | None:
-        """Return the first enrollment with a copy of this hash: its id, the distance, its account.
+    def first_copy(
+        self, after: int, hashes: UInt8[np.ndarray, "v 32"], now: datetime
+    ) -> tuple[str, int, int] | None:
+        """Return the first enrollment with a copy of a view: its id, the distance, its account.
 
         An enrollment that is disabled claims nothing.
         """
         state = self._reached(after)
-        bits = torch.frombuffer(bytearray(hash_), dtype=torch.uint8)
-        found = state.first_copy(bits, now)
+        found = state.first_copy(torch.from_numpy(hashes.copy()), now)
         return None if found is None else (found[0].enrollment, found[0].distance, found[1])
 
     def class_scores(
