@@ -22,6 +22,7 @@ from sfumato.data.lazy import FolderImages, LoadedImages, decoded
 from sfumato.device import device_of
 from sfumato.errors import ArtifactError, ConfigError, DataError
 from sfumato.features import stored
+from sfumato.features.policy import Policy
 from sfumato.features.preprocess import Images, Preprocess
 from sfumato.features.projection import Projection, fit_projection
 from sfumato.features.scaler import Scaler, fit_scaler
@@ -49,9 +50,12 @@ class Backbone(nn.Module, Fingerprinted):
         dim: D, the number of features a picture.
         fingerprint: SHA-256 (hex) over kind, architecture, preprocessing, weights, projection and
             scaler.
+        policy: what was measured on public pictures, or None before that; not part of the
+            fingerprint. See `filter calibrate`.
     """
 
     fingerprint: str
+    policy: Policy | None
 
     def __init__(
         self,
@@ -74,6 +78,7 @@ class Backbone(nn.Module, Fingerprinted):
         self.dim = width if projection is None else len(projection.components)
         stored.check_fit(width, projection, scaler)
         self.fingerprint = self._fingerprint()
+        self.policy = None
 
     @classmethod
     def wrap(cls, net: nn.Module, *, name: str, preprocess: Preprocess) -> Backbone:
@@ -121,7 +126,8 @@ class Backbone(nn.Module, Fingerprinted):
     def fit(self, public: Public, *, dims: int | None = None, seed: int = 0) -> Backbone:
         """Return this backbone with projection (to `dims`, if given) and scaler fitted anew.
 
-        The public images may be of any sizes: each goes through the backbone whole.
+        The public images may be of any sizes: each goes through the backbone whole. The result
+        has no policy: on another scale features have other errors.
 
         Raises:
             DataError: the public images are too few or all alike.
@@ -134,6 +140,18 @@ class Backbone(nn.Module, Fingerprinted):
             if projection is not None:
                 features = projection(features)
         return self._with(projection, fit_scaler(features))
+
+    def with_policy(self, policy: Policy | None) -> Backbone:
+        """Return this backbone with that policy, or without any; the network is the same object.
+
+        Raises:
+            ArtifactError: the policy's cohort has features of another backbone.
+        """
+        if policy is not None:
+            stored.check_policy(self.dim, policy)
+        changed = copy.copy(self)
+        changed.policy = policy
+        return changed
 
     def save(self, path: Path) -> None:
         """Write the backbone as one safetensors file, whole or not at all."""
@@ -172,16 +190,17 @@ class Backbone(nn.Module, Fingerprinted):
             preprocess=parts.preprocess,
             projection=parts.projection(),
             scaler=parts.scaler(),
-        )
+        ).with_policy(parts.policy)
 
     def to_stored(self) -> stored.Stored:
-        """Return the parts that make up the file and the fingerprint."""
+        """Return the parts of the file; all but name and policy make up the fingerprint."""
         return stored.Stored(
             name=self.name,
             kind=self.kind,
             architecture=self.architecture,
             preprocess=self.preprocess,
             tensors=self.state_dict(),
+            policy=self.policy,
         )
 
     def _with(self, projection: Projection | None, scaler: Scaler | None) -> Backbone:
