@@ -197,14 +197,15 @@ def draw_copies(run: Run, results: Results) -> None:
     figure = Figure(figsize=(6.4, 0.42 * len(kinds) + 1.2), dpi=150, layout="constrained")
     axes = figure.subplots()
     ways = {
-        "pdq": ("PDQ alone", _SOFT),
+        "one view": ("PDQ of the upload as it is", "#a9b4bf"),
+        "pdq": ("PDQ of its views", _SOFT),
         "class": ("class model alone", _ACCENT),
         "both": ("both", _INK),
     }
     for i, found in enumerate(kinds.values()):
         for j, (way, (_, colour)) in enumerate(ways.items()):
             low, high = found[way]["interval"]
-            y = i + 0.22 * (j - 1)
+            y = i + 0.2 * (j - 1.5)
             axes.plot([100 * low, 100 * high], [y, y], color=colour, lw=1)
             axes.plot(100 * found[way]["value"], y, "o", ms=4, color=colour)
     for name, colour in ways.values():
@@ -213,5 +214,5 @@ def draw_copies(run: Run, results: Results) -> None:
     axes.set(xlim=(-2, 102), ylim=(len(kinds) - 0.5, -0.5))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", color="#e4e7eb", lw=0.6)
-    axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.4, 1), ncols=3)
+    axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.4, 1), ncols=2)
     figure.savefig(run.figure("blocked"))
