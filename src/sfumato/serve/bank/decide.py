@@ -16,7 +16,8 @@ def decide(
     """Decide about an upload: matches with a class come first, then near copies.
 
     An own copy never overrides a match with a class. Otherwise someone could enroll the hash of a
-    stolen picture before its owner enrolls, and then upload the picture.
+    stolen picture before its owner enrolls, and then upload the picture. Nor can they block the
+    owner with it: a copy yields to the uploader's own class (`filter.rule.yielding`).
 
     Args:
         bank: The active enrollments, and the rules.
@@ -37,7 +38,7 @@ def _against(
     """Return what stands against an upload, and the number of the picture that decided."""
     if nearest.blocks:
         return nearest, nearest.view
-    copy = find_copy(bank, seen.hashes, account_id, now)
+    copy = find_copy(bank, seen.features, seen.hashes, account_id, now)
     if copy is None:
         return None, nearest.view
     margin = float(MATCH - copy.distance)

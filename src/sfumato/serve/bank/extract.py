@@ -11,6 +11,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 import torch
 from jaxtyping import Float, UInt8
@@ -19,7 +20,10 @@ from torch import Tensor
 from sfumato.data.decoding.decode import ImageLimits, decode_views
 from sfumato.features.backbone import Backbone
 from sfumato.features.picture import feature_of
-from sfumato.filter.neardup import pdq
+from sfumato.filter.neardup import BYTES
+from sfumato.filter.views import view_hashes
+
+_NO_HASHES: Final = torch.empty(0, BYTES, dtype=torch.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +31,8 @@ class Seen:
     """What an upload's file shows: one row a picture, of every frame as viewers show it."""
 
     features: Float[Tensor, "n d"]
-    hashes: tuple[UInt8[Tensor, "32"] | None, ...]
-    """Of each picture its hash for near copies, where they were asked for and it has one."""
+    hashes: tuple[UInt8[Tensor, "v 32"], ...]
+    """Of each picture the hashes of its views for near copies, where they were asked for."""
     frames: tuple[int, ...]
     """Which frame or page of the file each is, from 0."""
 
@@ -48,7 +52,7 @@ def see(
     features, found, frames = [], [], []
     for view in decode_views(content, limits=limits):
         features.append(feature_of(backbone, view.picture))
-        found.append(pdq(view.picture) if hashes else None)
+        found.append(view_hashes(view.picture) if hashes else _NO_HASHES)
         frames.append(view.frame)
     return Seen(torch.cat(features), tuple(found), tuple(frames))
 

@@ -62,8 +62,16 @@ class Deciding(Protocol):
         """Decide one upload by the features of all its pictures; any of them may block it."""
         ...
 
-    def find_copy(self, hash_: UInt8[Tensor, "32"], account_id: int, now: datetime) -> Copy | None:
-        """Return the enrolled picture of somebody else that a picture is a copy of."""
+    def find_copy(
+        self, hashes: UInt8[Tensor, "v 32"], account_id: int, now: datetime
+    ) -> Copy | None:
+        """Return the enrolled picture of somebody else that a picture, given its views, copies."""
+        ...
+
+    def copy_yields(
+        self, enrollment: str, features: Float[Tensor, "1 d"], account_id: int, now: datetime
+    ) -> bool:
+        """Return whether a near copy of somebody's does not stand against an account."""
         ...
 
     def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
@@ -73,13 +81,17 @@ class Deciding(Protocol):
 
 def find_copy(
     bank: Deciding,
-    hashes: Sequence[UInt8[Tensor, "32"] | None],
+    features: Float[Tensor, "n d"],
+    hashes: Sequence[UInt8[Tensor, "v 32"]],
     account_id: int,
     now: datetime,
 ) -> Copy | None:
-    """Return the first of an upload's pictures that is a copy of somebody else's."""
-    for view, hash_ in enumerate(hashes):
-        found = None if hash_ is None else bank.find_copy(hash_, account_id, now)
-        if found is not None:
+    """Return the first of an upload's pictures that is a copy of somebody else's, and stands."""
+    for view, some in enumerate(hashes):
+        found = bank.find_copy(some, account_id, now) if len(some) else None
+        if found is None:
+            continue
+        picture = features[view : view + 1]
+        if not bank.copy_yields(found.enrollment, picture, account_id, now):
             return replace(found, view=view)
     return None
