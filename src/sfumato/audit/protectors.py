@@ -106,7 +106,9 @@ def _own(module: str, name: str, argument: str | None = None) -> Protector:
 
 def _public(spec: str, public: ImageSet | None) -> ImageSet | None:
     # A saved backbone has its public scaler already.
-    return public if spec.partition(":")[0] in {"raw", "gradients", "timm", "onnx"} else None
+    return (
+        public if spec.partition(":")[0] in {"raw", "gradients", "face", "timm", "onnx"} else None
+    )
 
 
 def _nothing(rest: str) -> Protector:

@@ -7,6 +7,7 @@ a face, with several, or with one that the edge cuts are left out by name and wi
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -34,7 +35,7 @@ Finder = Callable[[UInt8[Tensor, "three h w"]], Sequence[Box]]
 """Returns a box for every face of an RGB picture; a box may reach beyond the picture."""
 
 _AT_ONCE = 16  # pictures decoded at a time: they come at full size
-_LONGEST = 800  # pixels at which faces are looked for; enlarged once, the least face has 40
+_LONGEST = 800
 _VISIBLE = 0.9  # share of a face that must lie inside its picture
 
 
@@ -53,7 +54,10 @@ class FacesCut:
 
 
 def frontal_faces() -> Finder:
-    """Return dlib's detector of upright faces that look at the camera.
+    """Return dlib's detector of upright faces that look at the camera; many threads may call it.
+
+    Pictures longer than 800 pixels are looked at in that size, and each is enlarged once: there
+    the least face has 40 pixels.
 
     Raises:
         UnavailableError: dlib is not installed.
@@ -62,16 +66,19 @@ def frontal_faces() -> Finder:
         raise UnavailableError("finding faces needs dlib; pip install 'sfumato[faces]'")
     import dlib
 
-    detector = dlib.get_frontal_face_detector()
+    # A detector keeps its picture while it looks, and dlib lets other threads run meanwhile.
+    kept = threading.local()
 
     def find(picture: UInt8[Tensor, "three h w"]) -> list[Box]:
+        if not hasattr(kept, "detector"):
+            kept.detector = dlib.get_frontal_face_detector()
         scale = min(1.0, _LONGEST / max(picture.shape[1:]))
         small = (
             picture
             if scale == 1
             else _resized(picture, [round(s * scale) for s in picture.shape[1:]])
         )
-        found = detector(small.permute(1, 2, 0).contiguous().numpy(), 1)
+        found = kept.detector(small.permute(1, 2, 0).contiguous().numpy(), 1)
         edges = [(f.left(), f.top(), f.right() + 1, f.bottom() + 1) for f in found]
         return [cast("Box", tuple(round(edge / scale) for edge in box)) for box in edges]
 
@@ -164,9 +171,11 @@ def _cut(
 
 
 def _resized(picture: UInt8[Tensor, "three _ _"], size: list[int]) -> UInt8[Tensor, "three _ _"]:
-    floats = picture[None].float()
-    wide = F.interpolate(floats, size, mode="bilinear", antialias=True, align_corners=False)
-    return wide[0].round().clamp(0, 255).to(torch.uint8)
+    # In bytes: floats of a photograph would take hundreds of megabytes.
+    resized = F.interpolate(
+        picture[None], size, mode="bilinear", antialias=True, align_corners=False
+    )
+    return resized[0]
 
 
 def _name(file: str) -> str:
