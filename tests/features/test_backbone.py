@@ -155,7 +155,7 @@ def test_without_a_network_the_error_says_what_to_do(monkeypatch: pytest.MonkeyP
         ("raw", "raw:1x28x28"),
         ("raw:2x8x8", "raw:1x28x28"),
         ("timm:resnet9000", "no model 'resnet9000'"),
-        ("no/such/file", "expected raw, gradients, timm:NAME"),
+        ("no/such/file", "expected raw, gradients, face, timm:NAME"),
     ],
 )
 def test_unusable_specs_are_refused(spec: str, message: str) -> None:

@@ -84,9 +84,9 @@ def test_an_exported_network_with_weights_in_a_second_file(blobs: ImageSet, tmp_
 
 def test_a_graph_of_open_size_needs_preprocessing(blobs: ImageSet, tmp_path: Path) -> None:
     onnx.save(graph("n", "s"), tmp_path / "net.onnx")
-    with pytest.raises(ConfigError, match="preprocess="):
+    with pytest.raises(ConfigError, match="give `size`"):
         open_backbone(f"onnx:{tmp_path / 'net.onnx'}")
-    rule = Preprocess(size=(8, 8), channels=1, mean=(0.5,), std=(0.5,))
+    rule = {"size": (8, 8), "channels": 1, "mean": (0.5,), "std": (0.5,)}
     backbone = open_backbone(f"onnx:{tmp_path / 'net.onnx'}", preprocess=rule, public=blobs)
     expected = net()(blobs.floats() * 2 - 1).detach()
     torch.testing.assert_close(backbone.unscaled(blobs.images), expected, rtol=1e-5, atol=1e-6)

@@ -1,9 +1,9 @@
 """A command's options made of the dataclass that holds its settings.
 
 `@options_of(Config)` gives a command one option a setting, with the field's name, type, help and
-default, and hands it the finished config. `@changes_of(Config)` gives it the same options without
-defaults, and hands it what was typed. With the first, what is typed goes before what `--preset` says, and that
-before the defaults.
+default, and hands it the finished config. What is typed goes before what `--preset` says, and that
+before the defaults. `@changes_of(Config)` gives it the options without defaults, and hands it what
+was typed.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ class _Option:
     def _help(self, methods: tuple[str, ...]) -> str:
         first, *others = self.defaults
         notes = [self.about.range] if self.about.range else []
+        if _repeated(self.kind):
+            notes.append("repeated for several")
         if self.about.choices:
             notes.append(", ".join(self.about.choices))
         if len(self.defaults) < len(methods):
@@ -136,7 +138,11 @@ def changes_of(config: type[Any]) -> Callable[[Command], Command]:
 
 def _typed(kind: Any) -> Any:  # noqa: ANN401 - any type
     """Return a setting's type as typer takes it: a tuple of any length is a repeated option."""
-    return list[get_args(kind)[0]] if get_args(kind)[1:] == (...,) else kind  # type: ignore[misc]
+    return list[get_args(kind)[0]] if _repeated(kind) else kind  # type: ignore[misc]
+
+
+def _repeated(kind: Any) -> bool:  # noqa: ANN401 - any type
+    return get_args(kind)[1:] == (...,)
 
 
 def _tupled(value: object) -> object:

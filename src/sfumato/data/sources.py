@@ -125,10 +125,9 @@ def load(
     box: Box | None = None,
     cache: Path | None = None,
 ) -> ImageSet:
-    """Return the named set; a folder (`PATH` or `folder:PATH`) is the user's own pictures, `hf:NAME`
-    a set of the hub.
+    """Return the named set; `folder:PATH` is the user's own pictures, `hf:NAME` a set of the hub.
 
-    `characters:N` draws N identities. Options: `SourceOptions`.
+    The path of a folder alone will do, where no set has that name. `characters:N` draws N identities. Options: `SourceOptions`.
 
     Raises:
         DataError: the name, the split or its files are unknown; the message says what is there.

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -299,9 +299,11 @@ def open_backbone(
     """
     kind, _, rest = spec.partition(":")
     preprocess = preprocess or {}
-    if preprocess and kind not in ("timm", "onnx"):
-        first = next(iter(preprocess))
-        raise ConfigError(f"`{first}` belongs to a timm:NAME or onnx:PATH backbone, not to {spec}")
+    for name in preprocess:
+        if name not in (field.name for field in fields(Preprocess)):
+            raise ConfigError(f"`preprocess` has no setting {name!r}")
+        if kind not in ("timm", "onnx"):
+            raise ConfigError(f"`{name}` belongs to a timm:NAME or onnx:PATH backbone, not {spec}")
     if kind == "raw":
         backbone = _untrained("raw", rest, public)
     elif kind == "gradients":

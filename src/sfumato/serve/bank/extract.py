@@ -27,7 +27,7 @@ class Seen:
     """What an upload's file shows: every frame as viewers show it, and every feature of each."""
 
     features: Float[Tensor, "n d"]
-    """One row a picture; of a backbone that takes faces one a face, and none where there is none."""
+    """One row a picture; of a backbone that takes faces one a face, which may be none."""
     pictures: tuple[int, ...]
     """Of each row of the features the picture that it is of, a position in `frames`."""
     hashes: tuple[UInt8[Tensor, "32"] | None, ...]
@@ -72,7 +72,7 @@ class Pictures:
         """Return what the pictures in a file's bytes are to the filter; as `see`.
 
         Raises:
-            ImageError: the bytes are no picture, or it is too large or has too many frames or faces.
+            ImageError: as `see`.
         """
         return self._cores.submit(self.see, content, hashes=hashes).result()
 
