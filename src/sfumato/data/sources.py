@@ -127,7 +127,8 @@ def load(
 ) -> ImageSet:
     """Return the named set; `folder:PATH` is the user's own pictures, `hf:NAME` a set of the hub.
 
-    The path of a folder alone will do, where no set has that name. `characters:N` draws N identities. Options: `SourceOptions`.
+    The path of a folder alone will do, where no set has that name. `characters:N` draws N
+    identities. Options: `SourceOptions`.
 
     Raises:
         DataError: the name, the split or its files are unknown; the message says what is there.

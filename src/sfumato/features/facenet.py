@@ -57,7 +57,7 @@ class FaceNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self._find = frontal_faces()
-        folder = _folder()
+        folder = package_folder()
         net = read_dlib(_checked(folder / _NETWORK))
         self.net = _unsaved(net)
         self._points = _predictor(folder / _POINTS)
@@ -102,7 +102,12 @@ def published() -> UInt8[Tensor, "2 32"]:
     return torch.frombuffer(bytearray(content), dtype=torch.uint8).view(len(DIGESTS), -1)
 
 
-def _folder() -> Path:
+def package_folder() -> Path:
+    """Return where the package keeps its weights.
+
+    Raises:
+        UnavailableError: it is not installed.
+    """
     # Not imported: its code asks for `pkg_resources`, which setuptools has no longer.
     spec = find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
