@@ -117,7 +117,9 @@ def changes_of(config: type[Any]) -> Callable[[Command], Command]:
         @functools.wraps(command)
         def run(**given: Any) -> None:  # noqa: ANN401 - what typer has parsed
             asked = {option.name: given.pop(option.name) for option in options}
-            changes = {name: _tupled(value) for name, value in asked.items() if value}
+            changes = {
+                name: _tupled(value) for name, value in asked.items() if value not in (None, [])
+            }
             command(changes=changes, **given)
 
         own = inspect.signature(command, eval_str=True).parameters.values()

@@ -175,5 +175,5 @@ def _loader(name: str) -> Callable[[SourceOptions], ImageSet]:
         return lambda options: characters.load_characters(options, config)
     if name not in SOURCES:
         known = ", ".join((*SOURCES, "characters:N", "folder:PATH", "hf:NAME"))
-        raise DataError(f"no data set is called {name!r}; there are: {known}")
+        raise DataError(f"no data set is called {name!r}, and no folder; there are: {known}")
     return SOURCES[name].load

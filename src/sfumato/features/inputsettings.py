@@ -65,8 +65,8 @@ class InputSettings:
             raise ConfigError(f"both of `size` must be 1 to {_SIDE_LIMIT}, got {self.size}")
         if self.channels not in (1, 3):
             raise ConfigError(
-                f"a network takes 1 (grey) or 3 (RGB) `channels`, got {self.channels}; "
-                "where they come last, say so: `layout` nhwc"
+                f"a network takes 1 (grey) or 3 (RGB) `channels`, got {self.channels} by the "
+                f"`layout` {self.layout}: nchw has them before height and width, nhwc after"
             )
         if self.channels == 1 and self.order != "rgb":
             raise ConfigError(f"grey has no `order` of channels, got {self.order}")
