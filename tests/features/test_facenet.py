@@ -81,6 +81,16 @@ def test_a_face_is_the_same_where_it_moves_turns_and_grows(backbone: Backbone) -
         assert float((embedding(backbone, picture) - people[0]).norm()) < 0.6 * apart
 
 
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_picture_may_be_turned_by_quarters(backbone: Backbone, quarters: int) -> None:
+    upright = beside(drawn_face(0, size=240), drawn_face(1, size=240))
+    turned = torch.rot90(upright, quarters, (1, 2))
+    found, expected = (all_features_of(backbone, some) for some in (turned, upright))
+    assert found.shape == (2, 128)
+    assert torch.cdist(found, expected).argmin(1).tolist() in ([0, 1], [1, 0])
+    torch.testing.assert_close(found.sort(0).values, expected.sort(0).values, rtol=0, atol=0.2)
+
+
 def test_a_large_photograph_is_looked_at_in_a_smaller_size(backbone: Backbone) -> None:
     """Its box is found at 800 pixels, its face cut from all of them."""
     photo = torch.nn.functional.pad(drawn_face(0, size=900), (700, 300, 200, 500), value=120)

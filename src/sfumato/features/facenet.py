@@ -8,6 +8,7 @@ the same features.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -56,7 +57,7 @@ class FaceNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self._find = frontal_faces()
+        self._find, self._find_large = frontal_faces(), frontal_faces(small=False)
         folder = package_folder()
         net = read_dlib(_checked(folder / _NETWORK))
         self.net = _unsaved(net)
@@ -66,7 +67,9 @@ class FaceNet(nn.Module):
     def faces(self, picture: UInt8[Tensor, "c h w"]) -> UInt8[Tensor, "k 3 side side"]:
         """Return every face of a grey or RGB picture, upright and of one size; there may be none.
 
-        A face is found where it looks at the camera and is more or less upright.
+        A face is found where it looks at the camera and is more or less upright. Where there is
+        none, the picture is turned by a quarter, a half and three quarters: some cameras do not
+        write down how they were held, and a thief could turn a picture as easily.
 
         Raises:
             DataError: the picture is neither grey nor RGB.
@@ -77,8 +80,7 @@ class FaceNet(nn.Module):
         if len(picture) not in (1, 3):
             raise DataError(f"expected a grey or RGB picture, got {len(picture)} channels")
 
-        rgb = picture.expand(3, -1, -1).cpu()
-        found = self._find(rgb)
+        rgb, found = self._found(picture.expand(3, -1, -1).cpu())
         if not found:
             return torch.empty(0, 3, SIDE, SIDE, dtype=torch.uint8)
         if len(found) > _MOST:
@@ -89,6 +91,15 @@ class FaceNet(nn.Module):
             for box in found
         ]
         return torch.from_numpy(np.stack(chips)).permute(0, 3, 1, 2).contiguous()
+
+    def _found(self, rgb: UInt8[Tensor, "3 h w"]) -> tuple[UInt8[Tensor, "3 h2 w2"], Sequence[Box]]:
+        """Return the picture, turned until it shows a face, and where its faces are."""
+        found = self._find(rgb)
+        if found:
+            return rgb, found
+        turns = (torch.rot90(rgb, quarters, (1, 2)) for quarters in (1, 2, 3))
+        looked_at = ((turned, self._find_large(turned)) for turned in turns)
+        return next((seen for seen in looked_at if seen[1]), (rgb, ()))
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 128"]:
         """Return the embedding of each aligned face."""
