@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from sfumato.features.backbone import Backbone
+from sfumato.features.policy import Policy
 from sfumato.features.preprocess import Preprocess
 from sfumato.features.projection import Projection
 from sfumato.features.scaler import Scaler
@@ -32,11 +33,19 @@ def main() -> None:
         ),
         scaler=Scaler(torch.tensor([-4.0, -2.0]), torch.tensor([4.0, 3.0])),
     )
+    policy = Policy(
+        cohort=torch.arange(400).reshape(200, 2) / 399,
+        dimension=4.5,
+        false_blocks=0.01,
+        contested=0.875,
+    )
     vector = {
         "file": base64.b64encode(backbone.to_bytes()).decode(),
         "pixels": PIXELS,
         "features": backbone(torch.tensor(PIXELS, dtype=torch.uint8)).tolist(),
         "fingerprint": backbone.fingerprint,
+        "calibrated": base64.b64encode(backbone.with_policy(policy).to_bytes()).decode(),
+        "policy": {**policy.document(), "digest": policy.digest},
     }
     VECTOR.write_text(json.dumps(vector, indent=1) + "\n")
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import ArtifactError, ConfigError, DataError, UnavailableError
 from sfumato.features.backbone import Backbone, open_backbone
+from sfumato.features.policy import LEAST_COHORT, Policy
 from sfumato.features.preprocess import Preprocess
 from sfumato.files import pack_tensors, unpack_tensors
 
@@ -231,6 +232,14 @@ def _config(parts: Parts, **change: object) -> Parts:
     return tensors, header | {"config": json.dumps(json.loads(header["config"]) | change)}
 
 
+COHORT = torch.full((LEAST_COHORT, 64), 0.5)
+POLICY = '{"dimension": 4.5, "false_blocks": 0.01, "contested": 0.9}'
+
+
+def _policy(parts: Parts, cohort: Tensor, document: str = POLICY) -> Parts:
+    return {**parts[0], "policy.cohort": cohort}, {**parts[1], "policy": document}
+
+
 HOSTILE: dict[str, Callable[[Parts], Parts]] = {
     "future version": lambda p: (p[0], p[1] | {"sfumato.backbone": "2"}),
     "no metadata": lambda p: (p[0], {}),
@@ -256,6 +265,23 @@ HOSTILE: dict[str, Callable[[Parts], Parts]] = {
         {**p[0], "projection.mean": torch.zeros(()), "projection.components": torch.zeros(())},
         p[1],
     ),
+    "a policy without cohort": lambda p: (p[0], {**p[1], "policy": POLICY}),
+    "a cohort without policy": lambda p: ({**p[0], "policy.cohort": COHORT}, p[1]),
+    "a cohort of another dim": lambda p: _policy(p, COHORT[:, :63]),
+    "a cohort with NaN": lambda p: _policy(p, COHORT * torch.nan),
+    "a cohort beyond 1": lambda p: _policy(p, COHORT + 0.6),
+    "a cohort of doubles": lambda p: _policy(p, COHORT.double()),
+    "a cohort of one vector": lambda p: _policy(p, COHORT[0]),
+    "a small cohort": lambda p: _policy(p, COHORT[1:]),
+    "a policy's other tensor": lambda p: (
+        {**_policy(p, COHORT)[0], "policy.evil": COHORT},
+        _policy(p, COHORT)[1],
+    ),
+    "a policy that is no JSON": lambda p: _policy(p, COHORT, "{"),
+    "a policy that is no object": lambda p: _policy(p, COHORT, "[1, 2]"),
+    "a policy with NaN": lambda p: _policy(p, COHORT, POLICY.replace("4.5", "NaN")),
+    "a policy without dimension": lambda p: _policy(p, COHORT, POLICY.replace("4.5", "0")),
+    "a policy of one more number": lambda p: _policy(p, COHORT, POLICY.replace("}", ', "x": 1}')),
 }
 
 
@@ -270,6 +296,40 @@ def test_hostile_files_are_refused(fault: str, tmp_path: Path) -> None:
     (tmp_path / "x.backbone").write_bytes(changed)
     with pytest.raises(ArtifactError, match=r"x\.backbone"):
         Backbone.load(tmp_path / "x.backbone")
+
+
+def test_a_policy_goes_with_the_file_and_not_with_the_fingerprint(tmp_path: Path) -> None:
+    bare = open_backbone("raw:1x8x8")
+    parts = unpack_tensors(bare.to_bytes(), limit_bytes=1 << 20)
+    read = Backbone.from_bytes(pack_tensors(*_policy(parts, COHORT)))
+    assert read.policy is not None
+    assert read.policy.document() == json.loads(POLICY)
+    assert torch.equal(read.policy.cohort, COHORT)
+    assert read.fingerprint == bare.fingerprint
+    assert "policy" not in "".join(read.state_dict())
+    read.save(tmp_path / "b.backbone")
+    again = Backbone.load(tmp_path / "b.backbone").policy
+    assert again is not None
+    assert again.digest == read.policy.digest
+    assert read.with_policy(None).to_bytes() == bare.to_bytes()
+
+
+def test_a_policy_belongs_to_its_network_and_scaler(blobs: ImageSet) -> None:
+    backbone = wrapped(blobs)
+    policy = Policy(
+        cohort=torch.rand(LEAST_COHORT, backbone.dim),
+        dimension=4.5,
+        false_blocks=0.01,
+        contested=0.9,
+    )
+    calibrated = backbone.with_policy(policy)
+    assert backbone.policy is None
+    assert calibrated.policy is policy
+    assert calibrated.net is backbone.net
+    assert torch.equal(calibrated(blobs.images), backbone(blobs.images))
+    assert calibrated.fit(blobs).policy is None
+    with pytest.raises(ArtifactError, match=f"of 64 features a picture, got {backbone.dim}"):
+        open_backbone("raw:1x8x8").with_policy(policy)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04pickle", b"\xff" * 64])

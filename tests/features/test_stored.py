@@ -50,3 +50,14 @@ def test_a_second_reader_agrees() -> None:
             direction = tensors["projection.components"][4 * i : 4 * i + 4]
             value = sum(a * b for a, b in zip(centred, direction, strict=True))
             assert min(1, max(0, (value - low) / (high - low))) == pytest.approx(expected[i])
+
+
+def test_a_frozen_policy_is_beside_the_same_network() -> None:
+    backbone = Backbone.from_bytes(base64.b64decode(VECTOR["calibrated"]))
+    assert backbone.fingerprint == VECTOR["fingerprint"]
+    policy = backbone.policy
+    assert policy is not None
+    assert {**policy.document(), "digest": policy.digest} == VECTOR["policy"]
+    assert torch.equal(policy.cohort, torch.arange(400).reshape(200, 2) / 399)
+    assert backbone.with_policy(None).to_bytes() == base64.b64decode(VECTOR["file"])
+    assert backbone.to_bytes() == base64.b64decode(VECTOR["calibrated"])

@@ -9,9 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,17 +17,17 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from sfumato.data.lazy import FolderImages
 from sfumato.device import device_of
 from sfumato.errors import ArtifactError, ConfigError, DataError
 from sfumato.features import stored
+from sfumato.features.policy import Policy
 from sfumato.features.preprocess import Images, Preprocess
 from sfumato.features.projection import Projection, fit_projection
-from sfumato.features.public import Public, batches, loaded
+from sfumato.features.public import Public, batches
 from sfumato.features.scaler import Scaler, fit_scaler
+from sfumato.features.specs import open_spec, width_of
 from sfumato.files import at_home
 from sfumato.nets.faceresnet import SIDE
-from sfumato.nets.gradients import OrientedGradients
 from sfumato.types import Fingerprinted
 
 if TYPE_CHECKING:
@@ -54,9 +52,12 @@ class Backbone(nn.Module, Fingerprinted):
         dim: D, the number of features a picture.
         fingerprint: SHA-256 (hex) over kind, architecture, preprocessing, weights, projection and
             scaler.
+        policy: what was measured on public pictures, or None before that; not part of the
+            fingerprint. See `filter calibrate`.
     """
 
     fingerprint: str
+    policy: Policy | None
 
     def __init__(
         self,
@@ -74,11 +75,12 @@ class Backbone(nn.Module, Fingerprinted):
         self.preprocess = preprocess
         self.net = net
         self.requires_grad_(False).eval()
-        width = _width(net, preprocess)
+        width = width_of(net, preprocess)
         self.projection, self.scaler = projection, scaler
         self.dim = width if projection is None else len(projection.components)
         stored.check_fit(width, projection, scaler)
         self.fingerprint = self._fingerprint()
+        self.policy = None
 
     @classmethod
     def wrap(cls, net: nn.Module, *, name: str, preprocess: Preprocess) -> Backbone:
@@ -160,7 +162,8 @@ class Backbone(nn.Module, Fingerprinted):
     def fit(self, public: Public, *, dims: int | None = None, seed: int = 0) -> Backbone:
         """Return this backbone with projection (to `dims`, if given) and scaler fitted anew.
 
-        The public images may be of any sizes: each goes through the backbone whole.
+        The public images may be of any sizes: each goes through the backbone whole. The result
+        has no policy: on another scale features have other errors.
 
         Raises:
             DataError: the public images are too few or all alike.
@@ -185,6 +188,18 @@ class Backbone(nn.Module, Fingerprinted):
                 continue
             found = (self.crops(picture) for picture in batch)
             yield from (faces for faces in found if len(faces))
+
+    def with_policy(self, policy: Policy | None) -> Backbone:
+        """Return this backbone with that policy, or without any; the network is the same object.
+
+        Raises:
+            ArtifactError: the policy's cohort has features of another backbone.
+        """
+        if policy is not None:
+            stored.check_policy(self.dim, policy)
+        changed = copy.copy(self)
+        changed.policy = policy
+        return changed
 
     def save(self, path: Path) -> None:
         """Write the backbone as one safetensors file, whole or not at all."""
@@ -223,16 +238,17 @@ class Backbone(nn.Module, Fingerprinted):
             preprocess=parts.preprocess,
             projection=parts.projection(),
             scaler=parts.scaler(),
-        )
+        ).with_policy(parts.policy)
 
     def to_stored(self) -> stored.Stored:
-        """Return the parts that make up the file and the fingerprint."""
+        """Return the parts of the file; all but name and policy make up the fingerprint."""
         return stored.Stored(
             name=self.name,
             kind=self.kind,
             architecture=self.architecture,
             preprocess=self.preprocess,
             tensors=self.state_dict(),
+            policy=self.policy,
         )
 
     def _with(self, projection: Projection | None, scaler: Scaler | None) -> Backbone:
@@ -255,20 +271,6 @@ class Backbone(nn.Module, Fingerprinted):
         return digest.hexdigest()
 
 
-def _width(net: nn.Module, preprocess: Preprocess) -> int:
-    """Return the features a picture, by running two grey ones."""
-    device = device_of(net)
-    blank = torch.full((2, preprocess.channels, *preprocess.size), 0.5, device=device)
-    with torch.no_grad():
-        output = net(preprocess(blank))
-    if not isinstance(output, Tensor) or output.ndim < 2 or len(output) != len(blank):
-        raise ConfigError(
-            "expected a network that returns one tensor with a row of features a picture, "
-            f"got {getattr(output, 'shape', type(output).__name__)} for {len(blank)} pictures"
-        )
-    return output.flatten(1).shape[1]
-
-
 def open_backbone(
     spec: str,
     *,
@@ -280,16 +282,11 @@ def open_backbone(
 ) -> Backbone:
     """Open a backbone by its spec; fit projection and scaler on `public` images if given.
 
-    `spec` is one of
-    - `raw`, pixels as they are, of the size of the public images; or `raw:1x28x28`
-    - `gradients` or `gradients:1x28x28`, oriented gradients: public without any training
-    - `face`, every face of a picture by dlib's published network (extra `faces`)
-    - `timm:NAME`, a timm model with published weights, or those in the safetensors file `weights`
-    - `onnx:PATH`, an ONNX file
-    - the path of a saved backbone, complete with its scaler
-
-    `preprocess` has settings of `Preprocess` by name: they go before what a timm model or an ONNX
-    file says of its input. `dims`, if given, adds a projection to that many dimensions.
+    `spec` is one of those in `features.specs` (`raw:1x28x28`, `gradients:1x28x28`, `face`,
+    `timm:NAME`, `onnx:PATH`), or the path of a saved backbone, complete with its scaler.
+    `weights` is a safetensors file of a timm model's. `preprocess` has settings of `Preprocess` by
+    name: they go before what a timm model or an ONNX file says of its input. `dims`, if given, adds
+    a projection to that many dimensions.
 
     Raises:
         ConfigError: the spec is none of these, or settings exclude each other.
@@ -297,92 +294,25 @@ def open_backbone(
         ArtifactError: a file is not what it should be.
         UnavailableError: weights cannot be downloaded here, or an extra is not installed.
     """
-    kind, _, rest = spec.partition(":")
-    preprocess = preprocess or {}
-    for name in preprocess:
-        if name not in (field.name for field in fields(Preprocess)):
-            raise ConfigError(f"`preprocess` has no setting {name!r}")
-        if kind not in ("timm", "onnx"):
-            raise ConfigError(f"`{name}` belongs to a timm:NAME or onnx:PATH backbone, not {spec}")
-    if kind == "raw":
-        backbone = _untrained("raw", rest, public)
-    elif kind == "gradients":
-        backbone = _untrained("gradients", rest, public)
-    elif spec == "face":
-        backbone = _face()
-    elif kind == "timm":
-        backbone = _timm(rest, weights, preprocess)
-    elif kind == "onnx":
-        backbone = _onnx(at_home(rest), preprocess)
-    else:
+    found = open_spec(spec, weights=weights, preprocess=preprocess or {}, public=public)
+    if found is None:
         backbone = Backbone.load(_existing(spec))
         if public is not None or dims is not None:
             raise ConfigError(f"{spec} has its public scaler already; open it without public=")
-    if kind != "timm" and weights is not None:
-        raise ConfigError(f"weights belong to a timm:NAME backbone, not to {spec!r}")
+        return backbone
+    backbone = Backbone(
+        found.net,
+        name=found.name,
+        kind=found.kind,
+        architecture=found.architecture,
+        preprocess=found.preprocess,
+        scaler=found.scaler,
+    )
     if public is None and dims is not None:
         raise ConfigError("a projection (dims) is fitted on public images: give public=")
-    if public is None or (kind in ("raw", "gradients") and dims is None):
+    if public is None or (found.scaler is not None and dims is None):
         return backbone
     return backbone.fit(public, dims=dims, seed=seed)
-
-
-def _untrained(kind: stored.Kind, shape: str, public: Public | None) -> Backbone:
-    """Open a backbone without weights; its values are in [0, 1], so its scaler changes nothing."""
-    found = re.fullmatch(r"([13])x(\d{1,4})x(\d{1,4})", shape)
-    if found:
-        channels, height, width = map(int, found.groups())
-    elif not shape and public is not None and not isinstance(public, FolderImages):
-        channels, height, width = loaded(public).images.shape[1:]
-    else:
-        raise ConfigError(f"expected {kind}:1x28x28 (channels, height, width), got {kind}:{shape}")
-    net = nn.Flatten() if kind == "raw" else OrientedGradients()
-    preprocess = Preprocess(size=(height, width), channels=channels if kind == "raw" else 1)
-    return Backbone(
-        net,
-        name=f"{kind}:{channels}x{height}x{width}",
-        kind=kind,
-        architecture="",
-        preprocess=preprocess,
-        scaler=Scaler.identity(_width(net, preprocess)),
-    )
-
-
-def _face() -> Backbone:
-    from sfumato.features.facenet import ARCHITECTURE, PREPROCESS, FaceNet
-
-    return Backbone(
-        FaceNet(), name="face", kind="face", architecture=ARCHITECTURE, preprocess=PREPROCESS
-    )
-
-
-def _timm(name: str, weights: Path | None, preprocess: Mapping[str, Any]) -> Backbone:
-    from sfumato.features.timm_net import timm_net, timm_preprocess
-
-    if preprocess.get("layout", "nchw") != "nchw":
-        raise ConfigError("timm models take `layout` nchw")
-    net = timm_net(name, weights)
-    return Backbone(
-        net,
-        name=f"timm:{name}",
-        kind="timm",
-        architecture=name,
-        preprocess=replace(timm_preprocess(net), **preprocess),
-    )
-
-
-def _onnx(path: Path, preprocess: Mapping[str, Any]) -> Backbone:
-    from sfumato.features.onnx_net import read_onnx
-
-    net = read_onnx(path)
-    settings = {**net.settings(preprocess.get("layout")), **preprocess}
-    if "size" not in settings:
-        raise ConfigError(f"{path} does not fix its input's size: give `size`, height and width")
-    try:
-        wanted = Preprocess(**settings)
-    except ConfigError as error:
-        raise ConfigError(f"{path}, whose input is {net.shape}: {error}") from error
-    return Backbone(net, name=f"onnx:{path.name}", kind="onnx", architecture="", preprocess=wanted)
 
 
 def _existing(spec: str) -> Path:

@@ -3,7 +3,8 @@
 Metadata: `sfumato.backbone` (format version) and `config` (JSON: name, kind, architecture,
 preprocess). Tensors: `net.*` (weights; or `net.graph`, an ONNX file as uint8; or `net.digests`,
 those of the face network's weights), `scaler.low` and `scaler.high`, and `projection.mean` and
-`projection.components` where there is a projection.
+`projection.components` where there is a projection. A backbone with a policy also has the metadata
+`policy` (JSON: its numbers) and the tensor `policy.cohort`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from sfumato.errors import ArtifactError, ConfigError
+from sfumato.features.policy import Policy
 from sfumato.features.preprocess import Preprocess
 from sfumato.features.projection import Projection
 from sfumato.features.scaler import Scaler
@@ -28,6 +30,7 @@ from sfumato.nets.gradients import OrientedGradients
 Kind = Literal["raw", "gradients", "face", "timm", "onnx", "module"]
 
 _RANKS = {"scaler": {"low": 1, "high": 1}, "projection": {"mean": 1, "components": 2}}
+_COHORT = "policy.cohort"
 _VERSION = 1
 _LIMIT_BYTES = 16 << 30
 _NAME_LIMIT = 200
@@ -42,6 +45,7 @@ class Stored:
     architecture: str
     preprocess: Preprocess
     tensors: Mapping[str, Tensor]
+    policy: Policy | None = None
 
     def net_tensors(self) -> dict[str, Tensor]:
         """Return the network's tensors under its own names."""
@@ -69,7 +73,10 @@ def pack(parts: Stored) -> bytes:
         "preprocess": parts.preprocess.document(),
     }
     header = {"sfumato.backbone": str(_VERSION), "config": json.dumps(config, sort_keys=True)}
-    return pack_tensors(parts.tensors, header)
+    if parts.policy is None:
+        return pack_tensors(parts.tensors, header)
+    header["policy"] = json.dumps(parts.policy.document(), sort_keys=True)
+    return pack_tensors({**parts.tensors, _COHORT: parts.policy.cohort}, header)
 
 
 def save(parts: Stored, path: Path) -> None:
@@ -141,6 +148,17 @@ def check_fit(width: int, projection: Projection | None, scaler: Scaler | None) 
             raise ArtifactError("expected a scaler with low below high in every dimension")
 
 
+def check_policy(dim: int, policy: Policy) -> None:
+    """Check that a policy fits a backbone of `dim` features.
+
+    Raises:
+        ArtifactError: its cohort has features of another backbone.
+    """
+    width = policy.cohort.shape[1]
+    if width != dim:
+        raise ArtifactError(f"expected a policy's cohort of {dim} features a picture, got {width}")
+
+
 def _checked(tensors: dict[str, Tensor], header: dict[str, str]) -> Stored:
     found = header.get("sfumato.backbone")
     if found != str(_VERSION):
@@ -154,6 +172,7 @@ def _checked(tensors: dict[str, Tensor], header: dict[str, str]) -> Stored:
     texts = all(isinstance(t, str) and len(t) <= _NAME_LIMIT for t in (name, architecture))
     if not texts or kind not in get_args(Kind):
         raise ArtifactError(f"expected a backbone of kind {get_args(Kind)}, got {kind!r}")
+    policy = _policy(tensors.pop(_COHORT, None), header.get("policy"))
     for part, ranks in _RANKS.items():
         own = {k: t for k, t in tensors.items() if k.startswith(f"{part}.")}
         if own:
@@ -162,8 +181,27 @@ def _checked(tensors: dict[str, Tensor], header: dict[str, str]) -> Stored:
     if strange:
         raise ArtifactError(f"a backbone has no tensor {strange[0]!r}")
     return Stored(
-        name=name, kind=kind, architecture=architecture, preprocess=preprocess, tensors=tensors
+        name=name,
+        kind=kind,
+        architecture=architecture,
+        preprocess=preprocess,
+        tensors=tensors,
+        policy=policy,
     )
+
+
+def _policy(cohort: Tensor | None, document: str | None) -> Policy | None:
+    if cohort is None and document is None:
+        return None
+    if cohort is None or document is None:
+        raise ArtifactError(f"expected a policy's numbers and its tensor {_COHORT!r}, got one")
+    try:
+        numbers = json.loads(document)
+    except MALFORMED as error:
+        raise ArtifactError(f"expected a policy's numbers: {error!r}") from error
+    if not isinstance(numbers, dict):
+        raise ArtifactError(f"expected a policy's numbers, got {type(numbers).__name__}")
+    return Policy.from_document(numbers, cohort)
 
 
 def _check_part(tensors: Mapping[str, Tensor], ranks: Mapping[str, int]) -> None:

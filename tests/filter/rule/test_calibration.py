@@ -1,0 +1,67 @@
+"""The common tail of enrollments' errors: anchors, dimension, rarity and its inverse."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from sfumato.errors import DataError
+from sfumato.filter.rule.calibration import LEVEL, anchors, limits, rarity, tail_dimension
+
+
+def power_tails(count: int, scales: torch.Tensor, dimension: float, *, seed: int) -> torch.Tensor:
+    """Errors whose distribution is exactly a power: P(error <= x) = (x / scale) ^ dimension."""
+    generator = torch.Generator().manual_seed(seed)
+    u = torch.rand(count, len(scales), generator=generator, dtype=torch.float64)
+    return (scales * u ** (1 / dimension)).float()
+
+
+def test_an_anchor_is_the_quantile() -> None:
+    errors = torch.rand(1234, 7, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(anchors(errors), errors.quantile(LEVEL, dim=0))
+    assert torch.allclose(anchors(errors[:200]), errors[:200].quantile(LEVEL, dim=0))
+
+
+@pytest.mark.parametrize("dimension", [2.0, 11.0])
+def test_the_power_of_a_power_law_is_found(dimension: float) -> None:
+    scales = torch.linspace(0.5, 20, 60)
+    anchor = anchors(power_tails(2000, scales, dimension, seed=0))
+    found = tail_dimension(anchor, power_tails(2000, scales, dimension, seed=1))
+    assert found == pytest.approx(dimension, rel=0.12)
+
+
+def test_too_few_public_pictures_have_no_tail() -> None:
+    with pytest.raises(DataError, match="give more public pictures"):
+        tail_dimension(torch.ones(3), torch.full((10, 3), 2.0))
+
+
+@pytest.mark.parametrize("size", [1, 10, 1000])
+def test_a_bank_of_any_size_blocks_no_more_strangers_than_its_target(size: int) -> None:
+    scales = torch.rand(size, generator=torch.Generator().manual_seed(2)) * 9 + 1
+    anchor = anchors(power_tails(2000, scales, 9.0, seed=3))
+    strangers = power_tails(4000, scales, 9.0, seed=4)
+    blocked = rarity(strangers, anchor, 9.0, size).min(1).values <= math.log10(0.05)
+    assert 0.02 < float(blocked.float().mean()) < 0.08
+
+
+def test_limits_are_the_inverse_of_rarity() -> None:
+    anchor = torch.tensor([0.3, 2.0, 50.0])
+    wanted = torch.tensor([-4.0, -2.0, -0.3])
+    found = limits(wanted, anchor, 7.5, 321)
+    assert torch.allclose(rarity(found[None], anchor, 7.5, 321)[0], wanted, atol=1e-5)
+    assert torch.allclose(
+        limits(-2.0, anchor, 7.5, 321), limits(torch.full((3,), -2.0), anchor, 7.5, 321)
+    )
+    assert bool((limits(-torch.inf, anchor, 7.5, 321) == 0).all())
+
+
+def test_what_overflows_claims_nothing_and_a_perfect_copy_is_rarest() -> None:
+    cohort = torch.rand(300, 3, generator=torch.Generator().manual_seed(5))
+    cohort[:, 1] = torch.inf
+    errors = torch.tensor([[0.0, torch.inf, 0.5]])
+    found = rarity(errors, anchors(cohort), 5.0, 3)[0]
+    assert found[1] == torch.inf
+    assert found[0] < -10
+    assert bool(found[2].isfinite())
