@@ -33,6 +33,8 @@ SKIPPED = "skipped.csv"
 
 Finder = Callable[[UInt8[Tensor, "three h w"]], Sequence[Box]]
 """Returns a box for every face of an RGB picture; a box may reach beyond the picture."""
+Scorer = Callable[[UInt8[Tensor, "three h w"]], list[tuple[Box, float]]]
+"""Returns each box with how sure the detector is: above 0."""
 
 _AT_ONCE = 16  # pictures decoded at a time: they come at full size
 _LONGEST = 800
@@ -55,7 +57,17 @@ class FacesCut:
         return {reason: reasons.count(reason) for reason in dict.fromkeys(reasons)}
 
 
-def frontal_faces(*, small: bool = True) -> Finder:
+def frontal_faces() -> Finder:
+    """Return what finds the boxes of small faces as well, as `scored_faces` does.
+
+    Raises:
+        UnavailableError: dlib is not installed.
+    """
+    look = scored_faces(small=True)
+    return lambda picture: [box for box, _ in look(picture)]
+
+
+def scored_faces(*, small: bool) -> Scorer:
     """Return dlib's detector of upright faces that look at the camera; many threads may call it.
 
     Pictures longer than 800 pixels are looked at in that size. There the least face has 80 pixels,
@@ -68,7 +80,7 @@ def frontal_faces(*, small: bool = True) -> Finder:
         raise UnavailableError("finding faces needs dlib; pip install 'sfumato[faces]'")
     import dlib
 
-    def find(picture: UInt8[Tensor, "three h w"]) -> list[Box]:
+    def look(picture: UInt8[Tensor, "three h w"]) -> list[tuple[Box, float]]:
         if not hasattr(_kept, "detector"):
             _kept.detector = dlib.get_frontal_face_detector()
         scale = min(1.0, _LONGEST / max(picture.shape[1:]))
@@ -77,11 +89,13 @@ def frontal_faces(*, small: bool = True) -> Finder:
             if scale == 1
             else _resized(picture, [round(s * scale) for s in picture.shape[1:]])
         )
-        found = _kept.detector(shrunk.permute(1, 2, 0).contiguous().numpy(), int(small))
+        pixels = shrunk.permute(1, 2, 0).contiguous().numpy()
+        found, scores, _ = _kept.detector.run(pixels, int(small))
         edges = [(f.left(), f.top(), f.right() + 1, f.bottom() + 1) for f in found]
-        return [cast("Box", tuple(round(edge / scale) for edge in box)) for box in edges]
+        boxes = [cast("Box", tuple(round(edge / scale) for edge in box)) for box in edges]
+        return list(zip(boxes, scores, strict=True))
 
-    return find
+    return look
 
 
 def cut_faces(
