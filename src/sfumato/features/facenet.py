@@ -70,7 +70,7 @@ class FaceNet(nn.Module):
 
         A face is found where it looks at the camera and is more or less upright. Where none is
         sure to be there, the picture is turned by quarters, and the surest face says which way is
-        up: some cameras do not write down how they were held, and a thief can turn a picture.
+        up: some cameras do not write down how they were held, and attackers turn pictures.
 
         Raises:
             DataError: the picture is neither grey nor RGB.
