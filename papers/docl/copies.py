@@ -33,7 +33,7 @@ from sfumato.filter.bank.bank import Bank
 from sfumato.filter.enroll import enroll
 from sfumato.filter.neardup import MATCH, distances, pdq, stack
 from sfumato.filter.oneclass import OneClassConfig
-from sfumato.filter.rule.guard import contest_rule
+from sfumato.filter.rule.guard import Sigmas, contest_rule
 from sfumato.progress import track
 
 _TRAIN = 0.75
@@ -93,8 +93,9 @@ class Enrolled:
         """Return which uploads each enrollment claims at this alpha."""
         scores = self.bank.score(x)
         nobody = torch.zeros_like(scores.errors, dtype=torch.bool)
+        unit = Sigmas(scores.mu, scores.sigma)
         rule = contest_rule(
-            scores.errors, scores.mu, scores.sigma, nobody, contested=_NO_PAIRS, alpha=alpha
+            scores.errors, unit(scores.errors), nobody, contested=_NO_PAIRS, alpha=alpha
         )
         return rule.blocked
 
