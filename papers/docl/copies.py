@@ -1,9 +1,11 @@
 """Copies or class: what PDQ hashes, the class model and both find of the same uploads.
 
 People enroll a class model and the hashes of the same pictures. Uploaded, by somebody who enrolled
-nothing, are copies of enrolled pictures after everyday edits, new pictures of the same people, and
-pictures of strangers. Half of the strangers choose alpha: the largest at which no more of them are
-blocked than allowed. PDQ keeps its authors' threshold.
+nothing, are copies of enrolled pictures after everyday edits and after those that a thief makes
+without any training, new pictures of the same people, and pictures of strangers, as they are and
+after the same edits. Half of the strangers choose alpha: the largest at which no more of them are
+blocked than allowed. PDQ keeps its authors' threshold, and is looked up by the upload alone
+(`one view`) and by the views of it that the service hashes (`pdq`).
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from papers.docl.edits import EDITS, edited
+from papers.docl.edits import COLLAGE, EDITS, edited
 from papers.docl.faces import chosen_backbone
 from papers.docl.figures import draw_copies
 from papers.recipe import Results, Run
@@ -34,6 +36,7 @@ from sfumato.filter.enroll import enroll
 from sfumato.filter.neardup import MATCH, distances, pdq, stack
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.filter.rule.guard import Sigmas, contest_rule
+from sfumato.filter.views import view_hashes
 from sfumato.progress import track
 
 _TRAIN = 0.75
@@ -86,8 +89,9 @@ class Enrolled:
     def found(self, uploads: Uploads, alpha: float) -> dict[str, Tensor]:
         """Return for each way which uploads it blocks."""
         claimed = self.claimed_at(uploads.features, alpha)
-        copied = torch.tensor([self._copied(hash_) for hash_ in uploads.hashes])
-        return {"pdq": copied, "class": claimed, "both": copied | claimed}
+        copied = torch.tensor([self._copied(views) for views in uploads.hashes])
+        alone = torch.tensor([self._copied(views[:1]) for views in uploads.hashes])
+        return {"one view": alone, "pdq": copied, "class": claimed, "both": copied | claimed}
 
     def claimed_at(self, x: Tensor, alpha: float) -> Tensor:
         """Return which uploads each enrollment claims at this alpha."""
@@ -99,8 +103,8 @@ class Enrolled:
         )
         return rule.blocked
 
-    def _copied(self, hash_: Tensor | None) -> bool:
-        return hash_ is not None and int(distances(hash_[None], self.hashes).min()) <= MATCH
+    def _copied(self, views: Tensor) -> bool:
+        return len(views) > 0 and int(distances(views, self.hashes).min()) <= MATCH
 
 
 @dataclass(frozen=True)
@@ -108,13 +112,14 @@ class Uploads:
     """Files as the platform reads them, and whose pictures they are."""
 
     features: Tensor
-    hashes: list[Tensor | None]
+    hashes: list[Tensor]
+    """Of each file those of its views, its own first."""
     owner: Tensor
 
     @classmethod
     def read(cls, scene: Scene, files: Sequence[bytes], owner: Tensor) -> Uploads:
         """Return what the platform computes of each file."""
-        hashes = [pdq(decode_image(file)) for file in files]
+        hashes = [view_hashes(decode_image(file)) for file in files]
         return cls(scene.features(files), hashes, owner)
 
 
@@ -129,10 +134,18 @@ def copies(run: Run, settings: Mapping[str, Any]) -> Results:
     strangers = read_uploads(scene, [scene.strangers], encode_png)
     alpha = strictest_alpha(enrolled, strangers, settings["false_blocks"])
     copied = [x[: settings["copied"]] for x in private]
-    uploads = {name: read_uploads(scene, copied, partial(edited, name=name)) for name in EDITS}
+    beside, others = (
+        list(scene.strangers[-3:]),
+        scene.strangers[1:-3:2][: settings["edited_strangers"]],
+    )
+    names = [*EDITS, COLLAGE]
+    uploads, false = (
+        {n: read_uploads(scene, x, partial(edited, name=n, beside=beside)) for n in names}
+        for x in (copied, [others])
+    )
     uploads["new pictures"] = read_uploads(scene, fresh, encode_png)
     found = {name: rates(enrolled, u, alpha, run.seed) for name, u in uploads.items()}
-    edits = _joined([uploads[name] for name in EDITS])
+    edits = _joined([uploads[name] for name in names])
     results: Results = {
         "training": asdict(config),
         "people": len(private),
@@ -141,6 +154,9 @@ def copies(run: Run, settings: Mapping[str, Any]) -> Results:
         "alpha": alpha,
         "copies": rates(enrolled, edits, alpha, run.seed),
         "uploads": found | {"strangers": rates(enrolled, _odd(strangers), alpha, run.seed)},
+        "strangers_edited": {
+            name: rates(enrolled, some, alpha, run.seed) for name, some in false.items()
+        },
     }
     draw_copies(run, results)
     return results

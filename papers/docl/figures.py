@@ -49,8 +49,7 @@ def _rule(finding: dict[str, Any]) -> dict[str, Any]:
     """Return a finding of `poison` as `draw_adversary` takes it."""
     details = finding["details"]
     return {
-        "kinds": details["kinds"],
-        "strongest": details["strongest"],
+        "best": details["best"],
         "owners_kept_per_class": details["owners_kept"],
         "owners_kept": details["owners_kept_mean"],
         "stolen_blocked": 1 - finding["value"],
@@ -97,11 +96,14 @@ def draw_acceptance(run: Run, curves: dict[str, list[dict[str, float]]]) -> None
 
 
 def draw_adversary(run: Run, rules: dict[str, Any], note: str) -> None:
-    """Fig. 4: stolen images blocked, adversary x victim; owners' own uploads on the diagonal."""
+    """Fig. 4: stolen images blocked, adversary x victim; owners' own uploads on the diagonal.
+
+    Each adversary takes the kind that works on its victim.
+    """
     figure = Figure(figsize=(4.4 * len(rules) + 0.8, 5.3), dpi=150, layout="constrained")
     axes = figure.subplots(1, len(rules), squeeze=False)[0]
     for place, (name, found) in zip(axes, rules.items(), strict=True):
-        matrix = np.array(found["kinds"][found["strongest"]]["matrix"])
+        matrix = np.array(found["best"]["matrix"])
         np.fill_diagonal(matrix, found["owners_kept_per_class"])
         shown = np.ma.masked_less(matrix, 0)
         picture = place.imshow(shown, vmin=0, vmax=1, cmap="BrBG")
@@ -121,7 +123,8 @@ def draw_adversary(run: Run, rules: dict[str, Any], note: str) -> None:
         count = len(matrix)
         place.set(xticks=range(count), yticks=range(count), xlabel="victim", ylabel="adversary")
         title = (
-            f"Fig. 4, rule {name}: {100 * found['stolen_blocked']:.1f} % of stolen blocked,\n"
+            f"Fig. 4, rule {name}: {100 * found['stolen_blocked']:.1f} % of stolen blocked, "
+            f"worst pair {100 * found['best']['worst']:.0f} %,\n"
             f"owners keep {100 * found['owners_kept']:.1f} %"
         )
         place.set_title(title, fontsize=9, loc="left")
@@ -194,14 +197,15 @@ def draw_copies(run: Run, results: Results) -> None:
     figure = Figure(figsize=(6.4, 0.42 * len(kinds) + 1.2), dpi=150, layout="constrained")
     axes = figure.subplots()
     ways = {
-        "pdq": ("PDQ alone", _SOFT),
+        "one view": ("PDQ of the upload as it is", "#a9b4bf"),
+        "pdq": ("PDQ of its views", _SOFT),
         "class": ("class model alone", _ACCENT),
         "both": ("both", _INK),
     }
     for i, found in enumerate(kinds.values()):
         for j, (way, (_, colour)) in enumerate(ways.items()):
             low, high = found[way]["interval"]
-            y = i + 0.22 * (j - 1)
+            y = i + 0.2 * (j - 1.5)
             axes.plot([100 * low, 100 * high], [y, y], color=colour, lw=1)
             axes.plot(100 * found[way]["value"], y, "o", ms=4, color=colour)
     for name, colour in ways.values():
@@ -210,7 +214,7 @@ def draw_copies(run: Run, results: Results) -> None:
     axes.set(xlim=(-2, 102), ylim=(len(kinds) - 0.5, -0.5))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", color="#e4e7eb", lw=0.6)
-    axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.4, 1), ncols=3)
+    axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.4, 1), ncols=2)
     figure.savefig(run.figure("blocked"))
 
 

@@ -101,7 +101,8 @@ def adversary(
 ) -> dict[str, Any]:
     """Fig. 4: blocked share of stolen images, adversary x victim, by rule and kind of adversary.
 
-    The diagonal holds what owners keep of their own uploads. -1 marks pairs that were not tried.
+    `stolen_blocked` is of adversaries who choose their kind for each victim on stolen images that
+    they held out, `bound` of those who knew which would work. -1 marks pairs that were not tried.
     """
     pairs = all_pairs(len(users))[:: settings["stride"]]
     kinds = [AttackerConfig(**kind) for kind in settings["kinds"]]
@@ -117,6 +118,8 @@ def adversary(
             "setting": asdict(details.setting),
             "owners_kept": fmean(kept.tolist()),
             "owners_kept_per_class": [round(v, 4) for v in kept.tolist()],
+            "best": asdict(details.best),
+            "bound": asdict(details.bound),
             "strongest": details.strongest,
             "stolen_blocked": 1 - finding.value,
             "stolen_blocked_interval": [1 - v for v in reversed(finding.interval)],
@@ -129,7 +132,12 @@ def adversary(
 def trade(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what each rule of `adversary` blocks and keeps, as one table."""
     keys = ("stolen_blocked", "owners_kept")
-    return [{"rule": n} | {k: round(rule[k], 4) for k in keys} for n, rule in found.items()]
+    return [
+        {"rule": name}
+        | {key: round(rule[key], 4) for key in keys}
+        | {key: rule["best"][key] for key in ("worst", "under_90")}
+        for name, rule in found.items()
+    ]
 
 
 def errors_of(users: EnrolledUsers, images: Sequence[Tensor]) -> tuple[Errors, Truth]:

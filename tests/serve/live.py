@@ -60,6 +60,7 @@ class LiveServer:
             port=0,
             hidden=HIDDEN,
             quota=1000,
+            answer_minutes=0.0,
             flood=100_000,
             enrollments_per_minute=100_000,
         )
@@ -93,7 +94,7 @@ class LiveServer:
     def _command(self, out: Path) -> subprocess.Popen[bytes]:
         arguments = [
             "filter", "serve", "--backbone", str(self.world.backbone_file), "--db", self.db_url,
-            "--port", "0", "--hidden", str(HIDDEN),
+            "--port", "0", "--hidden", str(HIDDEN), "--answer-minutes", "0",
         ]  # fmt: skip
         with self._log.open("ab") as log, out.open("ab") as stdout:
             return subprocess.Popen(

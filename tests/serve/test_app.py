@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import text
 
-from sfumato.filter.enrollment import open_enrollment
+from sfumato.filter.enrollment import open_enrollment, seal_enrollment
 from tests.serve.conftest import Start, bearer
 from tests.serve.world import World
 
@@ -76,8 +79,31 @@ def test_a_quota_bounds_an_account(start: Start, world: World) -> None:
     assert [answer.status_code for answer in made] == [201, 201, 403]
     assert "at most 2" in made[2].json()["detail"]
     client.delete(f"/v1/enrollments/{made[0].json()['id']}", headers=ada)
-    again = client.post("/v1/enrollments", content=world.small(3), headers=ada)
-    assert again.status_code == 201
+    # Erasing one and trying another would be a search for what counts.
+    again = {"url": "/v1/enrollments", "content": world.small(3), "headers": ada}
+    assert client.post(**again).status_code == 403
+    later = service.store.clock.now().timestamp() + 8 * 86_400
+    service.store.clock.system = lambda: later
+    assert client.post(**again).status_code == 201
+
+
+def test_what_is_refused_or_rejected_counts_towards_the_quota(start: Start, world: World) -> None:
+    client, service = start(quota=3)
+    ada, eve = bearer(service, "ada"), bearer(service, "eve")
+    judge = bearer(service, "judge", role="moderator")
+    client.post("/v1/enrollments", content=world.enrollments[0], headers=ada)
+    stolen = client.post("/v1/enrollments", content=world.copy(0), headers=eve).json()
+    path = f"/v1/quarantine/{stolen['id']}"
+    assert client.post(path, json={"verdict": "reject"}, headers=judge).status_code == 204
+    made = open_enrollment(world.small(1)).enrollment
+    for mu in (0.0, 1e-6):  # so sure of itself that it does not find what it decodes itself
+        sure = replace(made, mu=mu, sigma=1e-6)
+        content = seal_enrollment(sure, Ed25519PrivateKey.generate())
+        refused = client.post("/v1/enrollments", content=content, headers=eve)
+        assert (refused.status_code, refused.json()["detail"][:8]) == (422, "expected")
+    answer = client.post("/v1/enrollments", content=world.small(2), headers=eve)
+    assert answer.status_code == 403
+    assert [e.account for e in service.store.entries()] == ["ada"]
 
 
 def test_a_restart_changes_no_decision(start: Start, world: World) -> None:
@@ -166,7 +192,7 @@ def test_a_stolen_copy_waits_for_a_moderator_and_then_overrides_nobody(
     judge = bearer(service, "judge", role="moderator")
     client.post("/v1/enrollments", content=world.enrollments[0], headers=ada)
     stolen = client.post("/v1/enrollments", content=world.copy(0), headers=eve).json()
-    assert stolen["status"] == "quarantined"
+    assert stolen["status"] == "review"
     assert len(service.state) == 1
     assert client.get("/v1/enrollments", headers=eve).json() == [stolen]
     waiting = client.get("/v1/quarantine", headers=judge).json()
@@ -209,7 +235,7 @@ def test_a_rejected_enrollment_is_erased(start: Start, world: World) -> None:
         assert (len(service.state), service.store.contests()) == (1, [])
         client, service = start()
     again = client.post("/v1/enrollments", content=world.copy(0), headers=eve)
-    assert again.json()["status"] == "quarantined"
+    assert again.json()["status"] == "review"
 
 
 def test_an_owners_own_similar_classes_are_not_held_against_them(

@@ -236,8 +236,10 @@ def test_a_flood_of_enrollments_waits_for_a_moderator(start: Start, world: World
         client.post("/v1/enrollments", content=world.small(seed), headers=who).json()
         for seed, who in enumerate(people)
     ]
-    assert [a["status"] for a in answers] == ["active"] * 3 + ["quarantined"] * 2
-    assert "within the hour" in answers[-1]["reason"]
+    assert [a["status"] for a in answers] == ["active"] * 3 + ["review"] * 2
+    judge = bearer(service, "judge", role="moderator")
+    waiting = client.get("/v1/quarantine", headers=judge).json()
+    assert {w["reason"] for w in waiting} == {"many enrollments arrived within the hour"}
     start_time = service.store.clock.now().timestamp()
     service.store.clock.system = lambda: start_time + 3700
     late = client.post("/v1/enrollments", content=world.small(9), headers=people[0]).json()
@@ -281,12 +283,18 @@ def test_an_enrollment_that_lies_about_its_errors_waits_for_a_moderator(
     honest = open_enrollment(world.enrollments[0]).enrollment
     liar = seal_enrollment(replace(honest, sigma=1e6), Ed25519PrivateKey.generate())
     eve, ada = bearer(service, "eve"), bearer(service, "ada")
+    judge = bearer(service, "judge", role="moderator")
     caught = client.post("/v1/enrollments", content=liar, headers=eve).json()
-    assert caught["status"] == "quarantined"
-    assert "more than one class" in caught["reason"]
+    assert caught["status"] == "review"
+    assert "many others" in client.get("/v1/quarantine", headers=judge).json()[0]["reason"]
     # A large mean makes everybody else look like it, which was always found.
-    wide = seal_enrollment(replace(honest, mu=1e6), Ed25519PrivateKey.generate())
+    wide = seal_enrollment(replace(honest, mu=20.0), Ed25519PrivateKey.generate())
     caught = client.post("/v1/enrollments", content=wide, headers=eve).json()
-    assert caught["status"] == "quarantined"
+    assert caught["status"] == "review"
+    # One that is wider than its own samples vary explains nothing, and says so itself.
+    liar = replace(honest, mu=1e6, sigma=1e5)
+    widest = seal_enrollment(liar, Ed25519PrivateKey.generate())
+    refused = client.post("/v1/enrollments", content=widest, headers=eve)
+    assert (refused.status_code, "differ" in refused.json()["detail"]) == (422, True)
     fine = client.post("/v1/enrollments", content=world.enrollments[1], headers=ada).json()
     assert fine["status"] == "active"

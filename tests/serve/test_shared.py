@@ -85,7 +85,7 @@ def test_newcomers_at_two_servers_do_not_pass_each_other_by(
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(statuses.values()) == ["active", "quarantined"]
+    assert sorted(statuses.values()) == ["active", "review"]
 
 
 def test_a_killed_server_blocks_nobody_and_loses_nothing(

@@ -43,24 +43,27 @@ class World:
     def other(
         self, *, backbone: str | None = None, dim: int = 64, hidden: int = HIDDEN, seed: int = 0
     ) -> bytes:
-        """An enrollment that is sound in itself, of any backbone and size; nobody trained it."""
+        """An enrollment that is sound in itself, of any backbone and size; nobody trained it.
+
+        It claims what lies next to a pattern of its own, and resembles nothing else.
+        """
         generator = torch.Generator().manual_seed(seed)
-
-        def draw(*shape: int) -> torch.Tensor:
-            return torch.randn(*shape, generator=generator)
-
+        pattern = (4 * torch.randn(dim, generator=generator)).clamp(-3, 3)
+        flat = pattern.sigmoid()
+        decoder = 0.5 * torch.randn(dim, hidden, generator=generator)
+        # To first order, what the decoder makes of a code is encoded as that code again.
+        encoder = torch.linalg.pinv((flat * (1 - flat))[:, None] * decoder)
         made = Enrollment(
-            encoder=draw(hidden, dim),
-            encoder_bias=draw(hidden),
-            decoder=draw(dim, hidden),
-            decoder_bias=draw(dim),
-            code_mean=draw(hidden),
-            code_covariance=torch.eye(hidden),
-            # So sure of itself that it claims nothing and resembles nothing.
-            mu=1e-3,
-            sigma=1e-4,
+            encoder=encoder,
+            encoder_bias=-encoder @ flat,
+            decoder=decoder,
+            decoder_bias=pattern,
+            code_mean=torch.full((hidden,), 0.2),
+            code_covariance=1e-2 * torch.eye(hidden),
+            mu=0.05,
+            sigma=5e-3,
             calibration="held-out",
-            count=2,
+            count=6,
             backbone=backbone or self.backbone.fingerprint,
         )
         return seal_enrollment(made, Ed25519PrivateKey.from_private_bytes(bytes([7]) * 32))

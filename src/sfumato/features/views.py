@@ -93,7 +93,8 @@ class ViewDraws:
         each, reach = self.augmentation.views(self.pictures), self.augmentation.reach(self.pictures)
         maps = draw_maps(each, self.augmentation, self.generator, reach=reach)
         with torch.inference_mode():
-            inputs = self.backbone.inputs(picture[None].to(device_of(self.backbone)))
+            shown = self.backbone.crops(picture)[:1].to(device_of(self.backbone))
+            inputs = self.backbone.inputs(shown)
             found = maps_features(self.backbone, inputs, maps)
         return found.cpu().clone()  # a tensor of inference mode could not be trained on
 

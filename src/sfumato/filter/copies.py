@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
+from functools import reduce
+from typing import Final
 
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
 from sfumato.filter.neardup import BYTES, MATCH, distances
+
+_AT_ONCE: Final = 8  # hashes compared with all others: a million of those take 256 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +49,33 @@ class Copies:
                 tensor.zero_()
         self.stacked = None
 
-    def first(self, hash_: UInt8[Tensor, "32"], counts: Callable[[str], bool]) -> Copy | None:
+    def first(self, hashes: UInt8[Tensor, "v 32"], counts: Callable[[str], bool]) -> Copy | None:
         """Return the copy that was enrolled first, of the enrollments that count.
 
         The first one owns a picture: enrolling somebody else's after them gains nothing.
+
+        Args:
+            hashes: Of an upload's views; any of them may be near.
+            counts: Whether an enrollment counts now.
         """
-        hashes, names = self.stacked or self._stack()
-        near = distances(hash_[None], hashes)[0]
+        stacked, names = self.stacked or self._stack()
+        if not (len(hashes) and len(stacked)):
+            return None
+        # One view after the other: all at once would take 32 bytes for each pair.
+        near = reduce(torch.minimum, (distances(view[None], stacked)[0] for view in hashes))
         for row in (near <= MATCH).nonzero()[:, 0].tolist():
             if counts(names[row]):
                 return Copy(names[row], int(near[row]))
         return None
+
+    def shared(self, hashes: UInt8[Tensor, "k 32"], own: Container[str]) -> int:
+        """Return how many hashes are near to one of an enrollment that is not among `own`."""
+        stacked, names = self.stacked or self._stack()
+        others = torch.tensor([name not in own for name in names], dtype=torch.bool)
+        theirs = stacked[others]
+        return sum(
+            int((distances(part, theirs) <= MATCH).any(1).sum()) for part in hashes.split(_AT_ONCE)
+        )
 
     def _stack(self) -> tuple[UInt8[Tensor, "n 32"], list[str]]:
         names = [name for name, hashes in self._rows.items() for _ in range(len(hashes))]

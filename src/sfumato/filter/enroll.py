@@ -21,6 +21,7 @@ from sfumato.filter.oneclass import (
     squared_error,
     train,
 )
+from sfumato.filter.rule.claiming import LEAST_SPREAD
 
 HELD_OUT: Final = 0.2
 """Share of many images that `held-out` measures on."""
@@ -28,9 +29,6 @@ FOLDS: Final = 5
 """Parts of few images that `cross-fitted` measures on, each by a network that did not see it."""
 FEW: Final = 200
 """Images below which a held-out fifth is under 40 images, too few for a tail of sigma."""
-LEAST_SPREAD: Final = 1e-6
-"""Least sigma in units of mu: equal errors have no spread, and an interval of no width claims
-nothing."""
 LEAST_SIGMA: Final = 1e-12
 """Least sigma where mu is 0 as well."""
 

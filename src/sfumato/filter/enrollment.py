@@ -53,7 +53,8 @@ class Enrollment:
     `backbone` is the fingerprint of the extractor that the features came from.
 
     Raises:
-        EnrollmentError: shapes disagree, a number is not finite, or sigma is not positive.
+        EnrollmentError: shapes disagree, a number is not finite, sigma is not positive, or there
+            are more hashes than images.
     """
 
     encoder: Float[Tensor, "m d"]
@@ -82,6 +83,11 @@ class Enrollment:
             raise EnrollmentError(f"expected statistics of at least 2 images, got {self.count}")
         if self.copies is not None:
             _check_copies(self.copies)
+            if len(self.copies) > self.count:
+                raise EnrollmentError(
+                    f"expected hashes of at most the {self.count} enrolled images, "
+                    f"got {len(self.copies)}"
+                )
         if len(self.backbone) != 64 or set(self.backbone) - set("0123456789abcdef"):
             raise EnrollmentError("expected a backbone fingerprint of 64 hex digits")
 

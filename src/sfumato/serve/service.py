@@ -29,12 +29,13 @@ from sfumato.serve.database.db import open_database, reading
 from sfumato.serve.database.erasing import forget
 from sfumato.serve.database.errors import check_pages
 from sfumato.serve.database.locks import change_lock
+from sfumato.serve.records.answers import answer_of
 from sfumato.serve.records.auth import Account, find_account
-from sfumato.serve.records.decisions import STRANGER, Decision, keep_blocks
+from sfumato.serve.records.decisions import FACELESS, STRANGER, Decision, keep_blocks
 from sfumato.serve.records.near_counts import Tally
 from sfumato.serve.records.store import Entry, Store, Terms
 from sfumato.serve.settings import ServeSettings
-from sfumato.serve.wire import Unit, UploadAnswer
+from sfumato.serve.wire import EnrollmentAnswer, Unit, UploadAnswer
 
 _HIDDEN = 32  # the paper's M for ten classes
 _WRITTEN = 64  # blocks in one transaction
@@ -167,7 +168,7 @@ class FilterService:
         """Check, screen, store and count an enrollment; sending it twice is sending it once.
 
         Raises:
-            EnrollmentError: it is malformed, forged or for another backbone.
+            EnrollmentError: it is malformed, forged, contradicts itself or is for another backbone.
             RequestError: 409 somebody else enrolled it, 403 the account's quota is used up,
                 429 it comes too soon after others.
             StorageError: the disk is full; nothing was stored.
@@ -180,6 +181,15 @@ class FilterService:
         self._apply()
         self.metrics.admissions.labels(entry.status).inc()
         return entry
+
+    def shown(self, entry: Entry) -> EnrollmentAnswer:
+        """Return an enrollment as its account sees it now."""
+        return answer_of(
+            entry,
+            seed=self.state.rules.seed,
+            minutes=self.settings.answer_minutes,
+            now=self.store.clock.now(),
+        )
 
     def erase(self, account: Account, enrollment_id: str) -> None:
         """Erase one of the account's enrollments from memory and disk.
@@ -237,8 +247,11 @@ class FilterService:
         against, enforced = found.against, found.enforced
         if against is not None:
             self.blocks((account.id, found))
-        self.metrics.count_upload(blocked=against is not None, enforced=enforced)
+        self.metrics.count_upload(
+            blocked=against is not None, enforced=enforced, faceless=found.faceless
+        )
         where = "" if against is None or found.frame is None else f", by frame {found.frame}"
+        where += f"; {FACELESS}" if found.faceless else ""
         _log.info("decision %s for account %d: %s%s", found.id, account.id, found.verdict, where)
 
     def check_ready(self) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from sfumato.errors import ConfigError
+
+MOST_MINUTES: Final = 7 * 24 * 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,12 @@ class ServeSettings:
     hidden: int | None = None
     """M, the width of every enrollment's code; None takes the database's, 32 where it is new."""
     quota: int = 20
-    """Enrollments that one account may hold, quarantined ones included."""
+    """Enrollments that one account may hold: quarantined ones, and for a week those that are gone,
+    included."""
     flood: int = 500
     """Enrollments within an hour, from all accounts, after which more are quarantined."""
+    answer_minutes: float = 30.0
+    """Least time until an account sees whether an enrollment of it counts; twice it at most."""
     uploads_per_minute: int = 600
     """Uploads of one account; a sixth of it at once. A platform's uploader has no limit."""
     enrollments_per_minute: int = 60
@@ -76,6 +82,10 @@ class ServeSettings:
             )
         if self.shortlist is not None and not self.shortlist >= 0:
             raise ConfigError(f"`shortlist` must be at least 0, got {self.shortlist}")
+        if not 0 <= self.answer_minutes <= MOST_MINUTES:
+            raise ConfigError(
+                f"`answer_minutes` must lie in 0..{MOST_MINUTES:g}, got {self.answer_minutes}"
+            )
         if self.body_seconds <= 0:
             raise ConfigError(f"`body_seconds` must be positive, got {self.body_seconds}")
 

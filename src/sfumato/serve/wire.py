@@ -19,6 +19,8 @@ Verdict = Literal["share", "block"]
 """The decision about an upload in a word."""
 Status = Literal["active", "quarantined"]
 """A quarantined enrollment does not count until a moderator admits it."""
+Shown = Literal["pending", "active", "review"]
+"""An enrollment's status as its account sees it; `review` is quarantine."""
 Claim = Literal["class", "copy"]
 """What an upload matches: the class of pictures that was enrolled, or a copy of one of them."""
 Unit = Literal["alpha", "false_blocks"]
@@ -30,10 +32,10 @@ class EnrollmentAnswer(BaseModel):
     """An enrollment as its account sees it."""
 
     id: str
-    status: Status = Field(
-        description="A quarantined enrollment does not count until a moderator admits it."
+    status: Shown = Field(
+        description="`pending` for the first while; then whether it counts, or waits for review."
     )
-    reason: str
+    reason: str = Field(description="The status in words.")
     created: str
 
 

@@ -136,8 +136,16 @@ def test_an_enrollment_is_stored_once_and_its_contests_go_with_it(database: str)
     assert caught.value.status == 409
     assert store.contests() == [pair]
     assert [entry.id for entry in store.entries(status="quarantined")] == [second.id]
-    assert store.count(account.id) == 2
+    assert store.tries(account.id, account.name, days=1.0) == 2
     store.erase(first.id, actor="ada")
+    assert store.held(account.id) == []
+    assert store.tries(account.id, account.name, days=1.0) == 2
+    store.refuse("c" * 32, "ada")
+    assert store.tries(account.id, account.name, days=1.0) == 3
+    assert store.tries(account.id, "eve", days=1.0) == 1  # the quarantined one, which is held
+    later = store.clock.now().timestamp() + 86_500
+    store.clock.system = lambda: later
+    assert store.tries(account.id, account.name, days=1.0) == 1
     assert store.contests() == []
     assert [(change.kind, change.enrollment) for change in store.changes(0)] == [
         ("add", first.id),

@@ -21,7 +21,12 @@ from sfumato.filter.rule.front import Front
 from sfumato.serve.bank.interface import Deciding
 from sfumato.serve.bank.memory import BankState, Upload
 from sfumato.serve.records.decisions import STRANGER, Match
-from sfumato.serve.records.rules import change_account, change_bank, disable_enrollment
+from sfumato.serve.records.rules import (
+    change_account,
+    change_bank,
+    disable_enrollment,
+    read_rules,
+)
 from sfumato.serve.records.shard_share import Share
 from sfumato.serve.sharded.bank import ShardedBank
 from sfumato.serve.sharded.serving import orders
@@ -46,9 +51,10 @@ class Here:
             shard.close()
 
 
-# Errors of random features lie around 6, public and uploaded ones alike: half of them are blocked.
+# Public features lie somewhat further out than uploads do, so that many of those are blocked.
+_OUT = torch.rand(300, DIM, generator=torch.Generator().manual_seed(9)) * 2 - 1
 POLICY = Policy(
-    cohort=torch.rand(300, DIM, generator=torch.Generator().manual_seed(9)),
+    cohort=0.5 + 0.5 * _OUT.sign() * _OUT.abs() ** 0.75,
     dimension=1.0,
     false_blocks=0.3,
     contested=0.9,
@@ -178,10 +184,31 @@ def test_copies_are_found_as_in_one_bank(crowd: Crowd, here: Here) -> None:
         hashes = enrolled(crowd, name).copies
         assert hashes is not None
         for account in (*crowd.accounts, STRANGER):
-            expected = single.find_copy(hashes[0], account, NOW)
-            assert bank.find_copy(hashes[0], account, NOW) == expected
+            expected = single.find_copy(hashes, account, NOW)
+            assert bank.find_copy(hashes, account, NOW) == expected
             found += expected is not None
     assert found > 9
+
+
+def test_copies_yield_and_newcomers_share_hashes_as_in_one_bank(crowd: Crowd, here: Here) -> None:
+    bank, single = (
+        ShardedBank.load(crowd.store, TERMS, here),
+        BankState.load(crowd.store, TERMS, policy=here.policy),
+    )
+    change_bank(crowd.store, actor="test", alpha=0.5)
+    single.rules = read_rules(crowd.store)
+    seen = set()
+    for name in crowd.names:
+        for account in (*crowd.accounts, STRANGER):
+            x = crowd.upload()
+            expected = single.copy_yields(name, x, account, NOW)
+            assert bank.copy_yields(name, x, account, NOW) == expected
+            seen.add(expected)
+    assert seen == {True, False}
+    newcomer = enrolled(crowd, crowd.names[0])
+    for account in crowd.accounts:
+        copied = single.screen("f" * 32, newcomer, account).copied
+        assert bank.screen("f" * 32, newcomer, account).copied == copied
 
 
 def test_an_owned_score_never_comes_from_ahead_of_the_others(crowd: Crowd, two: Here) -> None:

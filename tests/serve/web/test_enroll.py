@@ -62,7 +62,7 @@ def test_pictures_stay_and_the_enrollment_is_as_pythons(
     with tab.expect_download() as key:
         tab.click("text=Save its key")
     tab.click("#send-trained")
-    tab.wait_for_selector("#trained >> text=Enrolled: it counts from now on.")
+    tab.wait_for_selector("#trained >> text=Sent: it counts.")
     _only_the_enrollment_left(page, world)
 
     content = Path(saved.value.path()).read_bytes()

@@ -122,7 +122,7 @@ def test_appeals_are_ruled_on_and_notes_are_text(visit: Visitor, desk: Desk) -> 
 @pytest.mark.parametrize("verdict", ["Admit", "Reject and erase"])
 def test_a_quarantined_enrollment_is_judged(visit: Visitor, desk: Desk, verdict: str) -> None:
     stolen = desk.send("eve-m", "/v1/enrollments", desk.world.copy(0))
-    assert stolen["status"] == "quarantined"
+    assert stolen["status"] == "review"
     tab = visit(**SCREENS["phone"]).open("/moderate", desk.tokens["judge-m"])
     tab.wait_for_selector("#quarantine li")
     assert "eve-m: it resembles an earlier enrollment" in tab.inner_text("#quarantine")

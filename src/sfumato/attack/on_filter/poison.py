@@ -1,8 +1,9 @@
 """How many of a victim's pictures an adversary gets shared: Fig. 4 of the paper `docl`.
 
 Measured under the paper's rule and under the default one, with the share of stolen pictures, the
-way of enrolling them and the evasion of screening varied. Floor: the same uploads by the same
-users who stole nothing. Ceiling: no rule, everything is shared.
+way of enrolling them and the evasion of screening varied. An adversary takes the kind that works on
+its victim (`responding`). Floor: the same uploads by the same users who stole nothing. Ceiling: no
+rule, everything is shared.
 """
 
 from __future__ import annotations
@@ -16,6 +17,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sfumato.attack.on_filter.attacker import AttackerConfig, train_attackers
+from sfumato.attack.on_filter.responding import (
+    BestResponse,
+    chosen,
+    hold_out,
+    matrix_of,
+    response,
+    taken,
+)
 from sfumato.attack.tools.scores import resampled_interval
 from sfumato.device import Device
 from sfumato.filter.enrolled import EnrolledUsers, scores
@@ -86,6 +95,8 @@ class Attackers:
     config: AttackerConfig
     net: OneClass
     alike: Float[Tensor, "pairs n"]
+    held: Features
+    """By user: pictures stolen from them that no adversary trained on."""
 
 
 def all_attackers(
@@ -98,10 +109,14 @@ def all_attackers(
     seed: int,
     device: Device = "cpu",
 ) -> Attackers:
-    """Train an adversary for each pair on both users' training features, and screen it."""
-    own, stolen = [train[k] for k, _ in pairs], [train[v] for _, v in pairs]
+    """Train an adversary for each pair on both users' training features, and screen it.
+
+    Of the victim's, the last fifth is held out.
+    """
+    used, held = zip(*map(hold_out, train), strict=True)
+    own, stolen = [train[k] for k, _ in pairs], [used[v] for _, v in pairs]
     net = train_attackers(own, stolen, config, training, seed=seed, device=device)
-    return Attackers(pairs, config, net, enrolled_likeness(users, net, seed=seed))
+    return Attackers(pairs, config, net, enrolled_likeness(users, net, seed=seed), held)
 
 
 def innocent_shared(
@@ -153,7 +168,12 @@ class PoisonDetails(Details):
     """What poisoning reports beside its figure."""
 
     kind: ClassVar[str] = "poison"
+    best: BestResponse
+    """Each pair's kind is chosen on stolen pictures that were held out: the figure."""
+    bound: BestResponse
+    """Each pair's kind is chosen on the pictures that judge it: more than an adversary can know."""
     strongest: str
+    """The kind that gets most shared if all take the same one."""
     setting: Setting
     owners_kept: tuple[float, ...]
     """Share of the own uploads that each owner gets shared."""
@@ -170,49 +190,51 @@ def poison(
     *,
     seed: int,
 ) -> Finding:
-    """Report the adversary that gets most stolen pictures shared, of all kinds given.
+    """Report what adversaries get shared who take, for each victim, the kind that works on them.
 
-    `details` has, for each kind, the share blocked of each pair as a matrix (adversary x victim,
-    -1 where not tried) and the share of adversaries that screening contested; and what owners keep.
+    `details` has that, its bound, and for each kind the share blocked of each pair as a matrix
+    (adversary x victim, -1 where not tried) and the share of adversaries that screening contested;
+    and what owners keep.
     """
     floor = innocent_shared(users, tests, pairs, setting, seed=seed)
-    shared = [stolen_shared(users, t, tests, setting, seed=seed) for t in attackers]
-    best = max(range(len(attackers)), key=lambda i: float(shared[i].mean()))
+    shared = torch.stack([stolen_shared(users, t, tests, setting, seed=seed) for t in attackers])
+    tried = torch.stack([stolen_shared(users, t, t.held, setting, seed=seed) for t in attackers])
+    names = [t.config.name for t in attackers]
+    picked = chosen(tried)
     kept = owners_kept(users, tests, setting, seed=seed)
-    kinds = {
-        t.config.name: _kind(t, s, len(users), setting)
-        for t, s in zip(attackers, shared, strict=True)
-    }
+    best = taken(shared, picked)
     return Finding(
         attack="poison",
         protector=f"filter, rule {setting.rule}",
         metric="stolen pictures shared",
-        value=float(shared[best].mean()),
+        value=float(best.mean()),
         floor=float(floor.mean()),
         ceiling=1.0,
-        interval=resampled_interval(shared[best], seed=seed),
+        interval=resampled_interval(best, seed=seed),
         seeds=(seed,),
         details=PoisonDetails(
-            strongest=attackers[best].config.name,
+            best=response(shared, picked, pairs, names, len(users)),
+            bound=response(shared, shared.argmax(0), pairs, names, len(users)),
+            strongest=names[int(shared.mean(1).argmax())],
             setting=setting,
             owners_kept=tuple(round(float(v), 4) for v in kept),
             owners_kept_mean=round(float(kept.mean()), 4),
-            kinds=kinds,
+            kinds={
+                t.config.name: _kind(t, s, len(users), setting)
+                for t, s in zip(attackers, shared, strict=True)
+            },
         ),
     )
 
 
 def _kind(attackers: Attackers, shared: Tensor, users: int, setting: Setting) -> KindOfAttacker:
-    matrix = torch.full((users, users), -1.0)
-    for (k, v), value in zip(attackers.pairs, shared, strict=True):
-        matrix[k, v] = 1 - value
     found = [
         float(attackers.alike[i, v]) < setting.contested for i, (_, v) in enumerate(attackers.pairs)
     ]
     return KindOfAttacker(
         blocked=round(1 - float(shared.mean()), 4),
         contested=round(sum(found) / len(found), 4),
-        matrix=tuple(tuple(round(value, 4) for value in row) for row in matrix.tolist()),
+        matrix=matrix_of(1 - shared, attackers.pairs, users),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from sfumato.cli.configoptions import changes_of
 from sfumato.cli.filter import admin as filter_admin
 from sfumato.cli.filter import bank as filter_bank
 from sfumato.cli.filter import calibrate as filter_calibrate
@@ -23,6 +24,8 @@ from sfumato.cli.filter.options import (
 )
 from sfumato.cli.imports import quick_imports
 from sfumato.cli.options import AsJson, DataDir, Seed, finish
+from sfumato.errors import InputError
+from sfumato.features.inputsettings import InputSettings
 
 if TYPE_CHECKING:
     from sfumato.serve.records.decisions import Match
@@ -38,16 +41,22 @@ app.command("serve")(filter_serve.serve)
 
 
 @app.command()
+@changes_of(InputSettings)
 def backbone(
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")],
     spec: Annotated[
         str,
         typer.Option(
-            help="The provider's extractor: gradients:CxHxW, raw:CxHxW, timm:NAME or onnx:PATH."
+            help="The provider's extractor: face, gradients:CxHxW, raw:CxHxW, timm:NAME or "
+            "onnx:PATH."
         ),
     ],
     public: Annotated[
-        str | None, typer.Option(help="Public images that fit its scaler: a data set's name.")
+        str | None,
+        typer.Option(
+            help="Public images that fit its scaler: a folder of pictures, or a data set's name. "
+            "Of face, timm and onnx it is needed."
+        ),
     ] = None,
     weights: Annotated[
         Path | None, typer.Option(help="Safetensors file with a timm model's weights.")
@@ -60,8 +69,14 @@ def backbone(
     data_dir: DataDir = None,
     seed: Seed = 0,
     as_json: AsJson = False,
+    *,
+    changes: dict[str, Any],
 ) -> None:
-    """Write the provider's public backbone file, which devices and the service share."""
+    """Write the provider's public backbone file, which devices and the service share.
+
+    `face` finds every face of a picture and embeds each. Pictures enrolled with it show one face;
+    an upload is judged by all that it shows. It needs the extra `faces`.
+    """
     from sfumato.data.lazy import open_lazily
     from sfumato.data.options import SourceOptions
     from sfumato.features.backbone import open_backbone
@@ -69,7 +84,14 @@ def backbone(
 
     options = SourceOptions(data_dir=data_dir, count=count, seed=seed)
     images = open_lazily(public, options) if public else None
-    made = open_backbone(spec, weights=weights, public=images, dims=dims, seed=seed)
+    made = open_backbone(
+        spec, weights=weights, preprocess=changes, public=images, dims=dims, seed=seed
+    )
+    if made.scaler is None:
+        raise InputError(
+            f"{made.name} needs --public, a folder of pictures of the kind that people upload: its "
+            "features get their range of [0, 1] from them, and nobody can enroll without"
+        )
     made = onnx_copy(made) if onnx else made
     made.save(out)
     result = {"file": str(out), "fingerprint": made.fingerprint, "dim": made.dim}

@@ -23,6 +23,10 @@ def serve(
     flood: Annotated[
         int, typer.Option(help="Enrollments in an hour, after which more are quarantined.")
     ] = 500,
+    answer_minutes: Annotated[
+        float,
+        typer.Option(help="Least time until an account sees whether what it enrolled counts."),
+    ] = 30.0,
     uploads: Annotated[int, typer.Option(help="Uploads of one account in a minute.")] = 600,
     enrollments: Annotated[int, typer.Option(help="Enrollments of one account in a minute.")] = 60,
     shortlist: Shortlist = None,
@@ -60,6 +64,7 @@ def serve(
         hidden=hidden,
         quota=quota,
         flood=flood,
+        answer_minutes=answer_minutes,
         uploads_per_minute=uploads,
         enrollments_per_minute=enrollments,
         shortlist=shortlist,

@@ -100,9 +100,9 @@ def paper_rule(
         return _nobody(len(scores))
     winner = scores.argmin(1)
     z = standardized.gather(1, winner[:, None])[:, 0]
-    edge = torch.as_tensor(alpha, dtype=z.dtype, device=z.device).expand(scores.shape[1])[winner]
+    limit = torch.as_tensor(alpha, dtype=z.dtype, device=z.device).expand(scores.shape[1])[winner]
     own = owned.gather(1, winner[:, None])[:, 0]
-    margin = torch.where(own, -torch.inf, edge - z.abs())
+    margin = torch.where(own, -torch.inf, limit - z.abs())
     return Outcome(margin >= 0, winner, margin)
 
 

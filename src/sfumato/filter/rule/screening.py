@@ -11,7 +11,7 @@ The order of enrolling does not matter. A newcomer is measured on the samples of
 others are measured on the newcomer's. So an adversary who came first is found later, when the
 victim enrolls.
 The likeness does not use the newcomer's own `mu` and `sigma`, so false ones would go unnoticed.
-Therefore the share of the others' samples that the newcomer claims is measured as well.
+Therefore the share of the others' samples that the newcomer's account claims is measured as well.
 One new enrollment costs O(N S D M): S samples of each of N enrollments through the newcomer's
 autoencoder, and S samples of the newcomer through all N.
 """
@@ -27,7 +27,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from sfumato.filter.rule.guard import ALPHA
+from sfumato.filter.rule.claiming import claim_limit, false_claims
 
 CONTESTED: Final = 0.9
 """Likeness below which an enrollment may not override the other one's claims.
@@ -46,6 +46,8 @@ pictures claim 2 to 68 % of each other's, half of them are above it, and it says
 """
 FEW: Final = 5
 """With fewer other enrollments that share is not measured: two people may be alike."""
+MOST_OTHERS: Final = 200
+"""Of more other enrollments that share is measured on this many, drawn anew for each newcomer."""
 SAMPLES: Final = 64
 """Decoded samples of each enrollment."""
 
@@ -98,7 +100,10 @@ class Screening:
     two; either may be the attacker: who of two that are alike came by the pictures honestly, no
     statistic can tell."""
     breadth: float = 0.0
-    """Share of the others' samples that the newcomer claims; 0 where there are too few others."""
+    """Share of the others' samples that the newcomer and its owner's other enrollments claim
+    together; 0 where there are too few others."""
+    copied: int = 0
+    """Hashes of the newcomer that are near to hashes which somebody else enrolled."""
 
     @property
     def broad(self) -> bool:
@@ -109,11 +114,6 @@ class Screening:
 def likeness(errors: Float[Tensor, "samples k"], mu: float) -> Float[Tensor, " k"]:
     """Return the mean error of k autoencoders on one enrollment's samples, in units of its `mu`."""
     return errors.mean(0).div(mu)
-
-
-def breadth(errors: Float[Tensor, " samples"], mu: float, sigma: float) -> float:
-    """Return the share of samples that an enrollment of this `mu` and `sigma` claims."""
-    return float((errors <= mu + ALPHA * sigma).float().mean())
 
 
 def draw_codes(
@@ -134,7 +134,9 @@ class Comparison:
 
     contested: tuple[Likeness, ...]
     claimed: tuple[float, ...]
-    """The share of each other enrollment's samples that the newcomer claims."""
+    """The share of other enrollments' samples that the newcomer or one of its owner claims."""
+    copied: int = 0
+    """Hashes of the newcomer that are near to somebody else's here."""
 
 
 def compare(
@@ -149,22 +151,38 @@ def compare(
     """Compare the enrollment `newcomer` with every other one of `bank`, both ways.
 
     `bank` may be a part of a larger one: see `concluded`. `own` names enrollments of the
-    newcomer's owner: two classes of one person may be alike.
+    newcomer's owner in it: two classes of one person may be alike, but what they claim of others
+    adds up.
     """
-    others = [name for name in bank.ids if name not in {newcomer, *own}]
+    mine = [newcomer, *own]
+    others = [name for name in bank.ids if name not in mine]
     mu = dict(zip(bank.ids, bank.mu.tolist(), strict=True))
-    sigma = dict(zip(bank.ids, bank.sigma.tolist(), strict=True))
+    limits = torch.tensor([_limit(bank, name) for name in mine])
+    asked = _drawn(others, seed)
     pairs, claimed = [], []
     for name in others:
-        errors = bank.errors(bank.samples(name, count, seed=seed), [newcomer])
-        value = float(likeness(errors, mu[name]))
+        measured = mine if name in asked else mine[:1]
+        errors = bank.errors(bank.samples(name, count, seed=seed), measured)
+        value = float(likeness(errors[:, :1], mu[name]))
         pairs.append(Likeness(overrider=newcomer, claimant=name, value=value))
-        claimed.append(breadth(errors[:, 0], mu[newcomer], sigma[newcomer]))
+        if name in asked:
+            claimed.append(false_claims(errors, limits) / count)
     if others:
-        mine = bank.errors(bank.samples(newcomer, count, seed=seed), others)
-        for name, value in zip(others, likeness(mine, mu[newcomer]).tolist(), strict=True):
+        errors = bank.errors(bank.samples(newcomer, count, seed=seed), others)
+        for name, value in zip(others, likeness(errors, mu[newcomer]).tolist(), strict=True):
             pairs.append(Likeness(overrider=name, claimant=newcomer, value=value))
     return Comparison(tuple(pair for pair in pairs if pair.value < contested), tuple(claimed))
+
+
+def _limit(bank: Enrolled, name: str) -> float:
+    """Return the largest error that an enrollment claims at the default threshold."""
+    row = list(bank.ids).index(name)
+    return claim_limit(float(bank.mu[row]), float(bank.sigma[row]))
+
+
+def _drawn(names: Sequence[str], seed: int) -> set[str]:
+    order = torch.randperm(len(names), generator=torch.Generator().manual_seed(seed))
+    return {names[i] for i in order[:MOST_OTHERS].tolist()}
 
 
 def concluded(parts: Iterable[Comparison]) -> Screening:
@@ -174,7 +192,7 @@ def concluded(parts: Iterable[Comparison]) -> Screening:
     claimed = [share for part in every for share in part.claimed]
     share = math.fsum(claimed) / len(claimed) if len(claimed) >= FEW else 0.0
     pairs.sort(key=lambda pair: (pair.value, pair.overrider, pair.claimant))
-    return Screening(tuple(pairs), share)
+    return Screening(tuple(pairs), share, sum(part.copied for part in every))
 
 
 def pair_rows(pairs: Iterable[Likeness], ids: Sequence[str]) -> Int64[Tensor, "pairs 2"]:

@@ -8,13 +8,13 @@ from sfumato.errors import EnrollmentError, RequestError
 from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.neardup import available
 from sfumato.serve.bank.interface import Deciding
+from sfumato.serve.bank.vetting import check_itself, objection
 from sfumato.serve.records.auth import Account
 from sfumato.serve.records.store import Entry, Store, Stored, Terms
 
-# The reasons say neither whom it resembles nor how much: both would guide an attacker.
-_WAITS: Final = "it resembles an earlier enrollment; a moderator will decide"
-_BROAD: Final = "it matches more than one class of pictures; a moderator will decide"
-_FLOOD: Final = "many enrollments arrived within the hour; a moderator will decide"
+TRY_DAYS: Final = 7.0
+"""For so long an enrollment counts towards its account's quota, whatever became of it."""
+_FLOOD: Final = "many enrollments arrived within the hour"
 
 
 def admit(
@@ -22,11 +22,22 @@ def admit(
 ) -> Entry:
     """Check an enrollment file, screen it and store it; call this under the change lock.
 
+    Tries count: what an account erased, a moderator rejected or this refused counts towards the
+    quota for `TRY_DAYS`. Else whoever is told what counts could search for the widest claim.
+
     After `flood` enrollments within an hour, from all accounts, further ones wait for a moderator:
     one person could open many accounts to claim pictures of others.
 
+    Args:
+        store: The database.
+        state: The bank that decides.
+        account: Whose enrollment it is.
+        content: The enrollment file.
+        quota: Enrollments that an account may have sent.
+        flood: Enrollments within an hour.
+
     Raises:
-        EnrollmentError: it is malformed, forged or does not fit this bank.
+        EnrollmentError: it is malformed, forged, contradicts itself or does not fit this bank.
         RequestError: 409 somebody else enrolled it, 403 the account's quota is used up.
         StorageError: the disk is full; nothing was stored.
     """
@@ -37,17 +48,22 @@ def admit(
         if known[0].account_id != account.id:
             raise RequestError(409, "this enrollment is already enrolled")
         return known[1]  # the answer got lost, and is asked for again
-    if store.count(account.id) >= quota:
-        raise RequestError(403, f"expected at most {quota} enrollments an account; erase one first")
-    screening = state.screen(signed.id, signed.enrollment, account.id)
+    if store.tries(account.id, account.name, days=TRY_DAYS) >= quota:
+        raise RequestError(
+            403,
+            f"expected at most {quota} enrollments an account, with those of the last "
+            f"{TRY_DAYS:g} days that are gone; erase one, or wait",
+        )
+    try:
+        check_itself(signed.enrollment)
+    except EnrollmentError:
+        store.refuse(signed.id, account.name)
+        raise
     stored = Stored(id=signed.id, account_id=account.id, content=content)
-    if screening.contested:
-        return store.insert(stored, status="quarantined", reason=_WAITS)
-    if screening.broad:
-        return store.insert(stored, status="quarantined", reason=_BROAD)
-    if store.arrivals() >= flood:
-        return store.insert(stored, status="quarantined", reason=_FLOOD)
-    return store.insert(stored, status="active", reason="")
+    reason = objection(state, signed, account.id, store.held(account.id))
+    if not reason and store.arrivals() >= flood:
+        reason = _FLOOD
+    return store.insert(stored, status="quarantined" if reason else "active", reason=reason)
 
 
 def readmit(store: Store, state: Deciding, stored: Stored, *, actor: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol, runtime_checkable
@@ -15,6 +15,7 @@ from sfumato.features.policy import Policy
 from sfumato.filter.copies import Copy
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.rule.screening import Likeness, Screening
+from sfumato.serve.bank.extract import Seen
 from sfumato.serve.records.decisions import STRANGER, Match
 from sfumato.serve.records.rules import Rules
 from sfumato.serve.records.store import Terms
@@ -62,8 +63,16 @@ class Deciding(Protocol):
         """Decide one upload by the features of all its pictures; any of them may block it."""
         ...
 
-    def find_copy(self, hash_: UInt8[Tensor, "32"], account_id: int, now: datetime) -> Copy | None:
-        """Return the enrolled picture of somebody else that a picture is a copy of."""
+    def find_copy(
+        self, hashes: UInt8[Tensor, "v 32"], account_id: int, now: datetime
+    ) -> Copy | None:
+        """Return the enrolled picture of somebody else that a picture, given its views, copies."""
+        ...
+
+    def copy_yields(
+        self, enrollment: str, features: Float[Tensor, "1 d"], account_id: int, now: datetime
+    ) -> bool:
+        """Return whether a near copy of somebody's does not stand against an account."""
         ...
 
     def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
@@ -71,15 +80,17 @@ class Deciding(Protocol):
         ...
 
 
-def find_copy(
-    bank: Deciding,
-    hashes: Sequence[UInt8[Tensor, "32"] | None],
-    account_id: int,
-    now: datetime,
-) -> Copy | None:
-    """Return the first of an upload's pictures that is a copy of somebody else's."""
-    for view, hash_ in enumerate(hashes):
-        found = None if hash_ is None else bank.find_copy(hash_, account_id, now)
-        if found is not None:
+def find_copy(bank: Deciding, seen: Seen, account_id: int, now: datetime) -> Copy | None:
+    """Return the first of an upload's pictures that is a copy of somebody else's, and stands.
+
+    A picture of several faces stands unless every face yields.
+    """
+    for view, some in enumerate(seen.hashes):
+        found = bank.find_copy(some, account_id, now) if len(some) else None
+        if found is None:
+            continue
+        rows = [seen.features[i][None] for i, at in enumerate(seen.pictures) if at == view]
+        yielding = [bank.copy_yields(found.enrollment, row, account_id, now) for row in rows]
+        if not rows or not all(yielding):
             return replace(found, view=view)
     return None

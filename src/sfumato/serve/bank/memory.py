@@ -29,6 +29,7 @@ from sfumato.filter.rule.calibration import Rarity, anchors
 from sfumato.filter.rule.front import Front, front
 from sfumato.filter.rule.guard import NOBODY, Sigmas, Unit, contest_rule
 from sfumato.filter.rule.screening import (
+    CONTESTED,
     Comparison,
     Likeness,
     Screening,
@@ -36,6 +37,7 @@ from sfumato.filter.rule.screening import (
     concluded,
     pair_rows,
 )
+from sfumato.filter.rule.yielding import ClassScore, yields
 from sfumato.serve.bank.batches import Batches
 from sfumato.serve.bank.interface import deciding, no_match
 from sfumato.serve.records.decisions import Match
@@ -182,16 +184,38 @@ class BankState:
         """Whether any enrollment claims near copies."""
         return len(self._copies) > 0
 
-    def find_copy(self, hash_: UInt8[Tensor, "32"], account_id: int, now: datetime) -> Copy | None:
+    def find_copy(
+        self, hashes: UInt8[Tensor, "v 32"], account_id: int, now: datetime
+    ) -> Copy | None:
         """Return the enrolled picture that a picture is a copy of, unless it is the uploader's."""
-        found = self.first_copy(hash_, now)
+        found = self.first_copy(hashes, now)
         return None if found is None or found[1] == account_id else found[0]
 
-    def first_copy(self, hash_: UInt8[Tensor, "32"], now: datetime) -> tuple[Copy, int] | None:
-        """Return the first enrolled picture that this hash is near to, and whose account's."""
+    def first_copy(self, hashes: UInt8[Tensor, "v 32"], now: datetime) -> tuple[Copy, int] | None:
+        """Return the first enrolled picture that one of these is near to, and whose account's."""
         with self._lock:
-            found = self._copies.first(hash_, lambda name: self._threshold(name, now) > -torch.inf)
+            found = self._copies.first(hashes, lambda name: self._threshold(name, now) > -torch.inf)
             return None if found is None else (found, self.accounts[found.enrollment])
+
+    def copy_yields(
+        self, enrollment: str, features: Float[Tensor, "1 d"], account_id: int, now: datetime
+    ) -> bool:
+        """Return whether a near copy of somebody's does not stand against an account."""
+        scores = self.class_scores(enrollment, features, account_id, now)
+        return yields(enrollment, scores, self._contests)
+
+    def class_scores(
+        self, enrollment: str, features: Float[Tensor, "1 d"], account_id: int, now: datetime
+    ) -> list[ClassScore]:
+        """Return what an enrollment and those of an account say of a picture, of those here."""
+        with self._lock:
+            own = [name for name, account in self.accounts.items() if account == account_id]
+            asked = [name for name in (enrollment, *own) if name in self.accounts]
+            scores = self.bank.score(features, asked)
+            related = self._related(now).at(scores.rows)
+        claimed = (related.unit(scores.errors) <= related.alpha)[0].tolist()
+        rows = zip(scores.ids, scores.errors[0].tolist(), claimed, strict=True)
+        return [ClassScore(*row) for row in rows]
 
     @property
     def rules(self) -> Rules:
@@ -246,7 +270,12 @@ class BankState:
         """Return what screening a newcomer finds in this share; samples are drawn from `seed`."""
         own = [known for known, account in self.accounts.items() if account == account_id]
         candidates = _Candidates(self.bank, self.terms, name, enrollment)
-        return compare(name, candidates, seed=seed, own=own)
+        contested = CONTESTED if self.policy is None else self.policy.contested
+        found = compare(name, candidates, seed=seed, contested=contested, own=own)
+        if enrollment.copies is None:
+            return found
+        with self._lock:
+            return replace(found, copied=self._copies.shared(enrollment.copies, set(own)))
 
     def _scored(self, uploads: Sequence[Upload]) -> tuple[BankScores, _Relations]:
         with self._lock:

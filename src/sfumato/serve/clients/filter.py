@@ -86,7 +86,8 @@ class FilterClient(Connection):
             copies: Whether hashes of the pictures go along, so that near copies are claimed too.
 
         Raises:
-            DataError: fewer than two pictures.
+            DataError: fewer than two pictures; with a backbone that takes faces also pictures that
+                show none or several, all of them named.
             UnavailableError: copies are asked for, and pdqhash is not installed.
         """
         backbone, policy = self.backbone(), self.policy()

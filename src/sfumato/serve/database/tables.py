@@ -6,7 +6,7 @@ database.
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -147,6 +147,8 @@ class AuditRow(Base):
     """One entry of the audit log; triggers refuse to change or delete it."""
 
     __tablename__ = "audit"
+    # For what an account sent lately: see `Store.tries`.
+    __table_args__ = (Index("ix_audit_actor_created", "actor", "created"),)
     sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     created: Mapped[str]
     actor: Mapped[str]

@@ -54,7 +54,10 @@ def backbone(filters: Service, if_none_match: Annotated[str | None, Header()] = 
     openapi_extra=binary_body("An enrollment file, as `sfumato filter enroll` writes it."),
 )
 async def enroll(request: Request, account: Enroller, filters: Service) -> EnrollmentAnswer:
-    """Check, screen and keep an enrollment. It is on disk before this answers."""
+    """Check, screen and keep an enrollment. It is on disk before this answers.
+
+    Whether it counts shows later; see its status.
+    """
     content = await read_body(
         request,
         what="an enrollment",
@@ -62,14 +65,13 @@ async def enroll(request: Request, account: Enroller, filters: Service) -> Enrol
         seconds=filters.settings.body_seconds,
     )
     entry = await run_in_threadpool(filters.enroll, account, content)
-    return EnrollmentAnswer.model_validate(entry, from_attributes=True)
+    return filters.shown(entry)
 
 
 @router.get("/v1/enrollments", responses=problems(401, 403))
 def enrollments(account: Enroller, filters: Service) -> list[EnrollmentAnswer]:
     """The account's own enrollments."""
-    entries = filters.store.entries(account_id=account.id)
-    return [EnrollmentAnswer.model_validate(entry, from_attributes=True) for entry in entries]
+    return [filters.shown(entry) for entry in filters.store.entries(account_id=account.id)]
 
 
 @router.delete(

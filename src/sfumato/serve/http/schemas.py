@@ -15,7 +15,7 @@ from sfumato.serve.records.rules import (
     MOST_FALSE_BLOCKS,
     MOST_HOURS,
 )
-from sfumato.serve.wire import EnrollmentAnswer, Unit
+from sfumato.serve.wire import Unit
 
 
 class PolicyAnswer(BaseModel):
@@ -30,10 +30,13 @@ class PolicyAnswer(BaseModel):
     copies: bool = Field(description="Whether near copies of hashed pictures are claimed.")
 
 
-class QuarantineAnswer(EnrollmentAnswer):
+class QuarantineAnswer(BaseModel):
     """A quarantined enrollment as a moderator sees it."""
 
+    id: str
     account: str
+    reason: str = Field(description="Why a moderator has to decide; its account is not told.")
+    created: str
 
 
 class VerdictBody(BaseModel):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal, cast
 
-from sqlalchemy import Engine, Select, delete, func, or_, select, update
+from sqlalchemy import Engine, Select, delete, func, or_, select, union, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import undefer
 
@@ -28,6 +28,7 @@ from sfumato.serve.database.erasing import forget
 from sfumato.serve.database.tables import (
     AccountRow,
     AnchorRow,
+    AuditRow,
     BankRow,
     ChangeRow,
     ContestRow,
@@ -40,6 +41,7 @@ from sfumato.serve.wire import Status
 Kind = Literal["add", "remove", "rules"]
 _HEADER_BYTES: Final = 16 << 10
 _CHUNK: Final = 64  # rows read at once: 32 MiB of content at D = 2,048 and M = 32
+_SENT: Final = "enroll: "  # with what became of it: an action of the audit log
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -142,9 +144,26 @@ class Store:
             ).one_or_none()
             return found and (_stored(found[0]), _entry(*found))
 
-    def count(self, account_id: int) -> int:
-        """Return how many enrollments an account holds, quarantined ones included."""
-        return self._count(select(func.count()).where(EnrollmentRow.account_id == account_id))
+    def tries(self, account_id: int, name: str, *, days: float) -> int:
+        """Return how many enrollments an account holds or has sent within some days.
+
+        Quarantined ones count, and those that were erased, rejected or refused since.
+        """
+        since = as_text(self.clock.now() - timedelta(days=days))
+        held = select(EnrollmentRow.id).where(EnrollmentRow.account_id == account_id)
+        sent = select(AuditRow.subject).where(
+            AuditRow.actor == name, AuditRow.created >= since, AuditRow.action.startswith(_SENT)
+        )
+        return self._count(select(func.count()).select_from(union(held, sent).subquery()))
+
+    def held(self, account_id: int) -> list[Stored]:
+        """Return the active enrollments of an account."""
+        query = select(EnrollmentRow).options(undefer(EnrollmentRow.content))
+        wanted = query.where(
+            EnrollmentRow.account_id == account_id, EnrollmentRow.status == "active"
+        )
+        with reading(self.engine) as session:
+            return [_stored(row) for row in session.scalars(wanted)]
 
     def arrivals(self, hours: float = 1.0) -> int:
         """Return how many enrollments came in the last hours, from anybody."""
@@ -255,10 +274,16 @@ class Store:
                 ).one()
                 if status == "active":
                     session.add(ChangeRow(kind="add", enrollment=stored.id))
-                record(session, at=at, actor=name, action=f"enroll: {status}", subject=stored.id)
+                record(session, at=at, actor=name, action=f"{_SENT}{status}", subject=stored.id)
                 return _entry(row, name)
         except IntegrityError as error:
             raise RequestError(409, "this enrollment is already enrolled") from error
+
+    def refuse(self, enrollment_id: str, name: str) -> None:
+        """Note in the audit log that an account's enrollment was refused: a try, too."""
+        with writing(self.engine) as session:
+            at = self.clock.text()
+            record(session, at=at, actor=name, action=f"{_SENT}refused", subject=enrollment_id)
 
     def admit(self, enrollment_id: str, contests: Iterable[Likeness], *, actor: str) -> None:
         """Let a quarantined enrollment count, as a moderator decided."""

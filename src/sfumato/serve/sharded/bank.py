@@ -25,6 +25,7 @@ from sfumato.filter.enrollment import Enrollment, seal_enrollment
 from sfumato.filter.neardup import available
 from sfumato.filter.rule.front import Front, decide, joined
 from sfumato.filter.rule.screening import Likeness, Screening, concluded
+from sfumato.filter.rule.yielding import yields
 from sfumato.serve.bank.interface import deciding, no_match
 from sfumato.serve.records.decisions import Match
 from sfumato.serve.records.rules import read_rules
@@ -106,14 +107,25 @@ class ShardedBank:
         """Whether pictures can be hashed here: what is enrolled, only the shards know."""
         return available()
 
-    def find_copy(self, hash_: UInt8[Tensor, "32"], account_id: int, now: datetime) -> Copy | None:
+    def find_copy(
+        self, hashes: UInt8[Tensor, "v 32"], account_id: int, now: datetime
+    ) -> Copy | None:
         """Return the enrolled picture that a picture is a copy of, unless it is the uploader's."""
-        answers = self._asked("first_copy", self._store.last_change(), hash_.numpy().tobytes(), now)
+        answers = self._asked("first_copy", self._store.last_change(), hashes.numpy(), now)
         found = {answer[0]: answer for answer in answers if answer is not None}
         first = self._store.earliest(found) if found else None
         if first is None or found[first][2] == account_id:
             return None
         return Copy(first, found[first][1])
+
+    def copy_yields(
+        self, enrollment: str, features: Float[Tensor, "1 d"], account_id: int, now: datetime
+    ) -> bool:
+        """Return whether a near copy of somebody's does not stand against an account."""
+        after, x = self._store.last_change(), features.float().numpy()
+        answers = self._asked("class_scores", after, enrollment, x, account_id, now)
+        pairs = {(p.overrider, p.claimant) for p in self._store.contests(enrollment)}
+        return yields(enrollment, [score for part in answers for score in part], pairs)
 
     def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
         """Compare a newcomer, which does not count yet, with everybody else's enrollments."""

@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from sfumato.errors import ServiceError, SfumatoError, StorageError
 from sfumato.features.policy import Policy
@@ -25,6 +25,7 @@ from sfumato.filter.bank.scoring import BATCH
 from sfumato.filter.enrollment import open_enrollment
 from sfumato.filter.rule.front import Front
 from sfumato.filter.rule.screening import Comparison
+from sfumato.filter.rule.yielding import ClassScore
 from sfumato.serve.bank.batches import Batches
 from sfumato.serve.bank.follow import Follower
 from sfumato.serve.bank.memory import BankState, Upload
@@ -87,15 +88,28 @@ class Shard:
         self._reached(after)
         return self.waiting_fronts(Upload(torch.from_numpy(features.copy()), account_id, now))
 
-    def first_copy(self, after: int, hash_: bytes, now: datetime) -> tuple[str, int, int] | None:
-        """Return the first enrollment with a copy of this hash: its id, the distance, its account.
+    def first_copy(
+        self, after: int, hashes: UInt8[np.ndarray, "v 32"], now: datetime
+    ) -> tuple[str, int, int] | None:
+        """Return the first enrollment with a copy of a view: its id, the distance, its account.
 
         An enrollment that is disabled claims nothing.
         """
         state = self._reached(after)
-        bits = torch.frombuffer(bytearray(hash_), dtype=torch.uint8)
-        found = state.first_copy(bits, now)
+        found = state.first_copy(torch.from_numpy(hashes.copy()), now)
         return None if found is None else (found[0].enrollment, found[0].distance, found[1])
+
+    def class_scores(
+        self,
+        after: int,
+        enrollment: str,
+        features: Float[np.ndarray, "1 d"],
+        account_id: int,
+        now: datetime,
+    ) -> list[ClassScore]:
+        """Return what an enrollment and those of an account say of a picture, of those here."""
+        x = torch.from_numpy(features.copy())
+        return self._reached(after).class_scores(enrollment, x, account_id, now)
 
     def compare(
         self, after: int, name: str, content: bytes, account_id: int, seed: int

@@ -61,6 +61,8 @@ def _static() -> dict[str, _File]:
 
 
 _FILES: Final = _static()
+_EXTRAS: Final = {"face": "faces", "onnx": "onnx"}
+"""What a device needs beside the package itself, by the backbone's kind."""
 _TEMPLATES: Final = Environment(
     loader=PackageLoader("sfumato.serve.web"),
     autoescape=True,
@@ -115,6 +117,7 @@ def _page(name: str, filters: Service) -> Response:
         version=__version__,
         backbone=filters.backbone.name,
         in_browser=runs_in_browser(filters.backbone),
+        extra=_EXTRAS.get(filters.backbone.kind),
         hidden=config.hidden,
         settings=json.dumps(page_settings(config)),
     )

@@ -20,9 +20,8 @@ async function list() {
   $("none").hidden = found.length > 0;
   $("none").textContent = "None yet.";
   for (const own of found) {
-    const state = own.status === "active" ? "it counts" : `it waits: ${own.reason}`;
     entry($("own"), [
-      element("p", {}, `Sent ${time(own.created)}; ${state}.`),
+      element("p", {}, `Sent ${time(own.created)}; ${own.reason}.`),
       element("p", { class: "soft" }, element("code", {}, own.id)),
     ], [["Erase", () => call("DELETE", `/v1/enrollments/${own.id}`)]]);
   }
@@ -32,8 +31,7 @@ async function send(file, output) {
   output.textContent = "sending";
   try {
     const answer = await json("POST", "/v1/enrollments", file);
-    output.textContent = answer.status === "active"
-      ? "Enrolled: it counts from now on." : `Received; it does not count yet: ${answer.reason}.`;
+    output.textContent = `Sent: ${answer.reason}.`;
     await list();
   } catch (error) {
     output.textContent = error.message;

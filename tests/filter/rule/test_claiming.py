@@ -1,0 +1,82 @@
+"""What an enrollment claims of others, and whether it finds what it decodes itself."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sfumato.errors import EnrollmentError
+from sfumato.filter.bank.bank import Bank
+from sfumato.filter.enroll import enroll
+from sfumato.filter.enrollment import Enrollment
+from sfumato.filter.oneclass import OneClassConfig
+from sfumato.filter.rule.claiming import (
+    LEAST_SPREAD,
+    check_own,
+    claim_limit,
+    false_claims,
+    most_claims,
+)
+from sfumato.filter.rule.guard import ALPHA, Sigmas
+
+
+def test_a_picture_that_two_claim_counts_once() -> None:
+    errors = torch.tensor([[1.0, 9.0], [1.0, 1.0], [9.0, 9.0], [9.0, 2.0]])
+    assert false_claims(errors, torch.tensor([1.0, 2.0])) == 3
+    assert false_claims(errors, torch.tensor([0.5, 0.5])) == 0
+    assert false_claims(errors[:, :1], torch.tensor([1.0])) == 2
+
+
+def test_the_limit_is_the_guards() -> None:
+    mu, sigma = torch.tensor([0.4]), torch.tensor([0.25])
+    limit = claim_limit(0.4, 0.25)
+    scores = torch.tensor([[limit - 1e-4], [limit + 1e-4]])
+    assert (Sigmas(mu, sigma)(scores) <= ALPHA)[:, 0].tolist() == [True, False]
+
+
+@pytest.mark.parametrize("count", [2, 3, 12])
+@pytest.mark.parametrize("preset", ["default", "paper"])
+def test_honest_enrollments_are_consistent_however_few_their_pictures(
+    count: int, preset: str
+) -> None:
+    generator = torch.Generator().manual_seed(count)
+    x = torch.rand(count, 20, generator=generator) * 0.5 + 0.2
+    config = OneClassConfig.preset(preset, hidden=6, least_steps=100)
+    made = enroll(x, config, backbone="0" * 64, seed=0)
+    checked(made)
+    # Two pictures that are the same have errors that are the same, and no spread.
+    same = enroll(x[:1].repeat(2, 1), config, backbone="0" * 64, seed=0)
+    assert same.sigma >= LEAST_SPREAD * same.mu * (1 - 1e-6)
+
+
+def checked(made: Enrollment) -> None:
+    bank = Bank.empty(made.dim, made.hidden, backbone=made.backbone)
+    bank.add("", made)
+    samples = bank.samples("", 64, seed=1)
+    errors = bank.errors(samples)[:, 0]
+    limit = claim_limit(made.mu, made.sigma)
+    check_own(samples, errors, mu=made.mu, sigma=made.sigma, limit=limit)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"sigma": 0.9 * LEAST_SPREAD}, "at least 0.01 mu"),
+        ({"errors": torch.full((8,), 1.3)}, "claims 0% of it"),
+        ({"samples": torch.full((8, 4), 0.5)}, "nearly the same picture"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(changed: dict[str, object], message: str) -> None:
+    fine = {"samples": torch.eye(8)[:, :4], "errors": torch.full((8,), 0.1), "mu": 1.0}
+    fine |= {"sigma": 0.1, "limit": 1.2}
+    check_own(**fine)
+    with pytest.raises(EnrollmentError, match=message):
+        check_own(**(fine | changed))
+
+
+def test_honest_counts_are_rarely_above_the_most() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for expected in (0.02, 1.0, 20.0):
+        counts = torch.poisson(torch.full((20_000,), expected), generator=generator)
+        assert float((counts > most_claims(expected)).float().mean()) < 1e-3
+        assert most_claims(expected) < expected + 25

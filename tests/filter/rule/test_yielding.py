@@ -1,0 +1,31 @@
+"""A near copy yields to the uploader's class only where its own class does not know the picture."""
+
+from __future__ import annotations
+
+import pytest
+
+from sfumato.filter.rule.yielding import ClassScore, yields
+
+THIEF = ClassScore("thief", 5.0, claims=False)
+OWNER = ClassScore("owner", 0.5, claims=True)
+NOTHING: set[tuple[str, str]] = set()
+
+
+@pytest.mark.parametrize(
+    ("scores", "contested", "expected"),
+    [
+        ([THIEF, OWNER], NOTHING, True),
+        ([OWNER, ClassScore("other", 9.0, claims=False), THIEF], NOTHING, True),
+        ([THIEF], NOTHING, False),
+        ([OWNER], NOTHING, False),  # gone meanwhile: nothing to compare with
+        ([ClassScore("thief", 5.0, claims=True), OWNER], NOTHING, False),
+        ([THIEF, ClassScore("owner", 0.5, claims=False)], NOTHING, False),
+        ([THIEF, ClassScore("owner", 6.0, claims=True)], NOTHING, False),
+        ([THIEF, OWNER], {("owner", "thief")}, False),
+        ([THIEF, OWNER], {("thief", "owner")}, True),
+    ],
+)
+def test_who_yields(
+    scores: list[ClassScore], contested: set[tuple[str, str]], expected: bool
+) -> None:
+    assert yields("thief", scores, contested) is expected
