@@ -93,7 +93,7 @@ def faces(run: Run, settings: Mapping[str, Any]) -> Results:
     for name, widths in settings["hidden"].items():
         people = people_of(run, name, settings)
         for hidden in widths:
-            config = OneClassConfig(hidden=hidden)
+            config = OneClassConfig.preset("plain", hidden=hidden)
             variant = f"{name}-{hidden}"
             # The many adversaries are tried on the headline variant; the others get the plain one.
             kinds = _KINDS if variant == settings["headline"] else _KINDS[:1]
@@ -101,7 +101,7 @@ def faces(run: Run, settings: Mapping[str, Any]) -> Results:
     chosen = results[settings["headline"]]
     people = people_of(run, settings["headline"].split("-")[0], settings)
     hidden = int(settings["headline"].split("-")[1])
-    config = OneClassConfig(hidden=hidden)
+    config = OneClassConfig.preset("plain", hidden=hidden)
     scaling = _scaling(people, config, settings)
     keys = ("accuracy", "per_class", "acceptance", "adversary", "setting")
     headline: Results = {key: chosen[key] for key in keys}

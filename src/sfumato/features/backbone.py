@@ -124,11 +124,12 @@ class Backbone(nn.Module, Fingerprinted):
         rows = [self(crop[None].to(where)) for crop in self.crops(picture)]
         return torch.cat(rows) if rows else torch.empty(0, self.dim, device=where)
 
-    def unscaled(self, images: Images) -> Float[Tensor, "n dim"]:
-        """Return the features before the scaler: what the network (and the projection) gives.
+    def inputs(self, images: Images) -> Float[Tensor, "n c2 h2 w2"]:
+        """Return what the network is given of pictures: its size, channels and normalisation.
 
         Raises:
-            DataError: a feature is not finite, or pictures came where aligned faces were expected.
+            DataError: the pictures are neither grey nor RGB, or pictures came where aligned faces
+                were expected.
         """
         if self.finds_faces and tuple(images.shape[-2:]) != self.preprocess.size:
             raise DataError(
@@ -136,13 +137,30 @@ class Backbone(nn.Module, Fingerprinted):
                 f"{images.shape[-1]}x{images.shape[-2]}: the backbone {self.name} takes a whole "
                 "picture through `Backbone.features`"
             )
-        x: Tensor = self.net(self.preprocess(images)).flatten(1).float()
-        if self.projection is not None:
-            x = self.projection(x)
-        # A NaN would lie outside every interval, and so slip past every guard.
-        if not bool(x.isfinite().all()):
-            raise DataError(f"backbone {self.name} gives features that are not finite")
-        return x
+        return self.preprocess(images)
+
+    def unscaled(self, images: Images) -> Float[Tensor, "n dim"]:
+        """Return the features before the scaler: what the network (and the projection) gives.
+
+        Raises:
+            DataError: a feature is not finite, or pictures came where aligned faces were expected.
+        """
+        return self._unscaled(self.inputs(images))
+
+    def features_of_inputs(self, inputs: Float[Tensor, "n c h w"]) -> Float[Tensor, "n dim"]:
+        """Return the features in [0, 1] of what `inputs` returned, or of views of it.
+
+        Raises:
+            ConfigError: the scaler was never fitted.
+            DataError: a feature is not finite.
+        """
+        if self.scaler is None:
+            raise ConfigError(
+                f"backbone {self.name} has no scaler to [0, 1] yet: fit it on public images "
+                "(open_backbone(..., public=images) or backbone.fit(images))"
+            )
+        scaled: Tensor = self.scaler(self._unscaled(inputs))
+        return scaled
 
     def forward(self, images: Images) -> Float[Tensor, "n dim"]:
         """Return the features in [0, 1].
@@ -151,13 +169,16 @@ class Backbone(nn.Module, Fingerprinted):
             ConfigError: the scaler was never fitted.
             DataError: the pictures are neither grey nor RGB, or a feature is not finite.
         """
-        if self.scaler is None:
-            raise ConfigError(
-                f"backbone {self.name} has no scaler to [0, 1] yet: fit it on public images "
-                "(open_backbone(..., public=images) or backbone.fit(images))"
-            )
-        scaled: Tensor = self.scaler(self.unscaled(images))
-        return scaled
+        return self.features_of_inputs(self.inputs(images))
+
+    def _unscaled(self, inputs: Float[Tensor, "n c h w"]) -> Float[Tensor, "n dim"]:
+        x: Tensor = self.net(inputs).flatten(1).float()
+        if self.projection is not None:
+            x = self.projection(x)
+        # A NaN would lie outside every interval, and so slip past every guard.
+        if not bool(x.isfinite().all()):
+            raise DataError(f"backbone {self.name} gives features that are not finite")
+        return x
 
     def fit(self, public: Public, *, dims: int | None = None, seed: int = 0) -> Backbone:
         """Return this backbone with projection (to `dims`, if given) and scaler fitted anew.
@@ -171,7 +192,7 @@ class Backbone(nn.Module, Fingerprinted):
         """
         bare = self._with(None, None)
         with torch.no_grad():
-            parts = [bare.unscaled(part) for part in bare._inputs(public)]
+            parts = [bare.unscaled(part) for part in bare._crops_of(public)]
             if not parts:
                 raise DataError(f"no face found in any of {len(public):,} public pictures")
             features = torch.cat(parts)
@@ -180,7 +201,7 @@ class Backbone(nn.Module, Fingerprinted):
                 features = projection(features)
         return self._with(projection, fit_scaler(features))
 
-    def _inputs(self, public: Public) -> Iterator[Images]:
+    def _crops_of(self, public: Public) -> Iterator[Images]:
         """Yield what is fitted on: batches of pictures, or the faces of each that has some."""
         for batch in batches(public):
             if not self.finds_faces:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -110,8 +111,12 @@ def enroll(
         typer.Option(help="Ed25519 key (PEM) that signs; made where there is none."),
     ] = None,
     preset: Annotated[
-        Literal["default", "paper"],
-        typer.Option(help="Training: ours, or the paper's own, which finds the class less surely."),
+        Literal["default", "plain", "paper"],
+        typer.Option(
+            help="Training: on views of the pictures, which hides from the platform which pictures "
+            "were enrolled; on the pictures as they are, which holds better against who has stolen "
+            "them; or the paper's own, which finds the class less surely."
+        ),
     ] = "default",
     hidden: Annotated[
         int | None, typer.Option(help="M, as the bank asks for; the preset's if left out.")
@@ -133,7 +138,13 @@ def enroll(
             "they tell more of the pictures than the rest does."
         ),
     ] = False,
-    seed: Seed = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Repeats a training; the system draws one if left out, since who knows the seed "
+            "knows which views were trained on."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train on private pictures on this device, and write the one file that may leave it."""
@@ -145,17 +156,21 @@ def enroll(
     from sfumato.filter.private_pictures import owner_key, read_features
 
     opened = open_backbone(backbone)
-    found = read_features(folder, opened, copies=copies)
-    for left_out in found.skipped:
-        typer.echo(f"skipped {left_out}", err=True)
     chosen = {"hidden": hidden, "epochs": epochs}
     changes = {name: value for name, value in chosen.items() if value is not None}
-    config = OneClassConfig.preset(preset, **changes)
+    config = OneClassConfig.preset(preset, **changes).suited(opened.kind)
+    drawn = secrets.randbits(31) if seed is None else seed
+    found = read_features(
+        folder, opened, augmentation=config.augmentation, seed=drawn, copies=copies
+    )
+    for left_out in found.skipped:
+        typer.echo(f"skipped {left_out}", err=True)
     made = train(
         found.features,
         config,
         backbone=opened.fingerprint,
-        seed=seed,
+        seed=drawn,
+        views=found.views,
         calibration=calibration,
         copies=found.copies,
     )
@@ -173,6 +188,7 @@ def enroll(
         "sigma": made.sigma,
         "calibration": made.calibration,
         "copies": 0 if made.copies is None else len(made.copies),
+        "views": 0 if found.views is None else found.views.shape[1],
         "backbone": made.backbone,
     }
     text = (

@@ -111,7 +111,7 @@ def runs_in_browser(backbone: Backbone) -> bool:
 
 
 def _page(name: str, filters: Service) -> Response:
-    config = OneClassConfig(hidden=filters.state.terms.hidden)
+    config = OneClassConfig(hidden=filters.state.terms.hidden).suited(filters.backbone.kind)
     content = _TEMPLATES.get_template(f"{name}.html.j2").render(
         page=name,
         version=__version__,
