@@ -27,7 +27,7 @@ from benchmarks.server import DIM, HIDDEN, enrollments, make_backbone, pictures
 from sfumato.data.decoding.decode import decode_image
 from sfumato.features.backbone import Backbone
 from sfumato.filter.bank.bank import Bank, BankScores
-from sfumato.filter.rule.guard import contest_rule
+from sfumato.filter.rule.guard import Sigmas, contest_rule
 from sfumato.serve.database.db import open_database
 from sfumato.serve.records.auth import add_account, authenticate
 from sfumato.serve.records.decisions import Decision, Match, keep_blocks
@@ -114,7 +114,7 @@ def _database(path: Path) -> dict[str, Callable[[], object]]:
 
     def write() -> None:
         blocked = Decision(against=match, nearest=match, frame=None, enforced=True)
-        keep_blocks(store, [(account.id, blocked)])
+        keep_blocks(store, "", [(account.id, blocked)])
 
     return {
         "token": partial(authenticate, store.engine, store.clock, f"Bearer {token}"),
@@ -139,9 +139,8 @@ def _features(backbone: Backbone, picture: Tensor) -> Tensor:
 def _rule(scores: BankScores) -> object:
     owned = torch.zeros(1, len(scores.ids), dtype=torch.bool)
     alpha = torch.full((len(scores.ids),), 2.0)
-    return contest_rule(
-        scores.errors, scores.mu, scores.sigma, owned, contested=_PAIRS, alpha=alpha
-    )
+    unit = Sigmas(scores.mu, scores.sigma)
+    return contest_rule(scores.errors, unit(scores.errors), owned, contested=_PAIRS, alpha=alpha)
 
 
 def _bare(content: bytes) -> None:

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "src" / "sfumato"
 
 STAGES = [
     {"_version", "errors", "types"},
-    {"device", "files", "fingerprint", "progress"},
+    {"device", "files", "fingerprint", "intervals", "progress"},
     {"cluster", "config"},
     {"data"},
     {"nets"},
@@ -40,7 +40,8 @@ INNER = {
     ],
     "filter": [
         {"enrollment", "neardup", "oneclass", "rule"},
-        {"bank", "copies", "enroll", "private_pictures", "views"},
+        {"bank", "copies", "enroll", "enrolled", "private_pictures", "views"},
+        {"calibrate"},
     ],
     "protect": [
         {"baselines", "deformation", "encrypted", "labels", "pretrained"},

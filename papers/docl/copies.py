@@ -35,7 +35,7 @@ from sfumato.filter.bank.bank import Bank
 from sfumato.filter.enroll import enroll
 from sfumato.filter.neardup import MATCH, distances, pdq, stack
 from sfumato.filter.oneclass import OneClassConfig
-from sfumato.filter.rule.guard import contest_rule
+from sfumato.filter.rule.guard import Sigmas, contest_rule
 from sfumato.filter.views import view_hashes
 from sfumato.progress import track
 
@@ -97,8 +97,9 @@ class Enrolled:
         """Return which uploads each enrollment claims at this alpha."""
         scores = self.bank.score(x)
         nobody = torch.zeros_like(scores.errors, dtype=torch.bool)
+        unit = Sigmas(scores.mu, scores.sigma)
         rule = contest_rule(
-            scores.errors, scores.mu, scores.sigma, nobody, contested=_NO_PAIRS, alpha=alpha
+            scores.errors, unit(scores.errors), nobody, contested=_NO_PAIRS, alpha=alpha
         )
         return rule.blocked
 
@@ -133,7 +134,10 @@ def copies(run: Run, settings: Mapping[str, Any]) -> Results:
     strangers = read_uploads(scene, [scene.strangers], encode_png)
     alpha = strictest_alpha(enrolled, strangers, settings["false_blocks"])
     copied = [x[: settings["copied"]] for x in private]
-    beside, others = scene.strangers[-3:], scene.strangers[1:-3:2][: settings["edited_strangers"]]
+    beside, others = (
+        list(scene.strangers[-3:]),
+        scene.strangers[1:-3:2][: settings["edited_strangers"]],
+    )
     names = [*EDITS, COLLAGE]
     uploads, false = (
         {n: read_uploads(scene, x, partial(edited, name=n, beside=beside)) for n in names}

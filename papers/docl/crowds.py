@@ -14,9 +14,9 @@ from torch import Tensor
 from papers.docl import cifar10, faces, mnist
 from papers.docl.mobilenet import load_mobilenet
 from papers.recipe import Run
-from sfumato.attack.on_filter.enrolled import EnrolledUsers, enroll_all
 from sfumato.data.order import random_order
 from sfumato.filter.bank.bank import Bank
+from sfumato.filter.enrolled import EnrolledUsers, enroll_all
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.progress import track

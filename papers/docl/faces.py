@@ -22,7 +22,6 @@ from papers.docl.generalnet import SIZE as GENERAL_SIZE
 from papers.docl.generalnet import load_generalnet
 from papers.recipe import Results, Run
 from sfumato.attack.on_filter.attacker import AttackerConfig
-from sfumato.attack.on_filter.enrolled import EnrolledUsers, enroll_all, scores
 from sfumato.attack.on_filter.poison import (
     Attackers,
     Setting,
@@ -41,8 +40,8 @@ from sfumato.errors import ConfigError
 from sfumato.features.backbone import Backbone
 from sfumato.features.cache import extract
 from sfumato.features.preprocess import Preprocess
+from sfumato.filter.enrolled import EnrolledUsers, enroll_all, scores
 from sfumato.filter.oneclass import OneClassConfig
-from sfumato.filter.rule.guard import claims
 
 _USERS = 10
 _PAPER_ACCURACY = 0.92  # with M = 32
@@ -280,7 +279,7 @@ def _per_class(world: World) -> list[float]:
 def accepted_share(world: World, unseen: Tensor, alpha: float) -> float:
     """Return the share of strangers' pictures that nobody's enrollment claims."""
     users = world.users
-    claimed = claims(scores(users.net, unseen), users.mu, users.sigma, alpha)
+    claimed = users.unit(scores(users.net, unseen)) <= alpha
     return 1 - float(claimed.any(1).float().mean())
 
 
@@ -289,11 +288,7 @@ def _curve(worlds: Sequence[World], unseen: Tensor) -> list[dict[str, float]]:
     rows = []
     for alpha in ALPHAS:
         own = [
-            float(
-                claims(scores(w.users.net, x), w.users.mu, w.users.sigma, alpha)[:, k]
-                .float()
-                .mean()
-            )
+            float((w.users.unit(scores(w.users.net, x))[:, k] <= alpha).float().mean())
             for w in worlds
             for k, x in enumerate(w.tests)
         ]

@@ -13,7 +13,6 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sfumato.attack.on_filter.attacker import AttackerConfig
-from sfumato.attack.on_filter.enrolled import EnrolledUsers, scores
 from sfumato.attack.on_filter.poison import (
     PoisonDetails,
     Setting,
@@ -22,8 +21,9 @@ from sfumato.attack.on_filter.poison import (
     owners_kept,
     poison,
 )
+from sfumato.filter.enrolled import EnrolledUsers, scores
 from sfumato.filter.oneclass import OneClassConfig
-from sfumato.filter.rule.guard import claims, standardize
+from sfumato.filter.rule.guard import Sigmas
 
 Errors = Float[Tensor, "b n"]
 Truth = Int64[Tensor, " b"]
@@ -73,18 +73,18 @@ def acceptance(
     interval. `claim_*`: the owner's enrollment claims the image (no lower edge, and no smallest
     error needed); accepted is what nobody claims.
     """
-    rows = []
+    rows, unit = [], Sigmas(mu, sigma)
     for alpha in alphas:
         edge = float(alpha)
         right = own.argmin(1) == truth
-        held = claims(own, mu, sigma, edge)[torch.arange(len(truth)), truth]
+        held = (unit(own) <= edge)[torch.arange(len(truth)), truth]
         rows.append(
             {
                 "alpha": edge,
                 "paper_accuracy": _share(right & _inside(own, mu, sigma, edge)),
                 "paper_accepted": _share(~_inside(foreign, mu, sigma, edge)),
                 "claim_accuracy": _share(held),
-                "claim_accepted": _share(~claims(foreign, mu, sigma, edge).any(1)),
+                "claim_accepted": _share(~(unit(foreign) <= edge).any(1)),
             }
         )
     return rows
@@ -148,7 +148,8 @@ def errors_of(users: EnrolledUsers, images: Sequence[Tensor]) -> tuple[Errors, T
 
 def _inside(errors: Errors, mu: Tensor, sigma: Tensor, alpha: float) -> Tensor:
     winner = errors.argmin(1, keepdim=True)
-    return standardize(errors, mu, sigma).gather(1, winner)[:, 0].abs() <= alpha
+    inside: Tensor = Sigmas(mu, sigma)(errors).gather(1, winner)[:, 0].abs() <= alpha
+    return inside
 
 
 def _share(mask: Tensor) -> float:

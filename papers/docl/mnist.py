@@ -11,12 +11,12 @@ from torch import Tensor
 from papers.docl import figures, measure
 from papers.docl.worlds import World, by_class, sizes
 from papers.recipe import Results, Run
-from sfumato.attack.on_filter.enrolled import EnrolledUsers, scores
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import Split
 from sfumato.data.sources import load
 from sfumato.features.backbone import open_backbone
 from sfumato.features.cache import extract
+from sfumato.filter.enrolled import EnrolledUsers, scores
 from sfumato.filter.oneclass import OneClassConfig
 
 

@@ -19,7 +19,6 @@ from papers.docl.faces import facenet_features
 from papers.docl.worlds import World, by_class
 from papers.recipe import Results, Run
 from sfumato.attack.on_filter.attacker import AttackerConfig
-from sfumato.attack.on_filter.enrolled import gather
 from sfumato.attack.on_filter.poison import (
     PoisonDetails,
     Setting,
@@ -32,6 +31,7 @@ from sfumato.data.sources import load
 from sfumato.features.backbone import open_backbone
 from sfumato.features.cache import extract
 from sfumato.filter.enroll import enroll
+from sfumato.filter.enrolled import gather
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.progress import track
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sfumato.attack.on_filter.enrolled import EnrolledUsers, gather
 from sfumato.data.imageset import ImageSet
 from sfumato.filter.enroll import enroll
+from sfumato.filter.enrolled import EnrolledUsers, gather
 from sfumato.filter.enrollment import Calibration
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.progress import track

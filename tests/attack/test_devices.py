@@ -16,7 +16,6 @@ from sfumato.attack.linkage import LinkageAttack
 from sfumato.attack.membership import MEMBER, MembershipAttack
 from sfumato.attack.on_cipher.bitstatistics import BitStatistics
 from sfumato.attack.on_filter.attacker import AttackerConfig
-from sfumato.attack.on_filter.enrolled import enroll_all
 from sfumato.attack.on_filter.enrollment_leak import Evidence, enrollment_leak
 from sfumato.attack.on_filter.poison import Setting, all_attackers, all_pairs, poison
 from sfumato.attack.reconstruct import ReconstructionAttack
@@ -29,6 +28,7 @@ from sfumato.cipher.shufflebits import shuffle_bits
 from sfumato.data.imageset import ImageSet
 from sfumato.data.sources import load
 from sfumato.device import device_of, resolve_device
+from sfumato.filter.enrolled import enroll_all
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.protect.obfuscator.model import Obfuscator
 from sfumato.types import Attack, Knowledge, Releases

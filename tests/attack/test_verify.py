@@ -14,10 +14,11 @@ from torch import Tensor
 
 from sfumato.attack import verify
 from sfumato.attack.tools.matchers import Embed, Matcher, pair_scores, pairs
-from sfumato.attack.tools.scores import area, draw_weights, wilson_interval
+from sfumato.attack.tools.scores import area, draw_weights
 from sfumato.attack.verify import VerificationAttack, curve, tar_at_far
 from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
+from sfumato.intervals import wilson_interval
 from sfumato.types import Trained
 from tests.attack.people import KNOWN, QUICK, STRANGERS, setting
 

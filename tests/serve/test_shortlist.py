@@ -13,6 +13,7 @@ import torch
 from sfumato.errors import ConfigError
 from sfumato.filter.bank import bank as bank_module
 from sfumato.filter.enrollment import open_enrollment
+from sfumato.filter.rule.guard import Sigmas
 from sfumato.filter.rule.screening import Likeness
 from sfumato.serve.bank.interface import deciding
 from sfumato.serve.bank.memory import BankState
@@ -71,18 +72,24 @@ def test_decisions_are_those_of_full_scoring(
     assert blocked > 50
 
 
+def limits(state: BankState, alpha: float) -> torch.Tensor:
+    return Sigmas(state.bank.mu, state.bank.sigma).limits(alpha)
+
+
 def test_far_fewer_are_scored_and_the_erased_are_gone(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bank_module, "SMALL", 0)
     state = state_of(world, reach=1.5)
     x = world.backbone(world.images[0][130][None])
-    near = state.bank.score_near(x, alpha=2.0)
+    near = state.bank.score_near(x, limits=limits(state, 2.0))
     assert {"digit0", "copy0"} <= set(near.ids)
     assert len(near.ids) < 20
     state.remove("digit0")
-    assert "digit0" not in state.bank.score_near(x, alpha=2.0).ids
-    assert torch.equal(state.bank.score_near(x, alpha=math.inf).rows, torch.arange(len(state)))
+    assert "digit0" not in state.bank.score_near(x, limits=limits(state, 2.0)).ids
+    assert torch.equal(
+        state.bank.score_near(x, limits=limits(state, math.inf)).rows, torch.arange(len(state))
+    )
 
 
 def test_the_setting_reaches_the_bank(world: World, tmp_path: Path) -> None:

@@ -27,10 +27,10 @@ from sfumato.attack.tools.scores import (
     draw_weights,
     interval,
     weighted_area,
-    wilson_interval,
 )
 from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
+from sfumato.intervals import wilson_interval
 from sfumato.types import Attack, Details, Finding, Knowledge, Releases, RocCurve, ask
 
 _FARS = (1e-3, 1e-2, 1e-1)

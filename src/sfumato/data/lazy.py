@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jaxtyping import Float, UInt8
+import torch
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from sfumato.data.assemble import no_split
@@ -78,6 +79,10 @@ class LoadedImages:
         """What was left out when the set was loaded."""
         return self.images.skipped
 
+    def label(self, attribute: str) -> Int64[Tensor, " n"]:
+        """Return one attribute's labels, or raise a DataError that lists those there are."""
+        return self.images.label(attribute)
+
     def read(self, positions: Sequence[int]) -> Some:
         """Return the pictures at these positions, in this order."""
         labels = self.images.labels
@@ -113,6 +118,13 @@ class FolderImages:
     def name(self) -> str:
         """Name of the set."""
         return f"folder:{self.path}"
+
+    def label(self, attribute: str) -> Int64[Tensor, " n"]:
+        """Return one attribute's labels, or raise a DataError that lists those there are."""
+        if attribute not in self.classes:
+            known = ", ".join(sorted(self.classes)) or "none"
+            raise DataError(f"{self.name} has no label {attribute!r}; it has: {known}")
+        return torch.tensor([self._labels(file)[attribute] for file in self.order])
 
     def read(self, positions: Sequence[int]) -> Some:
         """Decode the pictures at these positions; files that hold none are left out by name."""

@@ -15,7 +15,6 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from sfumato.attack.on_filter.attacker import AttackerConfig
-from sfumato.attack.on_filter.enrolled import EnrolledUsers, gather, scores
 from sfumato.attack.on_filter.poison import (
     Attackers,
     Setting,
@@ -32,6 +31,7 @@ from sfumato.data.splits import split_images
 from sfumato.demo.section import Advance
 from sfumato.features.backbone import open_backbone
 from sfumato.filter.enroll import enroll
+from sfumato.filter.enrolled import EnrolledUsers, gather, scores
 from sfumato.filter.oneclass import OneClassConfig, one_thread
 
 USERS = 10

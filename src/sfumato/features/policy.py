@@ -28,7 +28,7 @@ MOST_COHORT: Final = 2000
 _NUMBERS: Final = ("dimension", "false_blocks", "contested")
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Policy:
     """The public pictures that set the limits of enrollments, and how far those go.
 
@@ -58,6 +58,10 @@ class Policy:
             raise ConfigError(f"false_blocks must lie in (0, 0.5], got {self.false_blocks}")
         if not 0 <= self.contested <= 1:
             raise ConfigError(f"contested must lie in [0, 1], got {self.contested}")
+
+    def __repr__(self) -> str:
+        """Return what tells it from others: a name of its own wherever policies are told apart."""
+        return f"Policy({self.digest}, {self.document()})"
 
     @cached_property
     def digest(self) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sfumato.errors import BankError, InputError
 from sfumato.features.backbone import Backbone
+from sfumato.features.policy import Policy
 from sfumato.filter.enrollment import open_enrollment
 from sfumato.serve.bank.admission import admit, check_terms
 from sfumato.serve.bank.decide import decide
@@ -47,10 +48,13 @@ def opened(database: str, *, create: bool = False) -> Iterator[Store]:
         store.engine.dispose()
 
 
-def add_files(database: str, files: list[Path], account: str) -> list[Entry]:
+def add_files(
+    database: str, files: list[Path], account: str, *, policy: Policy | None = None
+) -> list[Entry]:
     """Check, screen and store enrollment files of an account.
 
-    All are checked before the first is stored. A new database or account is created.
+    All are checked before the first is stored. A new database or account is created. `policy` is
+    the backbone's, whose public pictures screen them too.
 
     Raises:
         EnrollmentError: a file is malformed, forged or does not fit the bank.
@@ -67,7 +71,7 @@ def add_files(database: str, files: list[Path], account: str) -> list[Entry]:
             check_terms(enrollment, terms)
         owning = _account(store, account)
         with change_lock(store.engine):
-            return [_add(store, terms, owning, content) for content in contents]
+            return [_add(store, terms, owning, content, policy) for content in contents]
 
 
 def remove(database: str, enrollment_id: str) -> Entry:
@@ -111,15 +115,18 @@ def judge(
         )
         store.fix_terms(terms)
         account_id = STRANGER if account is None else account_named(store.engine, account).id
-        state = BankState.load(store, terms, reach=reach)
+        policy = opened_backbone.policy
+        state = BankState.load(store, terms, policy=policy, reach=reach)
         now = store.clock.now()
     seen = see(opened_backbone, content, hashes=state.asks_hashes)
     return decide(state, seen, account_id=account_id, account_name=account, now=now)
 
 
-def _add(store: Store, terms: Terms, account: Account, content: bytes) -> Entry:
+def _add(
+    store: Store, terms: Terms, account: Account, content: bytes, policy: Policy | None
+) -> Entry:
     # Loaded anew each time: the one before may have been quarantined, or not.
-    state = BankState.load(store, terms)
+    state = BankState.load(store, terms, policy=policy)
     return admit(store, state, account, content, quota=_NO_LIMIT, flood=_NO_LIMIT)
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sfumato.data.decoding.decode import ImageLimits
 from sfumato.errors import RequestError, ServiceError, SfumatoError
 from sfumato.features.backbone import Backbone
+from sfumato.features.policy import Policy
 from sfumato.filter.neardup import available
 from sfumato.serve.bank.admission import admit, readmit
 from sfumato.serve.bank.batches import Batches
@@ -34,19 +35,21 @@ from sfumato.serve.records.decisions import STRANGER, Decision, keep_blocks
 from sfumato.serve.records.near_counts import Tally
 from sfumato.serve.records.store import Entry, Store, Terms
 from sfumato.serve.settings import ServeSettings
-from sfumato.serve.wire import EnrollmentAnswer, UploadAnswer
+from sfumato.serve.wire import EnrollmentAnswer, Unit, UploadAnswer
 
 _HIDDEN = 32  # the paper's M for ten classes
 _WRITTEN = 64  # blocks in one transaction
 _log = logging.getLogger("sfumato.serve")
 
-Load = Callable[[Store, Terms, ServeSettings], Deciding]
+Load = Callable[[Store, Terms, Policy | None, ServeSettings], Deciding]
 """How the bank of a database is made ready to decide."""
 
 
-def in_memory(store: Store, terms: Terms, settings: ServeSettings) -> Deciding:
+def in_memory(
+    store: Store, terms: Terms, policy: Policy | None, settings: ServeSettings
+) -> Deciding:
     """Return the bank in this process."""
-    return BankState.load(store, terms, reach=settings.shortlist)
+    return BankState.load(store, terms, policy=policy, reach=settings.shortlist)
 
 
 class FilterService:
@@ -72,11 +75,13 @@ class FilterService:
         self.metrics.bank.set_function(self._size)
         self.image_limits = ImageLimits()
         self.pictures = Pictures(backbone, self.image_limits)
-        self.tally = Tally(store.engine)
+        self.tally = Tally(store.engine, self.policy_digest)
         self.follower = Follower(store, state, seen=seen, also=self.tally.keep)
         per_minute = settings.uploads_per_minute, settings.enrollments_per_minute
         # Blocks that come together are written together: each commit waits for the disk.
-        self.blocks = Batches(partial(keep_blocks, store), most=_WRITTEN, together=True)
+        self.blocks = Batches(
+            partial(keep_blocks, store, self.policy_digest), most=_WRITTEN, together=True
+        )
         self._upload_rate, self._enroll_rate = (RateLimit(n, max(1, n // 6)) for n in per_minute)
 
     @classmethod
@@ -111,9 +116,9 @@ class FilterService:
         seen = store.last_change()  # before the bank: a change that it has already does no harm
         return cls(
             store=store,
-            state=load(store, terms, settings),
+            state=load(store, terms, backbone.policy, settings),
             backbone=backbone,
-            backbone_file=backbone.to_bytes(),
+            backbone_file=backbone.with_policy(None).to_bytes(),
             settings=settings,
             seen=seen,
         )
@@ -131,7 +136,22 @@ class FilterService:
         """The size of an enrollment file of this bank, with room for its header."""
         return self.state.terms.limit_bytes
 
-    def policy(self) -> dict[str, Any]:
+    @property
+    def policy(self) -> Policy | None:
+        """The policy that the backbone file came with."""
+        return self.backbone.policy
+
+    @property
+    def policy_digest(self) -> str:
+        """Its digest, or '' where there is none."""
+        return self.policy.digest if self.policy else ""
+
+    @property
+    def unit(self) -> Unit:
+        """The unit of thresholds."""
+        return "false_blocks" if self.policy else "alpha"
+
+    def enrolling(self) -> dict[str, Any]:
         """Return what a device must know before it enrolls."""
         terms = self.state.terms
         return {

@@ -23,6 +23,8 @@ Shown = Literal["pending", "active", "review"]
 """An enrollment's status as its account sees it; `review` is quarantine."""
 Claim = Literal["class", "copy"]
 """What an upload matches: the class of pictures that was enrolled, or a copy of one of them."""
+Unit = Literal["alpha", "false_blocks"]
+"""Of a bank's thresholds: sigmas above a mean error, or a share of strangers' uploads."""
 Appeal = Literal["none", "open", "confirmed", "overturned"]
 
 
@@ -54,10 +56,15 @@ class DecisionAnswer(BaseModel):
     enrollment_account: str | None = Field(description="The account of that enrollment.")
     enforced: bool = Field(description="Whether it was blocked, rather than only recorded.")
     claim: Claim
+    unit: Unit = Field(description="Of margin and score, where the claim is one of a class.")
     margin: float = Field(
-        description="Sigmas below the class's threshold, or bits below a copy's threshold."
+        description="Distance below the class's threshold, in sigmas or in powers of ten of the "
+        "share of strangers; or bits below a copy's threshold."
     )
-    score: float | None = Field(description="Sigmas from the class's mean; null for a near copy.")
+    score: float | None = Field(
+        description="Sigmas from the class's mean, or log10 of the share of strangers' pictures "
+        "that the bank matches as well; null for a near copy."
+    )
     created: str
     appeal: Appeal
     note: str

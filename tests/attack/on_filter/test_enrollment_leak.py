@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sfumato.attack.on_filter.enrolled import EnrolledUsers, enroll_all
 from sfumato.attack.on_filter.enrollment_leak import (
     Evidence,
     drawn_samples,
     enrollment_leak,
 )
 from sfumato.data.sources import load
+from sfumato.filter.enrolled import EnrolledUsers, enroll_all
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.types import Finding
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from sfumato.attack.on_filter.attacker import AttackerConfig, train_attackers
-from sfumato.attack.on_filter.enrolled import EnrolledUsers, gather, scores
 from sfumato.attack.on_filter.poison import (
     Setting,
     all_attackers,
@@ -18,6 +17,7 @@ from sfumato.attack.on_filter.poison import (
 from sfumato.data.sources import load
 from sfumato.errors import ConfigError
 from sfumato.filter.enroll import enroll
+from sfumato.filter.enrolled import EnrolledUsers, gather, scores
 from sfumato.filter.oneclass import OneClassConfig, squared_error
 
 TRAINING = OneClassConfig(hidden=12, epochs=60, batch_size=32)

@@ -11,15 +11,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfumato.attack.on_filter.enrolled import enroll_all
 from sfumato.data.sources import load
 from sfumato.errors import ConfigError
 from sfumato.filter.bank import bank as bank_module
 from sfumato.filter.bank.bank import Bank
 from sfumato.filter.bank.shortlist import Shortlist, reconstructions
+from sfumato.filter.enrolled import enroll_all
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.oneclass import OneClassConfig
-from sfumato.filter.rule.guard import claims
+from sfumato.filter.rule.guard import Sigmas
 from tests.filter.bank.test_bank import BACKBONE, features, made
 
 DIM, HIDDEN = 6, 3
@@ -46,6 +46,10 @@ def listed(bank: Bank) -> Shortlist:
     return bank.shortlist
 
 
+def limits(bank: Bank, alpha: float) -> torch.Tensor:
+    return Sigmas(bank.mu, bank.sigma).limits(alpha)
+
+
 def slowly(e: Enrollment, x: torch.Tensor, alpha: float, reach: float) -> float:
     """How far outside the list's edge x is, number by number, in double precision."""
     mean = 1 / (1 + torch.exp(-(e.decoder.double() @ e.code_mean.double().relu() + e.decoder_bias)))
@@ -65,7 +69,7 @@ def test_it_lists_whom_the_formula_names(seed: int, alpha: float, reach: float) 
     bank, people = kept(20, reach)
     x = features(1, DIM, seed)
     outside = [slowly(e, x[0], alpha, reach) for e in people.values()]
-    near = set(listed(bank).near(x, alpha).tolist())
+    near = set(listed(bank).near(x, limits(bank, alpha)).tolist())
     for row, distance in enumerate(outside):
         if abs(distance) > 1e-4:
             assert (row in near) == (distance < 0)
@@ -90,7 +94,7 @@ def test_no_claim_is_missed_whose_reconstruction_is_within_reach(
 ) -> None:
     bank, people = kept(20, reach)
     x = features(40, DIM, seed)
-    near = set(listed(bank).near(x[:1], alpha).tolist())
+    near = set(listed(bank).near(x[:1], limits(bank, alpha)).tolist())
     for row, e in enumerate(people.values()):
         y = ((x[0] @ e.encoder.T + e.encoder_bias).relu() @ e.decoder.T + e.decoder_bias).sigmoid()
         mean, spread = reconstructions(e.decoder, e.decoder_bias, e.code_mean, e.code_covariance)
@@ -117,11 +121,11 @@ def test_it_stays_in_step_with_its_bank(steps: list[tuple[bool, int]], dtype: to
     fresh = Shortlist.of(bank.segments, DIM, reach=0.5)
     mine = listed(bank)
     assert len(mine) == len(fresh) == len(bank)
-    assert torch.equal(mine.near(x, 1.0), fresh.near(x, 1.0))
+    assert torch.equal(mine.near(x, limits(bank, 1.0)), fresh.near(x, limits(bank, 1.0)))
     rows = [b.means[: b.count] for b in mine.blocks]
     if rows:
         assert torch.equal(torch.cat(rows), fresh.blocks[0].means[: len(fresh)])
-    scores = bank.score_near(x, alpha=1.0)
+    scores = bank.score_near(x, limits=limits(bank, 1.0))
     assert set(scores.ids) <= set(bank.ids)
     columns = [bank.ids.index(name) for name in scores.ids]
     assert scores.rows.tolist() == columns
@@ -134,7 +138,7 @@ def test_the_erased_are_wiped_and_never_come_back() -> None:
     bank, _ = kept(9, math.inf)
     gone = listed(bank).blocks[0].means[3].clone()
     bank.remove("p3")
-    assert "p3" not in bank.score_near(features(3, DIM), alpha=9.0).ids
+    assert "p3" not in bank.score_near(features(3, DIM), limits=limits(bank, 9.0)).ids
     means = listed(bank).blocks[0].means
     assert not bool((means == gone).all(1).any())
     for name in bank.ids:
@@ -147,7 +151,7 @@ def test_the_erased_are_wiped_and_never_come_back() -> None:
 def test_with_everybody_listed_it_is_the_exact_bank(batch: int) -> None:
     bank, _ = kept(40, math.inf)
     x = features(batch, DIM)
-    near, exact = bank.score_near(x, alpha=0.0), bank.score(x)
+    near, exact = bank.score_near(x, limits=limits(bank, 0.0)), bank.score(x)
     assert near.ids == exact.ids
     for name in ("errors", "mu", "sigma", "rows"):
         assert torch.equal(getattr(near, name), getattr(exact, name))
@@ -155,7 +159,9 @@ def test_with_everybody_listed_it_is_the_exact_bank(batch: int) -> None:
 
 def test_rows_that_are_named_are_always_scored() -> None:
     bank, _ = kept(30, 0.0)
-    scores = bank.score_near(features(1, DIM), alpha=-100.0, always=torch.tensor([7, 2]))
+    scores = bank.score_near(
+        features(1, DIM), limits=limits(bank, -100.0), always=torch.tensor([7, 2])
+    )
     assert scores.ids == ("p2", "p7")
 
 
@@ -164,14 +170,14 @@ def test_a_small_bank_and_one_without_a_list_are_scored_whole(
 ) -> None:
     bank, people = kept(5, 0.0)
     x = features(1, DIM)
-    assert bank.score_near(x, alpha=-100.0).ids == ()
+    assert bank.score_near(x, limits=limits(bank, -100.0)).ids == ()
     monkeypatch.setattr(bank_module, "SMALL", 6)
-    assert bank.score_near(x, alpha=-100.0).ids == bank.ids
+    assert bank.score_near(x, limits=limits(bank, -100.0)).ids == bank.ids
     monkeypatch.setattr(bank_module, "SMALL", 0)
     bare = Bank.empty(DIM, HIDDEN, backbone=BACKBONE)
     for id_, enrollment in people.items():
         bare.add(id_, enrollment)
-    assert bare.score_near(x, alpha=-100.0).ids == bank.ids
+    assert bare.score_near(x, limits=limits(bare, -100.0)).ids == bank.ids
 
 
 def test_an_opened_bank_makes_the_same_list(tmp_path: Path) -> None:
@@ -204,10 +210,10 @@ def test_numbers_that_overflow_hide_nobody(
         code_covariance=covariance,
     )
     bank.add("wild", wild)
-    assert "wild" in bank.score_near(features(batch, DIM), alpha=0.0).ids
+    assert "wild" in bank.score_near(features(batch, DIM), limits=limits(bank, 0.0)).ids
 
 
-def test_alphas_are_one_an_enrollment() -> None:
+def test_limits_are_one_an_enrollment() -> None:
     bank, _ = kept(4, 0.0)
     edges = torch.tensor([-torch.inf, 1e6, -torch.inf, 1e6])
     assert listed(bank).near(features(1, DIM), edges).tolist() == [1, 3]
@@ -246,13 +252,13 @@ def digits() -> tuple[Bank, torch.Tensor]:
 def test_real_claims_are_found(digits: tuple[Bank, torch.Tensor]) -> None:
     bank, x = digits
     exact = bank.score(x)
-    claimed = claims(exact.errors, exact.mu, exact.sigma, ALPHA)
+    claimed = Sigmas(exact.mu, exact.sigma)(exact.errors) <= ALPHA
     assert 100 < int(claimed.any(1).sum()) < len(x)
     asked, found = 0, torch.zeros_like(claimed)
     for i, row in enumerate(x.split(1)):
-        scores = bank.score_near(row, alpha=ALPHA)
+        scores = bank.score_near(row, limits=limits(bank, ALPHA))
         asked += len(scores.rows)
-        found[i, scores.rows] = claims(scores.errors, scores.mu, scores.sigma, ALPHA)[0]
+        found[i, scores.rows] = Sigmas(scores.mu, scores.sigma)(scores.errors)[0] <= ALPHA
     assert float(found[claimed].float().mean()) >= 0.99
     assert torch.equal(found.any(1), claimed.any(1))
     assert asked < 0.3 * len(x) * len(bank)
@@ -260,7 +266,7 @@ def test_real_claims_are_found(digits: tuple[Bank, torch.Tensor]) -> None:
 
 def test_liars_cannot_fill_the_list(digits: tuple[Bank, torch.Tensor]) -> None:
     bank, x = digits
-    alone = bank.score_near(x[:1], alpha=ALPHA).ids
+    alone = bank.score_near(x[:1], limits=limits(bank, ALPHA)).ids
     near = bank.samples(alone[0], 1, seed=0)[0]
     liar = Enrollment(
         encoder=torch.zeros(8, 64),
@@ -279,7 +285,7 @@ def test_liars_cannot_fill_the_list(digits: tuple[Bank, torch.Tensor]) -> None:
     for name in names:
         bank.add(name, liar)
     try:
-        assert set(alone) <= set(bank.score_near(x[:1], alpha=ALPHA).ids)
+        assert set(alone) <= set(bank.score_near(x[:1], limits=limits(bank, ALPHA)).ids)
     finally:
         for name in names:
             bank.remove(name)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sfumato.errors import DataError
-from sfumato.filter.rule.calibration import LEVEL, anchors, limits, rarity, tail_dimension
+from sfumato.filter.rule.calibration import LEVEL, Rarity, anchors, tail_dimension
 
 
 def power_tails(count: int, scales: torch.Tensor, dimension: float, *, seed: int) -> torch.Tensor:
@@ -42,26 +42,31 @@ def test_a_bank_of_any_size_blocks_no_more_strangers_than_its_target(size: int) 
     scales = torch.rand(size, generator=torch.Generator().manual_seed(2)) * 9 + 1
     anchor = anchors(power_tails(2000, scales, 9.0, seed=3))
     strangers = power_tails(4000, scales, 9.0, seed=4)
-    blocked = rarity(strangers, anchor, 9.0, size).min(1).values <= math.log10(0.05)
+    blocked = Rarity(anchor, 9.0, size)(strangers).min(1).values <= math.log10(0.05)
     assert 0.02 < float(blocked.float().mean()) < 0.08
 
 
 def test_limits_are_the_inverse_of_rarity() -> None:
     anchor = torch.tensor([0.3, 2.0, 50.0])
     wanted = torch.tensor([-4.0, -2.0, -0.3])
-    found = limits(wanted, anchor, 7.5, 321)
-    assert torch.allclose(rarity(found[None], anchor, 7.5, 321)[0], wanted, atol=1e-5)
-    assert torch.allclose(
-        limits(-2.0, anchor, 7.5, 321), limits(torch.full((3,), -2.0), anchor, 7.5, 321)
-    )
-    assert bool((limits(-torch.inf, anchor, 7.5, 321) == 0).all())
+    unit = Rarity(anchor, 7.5, 321)
+    assert torch.allclose(unit(unit.limits(wanted)[None])[0], wanted, atol=1e-5)
+    assert torch.equal(unit.limits(-2.0), unit.limits(torch.full((3,), -2.0)))
+    assert bool((unit.limits(-torch.inf) < 0).all()), "who is disabled claims nothing"
+
+
+def test_the_unit_of_some_is_that_of_all() -> None:
+    errors = torch.rand(5, 3, generator=torch.Generator().manual_seed(6))
+    rows = torch.tensor([2, 0])
+    whole = Rarity(torch.tensor([0.3, 2.0, 50.0]), 7.5, 321)
+    assert torch.equal(whole.at(rows)(errors[:, rows]), whole(errors)[:, rows])
 
 
 def test_what_overflows_claims_nothing_and_a_perfect_copy_is_rarest() -> None:
     cohort = torch.rand(300, 3, generator=torch.Generator().manual_seed(5))
     cohort[:, 1] = torch.inf
     errors = torch.tensor([[0.0, torch.inf, 0.5]])
-    found = rarity(errors, anchors(cohort), 5.0, 3)[0]
+    found = Rarity(anchors(cohort), 5.0, 3)(errors)[0]
     assert found[1] == torch.inf
     assert found[0] < -10
     assert bool(found[2].isfinite())

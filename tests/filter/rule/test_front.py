@@ -22,8 +22,7 @@ def banks(draw: st.DrawFn) -> dict[str, object]:
     return {
         "n": n,
         "scores": column(_SCORES).float(),
-        "mu": column(st.sampled_from([0.5, 1.0, 2.0])).float(),
-        "sigma": column(st.sampled_from([0.5, 1.0])).float(),
+        "common": column(st.sampled_from([-3.0, -1.5, -0.5, 0.0, 0.5, 1.0, 2.0, 3.5])).float(),
         "alpha": column(_ALPHAS).float(),
         "accounts": column(st.integers(1, 4)).to(torch.int64),
         "account": draw(st.sampled_from([1, 2, -1])),
@@ -38,7 +37,7 @@ def test_parts_decide_as_the_whole(bank) -> None:
     n, account = bank["n"], bank["account"]
     names = [f"e{i}" for i in range(n)]
     pairs = [(names[k], names[v]) for k, v in bank["pairs"]]
-    columns = {key: bank[key] for key in ("scores", "mu", "sigma", "alpha", "accounts")}
+    columns = {key: bank[key] for key in ("scores", "common", "alpha", "accounts")}
 
     def part(index: int) -> Front:
         chosen = [i for i in range(n) if i % bank["parts"] == index]
@@ -47,8 +46,7 @@ def test_parts_decide_as_the_whole(bank) -> None:
         return front(
             ids,
             own["scores"],
-            own["mu"],
-            own["sigma"],
+            own["common"],
             alpha=own["alpha"],
             accounts=own["accounts"],
             account=account,
@@ -58,8 +56,7 @@ def test_parts_decide_as_the_whole(bank) -> None:
     margin, row = decide(joined(part(i) for i in range(bank["parts"])), account)
     whole = contest_rule(
         columns["scores"][None],
-        columns["mu"],
-        columns["sigma"],
+        columns["common"][None],
         (columns["accounts"] == account)[None],
         contested=torch.tensor(bank["pairs"], dtype=torch.int64).reshape(-1, 2),
         alpha=columns["alpha"],
@@ -70,8 +67,7 @@ def test_parts_decide_as_the_whole(bank) -> None:
     else:
         assert row is not None
         i = names.index(row.enrollment)
-        z = (columns["scores"][i] - columns["mu"][i]) / columns["sigma"][i]
-        assert float(columns["alpha"][i] - z) == float(whole.margin)
+        assert float(columns["alpha"][i] - columns["common"][i]) == float(whole.margin)
         if bank["parts"] == 1:
             assert i == int(whole.enrollment)
 
@@ -84,8 +80,7 @@ def test_a_front_is_far_smaller_than_its_part() -> None:
         made = front(
             [str(i) for i in range(n)],
             torch.rand(n, generator=generator),
-            torch.rand(n, generator=generator),
-            torch.rand(n, generator=generator) + 0.1,
+            torch.rand(n, generator=generator) * 9,
             alpha=torch.full((n,), 2.0),
             accounts=torch.arange(n),
             account=-1,

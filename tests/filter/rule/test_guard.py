@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sfumato.filter.rule.guard import NOBODY, claims, contest_rule, paper_rule
+from sfumato.filter.rule.guard import NOBODY, Sigmas, contest_rule, paper_rule
 
 NO_PAIRS = torch.zeros(0, 2, dtype=torch.int64)
 
@@ -47,7 +47,9 @@ def test_the_default_rule_is_the_one_told_in_words(seed: int, alpha: float) -> N
     scores, mu, sigma, owned = world(seed)
     generator = torch.Generator().manual_seed(seed + 1)
     contested = torch.randint(0, 6, (8, 2), generator=generator)
-    outcome = contest_rule(scores, mu, sigma, owned, contested=contested, alpha=alpha)
+    outcome = contest_rule(
+        scores, Sigmas(mu, sigma)(scores), owned, contested=contested, alpha=alpha
+    )
     expected = slow_contest(scores, mu, sigma, owned, contested, alpha)
     assert outcome.blocked.tolist() == expected
 
@@ -64,7 +66,9 @@ def test_ties_and_edges_are_decided_as_told_in_words(seed: int, alpha: float) ->
     scores, mu, sigma = whole(6, 40, 6), whole(4, 6), whole(2, 6) + 1
     owned = whole(3, 40, 6) < 1
     contested = whole(6, 8, 2).long()
-    outcome = contest_rule(scores, mu, sigma, owned, contested=contested, alpha=alpha)
+    outcome = contest_rule(
+        scores, Sigmas(mu, sigma)(scores), owned, contested=contested, alpha=alpha
+    )
     assert outcome.blocked.tolist() == slow_contest(scores, mu, sigma, owned, contested, alpha)
 
 
@@ -73,7 +77,7 @@ def test_a_victims_numbers_signed_anew_override_nothing() -> None:
     scores, mu, sigma = torch.tensor([[2.0, 2.0]]), torch.full((2,), 3.0), torch.ones(2)
     attacker = torch.tensor([[True, False]])
     for score in (scores, scores + 1, 0 * scores):
-        assert contest_rule(score, mu, sigma, attacker, contested=NO_PAIRS).blocked
+        assert contest_rule(score, Sigmas(mu, sigma)(score), attacker, contested=NO_PAIRS).blocked
 
 
 def test_an_advantage_asks_for_a_smaller_score_still() -> None:
@@ -81,7 +85,11 @@ def test_an_advantage_asks_for_a_smaller_score_still() -> None:
     for own, advantage, blocked in ((2.0, 1.0, False), (2.0, 0.5, True), (1.9, 0.5, False),
                                     (0.0, 0.0, True)):  # fmt: skip
         outcome = contest_rule(
-            torch.tensor([[own, 4.0]]), mu, sigma, owned, contested=NO_PAIRS, advantage=advantage
+            torch.tensor([[own, 4.0]]),
+            Sigmas(mu, sigma)(torch.tensor([[own, 4.0]])),
+            owned,
+            contested=NO_PAIRS,
+            advantage=advantage,
         )
         assert outcome.blocked.tolist() == [blocked]
 
@@ -90,7 +98,7 @@ def test_an_advantage_asks_for_a_smaller_score_still() -> None:
 @settings(max_examples=20, deadline=None)
 def test_the_papers_rule_is_the_one_in_the_paper(seed: int, alpha: float) -> None:
     scores, mu, sigma, owned = world(seed)
-    outcome = paper_rule(scores, mu, sigma, owned, alpha=alpha)
+    outcome = paper_rule(scores, Sigmas(mu, sigma)(scores), owned, alpha=alpha)
     for i in range(len(scores)):
         winner = int(scores[i].argmin())
         low = float(mu[winner]) - alpha * float(sigma[winner])
@@ -103,8 +111,8 @@ def test_the_papers_rule_is_the_one_in_the_paper(seed: int, alpha: float) -> Non
 def test_only_the_papers_rule_lets_an_unusually_good_reconstruction_through() -> None:
     scores, mu, sigma = torch.tensor([[0.0, 9.0]]), torch.tensor([5.0, 5.0]), torch.ones(2)
     stranger = torch.zeros(1, 2, dtype=torch.bool)
-    assert not paper_rule(scores, mu, sigma, stranger).blocked
-    assert contest_rule(scores, mu, sigma, stranger, contested=NO_PAIRS).blocked
+    assert not paper_rule(scores, Sigmas(mu, sigma)(scores), stranger).blocked
+    assert contest_rule(scores, Sigmas(mu, sigma)(scores), stranger, contested=NO_PAIRS).blocked
 
 
 def test_a_contested_owner_cannot_override_but_an_other_own_enrollment_can() -> None:
@@ -112,10 +120,10 @@ def test_a_contested_owner_cannot_override_but_an_other_own_enrollment_can() -> 
     first = torch.tensor([[True, False, False]])
     both = torch.tensor([[True, False, True]])
     contested = torch.tensor([[0, 1]])
-    free = contest_rule(scores, mu, sigma, first, contested=NO_PAIRS)
+    free = contest_rule(scores, Sigmas(mu, sigma)(scores), first, contested=NO_PAIRS)
     # The second foreign claim, of enrollment 2, is overridden in every case.
-    barred = contest_rule(scores, mu, sigma, first, contested=contested)
-    helped = contest_rule(scores, mu, sigma, both, contested=contested)
+    barred = contest_rule(scores, Sigmas(mu, sigma)(scores), first, contested=contested)
+    helped = contest_rule(scores, Sigmas(mu, sigma)(scores), both, contested=contested)
     assert [bool(v.blocked) for v in (free, barred, helped)] == [False, True, False]
     assert barred.enrollment.tolist() == [1]
 
@@ -124,7 +132,7 @@ def test_reporting_a_large_own_mu_wins_nothing() -> None:
     scores, owned = torch.tensor([[4.0, 3.0]]), torch.tensor([[True, False]])
     for own_mu in (0.1, 4.0, 1e9):
         mu, sigma = torch.tensor([own_mu, 3.0]), torch.tensor([own_mu, 1.0])
-        assert contest_rule(scores, mu, sigma, owned, contested=NO_PAIRS).blocked
+        assert contest_rule(scores, Sigmas(mu, sigma)(scores), owned, contested=NO_PAIRS).blocked
 
 
 @given(seed=st.integers(0, 10_000))
@@ -133,7 +141,9 @@ def test_blocking_grows_with_alpha_and_with_contested_pairs(seed: int) -> None:
     scores, mu, sigma, owned = world(seed)
     pairs = torch.cartesian_prod(torch.arange(6), torch.arange(6))
     runs = [
-        contest_rule(scores, mu, sigma, owned, contested=pairs[:count], alpha=alpha).blocked
+        contest_rule(
+            scores, Sigmas(mu, sigma)(scores), owned, contested=pairs[:count], alpha=alpha
+        ).blocked
         for count, alpha in ((0, 1.0), (0, 2.0), (9, 2.0), (36, 2.0), (36, 3.0))
     ]
     for less, more in pairwise(runs):
@@ -143,28 +153,41 @@ def test_blocking_grows_with_alpha_and_with_contested_pairs(seed: int) -> None:
 def test_alpha_may_differ_by_enrollment() -> None:
     scores, mu, sigma, _ = world(3)
     alpha = torch.tensor([0.0, 1.0, 2.0, 3.0, -1.0, 9.0])
-    each = torch.stack(
-        [claims(scores, mu, sigma, float(a))[:, i] for i, a in enumerate(alpha)], dim=1
-    )
-    assert torch.equal(claims(scores, mu, sigma, alpha), each)
+    nobodys = torch.zeros_like(scores, dtype=torch.bool)
+    unit = Sigmas(mu, sigma)
+    for i, edge in enumerate(alpha.tolist()):
+        alone = torch.full((6,), -torch.inf)
+        alone[i] = edge
+        outcome = contest_rule(scores, unit(scores), nobodys, contested=NO_PAIRS, alpha=alone)
+        assert torch.equal(outcome.blocked, unit(scores)[:, i] <= edge)
+    whole = contest_rule(scores, unit(scores), nobodys, contested=NO_PAIRS, alpha=alpha)
+    assert torch.equal(whole.blocked, (unit(scores) <= alpha).any(1))
+
+
+def test_the_limits_of_sigmas_are_their_inverse() -> None:
+    _, mu, sigma, _ = world(4)
+    unit = Sigmas(mu, sigma)
+    assert torch.allclose(unit(unit.limits(1.5)[None]), torch.tensor(1.5))
+    rows = torch.tensor([4, 1])
+    assert torch.equal(unit.at(rows).limits(2.0), unit.limits(2.0)[rows])
 
 
 def test_what_is_blocked_is_what_has_a_margin() -> None:
     scores, mu, sigma, owned = world(5, uploads=400)
     for outcome in (
-        contest_rule(scores, mu, sigma, owned, contested=NO_PAIRS),
-        paper_rule(scores, mu, sigma, owned),
+        contest_rule(scores, Sigmas(mu, sigma)(scores), owned, contested=NO_PAIRS),
+        paper_rule(scores, Sigmas(mu, sigma)(scores), owned),
     ):
         assert set(outcome.blocked.tolist()) == {True, False}
         assert torch.equal(outcome.blocked, outcome.margin >= 0)
 
 
 def test_an_empty_bank_shares_everything() -> None:
-    empty, none = torch.zeros(3, 0), torch.zeros(0)
+    empty = torch.zeros(3, 0)
     owned = torch.zeros(3, 0, dtype=torch.bool)
     for outcome in (
-        paper_rule(empty, none, none, owned),
-        contest_rule(empty, none, none, owned, contested=NO_PAIRS),
+        paper_rule(empty, empty, owned),
+        contest_rule(empty, empty, owned, contested=NO_PAIRS),
     ):
         assert outcome.blocked.tolist() == [False] * 3
         assert outcome.enrollment.tolist() == [NOBODY] * 3

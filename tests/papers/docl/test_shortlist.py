@@ -46,12 +46,13 @@ def test_the_reach_needed_is_the_lists_own_rule() -> None:
     uploads = x[y == 4][:20]
     world = scored(bank, uploads)
     needed = world.needed(1.0)
+    limits = bank.mu + bank.sigma
     listed = bank.shortlist
     assert listed is not None
     for reach in (0.0, 0.7, 2.0):
         listed.reach = reach
         for i, row in enumerate(uploads.split(1)):
-            near = set(listed.near(row, 1.0).tolist())
+            near = set(listed.near(row, limits).tolist())
             sure = (needed[i] - reach).abs() > 1e-3
             assert {int(j) for j in (needed[i] <= reach).nonzero()[:, 0] if sure[j]} <= near
             assert all(needed[i, j] <= reach or not sure[j] for j in near)

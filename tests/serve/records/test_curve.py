@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sfumato.features.policy import Policy
 from sfumato.filter.enrollment import open_enrollment
 from sfumato.serve.records.curve import Threshold, forecast, points, tenths
 from sfumato.serve.records.decisions import Ruled
@@ -22,7 +25,20 @@ ALPHAS = st.integers(0, 200).map(lambda tenth: tenth / 10)
 RULES = st.builds(
     Rules, alpha=ALPHAS, account_alpha=st.dictionaries(st.integers(1, 3), ALPHAS, max_size=2)
 )
-THRESHOLDS = st.builds(Threshold, RULES, st.none() | st.integers(1, 3))
+WHOSE = st.none() | st.integers(1, 3)
+THRESHOLDS = st.builds(Threshold, RULES, st.none(), WHOSE)
+SHARES = st.integers(-60, -4).map(lambda tenth: 10 ** (tenth / 10))
+POLICY = Policy(cohort=torch.rand(200, 3), dimension=8.0, false_blocks=0.01, contested=0.9)
+CALIBRATED = st.builds(
+    Threshold,
+    st.builds(
+        Rules,
+        false_blocks=st.none() | SHARES,
+        account_false_blocks=st.dictionaries(st.integers(1, 3), SHARES, max_size=2),
+    ),
+    st.just(POLICY),
+    WHOSE,
+)
 
 
 def counted(uploads: Uploads) -> Counter[tuple[int, int]]:
@@ -44,7 +60,7 @@ def test_a_forecast_counts_as_the_rule_decides(
     uploads: Uploads, threshold: Threshold, alpha: float
 ) -> None:
     found = forecast(counted(uploads), [], threshold, alpha)
-    assert (found.alpha, found.uploads) == (alpha, len(uploads))
+    assert (found.threshold, found.uploads) == (alpha, len(uploads))
     assert found.blocked_before == blocked(uploads, threshold, None)
     assert found.blocked_after == blocked(uploads, threshold, alpha)
 
@@ -55,13 +71,34 @@ def test_the_curve_is_the_forecast_of_every_threshold(
 ) -> None:
     tally = counted(uploads)
     curve = points(tally, [], threshold)
-    assert [point.alpha for point in curve] == [tenth / 10 for tenth in range(201)]
+    assert [point.threshold for point in curve] == [tenth / 10 for tenth in range(201)]
     for point in curve[::20]:
-        assert point.blocked == forecast(tally, [], threshold, point.alpha).blocked_after
+        assert point.blocked == forecast(tally, [], threshold, point.threshold).blocked_after
         if uploads:
             assert point.acceptance == pytest.approx(1 - point.blocked / len(uploads))
         else:
             assert point.acceptance is None
+
+
+@given(UPLOADS, CALIBRATED, SHARES)
+def test_a_calibrated_bank_counts_in_powers_of_ten(
+    uploads: Uploads, threshold: Threshold, share: float
+) -> None:
+    rare = [(account, score - 6) for account, score in uploads]
+    tally = counted(rare)
+    edges = {who: threshold.rules.threshold(who, POLICY) for who in (1, 2, 3)}
+    chosen = edges | {who: math.log10(share) for who in edges if threshold.moves(who)}
+    found = forecast(tally, [], threshold, share)
+    for limits, number in ((edges, found.blocked_before), (chosen, found.blocked_after)):
+        assert number == sum(s * 10 <= round(limits[who] * 10) for who, s in rare)
+    curve = points(tally, [], threshold)
+    assert curve[0].threshold == pytest.approx(1e-6)
+    assert curve[-1].threshold == pytest.approx(0.5, abs=0.11)
+    for point in curve[::9]:
+        seen = forecast(tally, [], threshold, point.threshold)
+        assert point.blocked == seen.blocked_after
+    assert threshold.can_be(share)
+    assert not threshold.can_be(0.0)
 
 
 def test_accuracy_is_agreement_with_the_rulings_that_move() -> None:
@@ -71,7 +108,7 @@ def test_accuracy_is_agreement_with_the_rulings_that_move() -> None:
     assert [curve[tenth].accuracy for tenth in (0, 4, 5, 14, 15, 40)] == [0.5, 0.5, 1, 1, 0.5, 0.5]
     freed = forecast({}, ruled, threshold, 0.3)
     assert (freed.confirmed_freed, freed.overturned_freed) == (1, 1)
-    assert points({}, ruled, Threshold(threshold.rules, 3))[0].accuracy is None
+    assert points({}, ruled, Threshold(threshold.rules, None, 3))[0].accuracy is None
 
 
 @pytest.mark.parametrize(("alpha", "tenth"), [(2.3, 23), (2.29, 22), (0.0, 0), (20.0, 200)])
@@ -95,11 +132,11 @@ def test_moderators_foresee_what_then_happens(start: Start, world: World) -> Non
     assert 0 < before < len(images)
     for query in ({}, {"account": "ada"}):
         curve = client.get("/v1/curve", params=query, headers=judge).json()
-        assert (curve["alpha"], curve["own"], curve["uploads"]) == (2.0, False, len(images))
+        assert (curve["threshold"], curve["own"], curve["uploads"]) == (2.0, False, len(images))
         assert curve["points"][20]["blocked"] == before
     changed = set()
     for alpha in (0.0, 0.7, 20.0):
-        query = {"alpha": alpha, "account": "ada"}
+        query = {"value": alpha, "account": "ada"}
         seen = client.get("/v1/forecast", params=query, headers=judge).json()
         passed = seen["uploads"] // len(images)
         client.patch("/v1/accounts/ada", json={"alpha": alpha}, headers=judge)
@@ -129,7 +166,7 @@ def test_only_moderators_see_what_stood_against_an_upload(start: Start, world: W
     assert found["score"] + found["margin"] == pytest.approx(2.0, abs=1e-5)
     for missing in ("0" * 32, "%00", "x"):
         assert client.get(f"/v1/decisions/{missing}", headers=judge).status_code == 404
-    for name in ("curve", "forecast?alpha=1"):
+    for name in ("curve", "forecast?value=1"):
         assert client.get(f"/v1/{name}", headers=eve).status_code == 403
     asked = client.get("/v1/curve", params={"account": "nobody"}, headers=judge)
     assert asked.status_code == 404

@@ -14,6 +14,7 @@ import torch
 from sqlalchemy import text
 
 from sfumato.errors import BankError, ServiceError
+from sfumato.features.policy import Policy
 from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.neardup import available
 from sfumato.filter.rule.front import Front
@@ -30,7 +31,7 @@ from sfumato.serve.records.shard_share import Share
 from sfumato.serve.sharded.bank import ShardedBank
 from sfumato.serve.sharded.serving import orders
 from sfumato.serve.sharded.shard import Shard
-from tests.serve.sharded.conftest import TERMS, Crowd
+from tests.serve.sharded.conftest import DIM, TERMS, Crowd
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -38,8 +39,9 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 class Here:
     """Shards in this process, asked one after the other."""
 
-    def __init__(self, url: str, count: int) -> None:
-        self.shards = [Shard(order) for order in orders(url, TERMS, count)]
+    def __init__(self, url: str, count: int, policy: Policy | None = None) -> None:
+        self.policy = policy
+        self.shards = [Shard(order) for order in orders(url, TERMS, count, policy=policy)]
 
     def __call__(self, method: str, *arguments: Any, seconds: float | None = None) -> list[Any]:
         return [getattr(shard, method)(*arguments) for shard in self.shards]
@@ -49,9 +51,20 @@ class Here:
             shard.close()
 
 
-@pytest.fixture(params=[1, 2, 3])
+# Errors of random features lie around 6, public and uploaded ones alike: half of them are blocked.
+POLICY = Policy(
+    cohort=torch.rand(300, DIM, generator=torch.Generator().manual_seed(9)),
+    dimension=1.0,
+    false_blocks=0.3,
+    contested=0.9,
+)
+
+
+@pytest.fixture(
+    params=[(1, None), (2, None), (3, None), (3, POLICY)], ids=["1", "2", "3", "3-policy"]
+)
 def here(crowd: Crowd, request: pytest.FixtureRequest) -> Iterator[Here]:
-    made = Here(crowd.url, request.param)
+    made = Here(crowd.url, *request.param)
     yield made
     made.close()
 
@@ -65,7 +78,7 @@ def two(crowd: Crowd) -> Iterator[Here]:
 
 def same(crowd: Crowd, bank: ShardedBank, uploads: int) -> list[bool]:
     """Check every decision on random uploads; return which were blocked."""
-    single = BankState.load(crowd.store, TERMS)
+    single = BankState.load(crowd.store, TERMS, policy=bank.policy)
     blocked = []
     for _ in range(uploads):
         x = crowd.upload()
@@ -99,7 +112,7 @@ def enrolled(crowd: Crowd, name: str) -> Enrollment:
 
 
 def test_decisions_are_those_of_one_bank(crowd: Crowd, here: Here) -> None:
-    bank = ShardedBank.load(crowd.store, TERMS, here)
+    bank = ShardedBank.load(crowd.store, TERMS, here, policy=here.policy)
     assert isinstance(bank, Deciding)
     assert len(bank) == len(crowd.names)
     blocked = same(crowd, bank, uploads=25)
@@ -107,13 +120,15 @@ def test_decisions_are_those_of_one_bank(crowd: Crowd, here: Here) -> None:
 
 
 def test_changes_reach_every_shard_before_the_next_decision(crowd: Crowd, here: Here) -> None:
-    bank = ShardedBank.load(crowd.store, TERMS, here)
+    bank = ShardedBank.load(crowd.store, TERMS, here, policy=here.policy)
     for change in (
         lambda: crowd.insert(),
         lambda: crowd.insert(copy=True),
         lambda: crowd.erase(crowd.names[3]),
         lambda: change_bank(crowd.store, actor="test", alpha=1.0),
         lambda: change_account(crowd.store, "b", actor="test", alpha=4.0),
+        lambda: change_bank(crowd.store, actor="test", false_blocks=0.2),
+        lambda: change_account(crowd.store, "c", actor="test", false_blocks=0.5),
         lambda: disable_enrollment(crowd.store, crowd.names[0], 24.0, actor="test"),
         lambda: crowd.erase(crowd.names[0]),
     ):
@@ -125,13 +140,13 @@ def test_changes_reach_every_shard_before_the_next_decision(crowd: Crowd, here: 
 def test_screening_is_that_of_one_bank(
     crowd: Crowd, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bank = ShardedBank.load(crowd.store, TERMS, here)
+    bank = ShardedBank.load(crowd.store, TERMS, here, policy=here.policy)
     monkeypatch.setattr("secrets.randbits", lambda _: 7)
     for _ in range(3):
         name = crowd.insert(copy=True)
         newcomer = enrolled(crowd, name)
         crowd.erase(name)
-        single = BankState.load(crowd.store, TERMS)
+        single = BankState.load(crowd.store, TERMS, policy=here.policy)
         expected = single.screen(name, newcomer, crowd.accounts[0])
         found = bank.screen(name, newcomer, crowd.accounts[0])
         pairs = [
@@ -144,7 +159,8 @@ def test_screening_is_that_of_one_bank(
 
 
 def test_any_picture_of_an_upload_decides_as_in_one_bank(crowd: Crowd, here: Here) -> None:
-    bank, single = ShardedBank.load(crowd.store, TERMS, here), BankState.load(crowd.store, TERMS)
+    bank = ShardedBank.load(crowd.store, TERMS, here, policy=here.policy)
+    single = BankState.load(crowd.store, TERMS, policy=here.policy)
     for account in (*crowd.accounts[:3], STRANGER):
         views = torch.cat([crowd.upload() for _ in range(5)])
         expected, found = single.decide(views, account, NOW), bank.decide(views, account, NOW)
@@ -158,7 +174,8 @@ def test_any_picture_of_an_upload_decides_as_in_one_bank(crowd: Crowd, here: Her
 
 @pytest.mark.skipif(not available(), reason="pdqhash is not installed")
 def test_copies_are_found_as_in_one_bank(crowd: Crowd, here: Here) -> None:
-    bank, single = ShardedBank.load(crowd.store, TERMS, here), BankState.load(crowd.store, TERMS)
+    bank = ShardedBank.load(crowd.store, TERMS, here, policy=here.policy)
+    single = BankState.load(crowd.store, TERMS, policy=here.policy)
     assert bank.asks_hashes
     assert single.asks_hashes
     found = 0
@@ -247,7 +264,7 @@ def test_a_part_that_cannot_be_read_stops_the_start_and_later_costs_requests(cro
         connection.execute(change, {"content": b"torn", "id": crowd.names[1]})
     here = Here(crowd.url, 2)
     with pytest.raises(BankError, match=f"enrollment {crowd.names[1]} in the database is damaged"):
-        ShardedBank.load(crowd.store, TERMS, here)
+        ShardedBank.load(crowd.store, TERMS, here, policy=here.policy)
     with pytest.raises(ServiceError, match="a shard of the bank cannot be read"):
         ShardedBank(crowd.store, TERMS, here).decide(crowd.upload(), STRANGER, NOW)
     here.close()

@@ -68,15 +68,15 @@ def test_the_forecast_is_shown_before_the_threshold_is_saved(visit: Visitor, des
     assert "no upload would have been decided otherwise" in tab.inner_text("#forecast")
     for chart in ("#shares", "#tradeoff"):
         assert tab.locator(f"{chart} .line").count() == 1
-    with tab.expect_response("**/v1/forecast?alpha=0*") as seen:
-        tab.fill("#alpha", "0")
+    with tab.expect_response("**/v1/forecast?value=0*") as seen:
+        tab.fill("#threshold", "0")
     found = seen.value.json()
     less = found["blocked_before"] - found["blocked_after"]
     assert less > 0
     tab.wait_for_selector(f"#forecast >> text={less} upload")
     assert desk.call("judge-m", "GET", "/v1/rules")["alpha"] == 2.0
     tab.click("#save")
-    tab.wait_for_selector("#saved >> text=Saved: alpha 0 holds now.")
+    tab.wait_for_selector("#saved >> text=Saved: alpha 0.")
     assert desk.call("judge-m", "GET", "/v1/rules")["alpha"] == 0.0
     desk.call("judge-m", "PATCH", "/v1/rules", json={"alpha": 2.0})
 
@@ -87,16 +87,16 @@ def test_the_slider_moves_one_users_threshold(visit: Visitor, desk: Desk) -> Non
     tab.fill("#account", "ada-m")
     with tab.expect_response("**/v1/curve?account=ada-m"):
         tab.click("#whose button")
-    tab.wait_for_selector("#holds >> text=the bank's, for ada-m")
+    tab.wait_for_selector("#holds >> text=the bank's threshold, for ada-m")
     tab.focus("#slider")
-    with tab.expect_response("**/v1/forecast?alpha=2.1&account=ada-m"):
+    with tab.expect_response("**/v1/forecast?value=2.1&account=ada-m"):
         tab.keyboard.press("ArrowRight")
-    assert tab.input_value("#alpha") == "2.1"
+    assert tab.input_value("#threshold") == "2.1"
     tab.wait_for_selector("#save:not([disabled])")
     tab.click("#save")
-    tab.wait_for_selector("#holds >> text=alpha 2.1 holds, ada-m's own")
+    tab.wait_for_selector("#holds >> text=alpha 2.1: ada-m's own threshold")
     curve = desk.call("judge-m", "GET", "/v1/curve?account=ada-m")
-    assert (curve["alpha"], curve["own"]) == (2.1, True)
+    assert (curve["threshold"], curve["own"]) == (2.1, True)
     desk.call("judge-m", "PATCH", "/v1/accounts/ada-m", json={"alpha": 2.0})
 
 

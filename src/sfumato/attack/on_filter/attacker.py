@@ -15,9 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sfumato.attack.on_filter.enrolled import scores
 from sfumato.device import Device, resolve_device
 from sfumato.errors import ConfigError
+from sfumato.filter.enrolled import scores
 from sfumato.filter.oneclass import OneClass, OneClassConfig, cross_entropy, squared_error, train
 from sfumato.filter.rule.screening import draw_codes
 

@@ -16,7 +16,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sfumato.attack.on_filter.attacker import AttackerConfig
-from sfumato.attack.on_filter.enrolled import EnrolledUsers, enroll_all
 from sfumato.attack.on_filter.enrollment_leak import Evidence, LeakDetails, enrollment_leak
 from sfumato.attack.on_filter.poison import (
     PoisonDetails,
@@ -26,10 +25,12 @@ from sfumato.attack.on_filter.poison import (
     innocent_shared,
     poison,
 )
-from sfumato.attack.tools.scores import mean_interval, wilson_interval
+from sfumato.attack.tools.scores import mean_interval
 from sfumato.data.imageset import MISSING
 from sfumato.device import Device
+from sfumato.filter.enrolled import EnrolledUsers, enroll_all
 from sfumato.filter.oneclass import OneClassConfig
+from sfumato.intervals import wilson_interval
 from sfumato.types import Attack, Finding, Knowledge, Releases, ask
 
 ATTACKERS = (

@@ -19,9 +19,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
-from sfumato.attack.on_filter.enrolled import EnrolledUsers, scores
 from sfumato.attack.tools.scores import area, resampled_interval
 from sfumato.data.order import random_order
+from sfumato.filter.enrolled import EnrolledUsers, scores
 from sfumato.types import Details, Finding
 
 Features = Sequence[Float[Tensor, "_ d"]]

@@ -17,7 +17,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sfumato.attack.on_filter.attacker import AttackerConfig, train_attackers
-from sfumato.attack.on_filter.enrolled import EnrolledUsers, scores
 from sfumato.attack.on_filter.responding import (
     BestResponse,
     chosen,
@@ -28,8 +27,9 @@ from sfumato.attack.on_filter.responding import (
 )
 from sfumato.attack.tools.scores import resampled_interval
 from sfumato.device import Device
+from sfumato.filter.enrolled import EnrolledUsers, scores
 from sfumato.filter.oneclass import OneClass, OneClassConfig
-from sfumato.filter.rule.guard import Scores, contest_rule, paper_rule
+from sfumato.filter.rule.guard import ALPHA, Scores, Unit, contest_rule, paper_rule
 from sfumato.filter.rule.screening import CONTESTED, SAMPLES, likeness
 from sfumato.types import Details, Finding
 
@@ -44,8 +44,8 @@ class Setting:
 
     rule: Literal["paper", "contest"] = "contest"
     """`paper`, or the default rule."""
-    alpha: float = 2.0
-    """Half width (paper) or upper edge (default rule) of a claim, in sigmas."""
+    alpha: float = ALPHA
+    """Half width (paper) or upper edge (default rule) of a claim, in the users' unit."""
     advantage: float = 1.0
     """How much smaller an overriding score must be. See `guard.contest_rule`."""
     contested: float = CONTESTED
@@ -72,7 +72,7 @@ def decide(
     setting: Setting,
 ) -> Bool[Tensor, " b"]:
     """Return which uploads are blocked, given all scores and the uploader's enrollments."""
-    return _decide(users.mu, users.sigma, alike, x, owned, setting)
+    return _decide(users.unit, alike, x, owned, setting)
 
 
 def owners_kept(
@@ -143,11 +143,11 @@ def stolen_shared(
             known[:, k] = torch.inf  # the forged enrollment stands in the honest one's place
         x = torch.cat([known, forged[v][:, i : i + 1]], 1)
         # Whoever else resembles the forged enrollment does not matter: it only overrides here.
-        # Its mu and sigma do not count either, since no claim stands against its own owner.
+        # Nor does its own limit count, since no claim stands against its own owner.
         grown = torch.full((len(users) + 1,) * 2, torch.inf)
         grown[:-1, :-1], grown[-1, :-1] = alike, attackers.alike[i]
-        mu, sigma = (torch.cat([t, t[v : v + 1]]) for t in (users.mu, users.sigma))
-        shared.append(1 - _decide(mu, sigma, grown, x, [k, len(users)], setting).float().mean())
+        unit = users.unit.at(torch.tensor([*range(len(users)), v]))
+        shared.append(1 - _decide(unit, grown, x, [k, len(users)], setting).float().mean())
     return torch.stack(shared)
 
 
@@ -239,8 +239,7 @@ def _kind(attackers: Attackers, shared: Tensor, users: int, setting: Setting) ->
 
 
 def _decide(
-    mu: Float[Tensor, " n"],
-    sigma: Float[Tensor, " n"],
+    unit: Unit,
     alike: Float[Tensor, "n n"],
     x: Scores,
     owned: Sequence[int],
@@ -249,8 +248,8 @@ def _decide(
     mask = torch.zeros(x.shape, dtype=torch.bool)
     mask[:, list(owned)] = True
     if setting.rule == "paper":
-        return paper_rule(x, mu, sigma, mask, alpha=setting.alpha).blocked
+        return paper_rule(x, unit(x), mask, alpha=setting.alpha).blocked
     pairs = (alike < setting.contested).nonzero()
     return contest_rule(
-        x, mu, sigma, mask, contested=pairs, alpha=setting.alpha, advantage=setting.advantage
+        x, unit(x), mask, contested=pairs, alpha=setting.alpha, advantage=setting.advantage
     ).blocked

@@ -23,11 +23,11 @@ from torchmetrics.functional.image import (
 
 from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
+from sfumato.intervals import wilson
 
 _DRAWS = 1000
 _RESAMPLES = 2000
 _TAIL = 0.025  # two of them leave a 95 % interval
-_NORMAL = 1.959964  # the normal distribution's quantile at 1 - _TAIL
 PERFECT_PSNR = 58.9
 """dB; rounding to 8 bits alone leaves an error of variance 1/12: 10 log10(12 * 255^2)."""
 
@@ -103,7 +103,7 @@ def share_interval(
     units = strata if drawn[0] < drawn[1] or groups is None else _one_each(strata, groups)
     members = one_hot(strata.unique(return_inverse=True)[1]).double()
     shares = hits.double().mean(0) @ members / members.sum(0)
-    low, high = _wilson(shares, units.unique(return_counts=True)[1].double())
+    low, high = wilson(shares, units.unique(return_counts=True)[1].double())
     middle, strata_count = float(shares.mean()), len(shares)
     below, above = ((shares - low).norm() / strata_count, (high - shares).norm() / strata_count)
     return min(drawn[0], middle - float(below)), max(drawn[1], middle + float(above))
@@ -113,21 +113,6 @@ def _one_each(strata: Int64[Tensor, "n"], groups: Int64[Tensor, "n"]) -> Int64[T
     """Return the stratum of one victim of each group and stratum."""
     pairs: Tensor = torch.stack([strata, groups], 1).unique(dim=0)
     return pairs[:, 0]
-
-
-def _wilson(shares: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-    spread = _NORMAL**2 / counts
-    middle = (shares + spread / 2) / (1 + spread)
-    half = (spread * shares * (1 - shares) + spread**2 / 4).sqrt() / (1 + spread)
-    # At 0 and at 1 an end is the share itself, but for rounding.
-    low, high = torch.minimum(middle - half, shares), torch.maximum(middle + half, shares)
-    return low.clamp(min=0), high.clamp(max=1)
-
-
-def wilson_interval(share: float, count: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a share of `count` independent victims."""
-    low, high = _wilson(torch.tensor(share).double(), torch.tensor(count).double())
-    return float(low), float(high)
 
 
 def resampled_interval(values: Float[Tensor, "n"], *, seed: int) -> tuple[float, float]:

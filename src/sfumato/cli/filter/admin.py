@@ -20,7 +20,17 @@ db = typer.Typer(no_args_is_help=True, help="Back up, restore, check or purge a 
 
 Name = Annotated[str, typer.Argument(help="1 to 64 letters, digits and . _ @ -")]
 Hours = Annotated[float | None, typer.Option("--disable-hours", help="0 ends a disabling.")]
-Alpha = Annotated[float | None, typer.Option(help="Threshold in sigmas above the mean error.")]
+Alpha = Annotated[
+    float | None,
+    typer.Option(help="Threshold in sigmas above the mean error, of a bank without a policy."),
+]
+FalseBlocks = Annotated[
+    float | None,
+    typer.Option(
+        help="Share of strangers' uploads that may be blocked, of a bank whose backbone has a "
+        "policy; 0.01 is one in a hundred."
+    ),
+]
 
 
 @user.command("add")
@@ -78,8 +88,17 @@ def rules_show(db: Database = DATABASE, as_json: AsJson = False) -> None:
 
         found = read_rules(store)
     until = found.disabled_until and found.disabled_until.isoformat()
-    result = {"alpha": found.alpha, "enforced": found.enforced, "disabled_until": until}
-    text = f"alpha {found.alpha:g}, enforced {found.enforced:g}, disabled until {until or '-'}"
+    result = {
+        "alpha": found.alpha,
+        "false_blocks": found.false_blocks,
+        "enforced": found.enforced,
+        "disabled_until": until,
+    }
+    share = "as the policy says" if found.false_blocks is None else f"{found.false_blocks:g}"
+    text = (
+        f"false blocks {share} (without a policy: alpha {found.alpha:g}), "
+        f"enforced {found.enforced:g}, disabled until {until or '-'}"
+    )
     finish(result, text, as_json=as_json)
 
 
@@ -87,6 +106,7 @@ def rules_show(db: Database = DATABASE, as_json: AsJson = False) -> None:
 def rules_set(
     db: Database = DATABASE,
     alpha: Alpha = None,
+    false_blocks: FalseBlocks = None,
     enforced: Annotated[
         float | None, typer.Option(help="Share of uploaders blocked; the rest is observed.")
     ] = None,
@@ -102,6 +122,7 @@ def rules_set(
             store,
             actor=COMMAND_LINE,
             alpha=alpha,
+            false_blocks=false_blocks,
             enforced=enforced,
             disable_hours=disable_hours,
         )
@@ -113,6 +134,7 @@ def rules_account(
     name: Name,
     db: Database = DATABASE,
     alpha: Alpha = None,
+    false_blocks: FalseBlocks = None,
     disable_hours: Hours = None,
     as_json: AsJson = False,
 ) -> None:
@@ -121,7 +143,14 @@ def rules_account(
         from sfumato.serve.records.audit_log import COMMAND_LINE
         from sfumato.serve.records.rules import change_account
 
-        change_account(store, name, actor=COMMAND_LINE, alpha=alpha, disable_hours=disable_hours)
+        change_account(
+            store,
+            name,
+            actor=COMMAND_LINE,
+            alpha=alpha,
+            false_blocks=false_blocks,
+            disable_hours=disable_hours,
+        )
     finish({"name": name}, f"changed {name}", as_json=as_json)
 
 

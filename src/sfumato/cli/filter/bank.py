@@ -7,12 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sfumato.cli.filter.options import DATABASE, Account, Database, needs_serve
+from sfumato.cli.filter.options import (
+    DATABASE,
+    Account,
+    Beside,
+    Database,
+    backbone_beside,
+    needs_serve,
+    policy_of,
+)
 from sfumato.cli.imports import quick_imports
 from sfumato.cli.options import AsJson, finish
 
 if TYPE_CHECKING:
     from sfumato.serve.records.store import Entry
+
+NO_BACKBONE = (
+    "warning: no backbone file beside the database: the enrollments are not tried on public "
+    "pictures; give --backbone FILE"
+)
 
 app = typer.Typer(no_args_is_help=True, help="Keep a bank of enrollments.")
 
@@ -22,14 +35,25 @@ def bank_add(
     files: Annotated[list[Path], typer.Argument(help="Enrollment files.")],
     account: Account,
     db: Database = DATABASE,
+    backbone: Beside = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check, screen and add enrollments; the first one of a new bank fixes its backbone."""
+    """Check, screen and add enrollments; the first one of a new bank fixes its backbone.
+
+    The public pictures of the backbone's policy screen them, as `filter serve` does. Without its
+    file they are screened against each other alone.
+    """
     needs_serve()
     with quick_imports():
         from sfumato.serve.local import add_files
 
-    entries = add_files(db, files, account)
+    beside = None if backbone is None and "://" in db else backbone_beside(db, backbone)
+    if beside is not None and (beside.is_file() or backbone is not None):
+        policy = policy_of(beside)
+    else:
+        policy = None
+        typer.echo(NO_BACKBONE, err=True)
+    entries = add_files(db, files, account, policy=policy)
     _show(entries, as_json=as_json)
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sfumato.cli.imports import quick_imports
+from sfumato.errors import InputError
 
 if TYPE_CHECKING:
+    from sfumato.features.policy import Policy
     from sfumato.serve.records.store import Store
 
 DATABASE = "sfumato.db"
@@ -21,6 +24,12 @@ Database = Annotated[
     ),
 ]
 Account = Annotated[str, typer.Option("--account", help="Name of the account that they belong to.")]
+Beside = Annotated[
+    Path | None,
+    typer.Option(
+        "--backbone", help="Backbone file; by default the database's, with the ending .backbone."
+    ),
+]
 Shortlist = Annotated[
     float | None,
     typer.Option(
@@ -44,6 +53,36 @@ def store_of(database: str, *, create: bool = False) -> Iterator[Store]:
 
     with opened(database, create=create) as store:
         yield store
+
+
+UNCALIBRATED = (
+    "warning: {file} has no policy, so nobody knows how many strangers this filter blocks; "
+    "measure it: sfumato filter calibrate --backbone {file} --public PICTURES"
+)
+"""What every command says that decides, or lets others be decided about, without a policy."""
+
+
+def backbone_beside(database: str, backbone: Path | None) -> Path:
+    """Return the backbone file of a database: the one given, or FILE.backbone beside FILE.db.
+
+    Raises:
+        InputError: the database is given as a URL, and no backbone file.
+    """
+    from sfumato.files import at_home
+
+    if backbone is None and "://" in database:
+        raise InputError("expected --backbone FILE beside a database that is given as a URL")
+    return backbone or at_home(database).with_suffix(".backbone")
+
+
+def policy_of(file: Path) -> Policy | None:
+    """Return the policy of a backbone file; warn on stderr where it has none."""
+    from sfumato.features.stored import read
+
+    found = read(file).policy
+    if found is None:
+        typer.echo(UNCALIBRATED.format(file=file), err=True)
+    return found
 
 
 def needs_serve() -> None:

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from sfumato.cli.filter import admin as filter_admin
 from sfumato.cli.filter import bank as filter_bank
+from sfumato.cli.filter import calibrate as filter_calibrate
 from sfumato.cli.filter import serve as filter_serve
-from sfumato.cli.filter.options import DATABASE, Database, Shortlist, needs_serve
+from sfumato.cli.filter.options import (
+    DATABASE,
+    Beside,
+    Database,
+    Shortlist,
+    backbone_beside,
+    needs_serve,
+    policy_of,
+)
 from sfumato.cli.imports import quick_imports
 from sfumato.cli.options import AsJson, DataDir, Seed, finish
-from sfumato.errors import InputError
+
+if TYPE_CHECKING:
+    from sfumato.serve.records.decisions import Match
 
 app = typer.Typer(no_args_is_help=True, help="Block uploads of pictures that others enrolled.")
 app.add_typer(filter_bank.app, name="bank")
 app.add_typer(filter_admin.user, name="user")
 app.add_typer(filter_admin.rules, name="rules")
 app.add_typer(filter_admin.db, name="db")
+app.command("calibrate")(filter_calibrate.calibrate)
 app.command("log")(filter_admin.log)
 app.command("serve")(filter_serve.serve)
 
@@ -154,10 +166,7 @@ def check(
         Path, typer.Argument(help="The picture or animation that somebody wants to upload.")
     ],
     db: Database = DATABASE,
-    backbone: Annotated[
-        Path | None,
-        typer.Option(help="Backbone file; by default the database's, with the ending .backbone."),
-    ] = None,
+    backbone: Beside = None,
     account: Annotated[
         str | None, typer.Option(help="Account that uploads it; a stranger by default.")
     ] = None,
@@ -174,19 +183,14 @@ def check(
     """
     needs_serve()
     with quick_imports():
-        from sfumato.files import at_home
         from sfumato.serve.local import judge
 
-    if backbone is None and "://" in db:
-        raise InputError("expected --backbone FILE beside a database that is given as a URL")
-    judged = judge(
-        image, db, backbone or at_home(db).with_suffix(".backbone"), account, reach=shortlist
-    )
-    which = "" if judged.frame is None else f"frame {judged.frame}, "
+    file = backbone_beside(db, backbone)
+    policy = policy_of(file)
+    judged = judge(image, db, file, account, reach=shortlist)
     match = judged.match
-    unit = "bits" if match.claim == "copy" else "sigma"
-    near = f" ({which}margin {match.margin:.3g} {unit}; nearest enrollment: {match.enrollment})"
-    text = f"{judged.verdict}: {judged.explanation}{near if match.enrollment else ''}"
+    near = _near(match, judged.frame, calibrated=policy is not None) if match.enrollment else ""
+    text = f"{judged.verdict}: {judged.explanation}{near}"
     result = {
         "decision": judged.verdict,
         "reason": judged.explanation,
@@ -194,10 +198,28 @@ def check(
         "enforced": judged.enforced,
         # JSON has no infinity; null where nobody else has an enrollment that counts.
         "margin": match.margin if match.enrollment else None,
+        # Null of a near copy, and without a policy.
+        "strangers": _strangers(match) if policy and match.enrollment else None,
         "enrollment": match.enrollment,
         "frame": judged.frame,
     }
     finish(result, text, as_json=as_json)
+
+
+def _near(match: Match, frame: int | None, *, calibrated: bool) -> str:
+    """Return how near the nearest enrollment is, in words."""
+    share = _strangers(match) if calibrated else None
+    if share is not None:
+        how = f"{share:.2g} of strangers' pictures match as well"
+    else:
+        how = f"margin {match.margin:.3g} {'bits' if match.claim == 'copy' else 'sigma'}"
+    which = "" if frame is None else f"frame {frame}, "
+    return f" ({which}{how}; nearest enrollment: {match.enrollment})"
+
+
+def _strangers(match: Match) -> float | None:
+    """Return the share of strangers' pictures that the bank matches as well; None of a copy."""
+    return None if match.score is None else min(1.0, 10**match.score)
 
 
 def _default_key() -> Path:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sfumato.cli.filter.options import DATABASE, Database, Shortlist, needs_serve
+from sfumato.cli.filter.options import DATABASE, Database, Shortlist, needs_serve, policy_of
 from sfumato.cli.options import Ray
 
 
@@ -49,6 +49,7 @@ def serve(
 ) -> None:
     """Serve the filter over HTTP; /docs describes it. Several may share one database."""
     needs_serve()
+    policy_of(backbone)
     from sfumato.errors import ConfigError
     from sfumato.serve.run import serve as run
     from sfumato.serve.settings import ServeSettings, Tls

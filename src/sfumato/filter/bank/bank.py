@@ -237,24 +237,25 @@ class Bank:
         self,
         x: Float[Tensor, "b d"],
         *,
-        alpha: float | Float[Tensor, " n"],
+        limits: Float[Tensor, " n"],
         always: Int64[Tensor, " k"] | None = None,
     ) -> BankScores:
         """Score features against those that may claim one of them, and the rows in `always`.
 
         Who is left out claims none of them, as far as the shortlist can tell; who is in has the
         score that `score` gives. A small bank, one that keeps no shortlist, and features that half
-        of the bank may claim are scored against all. `alpha` is the claims' or each enrollment's.
+        of the bank may claim are scored against all. `limits` are the largest errors that each
+        enrollment of the bank claims.
 
         Raises:
             DataError: the features are not of the bank's dimensions, or outside [0, 1].
-            ConfigError: there is not one alpha an enrollment.
+            ConfigError: there is not one limit an enrollment.
         """
         self._check(x)
         with self._lock.reading():
             if self._shortlist is None or len(self) < SMALL:
                 return self._scored(x, None)
-            listed = self._shortlist.listed(x, alpha)
+            listed = self._shortlist.listed(x, limits)
             wanted = listed.any(1)
             if always is not None:
                 wanted[always] = True

@@ -1,8 +1,8 @@
 """A shortlist: the enrollments that may claim an upload. Only those are scored.
 
-An enrollment claims x if the squared error (6) of its reconstruction y is at most its limit,
-`mu + alpha sigma`. Its reconstructions lie around one point m, the decoded mean of its codes. Their
-root mean square distance from m, the `spread`, follows from the decoder and the codes' covariance.
+An enrollment claims x if the squared error (6) of its reconstruction y is at most its limit. Its
+reconstructions lie around one point m, the decoded mean of its codes. Their root mean square
+distance from m, the `spread`, follows from the decoder and the codes' covariance.
 An enrollment is listed if its limit is not negative and
 
     |x - m| <= sqrt(limit) + reach * spread.
@@ -15,7 +15,7 @@ unsafe: an adversary could fill it with k enrollments that report to be near and
 the victim's would not be scored. Here a false number of an enrollment costs the platform one score
 more, or hides that enrollment and no other.
 
-A row is D + 4 numbers beside the 2 M D of an autoencoder, and D products instead of 2 M D.
+A row is D + 2 numbers beside the 2 M D of an autoencoder, and D products instead of 2 M D.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Block:
     """Rows in one piece of memory, of which the first `count` are in use."""
 
     means: Float[Tensor, "rows d"]
-    numbers: Float[Tensor, "rows 4"]
-    """Of each mean its square; mu, sigma and spread."""
+    numbers: Float[Tensor, "rows 2"]
+    """Of each mean its square, and the spread."""
     count: int = 0
 
 
@@ -77,15 +77,14 @@ class Shortlist:
         """Add the enrollment in that place of a segment as the last row."""
         if not self.blocks or self.blocks[-1].count == self.rows_a_block:
             means = torch.zeros(self.rows_a_block, self._dim)
-            self.blocks.append(Block(means, torch.zeros(self.rows_a_block, 4)))
+            self.blocks.append(Block(means, torch.zeros(self.rows_a_block, 2)))
         block = self.blocks[-1]
         own = {name: tensor[place] for name, tensor in segment.tensors.items()}
         mean, spread = reconstructions(
             own["decoder"].float(), own["decoder_bias"], own["code_mean"], own["code_covariance"]
         )
         block.means[block.count] = mean
-        numbers = (mean.square().sum(), own["mu"], own["sigma"], spread)
-        block.numbers[block.count] = torch.stack(numbers)
+        block.numbers[block.count] = torch.stack((mean.square().sum(), spread))
         block.count += 1
 
     def remove(self, row: int) -> None:
@@ -98,35 +97,29 @@ class Shortlist:
         if not last.count:
             self.blocks.pop()
 
-    def near(
-        self, x: Float[Tensor, "b d"], alpha: float | Float[Tensor, " n"]
-    ) -> Int64[Tensor, " k"]:
-        """Return the rows, in order, of all that may claim one of the features at this alpha.
+    def near(self, x: Float[Tensor, "b d"], limits: Float[Tensor, " n"]) -> Int64[Tensor, " k"]:
+        """Return the rows, in order, of all that may claim one of the features.
 
         Raises:
-            ConfigError: there is not one alpha a row.
+            ConfigError: there is not one limit a row.
         """
-        return self.listed(x, alpha).any(1).nonzero()[:, 0]
+        return self.listed(x, limits).any(1).nonzero()[:, 0]
 
-    def listed(
-        self, x: Float[Tensor, "b d"], alpha: float | Float[Tensor, " n"]
-    ) -> Bool[Tensor, "n b"]:
-        """Return which rows may claim which of the features at this alpha.
+    def listed(self, x: Float[Tensor, "b d"], limits: Float[Tensor, " n"]) -> Bool[Tensor, "n b"]:
+        """Return which rows may claim which of the features, each up to its limit of the error.
 
         Numbers that overflowed rule nothing out: such a row is listed.
 
         Raises:
-            ConfigError: there is not one alpha a row.
+            ConfigError: there is not one limit a row.
         """
-        alphas = torch.as_tensor(alpha, dtype=torch.float32)
-        if alphas.ndim and len(alphas) != len(self):
-            raise ConfigError(f"expected an alpha for each of {len(self)} rows, got {len(alphas)}")
+        if len(limits) != len(self):
+            raise ConfigError(f"expected a limit for each of {len(self)} rows, got {len(limits)}")
         squares, found = x.square().sum(1), []
         for i, block in enumerate(self.blocks):
             start = i * self.rows_a_block
-            square, mu, sigma, spread = block.numbers[: block.count].unbind(1)
-            own = alphas[start : start + block.count] if alphas.ndim else alphas
-            limit = mu + own * sigma
+            square, spread = block.numbers[: block.count].unbind(1)
+            limit = limits[start : start + block.count]
             radius = limit.clamp(min=0).sqrt() + self.reach * spread
             products = _products(block.means[: block.count], x)
             distance = products.mul_(-2).add_((square - radius.square())[:, None]).add_(squares)

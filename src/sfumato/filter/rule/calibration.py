@@ -13,16 +13,17 @@ well as that in a share of at most N q of all pictures (the union bound: nothing
 how their claims go together). A bank that blocks where N q is at most its target therefore has a
 false-block rate of at most the target at any size, as far as the power law holds.
 
-`rarity` is log10 N q: -2 says that one stranger's picture in a hundred matches as well.
+`Rarity` is log10 N q: -2 says that one stranger's picture in a hundred matches as well.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sfumato.errors import DataError
@@ -66,17 +67,34 @@ def tail_dimension(anchor: PerEnrollment, errors: Float[Tensor, "p n"]) -> float
     return float(1 / -below.log().mean())
 
 
-def rarity(errors: Errors, anchor: PerEnrollment, dimension: float, bank_size: int) -> Errors:
-    """Return log10 of the share of strangers' pictures that a bank matches as well."""
-    log_ratio = (errors.clamp(min=_LEAST) / anchor).log10()
-    found: Tensor = log_ratio * dimension + math.log10(LEVEL * max(bank_size, 1))
-    # An autoencoder whose numbers overflow has only infinite errors: it claims nothing.
-    return found.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
+@dataclass(frozen=True, slots=True)
+class Rarity:
+    """The unit of a calibrated bank: log10 of the share of strangers' pictures that it matches so.
 
+    `size` is the number of enrollments of the whole bank, also where `anchor` is of a part of it.
+    """
 
-def limits(
-    rarities: float | PerEnrollment, anchor: PerEnrollment, dimension: float, bank_size: int
-) -> PerEnrollment:
-    """Return the error of that rarity of each enrollment: the inverse of `rarity`."""
-    found = torch.as_tensor(rarities, dtype=anchor.dtype)
-    return anchor * 10 ** ((found - math.log10(LEVEL * max(bank_size, 1))) / dimension)
+    anchor: PerEnrollment
+    dimension: float
+    size: int
+
+    def __call__(self, errors: Errors) -> Errors:
+        """Return log10 N q of every error."""
+        ratios = errors.clamp(min=_LEAST) / self.anchor
+        found: Tensor = ratios.log10() * self.dimension + self._at_anchor
+        # An autoencoder whose numbers overflow has only infinite errors: it claims nothing.
+        return found.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
+
+    def limits(self, alpha: float | PerEnrollment) -> PerEnrollment:
+        """Return the error of each enrollment that is this rare; none for minus infinity."""
+        rare = torch.as_tensor(alpha, dtype=self.anchor.dtype)
+        found: Tensor = self.anchor * 10 ** ((rare - self._at_anchor) / self.dimension)
+        return found.masked_fill(rare.isneginf(), -1.0)
+
+    def at(self, rows: Int64[Tensor, " k"]) -> Rarity:
+        """Return the unit of these enrollments alone, in that order."""
+        return Rarity(self.anchor[rows], self.dimension, self.size)
+
+    @property
+    def _at_anchor(self) -> float:
+        return math.log10(LEVEL * max(self.size, 1))

@@ -19,18 +19,20 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from sfumato.filter.rule.guard import NOBODY, contest_rule, standardize
+from sfumato.filter.rule.guard import NOBODY, contest_rule
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One enrollment and its score of the upload, as plain numbers that can be sent."""
+    """One enrollment and its score of the upload, as plain numbers that can be sent.
+
+    `common` is the score in the unit of `alpha`, the enrollment's threshold.
+    """
 
     enrollment: str
     account: int
     score: float
-    mu: float
-    sigma: float
+    common: float
     alpha: float
 
 
@@ -49,8 +51,7 @@ class Front:
 def front(
     ids: Sequence[str],
     scores: Float[Tensor, " n"],
-    mu: Float[Tensor, " n"],
-    sigma: Float[Tensor, " n"],
+    common: Float[Tensor, " n"],
     *,
     alpha: Float[Tensor, " n"],
     accounts: Int64[Tensor, " n"],
@@ -62,13 +63,12 @@ def front(
     `pairs` may name enrollments of other parts.
     """
     here = tuple(pairs)
-    margin = alpha - standardize(scores[None], mu, sigma)[0]
-    margin = margin.masked_fill(accounts == account, -torch.inf)
+    margin = (alpha - common).masked_fill(accounts == account, -torch.inf)
     claimants = {claimant for _, claimant in here}
     columns = {*_stairs(scores, margin), *(accounts == account).nonzero()[:, 0].tolist()}
     columns |= {i for i, name in enumerate(ids) if name in claimants} if claimants else set()
     rows = [
-        Row(ids[i], int(accounts[i]), *(float(column[i]) for column in (scores, mu, sigma, alpha)))
+        Row(ids[i], int(accounts[i]), *(float(column[i]) for column in (scores, common, alpha)))
         for i in sorted(columns)
     ]
     return Front(tuple(rows), here)
@@ -88,13 +88,12 @@ def decide(whole: Front, account: int) -> tuple[float, Row | None]:
     """
     names = {row.enrollment: i for i, row in enumerate(whole.rows)}
     known = [(names[k], names[v]) for k, v in whole.pairs if k in names and v in names]
-    columns = [[r.score, r.mu, r.sigma, r.alpha] for r in whole.rows]
-    scores, mu, sigma, alpha = torch.tensor(columns).reshape(-1, 4).unbind(1)
+    columns = [[r.score, r.common, r.alpha] for r in whole.rows]
+    scores, common, alpha = torch.tensor(columns).reshape(-1, 3).unbind(1)
     owned = torch.tensor([row.account == account for row in whole.rows], dtype=torch.bool)
     outcome = contest_rule(
         scores[None],
-        mu,
-        sigma,
+        common[None],
         owned[None],
         contested=torch.tensor(known, dtype=torch.int64).reshape(-1, 2),
         alpha=alpha,

@@ -1,15 +1,16 @@
 """The rules: whether an upload is shared or blocked, and which enrollment decides.
 
-Pure functions over a matrix of scores (uploads x enrollments; small means "one of mine"), the mean
-`mu` and standard deviation `sigma` that each enrollment reports for its own images, and a mask of
-the enrollments that the uploader owns. Any score works that each enrollment calibrates by its own
-`mu` and `sigma`; the paper takes the squared error of eq. (8).
+Pure functions over a matrix of scores (uploads x enrollments; small means "one of mine"), the same
+scores in a unit that is common to all enrollments, and a mask of the enrollments that the uploader
+owns. The paper takes the squared error of eq. (8), in sigmas from the mean that each enrollment
+reports for its own images (`Sigmas`). A bank with a policy takes how rare the error is among
+strangers (`calibration.Rarity`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -40,35 +41,57 @@ class Outcome:
     enrollment: Int64[Tensor, " b"]
     """Index of the enrollment that decided, or `NOBODY`. For the platform alone."""
     margin: Float[Tensor, " b"]
-    """Distance to the threshold of the deciding enrollment, in sigmas: below it (>= 0, blocked) or
-    above it (< 0, shared); minus infinity where no enrollment of somebody else was left."""
+    """Distance to the threshold of the deciding enrollment, in the common unit: below it (>= 0,
+    blocked) or above it (< 0, shared); minus infinity where no enrollment of somebody else was
+    left."""
 
 
-def standardize(scores: Scores, mu: PerEnrollment, sigma: PerEnrollment) -> Scores:
-    """Return scores in sigmas from each enrollment's mean."""
-    return (scores - mu) / sigma
+@runtime_checkable
+class Unit(Protocol):
+    """A unit of errors that is common to all enrollments of a bank."""
+
+    def __call__(self, errors: Scores) -> Scores:
+        """Return errors in this unit; smaller ones stay smaller, enrollment by enrollment."""
+        ...
+
+    def limits(self, alpha: float | PerEnrollment) -> PerEnrollment:
+        """Return the error of each enrollment that is `alpha` in this unit."""
+        ...
+
+    def at(self, rows: Int64[Tensor, " k"]) -> Unit:
+        """Return the unit of these enrollments alone, in that order."""
+        ...
 
 
-def claims(
-    scores: Scores, mu: PerEnrollment, sigma: PerEnrollment, alpha: float | PerEnrollment
-) -> Owned:
-    """Return which enrollments claim which upload: score <= mu + alpha sigma.
+@dataclass(frozen=True, slots=True)
+class Sigmas:
+    """The paper's unit: standard deviations from the mean that each enrollment reports."""
 
-    There is no lower threshold. An image with an unusually small error is more likely one of the
-    enrolled kind, and a lower threshold would let it through.
-    """
-    return standardize(scores, mu, sigma) <= alpha
+    mu: PerEnrollment
+    sigma: PerEnrollment
+
+    def __call__(self, errors: Scores) -> Scores:
+        """Return errors in sigmas from each enrollment's mean."""
+        return (errors - self.mu) / self.sigma
+
+    def limits(self, alpha: float | PerEnrollment) -> PerEnrollment:
+        """Return mu + alpha sigma."""
+        found: Tensor = self.mu + alpha * self.sigma
+        return found
+
+    def at(self, rows: Int64[Tensor, " k"]) -> Sigmas:
+        """Return the unit of these enrollments alone, in that order."""
+        return Sigmas(self.mu[rows], self.sigma[rows])
 
 
 def paper_rule(
     scores: Scores,
-    mu: PerEnrollment,
-    sigma: PerEnrollment,
+    standardized: Scores,
     owned: Owned,
     *,
     alpha: float | PerEnrollment = ALPHA,
 ) -> Outcome:
-    """Decide as the paper's Guard does (section 2.2).
+    """Decide as the paper's Guard does (section 2.2), on scores in sigmas from the mean.
 
     The smallest score names the enrollment, eq. (8). The upload is blocked if that enrollment is
     not the uploader's and the score lies in [mu - alpha sigma, mu + alpha sigma].
@@ -76,17 +99,16 @@ def paper_rule(
     if not scores.shape[1]:
         return _nobody(len(scores))
     winner = scores.argmin(1)
-    z = standardize(scores, mu, sigma).gather(1, winner[:, None])[:, 0]
-    limit = torch.as_tensor(alpha, dtype=z.dtype, device=z.device).expand(len(mu))[winner]
+    z = standardized.gather(1, winner[:, None])[:, 0]
+    edge = torch.as_tensor(alpha, dtype=z.dtype, device=z.device).expand(scores.shape[1])[winner]
     own = owned.gather(1, winner[:, None])[:, 0]
-    margin = torch.where(own, -torch.inf, limit - z.abs())
+    margin = torch.where(own, -torch.inf, edge - z.abs())
     return Outcome(margin >= 0, winner, margin)
 
 
 def contest_rule(
     scores: Scores,
-    mu: PerEnrollment,
-    sigma: PerEnrollment,
+    common: Scores,
     owned: Owned,
     *,
     contested: Pairs,
@@ -95,11 +117,14 @@ def contest_rule(
 ) -> Outcome:
     """Decide as the filter does by default.
 
-    An upload is blocked if an enrollment that is not the uploader's claims it, unless an owned one
-    overrides that claim: it has the smaller score, and may override (the pair is not contested).
-    Scores are compared as they are, never in the uploader's own sigmas: nobody wins by reporting a
-    large `mu`. An adversary who trains on a victim's images gets smaller scores than the victim on
-    them; screening finds the pair contested, and the victim's claim then stands whatever the score.
+    An upload is blocked if an enrollment that is not the uploader's claims it (its score in the
+    common unit is at most `alpha`), unless an owned one overrides that claim: it has the smaller
+    score, and may override (the pair is not contested). There is no lower edge: an image with an
+    unusually small error is more likely one of the enrolled kind.
+    Overriding compares scores as they are, never in the uploader's own sigmas: nobody wins by
+    reporting a large `mu`. An adversary who trains on a victim's images gets smaller scores than
+    the victim on them; screening finds the pair contested, and the victim's claim then stands
+    whatever the score.
 
     `advantage` in [0, 1] asks an overriding score to be below that part of the claim's score (no
     score may be negative then). It is the answer to an adversary who evades screening: one network
@@ -113,7 +138,7 @@ def contest_rule(
     if not scores.shape[1]:
         return _nobody(len(scores))
     overridden = _best_own(scores, owned, contested) < advantage * scores
-    margins = alpha - standardize(scores, mu, sigma)
+    margins = alpha - common
     standing = margins.masked_fill(owned | overridden, -torch.inf)
     margin, enrollment = standing.max(1)
     decided = torch.where(margin.isneginf(), NOBODY, enrollment)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from jaxtyping import Float
-from torch import Tensor
-
 from sfumato.errors import EnrollmentError, RequestError
 from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.neardup import available
@@ -28,7 +25,6 @@ def admit(
     *,
     quota: int,
     flood: int,
-    cohort: Float[Tensor, "n d"] | None = None,
 ) -> Entry:
     """Check an enrollment file, screen it and store it; call this under the change lock.
 
@@ -45,7 +41,6 @@ def admit(
         content: The enrollment file.
         quota: Enrollments that an account may have sent.
         flood: Enrollments within an hour.
-        cohort: Features of public pictures, for measuring false claims; see `vetting.objection`.
 
     Raises:
         EnrollmentError: it is malformed, forged, contradicts itself or does not fit this bank.
@@ -71,7 +66,7 @@ def admit(
         store.refuse(signed.id, account.name)
         raise
     stored = Stored(id=signed.id, account_id=account.id, content=content)
-    reason = objection(state, signed, account.id, store.held(account.id), cohort)
+    reason = objection(state, signed, account.id, store.held(account.id))
     if not reason and store.arrivals() >= flood:
         reason = _FLOOD
     return store.insert(stored, status="quarantined" if reason else "active", reason=reason)

@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from sfumato.features.policy import Policy
 from sfumato.filter.copies import Copy
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.rule.screening import Likeness, Screening
@@ -35,6 +36,7 @@ class Deciding(Protocol):
     """What the service, admission and the follower need; `BankState` says what each does."""
 
     terms: Terms
+    policy: Policy | None
     rules: Rules
 
     def __len__(self) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,12 +20,14 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from sfumato.errors import BankError, EnrollmentError
+from sfumato.features.policy import Policy
 from sfumato.filter.bank.bank import Bank, BankScores
 from sfumato.filter.bank.scoring import BATCH
 from sfumato.filter.copies import Copies, Copy
 from sfumato.filter.enrollment import Enrollment, open_enrollment
+from sfumato.filter.rule.calibration import Rarity, anchors
 from sfumato.filter.rule.front import Front, front
-from sfumato.filter.rule.guard import NOBODY, claims, contest_rule
+from sfumato.filter.rule.guard import NOBODY, Sigmas, Unit, contest_rule
 from sfumato.filter.rule.screening import (
     Comparison,
     Likeness,
@@ -50,6 +52,8 @@ class _Relations:
     accounts: Int64[Tensor, " n"]
     contested: Int64[Tensor, "pairs 2"]
     alpha: Float[Tensor, " n"]
+    unit: Unit
+    """Of scores and `alpha`."""
     until: datetime | None
     """When `alpha` changes by itself, because a disabling ends."""
 
@@ -63,6 +67,7 @@ class _Relations:
             accounts=self.accounts[rows],
             contested=pairs[(pairs >= 0).all(1)],
             alpha=self.alpha[rows],
+            unit=self.unit.at(rows),
         )
 
 
@@ -76,12 +81,24 @@ class Upload:
 
 
 class BankState:
-    """All active enrollments, or a share of them; with a `reach` only a shortlist is scored."""
+    """All active enrollments, or a share of them; with a `reach` only a shortlist is scored.
 
-    def __init__(self, terms: Terms, share: Share = WHOLE, *, reach: float | None = None) -> None:
-        self.terms, self.share = terms, share
+    With a `policy` claims reach as far as its target of false blocks, else to alpha sigmas.
+    """
+
+    def __init__(
+        self,
+        terms: Terms,
+        share: Share = WHOLE,
+        *,
+        policy: Policy | None = None,
+        reach: float | None = None,
+    ) -> None:
+        self.terms, self.share, self.policy = terms, share, policy
         self.bank = _empty(terms, reach=reach)
         self.accounts: dict[str, int] = {}
+        self._everybody: set[str] = set()
+        self._anchors: dict[str, float] = {}
         self._contests: dict[tuple[str, str], Likeness] = {}
         self._rules = Rules()
         self._copies = Copies()
@@ -91,14 +108,23 @@ class BankState:
 
     @classmethod
     def load(
-        cls, store: Store, terms: Terms, share: Share = WHOLE, *, reach: float | None = None
+        cls,
+        store: Store,
+        terms: Terms,
+        share: Share = WHOLE,
+        *,
+        policy: Policy | None = None,
+        reach: float | None = None,
     ) -> BankState:
         """Return the bank, or a share of it, as the database has it.
 
         Raises:
             BankError: a stored enrollment is damaged.
         """
-        state = cls(terms, share, reach=reach)
+        state = cls(terms, share, policy=policy, reach=reach)
+        known = store.anchors(policy.digest) if policy else {}
+        state._anchors.update(known)
+        state._everybody.update(store.active_ids())
         with closing(store.active(share)) as rows:
             for stored in rows:
                 try:
@@ -106,6 +132,8 @@ class BankState:
                 except EnrollmentError as error:
                     raise damaged(stored.id, error) from error
                 state.add(stored.id, enrollment, stored.account_id)
+        if policy:
+            store.keep_anchors(policy.digest, state.anchors_but(known))
         state._contests = _keyed(store.contests())
         state.rules = read_rules(store)
         return state
@@ -121,9 +149,13 @@ class BankState:
         Of an enrollment of another share only the pairs are kept: it may not override some here.
         """
         with self._lock:
+            self._everybody.add(name)
             if self.share.holds(name) and name not in self.accounts:
                 self.bank.add(name, enrollment)
                 self.accounts[name] = account_id
+                if self.policy is not None and name not in self._anchors:
+                    errors = self.bank.errors(self.policy.cohort, [name])
+                    self._anchors[name] = float(anchors(errors))
                 if enrollment.copies is not None:
                     self._copies.add(name, enrollment.copies.clone())
             self._contests |= _keyed(contests)
@@ -134,10 +166,17 @@ class BankState:
         with self._lock:
             self._contests = {k: p for k, p in self._contests.items() if name not in k}
             self._relations = None
+            self._everybody.discard(name)
+            self._anchors.pop(name, None)
             if self.accounts.pop(name, None) is None:
                 return
             self.bank.remove(name)
             self._copies.remove(name)
+
+    def anchors_but(self, known: Container[str]) -> dict[str, float]:
+        """Return the anchors of this share's enrollments that are not `known`."""
+        with self._lock:
+            return {n: self._anchors[n] for n in self.accounts if n not in known}
 
     @property
     def asks_hashes(self) -> bool:
@@ -171,9 +210,9 @@ class BankState:
         with self._lock:
             own = [name for name, account in self.accounts.items() if account == account_id]
             asked = [name for name in (enrollment, *own) if name in self.accounts]
-            scores = self.bank.score(features, asked)
-            alpha = self._related(now).alpha[scores.rows]
-        claimed = claims(scores.errors, scores.mu, scores.sigma, alpha)[0].tolist()
+            scores, related = self.bank.score(features, asked), self._related(now)
+        limits = related.unit.at(scores.rows).limits(related.alpha[scores.rows])
+        claimed = (scores.errors[0] <= limits).tolist()
         rows = zip(scores.ids, scores.errors[0].tolist(), claimed, strict=True)
         return [ClassScore(*row) for row in rows]
 
@@ -211,8 +250,7 @@ class BankState:
             front(
                 scores.ids,
                 errors,
-                scores.mu,
-                scores.sigma,
+                related.unit(errors[None])[0],
                 alpha=_thresholds(listed, related),
                 accounts=related.accounts,
                 account=upload.account_id,
@@ -244,7 +282,8 @@ class BankState:
             asking = torch.tensor([upload.account_id for upload in uploads])
             own = torch.isin(related.accounts, asking).nonzero()[:, 0]
             features = torch.cat([upload.features for upload in uploads])
-            scores = self.bank.score_near(features, alpha=related.alpha, always=own)
+            limits = related.unit.limits(related.alpha)
+            scores = self.bank.score_near(features, limits=limits, always=own)
         if len(scores.rows) < len(related.accounts):
             related = related.at(scores.rows)
         return scores, related
@@ -257,11 +296,18 @@ class BankState:
             known = _Relations(
                 torch.tensor(accounts, dtype=torch.int64),
                 pair_rows(self._contests.values(), names),
-                self._rules.thresholds(names, accounts, now),
+                self._rules.thresholds(names, accounts, now, self.policy),
+                self._unit(names),
                 self._rules.changes_after(now),
             )
             self._relations = known
         return known
+
+    def _unit(self, names: Sequence[str]) -> Unit:
+        if self.policy is None:
+            return Sigmas(self.bank.mu, self.bank.sigma)
+        found = torch.tensor([self._anchors[name] for name in names])
+        return Rarity(found, self.policy.dimension, len(self._everybody))
 
 
 def _row(scores: BankScores, row: int) -> BankScores:
@@ -280,8 +326,7 @@ def _decided(scores: BankScores, related: _Relations, account_id: int) -> Match:
     alpha = _thresholds(scores.listed[0], related)
     outcome = contest_rule(
         scores.errors,
-        scores.mu,
-        scores.sigma,
+        related.unit(scores.errors),
         owned,
         contested=related.contested,
         alpha=alpha,

@@ -6,13 +6,11 @@ import secrets
 from collections.abc import Sequence
 from typing import Final
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
-
+from sfumato.features.policy import Policy
 from sfumato.filter.bank.bank import Bank
 from sfumato.filter.enrollment import Enrollment, SignedEnrollment, open_enrollment
-from sfumato.filter.rule.claiming import MOST_FALSE, check_own, claim_limit, false_claims
+from sfumato.filter.rule.calibration import Rarity, anchors
+from sfumato.filter.rule.claiming import MOST_TIMES, check_own, claim_limit, false_claims
 from sfumato.filter.rule.screening import SAMPLES
 from sfumato.serve.bank.interface import Deciding
 from sfumato.serve.records.store import Stored
@@ -47,7 +45,6 @@ def objection(
     signed: SignedEnrollment,
     account_id: int,
     held: Sequence[Stored],
-    cohort: Float[Tensor, "n d"] | None,
 ) -> str:
     """Return why a moderator has to look at an enrollment before it counts; '' where none has to.
 
@@ -56,25 +53,29 @@ def objection(
         signed: The enrollment.
         account_id: Whose it is.
         held: The active enrollments of that account.
-        cohort: Features of public pictures that nobody enrolls. Without them, samples of the other
-            enrollments stand in for them.
+
+    False claims are measured on the public pictures of the bank's policy. Where it has none,
+    samples of the other enrollments stand in for them.
     """
     screening = state.screen(signed.id, signed.enrollment, account_id)
     if screening.contested:
         return _ALIKE
     if screening.copied:
         return _COPIED
-    if cohort is None:
+    if state.policy is None:
         return _BROAD if screening.broad else ""
     every = [signed.enrollment, *(open_enrollment(one.content).enrollment for one in held)]
-    return _FALSE if _claimed(every, cohort) > MOST_FALSE else ""
+    rare = state.rules.threshold(account_id, state.policy)
+    size = len(state) + 1
+    return _FALSE if _claimed(every, state.policy, rare, size) > MOST_TIMES * 10**rare else ""
 
 
-def _claimed(enrollments: Sequence[Enrollment], cohort: Float[Tensor, "n d"]) -> float:
-    """Return the share of the cohort that these enrollments claim together."""
+def _claimed(enrollments: Sequence[Enrollment], policy: Policy, rare: float, size: int) -> float:
+    """Return the share of the public pictures that these claim together in a bank of that size."""
     together = _bank([(str(i), one) for i, one in enumerate(enrollments)])
-    limits = torch.tensor([claim_limit(one.mu, one.sigma) for one in enrollments])
-    return false_claims(together.errors(cohort), limits)
+    errors = together.errors(policy.cohort)
+    unit = Rarity(anchors(errors), policy.dimension, size)
+    return false_claims(errors, unit.limits(rare))
 
 
 def _bank(enrollments: Sequence[tuple[str, Enrollment]]) -> Bank:

@@ -23,6 +23,7 @@ class BankRow(Base):
     dim: Mapped[int]
     hidden: Mapped[int]
     alpha: Mapped[float]
+    false_blocks: Mapped[float | None]
     enforced: Mapped[float]
     rollout_seed: Mapped[str]
     disabled_until: Mapped[str | None]
@@ -37,13 +38,14 @@ class ClockRow(Base):
 
 
 class AccountRow(Base):
-    """Someone who enrolls, uploads or moderates; `alpha` None takes the bank's."""
+    """Someone who enrolls, uploads or moderates; None as a threshold takes the bank's."""
 
     __tablename__ = "accounts"
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     role: Mapped[str]
     alpha: Mapped[float | None]
+    false_blocks: Mapped[float | None]
     disabled_until: Mapped[str | None]
     created: Mapped[str]
 
@@ -113,19 +115,32 @@ class DecisionRow(Base):
     claim: Mapped[str]
     margin: Mapped[float]
     score: Mapped[float | None]
+    policy: Mapped[str]
     created: Mapped[str]
     appeal: Mapped[str] = mapped_column(index=True)
     note: Mapped[str]
 
 
 class TallyRow(Base):
-    """How many uploads came this near to a claim of this account; see `tally`."""
+    """How many uploads came this near to a claim of this account; see `near_counts`."""
 
     __tablename__ = "tally"
+    policy: Mapped[str] = mapped_column(primary_key=True)
     # No foreign key: 0 stands for nobody, and counting must not wait for an account's row.
     account_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     tenth: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     uploads: Mapped[int]
+
+
+class AnchorRow(Base):
+    """The anchor of an enrollment under a policy: computing it anew takes all public pictures."""
+
+    __tablename__ = "anchors"
+    policy: Mapped[str] = mapped_column(primary_key=True)
+    enrollment: Mapped[str] = mapped_column(
+        ForeignKey("enrollments.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    anchor: Mapped[float]
 
 
 class AuditRow(Base):

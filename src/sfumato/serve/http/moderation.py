@@ -85,17 +85,25 @@ def counts(_: Moderator, filters: Service) -> list[CountsAnswer]:
 @router.get("/v1/rules", responses=problems(401, 403))
 def bank_rules(_: Moderator, filters: Service) -> RulesAnswer:
     """The bank's rules."""
-    return RulesAnswer.model_validate(rules.read_rules(filters.store), from_attributes=True)
+    found, policy = rules.read_rules(filters.store), filters.policy
+    return RulesAnswer(
+        unit=filters.unit,
+        alpha=found.alpha,
+        false_blocks=None if policy is None else 10 ** found.threshold(None, policy),
+        enforced=found.enforced,
+        disabled_until=found.disabled_until,
+    )
 
 
 @router.get("/v1/curve", responses=problems(401, 403, 404, 422, 507))
 def threshold_curve(_: Moderator, filters: Service, account: AccountQuery = None) -> CurveAnswer:
     """Acceptance and accuracy for every threshold of the bank, or of an account."""
     threshold = _threshold(filters, account)
-    ruled, tally = decisions.rulings(filters.store), filters.tally.read()
+    ruled, tally = decisions.rulings(filters.store, filters.policy_digest), filters.tally.read()
     return CurveAnswer(
-        alpha=threshold.alpha,
-        own=threshold.account in threshold.rules.account_alpha,
+        unit=filters.unit,
+        threshold=threshold.value,
+        own=threshold.own,
         uploads=sum(tally.values()),
         rulings=sum(threshold.moves(r.account) for r in ruled),
         points=[PointAnswer(**asdict(p)) for p in curve.points(tally, ruled, threshold)],
@@ -106,12 +114,18 @@ def threshold_curve(_: Moderator, filters: Service, account: AccountQuery = None
 def forecast(
     _: Moderator,
     filters: Service,
-    alpha: Annotated[float, Query(ge=0, le=rules.MOST_ALPHA)],
+    value: Annotated[
+        float,
+        Query(ge=0, le=rules.MOST_ALPHA, description="Of the threshold, in the curve's unit."),
+    ],
     account: AccountQuery = None,
 ) -> ForecastAnswer:
     """What a threshold, of the bank or of an account, would have changed so far."""
-    threshold, ruled = _threshold(filters, account), decisions.rulings(filters.store)
-    found = curve.forecast(filters.tally.read(), ruled, threshold, alpha)
+    threshold = _threshold(filters, account)
+    if not threshold.can_be(value):
+        raise RequestError(422, f"expected a threshold that can be set, got {value}")
+    ruled = decisions.rulings(filters.store, filters.policy_digest)
+    found = curve.forecast(filters.tally.read(), ruled, threshold, value)
     return ForecastAnswer(**asdict(found))
 
 
@@ -164,4 +178,5 @@ def _threshold(filters: FilterService, account: str | None) -> curve.Threshold:
     found = None if account is None else find_account(filters.store.engine, account)
     if account is not None and found is None:
         raise RequestError(404, f"there is no {account[:40]!r}")
-    return curve.Threshold(rules.read_rules(filters.store), found.id if found else None)
+    known = rules.read_rules(filters.store)
+    return curve.Threshold(known, filters.policy, found.id if found else None)

@@ -34,7 +34,7 @@ def own_account(account: Anybody) -> AccountAnswer:
 @router.get("/v1/policy")
 def policy(filters: Service) -> PolicyAnswer:
     """What a device must know before it enrolls."""
-    return PolicyAnswer(**filters.policy())
+    return PolicyAnswer(**filters.enrolling())
 
 
 @router.get("/v1/backbone", response_class=Response)

@@ -9,7 +9,13 @@ from pydantic import BaseModel, Field
 
 from sfumato.serve.records.auth import Role, Scope
 from sfumato.serve.records.decisions import MOST_NOTE, Ruling
-from sfumato.serve.records.rules import MOST_ALPHA, MOST_HOURS
+from sfumato.serve.records.rules import (
+    LEAST_FALSE_BLOCKS,
+    MOST_ALPHA,
+    MOST_FALSE_BLOCKS,
+    MOST_HOURS,
+)
+from sfumato.serve.wire import Unit
 
 
 class PolicyAnswer(BaseModel):
@@ -65,7 +71,7 @@ class AccountAnswer(BaseModel):
 class PointAnswer(BaseModel):
     """What one threshold does with the uploads and rulings so far."""
 
-    alpha: float
+    threshold: float
     blocked: int
     acceptance: float | None = Field(description="Share of uploads that match no class.")
     accuracy: float | None = Field(description="Share of rulings with the same result.")
@@ -74,7 +80,8 @@ class PointAnswer(BaseModel):
 class CurveAnswer(BaseModel):
     """Acceptance and accuracy for every threshold; near copies are blocked at all of them."""
 
-    alpha: float = Field(description="The threshold that holds now.")
+    unit: Unit = Field(description="Of thresholds: see the bank's rules.")
+    threshold: float = Field(description="The threshold that holds now.")
     own: bool = Field(description="Whether the account has its own, rather than the bank's.")
     uploads: int
     rulings: int
@@ -84,7 +91,9 @@ class CurveAnswer(BaseModel):
 class ForecastAnswer(BaseModel):
     """What a new threshold would have changed so far."""
 
-    alpha: float = Field(description="As it was asked for, rounded down to a tenth.")
+    threshold: float = Field(
+        description="As it was asked for, rounded down to a point of the curve."
+    )
     uploads: int
     blocked_before: int
     blocked_after: int
@@ -106,7 +115,12 @@ class CountsAnswer(BaseModel):
 class RulesAnswer(BaseModel):
     """The bank's rules."""
 
+    unit: Unit = Field(
+        description="The threshold that holds: `alpha` sigmas above the mean error, or, where the "
+        "backbone has a policy, `false_blocks`, a share of strangers' uploads."
+    )
     alpha: float
+    false_blocks: float | None = Field(description="Null without a policy.")
     enforced: float
     disabled_until: datetime | None
 
@@ -115,6 +129,7 @@ class AccountRulesBody(BaseModel):
     """Changes of one account's rules; a missing field changes nothing."""
 
     alpha: float | None = Field(None, ge=0, le=MOST_ALPHA)
+    false_blocks: float | None = Field(None, ge=LEAST_FALSE_BLOCKS, le=MOST_FALSE_BLOCKS)
     disable_hours: float | None = Field(None, ge=0, le=MOST_HOURS, description="0 ends it.")
 
 

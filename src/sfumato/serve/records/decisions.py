@@ -41,10 +41,10 @@ class Match:
     account: int
     """The account of that enrollment, or `STRANGER`."""
     margin: float
-    """Sigmas below the threshold of a class, or bits below that of a near copy; at least 0 where
-    it stands against the upload."""
+    """Distance below the threshold of a class in the bank's unit, or bits below that of a near
+    copy; at least 0 where it stands against the upload."""
     score: float | None
-    """Sigmas from the mean of the class, infinite where there is none; None for a near copy."""
+    """In the bank's unit, infinite where there is no class; None for a near copy."""
     view: int = 0
     """Which of the upload's pictures this is about: its row in the features."""
 
@@ -102,7 +102,7 @@ class Ruled:
     account: int
     """Whose claim it was."""
     score: float
-    """Sigmas from the mean of that class."""
+    """In the bank's unit."""
     confirmed: bool
 
 
@@ -117,16 +117,17 @@ class Counts:
     overturned: int = 0
 
 
-def keep_blocks(store: Store, uploads: Sequence[tuple[int, Decision]]) -> list[None]:
+def keep_blocks(store: Store, policy: str, uploads: Sequence[tuple[int, Decision]]) -> list[None]:
     """Record decisions that something stands against, each with the account that uploaded.
 
-    All are on disk when this returns, or none is. One sync to disk serves all of them.
+    `policy` is the digest of the policy that they were taken under, or ''. All are on disk when
+    this returns, or none is. One sync to disk serves all of them.
     """
     with writing(store.engine) as session:
         ids = {decision.match.enrollment for _, decision in uploads}
         there = set(session.scalars(select(EnrollmentRow.id).where(EnrollmentRow.id.in_(ids))))
         created = store.clock.text()
-        session.add_all(_row_of(*upload, there, created) for upload in uploads)
+        session.add_all(_row_of(*upload, there, created, policy) for upload in uploads)
     return [None] * len(uploads)
 
 
@@ -182,12 +183,16 @@ def find(store: Store, id_: str) -> DecisionAnswer:
     return found[0]
 
 
-def rulings(store: Store) -> list[Ruled]:
-    """Return what moderators ruled on claims of a class; erased enrollments are left out."""
+def rulings(store: Store, policy: str) -> list[Ruled]:
+    """Return what moderators ruled on claims of a class, under a policy or '' for none.
+
+    Erased enrollments are left out.
+    """
     query = (
         select(EnrollmentRow.account_id, DecisionRow.score, DecisionRow.appeal)
         .join(EnrollmentRow, EnrollmentRow.id == DecisionRow.enrollment)
         .where(DecisionRow.appeal.in_(("confirmed", "overturned")))
+        .where(DecisionRow.policy == policy)
     )
     with reading(store.engine) as session:
         return [
@@ -231,7 +236,7 @@ def _row(session: Session, id_: str) -> DecisionRow | None:
 
 
 def _row_of(
-    account_id: int, decision: Decision, there: Container[str], created: str
+    account_id: int, decision: Decision, there: Container[str], created: str, policy: str
 ) -> DecisionRow:
     match = decision.match
     return DecisionRow(
@@ -243,6 +248,7 @@ def _row_of(
         claim=match.claim,
         margin=match.margin,
         score=match.score,
+        policy=policy,
         created=created,
         appeal="none",
         note="",
@@ -257,6 +263,7 @@ def _answer(row: DecisionRow, account: str, enrollment_account: str | None) -> D
         enrollment_account=enrollment_account,
         enforced=row.enforced,
         claim=row.claim,  # type: ignore[arg-type]  # only this module writes it
+        unit="false_blocks" if row.policy else "alpha",
         margin=row.margin,
         score=row.score,
         created=row.created,

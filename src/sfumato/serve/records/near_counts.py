@@ -2,9 +2,9 @@
 
 A block is on record with its score; a share is not, so no row shows that an upload was made. To
 predict the effect of a higher threshold, a moderator needs to know how many shares were how near.
-Each process counts in memory, by tenths of a sigma and by the account of the nearest enrollment,
-and adds its counts to the database every two seconds. A killed process loses the counts that it
-had not added.
+Each process counts in memory, by tenths of a sigma (with a policy: of log10 of the share of
+strangers) and by the account of the nearest enrollment, and adds its counts to the database every
+two seconds. A killed process loses the counts that it had not added.
 """
 
 from __future__ import annotations
@@ -32,20 +32,23 @@ _NEAR: Final = -FAR
 _PAUSE_SECONDS: Final = 2.0
 
 Place = tuple[int, int]
-"""An account, and the tenth of a sigma at or below which the score was."""
+"""An account, and the tenth at or below which the score was."""
 
 
 def place(account_id: int, score: float) -> Place:
-    """Return where an upload is counted. At alpha = t / 10 the tenths up to t are claimed."""
+    """Return where an upload is counted. A threshold of t / 10 claims the tenths up to t."""
     tenth = FAR if math.isinf(score) else math.ceil(score * TENTHS)
     return (NOBODY, FAR) if tenth >= FAR else (account_id, max(tenth, _NEAR))
 
 
 class Tally:
-    """The counts of one process on their way to the database."""
+    """The counts of one process, under one policy, on their way to the database.
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    `policy` is its digest, or '' without one: scores under two policies are not of one unit.
+    """
+
+    def __init__(self, engine: Engine, policy: str = "") -> None:
+        self._engine, self._policy = engine, policy
         self._waiting: Counter[Place] = Counter()
         self._lock = threading.Lock()
         self._kept = time.monotonic()
@@ -63,7 +66,7 @@ class Tally:
             counts, self._waiting = self._waiting, Counter()
             self._kept = time.monotonic()
         try:
-            _add(self._engine, counts)
+            _add(self._engine, self._policy, counts)
         except BaseException:
             with self._lock:
                 self._waiting += counts
@@ -72,20 +75,22 @@ class Tally:
     def read(self) -> Counter[Place]:
         """Return all counts, those of other processes up to their last seconds."""
         self.keep(now=True)
+        wanted = select(TallyRow.account_id, TallyRow.tenth, TallyRow.uploads)
         with reading(self._engine) as session:
-            rows = session.execute(select(TallyRow.account_id, TallyRow.tenth, TallyRow.uploads))
+            rows = session.execute(wanted.where(TallyRow.policy == self._policy))
             return Counter({(account, tenth): uploads for account, tenth, uploads in rows})
 
 
-def _add(engine: Engine, counts: Mapping[Place, int]) -> None:
+def _add(engine: Engine, policy: str, counts: Mapping[Place, int]) -> None:
     if not counts:
         return
     # In one order everywhere: two processes that lock rows in different orders would deadlock.
     rows = [
-        {"account_id": account, "tenth": tenth, "uploads": uploads}
+        {"policy": policy, "account_id": account, "tenth": tenth, "uploads": uploads}
         for (account, tenth), uploads in sorted(counts.items())
     ]
-    key, sqlite_like = [TallyRow.account_id, TallyRow.tenth], engine.dialect.name == "sqlite"
+    key = [TallyRow.policy, TallyRow.account_id, TallyRow.tenth]
+    sqlite_like = engine.dialect.name == "sqlite"
     added = sqlite.insert(TallyRow) if sqlite_like else postgresql.insert(TallyRow)
     summed = {"uploads": TallyRow.uploads + added.excluded.uploads}
     with writing(engine) as session:

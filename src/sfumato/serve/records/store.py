@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal, cast
@@ -27,6 +27,7 @@ from sfumato.serve.database.db import reading, writing
 from sfumato.serve.database.erasing import forget
 from sfumato.serve.database.tables import (
     AccountRow,
+    AnchorRow,
     AuditRow,
     BankRow,
     ChangeRow,
@@ -171,16 +172,39 @@ class Store:
 
     def active(self, share: Share = WHOLE) -> Generator[Stored]:
         """Yield the active enrollments of a share, in the order of arrival, a few at a time."""
-        every = select(EnrollmentRow.id).where(EnrollmentRow.status == "active")
         some = select(EnrollmentRow).options(undefer(EnrollmentRow.content))
+        wanted = [id_ for id_ in self.active_ids() if share.holds(id_)]
         with reading(self.engine) as session:
-            ids = session.scalars(every.order_by(EnrollmentRow.sequence)).all()
-            wanted = [id_ for id_ in ids if share.holds(id_)]
             for start in range(0, len(wanted), _CHUNK):
                 chunk = some.where(EnrollmentRow.id.in_(wanted[start : start + _CHUNK]))
                 for row in session.scalars(chunk.order_by(EnrollmentRow.sequence)).all():
                     yield _stored(row)
                     session.expunge(row)
+
+    def active_ids(self) -> list[str]:
+        """Return the ids of all active enrollments, in the order of arrival."""
+        query = select(EnrollmentRow.id).where(EnrollmentRow.status == "active")
+        with reading(self.engine) as session:
+            return list(session.scalars(query.order_by(EnrollmentRow.sequence)).all())
+
+    def anchors(self, policy: str) -> dict[str, float]:
+        """Return the anchors that are known under the policy of this digest, by enrollment."""
+        query = select(AnchorRow.enrollment, AnchorRow.anchor).where(AnchorRow.policy == policy)
+        with reading(self.engine) as session:
+            return {row.enrollment: row.anchor for row in session.execute(query)}
+
+    def keep_anchors(self, policy: str, anchors: Mapping[str, float]) -> None:
+        """Keep anchors under the policy of this digest, but for enrollments erased meanwhile."""
+        if not anchors:
+            return
+        known = select(AnchorRow.enrollment).where(AnchorRow.policy == policy)
+        missing = select(EnrollmentRow.id).where(EnrollmentRow.id.not_in(known))
+        with writing(self.engine) as session:
+            session.add_all(
+                AnchorRow(policy=policy, enrollment=name, anchor=anchors[name])
+                for name in session.scalars(missing).all()
+                if name in anchors
+            )
 
     def earliest(self, ids: Iterable[str]) -> str | None:
         """Return which of these enrollments came first, or None where none is left."""

@@ -19,6 +19,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from sfumato.errors import FormatError, ServiceError
+from sfumato.features.policy import Policy
 from sfumato.filter.copies import Copy
 from sfumato.filter.enrollment import Enrollment, seal_enrollment
 from sfumato.filter.neardup import available
@@ -51,20 +52,24 @@ class ShardedBank:
         ServiceError: a shard did not answer in time.
     """
 
-    def __init__(self, store: Store, terms: Terms, ask: Ask) -> None:
-        self.terms = terms
+    def __init__(
+        self, store: Store, terms: Terms, ask: Ask, *, policy: Policy | None = None
+    ) -> None:
+        self.terms, self.policy = terms, policy
         self.rules = read_rules(store)
         self._store, self._ask = store, ask
 
     @classmethod
-    def load(cls, store: Store, terms: Terms, ask: Ask) -> ShardedBank:
+    def load(
+        cls, store: Store, terms: Terms, ask: Ask, *, policy: Policy | None = None
+    ) -> ShardedBank:
         """Return the bank when all its shards have loaded their parts.
 
         Raises:
             BankError: a stored enrollment is damaged.
             ServiceError: a shard cannot be started.
         """
-        made = cls(store, terms, ask)
+        made = cls(store, terms, ask, policy=policy)
         ask("size", 0, seconds=_START_SECONDS)
         return made
 

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float, UInt8
 
 from sfumato.errors import ServiceError, SfumatoError, StorageError
+from sfumato.features.policy import Policy
 from sfumato.filter.bank.scoring import BATCH
 from sfumato.filter.enrollment import open_enrollment
 from sfumato.filter.rule.front import Front
@@ -44,6 +45,8 @@ class ShardOrder:
     """Its URL, as every machine reaches it."""
     terms: Terms
     share: Share
+    policy: Policy | None = None
+    """Of the backbone: how far claims reach."""
     reach: float | None = None
     """Of the shortlist; None scores all."""
     idle_seconds: float = 60.0
@@ -164,6 +167,8 @@ class Shard:
         self._store = store
         seen = store.last_change()  # before the bank: a change that it has already does no harm
         order = self.order
-        self.state = BankState.load(store, order.terms, order.share, reach=order.reach)
+        self.state = BankState.load(
+            store, order.terms, order.share, policy=order.policy, reach=order.reach
+        )
         self._follower = Follower(store, self.state, seen=seen)
         self._follower.start()

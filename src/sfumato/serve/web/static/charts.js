@@ -1,9 +1,9 @@
 // Two small charts as SVG: what a threshold lets through, and what that does to accuracy.
 
 import { percent } from "./dom.js";
+import { UNITS, at } from "./units.js";
 
 const BOX = { left: 54, right: 372, top: 12, bottom: 186 };
-const MOST = 8;  // sigmas; beyond it hardly anything changes
 
 function shape(tag, attributes, text = "") {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -33,35 +33,35 @@ function path(svg, places) {
   svg.append(shape("path", { class: "line", d: steps.join("") }));
 }
 
-const at = (points, alpha) => points[Math.min(points.length - 1, Math.floor(alpha * 10 + 1e-6))];
-
 function mark(svg, kind, place, words) {
   const dot = shape("circle", { class: kind, cx: across(place[0]), cy: up(place[1]), r: 6 });
   dot.append(shape("title", {}, words));
   svg.append(dot);
 }
 
-export function drawShares(svg, curve, alpha) {
-  const ticks = [0, 2, 4, 6, 8].map((value) => [value / MOST, String(value)]);
-  axes(svg, ticks, "alpha, sigmas", "Acceptance");
+const both = (curve, chosen) => [["now", curve.threshold, "now"], ["next", chosen, "chosen"]];
+
+export function drawShares(svg, curve, chosen) {
+  const unit = UNITS[curve.unit];
+  axes(svg, unit.ticks, unit.axis, "Acceptance");
   if (!curve.uploads) return;
-  const shown = curve.points.filter((point) => point.alpha <= MOST);
-  path(svg, shown.map((point) => [point.alpha / MOST, point.acceptance]));
-  for (const [kind, value, words] of [["now", curve.alpha, "now"], ["next", alpha, "chosen"]]) {
-    const point = at(curve.points, value);
-    const text = `${words}: alpha ${value}, ${percent(point.acceptance)} let through`;
-    mark(svg, kind, [Math.min(value / MOST, 1), point.acceptance], text);
+  const shown = curve.points.filter((point) => unit.along(point.threshold) <= 1);
+  path(svg, shown.map((point) => [unit.along(point.threshold), point.acceptance]));
+  for (const [kind, value, words] of both(curve, chosen)) {
+    const point = at(curve, value);
+    const text = `${words}: ${unit.words(value)}, ${percent(point.acceptance)} let through`;
+    mark(svg, kind, [Math.min(unit.along(value), 1), point.acceptance], text);
   }
 }
 
-export function drawTradeoff(svg, curve, alpha) {
+export function drawTradeoff(svg, curve, chosen) {
   const ticks = [0, 0.5, 1].map((share) => [share, `${100 * share} %`]);
   axes(svg, ticks, "acceptance: uploads let through", "Accuracy on rulings");
   if (!curve.rulings || !curve.uploads) return;
   path(svg, curve.points.map((point) => [point.acceptance, point.accuracy]));
-  for (const [kind, value, words] of [["now", curve.alpha, "now"], ["next", alpha, "chosen"]]) {
-    const point = at(curve.points, value);
-    const text = `${words}: alpha ${value}, ${percent(point.accuracy)} of rulings agreed with`;
+  for (const [kind, value, words] of both(curve, chosen)) {
+    const point = at(curve, value);
+    const text = `${words}: ${UNITS[curve.unit].words(value)}, ${percent(point.accuracy)} of rulings agreed with`;
     mark(svg, kind, [point.acceptance, point.accuracy], text);
   }
 }

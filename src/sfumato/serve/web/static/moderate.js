@@ -3,8 +3,10 @@
 import { drawShares, drawTradeoff } from "./charts.js";
 import { $, element, entry, facts, percent, plural, time } from "./dom.js";
 import { call, json, session } from "./session.js";
+import { UNITS } from "./units.js";
 
 let curve = null;
+let unit = UNITS.alpha;
 let account = "";
 let asked = 0;
 
@@ -29,37 +31,42 @@ const query = (parts) => new URLSearchParams(account ? { ...parts, account } : p
 
 async function showCurve() {
   curve = await json("GET", `/v1/curve?${query({})}`);
-  const whose = account ? (curve.own ? `${account}'s own` : `the bank's, for ${account}`) : "the bank's";
-  $("holds").textContent = `alpha ${curve.alpha} holds, ${whose}`;
-  $("alpha").value = curve.alpha;
-  $("slider").value = curve.alpha;
+  const whose = account ? (curve.own ? `${account}'s own threshold` : `the bank's threshold, for ${account}`)
+    : "the bank's threshold";
+  unit = UNITS[curve.unit];
+  $("holds").textContent = `${unit.words(curve.threshold)}: ${whose}`;
+  for (const name of ["threshold-label", "threshold-column"]) $(name).textContent = unit.title;
+  Object.assign($("slider"), unit.slider);
+  Object.assign($("threshold"), unit.input);
+  $("threshold").value = curve.threshold;
+  $("slider").value = unit.position(curve.threshold);
   $("tradeoff-caption").textContent = curve.rulings
-    ? `Accuracy on ${plural(curve.rulings, "ruled appeal")} against acceptance, as alpha falls to the right.`
+    ? `Accuracy on ${plural(curve.rulings, "ruled appeal")} against acceptance, as the threshold falls to the right.`
     : "Accuracy against acceptance needs rulings on appeals; there is none on these claims yet.";
   fillTable();
   await foresee();
 }
 
 function fillTable() {
-  const rows = curve.points.filter((point, step) => step % 5 === 0 && point.alpha <= 8);
+  const rows = curve.points.filter((point, step) => step % 5 === 0 && unit.along(point.threshold) <= 1);
   $("table").replaceChildren(...rows.map((point) => element("tr", {},
-    element("td", {}, point.alpha.toFixed(1)),
+    element("td", {}, String(Number(point.threshold.toPrecision(2)))),
     element("td", {}, String(point.blocked)),
     element("td", {}, point.acceptance === null ? "" : percent(point.acceptance)),
     element("td", {}, point.accuracy === null ? "" : percent(point.accuracy)))));
 }
 
 async function foresee() {
-  if (!$("alpha").reportValidity()) return;
-  const alpha = Number($("alpha").value);
+  if (!$("threshold").reportValidity()) return;
+  const value = Number($("threshold").value);
   const turn = ++asked;
   $("saved").textContent = "";
-  drawShares($("shares"), curve, alpha);
-  drawTradeoff($("tradeoff"), curve, alpha);
-  const found = await json("GET", `/v1/forecast?${query({ alpha })}`);
+  drawShares($("shares"), curve, value);
+  drawTradeoff($("tradeoff"), curve, value);
+  const found = await json("GET", `/v1/forecast?${query({ value })}`);
   if (turn !== asked) return;  // the slider moved on meanwhile
   $("forecast").replaceChildren(...sentences(found));
-  $("save").disabled = alpha === curve.alpha;
+  $("save").disabled = value === curve.threshold;
 }
 
 function sentences(found) {
@@ -68,7 +75,7 @@ function sentences(found) {
   const change = more === 0 ? "no upload would have been decided otherwise"
     : `${plural(Math.abs(more), "upload")} ${more > 0 ? "more would have been blocked" : "would have been shared instead"}`;
   return [
-    element("p", {}, `At alpha ${found.alpha}, ${change}.`),
+    element("p", {}, `With ${unit.words(found.threshold)}, ${change}.`),
     facts([
       ["Class claims before", `${found.blocked_before} of ${plural(found.uploads, "upload")}`],
       ["Class claims after", String(found.blocked_after)],
@@ -91,22 +98,22 @@ $("whose").addEventListener("submit", async (event) => {
 });
 
 $("slider").addEventListener("input", () => {
-  $("alpha").value = $("slider").value;
+  $("threshold").value = unit.value(Number($("slider").value));
   say(foresee());
 });
-$("alpha").addEventListener("input", () => {
-  $("slider").value = $("alpha").value;
+$("threshold").addEventListener("input", () => {
+  $("slider").value = unit.position(Number($("threshold").value));
   say(foresee());
 });
 
 $("change").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const alpha = Number($("alpha").value);
+  const value = Number($("threshold").value);
   const path = account ? `/v1/accounts/${encodeURIComponent(account)}` : "/v1/rules";
   try {
-    await call("PATCH", path, { alpha });
+    await call("PATCH", path, { [unit.field]: value });
     await showCurve();
-    $("saved").textContent = `Saved: alpha ${alpha} holds now.`;
+    $("saved").textContent = `Saved: ${unit.words(value)}.`;
   } catch (error) {
     $("saved").textContent = error.message;
   }
@@ -129,7 +136,7 @@ async function showAppeals() {
       await showCurve();
     };
     const inside = appeal.claim === "class"
-      ? `${appeal.margin.toFixed(2)} sigmas inside the claim` : `${appeal.margin} bits inside a near copy`;
+      ? UNITS[appeal.unit].distance(appeal.margin) : `${appeal.margin} bits inside a near copy`;
     entry(list, [
       element("p", {}, element("b", {}, appeal.account), ` was blocked by a claim of `,
         element("b", {}, appeal.enrollment_account ?? "an erased enrollment"), `, ${inside}.`),

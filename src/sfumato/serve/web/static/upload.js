@@ -2,6 +2,7 @@
 
 import { $, droppable, element, facts } from "./dom.js";
 import { call, json, session } from "./session.js";
+import { UNITS } from "./units.js";
 
 let account = null;
 
@@ -66,7 +67,7 @@ async function behind(answer) {
   const threshold = found.score === null ? null : found.score + found.margin;
   return facts([
     ["Rule", found.claim === "class" ? "claim of a class" : "near copy of an enrolled picture"],
-    ["Score against threshold", threshold === null ? null : `${found.score.toFixed(2)} against ${threshold.toFixed(2)} sigmas`],
+    ["Score against threshold", threshold === null ? null : UNITS[found.unit].compared(found.score, threshold)],
     ["Bits inside", threshold === null ? String(found.margin) : null],
     ["Claimed by", found.enrollment_account ?? "an enrollment that was erased"],
     ["Effect", found.enforced ? "enforced: the upload was blocked" : "observed only: the upload was shared"],

@@ -1,9 +1,9 @@
-"""Enrolled users as stacked tensors: what attacks on the filter are measured against."""
+"""Enrolled users as stacked tensors: hundreds trained and scored at once, without a bank."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -11,8 +11,11 @@ from torch import Tensor
 
 from sfumato.device import Device
 from sfumato.errors import DataError
+from sfumato.filter.enroll import LEAST_SIGMA
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.oneclass import OneClass, OneClassConfig, squared_error, train
+from sfumato.filter.rule.calibration import Rarity, anchors
+from sfumato.filter.rule.guard import Sigmas, Unit
 from sfumato.filter.rule.screening import draw_codes
 
 _CHUNK_FLOATS = 1 << 26  # of one chunk's reconstructions: 256 MiB
@@ -27,9 +30,16 @@ class EnrolledUsers:
     sigma: Float[Tensor, " n"]
     code_mean: Float[Tensor, "n m"]
     code_covariance: Float[Tensor, "n m m"]
+    unit: Unit
+    """In which claims are measured: sigmas, or under a policy how rare an error is."""
 
     def __len__(self) -> int:
         return len(self.mu)
+
+    def under(self, cohort: Float[Tensor, "p d"], dimension: float) -> EnrolledUsers:
+        """Return the same users in a bank that is calibrated on public features."""
+        unit = Rarity(anchors(scores(self.net, cohort)), dimension, len(self))
+        return replace(self, unit=unit)
 
     def samples(self, count: int, *, seed: int) -> Float[Tensor, "n count d"]:
         """Return decoded samples of each enrollment, as the platform draws them."""
@@ -44,12 +54,31 @@ def gather(enrollments: Sequence[Enrollment]) -> EnrolledUsers:
     net = OneClass(len(enrollments), first.dim, first.hidden, seed=0).requires_grad_(False).eval()
     for name, parameter in net.named_parameters():
         parameter.copy_(torch.stack([getattr(e, name) for e in enrollments]))
+    mu = torch.tensor([e.mu for e in enrollments])
+    sigma = torch.tensor([e.sigma for e in enrollments])
     return EnrolledUsers(
         net,
-        torch.tensor([e.mu for e in enrollments]),
-        torch.tensor([e.sigma for e in enrollments]),
+        mu,
+        sigma,
         torch.stack([e.code_mean for e in enrollments]),
         torch.stack([e.code_covariance for e in enrollments]),
+        Sigmas(mu, sigma),
+    )
+
+
+def joined(parts: Sequence[EnrolledUsers]) -> EnrolledUsers:
+    """Return all users of several stacks as one, in order."""
+    users = sum(map(len, parts))
+    _, hidden, dim = parts[0].net.encoder.shape
+    net = OneClass(users, dim, hidden, seed=0).requires_grad_(False).eval()
+    for name, parameter in net.named_parameters():
+        parameter.copy_(torch.cat([part.net.get_parameter(name) for part in parts]))
+    return EnrolledUsers(
+        net,
+        torch.cat([part.mu for part in parts]),
+        torch.cat([part.sigma for part in parts]),
+        torch.cat([part.code_mean for part in parts]),
+        torch.cat([part.code_covariance for part in parts]),
     )
 
 
@@ -96,10 +125,13 @@ def enroll_all(
         (x @ w.mT + b).relu()
         for x, w, b in zip(features, net.encoder, net.encoder_bias, strict=True)
     ]
+    mu = torch.stack([e.mean() for e in held])
+    sigma = torch.stack([e.std().clamp(min=LEAST_SIGMA) for e in held])
     return EnrolledUsers(
         net,
-        torch.stack([e.mean() for e in held]),
-        torch.stack([e.std().clamp(min=1e-12) for e in held]),
+        mu,
+        sigma,
         torch.stack([h.mean(0) for h in codes]),
         torch.stack([h.mT.cov() for h in codes]),
+        Sigmas(mu, sigma),
     )

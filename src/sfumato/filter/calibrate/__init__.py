@@ -1,0 +1,1 @@
+"""What a backbone can do, measured on public pictures before it blocks anything."""

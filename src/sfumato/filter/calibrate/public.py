@@ -1,0 +1,88 @@
+"""The features of a public source's pictures, with the person that each one shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from sfumato.data.folder import AT_ONCE
+from sfumato.data.lazy import FolderImages, LoadedImages
+from sfumato.data.leftout import LeftOut, named
+from sfumato.errors import ConfigError, DataError, ImageError
+from sfumato.features.backbone import Backbone
+from sfumato.features.picture import feature_of
+from sfumato.filter.calibrate.config import CalibrationConfig
+from sfumato.filter.calibrate.people import draw_parts, thinned
+from sfumato.progress import track
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Public:
+    """Rows of features in [0, 1], and the person, a position among the label's values, of each."""
+
+    name: str
+    label: str
+    features: Float[Tensor, "n d"]
+    who: Int64[Tensor, " n"]
+    left_out: tuple[LeftOut, ...] = ()
+    """Pictures that have no feature, each with the reason."""
+
+
+def read_public(
+    backbone: Backbone,
+    images: LoadedImages | FolderImages,
+    label: str | None,
+    config: CalibrationConfig,
+    *,
+    enroll: bool = True,
+) -> Public:
+    """Return features as uploads have them: whole pictures, one at a time.
+
+    `label` names the people (or classes) of the source; it may be left out where there is one.
+    With `enroll` some of them have to be able to enroll.
+
+    Raises:
+        ConfigError: the source has several labels, or none, and `label` is not given; the
+            backbone's scaler was never fitted.
+        DataError: there is no such label, people or pictures are too few, or none is usable.
+    """
+    chosen = label or _only_label(images)
+    everyone = images.label(chosen)
+    draw_parts(everyone, config, enroll=enroll)  # too few people: it says so before long work
+    wanted = thinned(everyone, config).tolist()
+    rows, positions, left_out = [], [], list(images.left_out)
+    starts = range(0, len(wanted), AT_ONCE)
+    for start in track(starts, f"features of {images.name}"):
+        some = images.read(wanted[start : start + AT_ONCE])
+        left_out += some.left_out
+        for picture in some.pictures:
+            try:
+                rows.append(feature_of(backbone, picture.pixels))
+            except ImageError as error:
+                left_out.append(LeftOut(f"picture {picture.position}", str(error)))
+            else:
+                positions.append(picture.position)
+    if not rows:
+        raise DataError(f"{images.name}: no picture has a feature: {named(left_out)}")
+    return Public(
+        name=images.name,
+        label=chosen,
+        features=torch.cat(rows),
+        who=everyone[positions],
+        left_out=tuple(left_out),
+    )
+
+
+def _only_label(images: LoadedImages | FolderImages) -> str:
+    names = sorted(images.classes)
+    if len(names) != 1:
+        raise ConfigError(
+            f"expected `label`, the one that says whom a picture of {images.name} shows; "
+            f"it has the labels {', '.join(names)}"
+            if names
+            else f"{images.name} has no labels: put the pictures of each person in one folder"
+        )
+    return names[0]
