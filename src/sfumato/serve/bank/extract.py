@@ -31,7 +31,7 @@ class Seen:
     """What an upload's file shows: one row a picture, of every frame as viewers show it."""
 
     features: Float[Tensor, "n d"]
-    hashes: tuple[UInt8[Tensor, "v 32"], ...]
+    hashes: tuple[UInt8[Tensor, "_ 32"], ...]
     """Of each picture the hashes of its views for near copies, where they were asked for."""
     frames: tuple[int, ...]
     """Which frame or page of the file each is, from 0."""

@@ -82,7 +82,7 @@ class Deciding(Protocol):
 def find_copy(
     bank: Deciding,
     features: Float[Tensor, "n d"],
-    hashes: Sequence[UInt8[Tensor, "v 32"]],
+    hashes: Sequence[UInt8[Tensor, "_ 32"]],
     account_id: int,
     now: datetime,
 ) -> Copy | None:
