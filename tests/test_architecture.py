@@ -40,7 +40,8 @@ INNER = {
     ],
     "filter": [
         {"enrollment", "neardup", "oneclass", "rule"},
-        {"bank", "copies", "enroll", "enrolled", "private_pictures", "views"},
+        {"bank", "copies", "enroll", "private_pictures", "views"},
+        {"enrolled"},
         {"calibrate"},
     ],
     "protect": [

@@ -73,12 +73,15 @@ def joined(parts: Sequence[EnrolledUsers]) -> EnrolledUsers:
     net = OneClass(users, dim, hidden, seed=0).requires_grad_(False).eval()
     for name, parameter in net.named_parameters():
         parameter.copy_(torch.cat([part.net.get_parameter(name) for part in parts]))
+    mu = torch.cat([part.mu for part in parts])
+    sigma = torch.cat([part.sigma for part in parts])
     return EnrolledUsers(
         net,
-        torch.cat([part.mu for part in parts]),
-        torch.cat([part.sigma for part in parts]),
+        mu,
+        sigma,
         torch.cat([part.code_mean for part in parts]),
         torch.cat([part.code_covariance for part in parts]),
+        Sigmas(mu, sigma),
     )
 
 

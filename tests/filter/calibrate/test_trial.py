@@ -11,7 +11,7 @@ from sfumato.data.order import random_order
 from sfumato.filter.calibrate.trial import Crowd, Uploads, run_trial
 from sfumato.filter.enrolled import enroll_all, scores
 from sfumato.filter.oneclass import OneClassConfig
-from sfumato.filter.rule.calibration import anchors, rarity, tail_dimension
+from sfumato.filter.rule.calibration import Rarity, anchors, tail_dimension
 from sfumato.intervals import wilson_interval
 from tests.filter.calibrate.crowds import crowd
 
@@ -35,8 +35,9 @@ def test_the_whole_bank_blocks_what_the_rule_says() -> None:
     assert found.dimension == dimension
     whole = next(size for size in found.sizes if size.enrollments == 25)
     assert not whole.extrapolated
-    judged = rarity(scores(USERS.net, STRANGERS.testing), anchor, dimension, 25).amin(1)
-    own = rarity(scores(USERS.net, OWN.features), anchor, dimension, 25)
+    rare = Rarity(anchor, dimension, 25)
+    judged = rare(scores(USERS.net, STRANGERS.testing)).amin(1)
+    own = rare(scores(USERS.net, OWN.features))
     for rates in whole.calibrated:
         blocked = (judged <= math.log10(rates.threshold)).float()
         people = [blocked[STRANGERS.testers == p].mean() for p in range(135)]
@@ -83,7 +84,7 @@ def test_a_bank_that_is_there_has_no_new_pictures() -> None:
 def test_a_small_bank_is_tried_with_different_enrollments() -> None:
     found = run_trial(USERS, STRANGERS, OWN, (0.05,), seed=3)
     anchor = anchors(scores(USERS.net, STRANGERS.cohort))
-    judged = rarity(scores(USERS.net, STRANGERS.testing), anchor, found.dimension, 1)
+    judged = Rarity(anchor, found.dimension, 1)(scores(USERS.net, STRANGERS.testing))
     alone = (judged <= math.log10(0.05)).float()
     people = torch.stack([alone[STRANGERS.testers == p].mean(0) for p in range(135)]).mean(0)
     drawn = random_order(25, 3)[:10]

@@ -41,18 +41,29 @@ def test_too_few_public_pictures_have_no_tail() -> None:
 def test_a_bank_of_any_size_blocks_no_more_strangers_than_its_target(size: int) -> None:
     scales = torch.rand(size, generator=torch.Generator().manual_seed(2)) * 9 + 1
     anchor = anchors(power_tails(2000, scales, 9.0, seed=3))
-    strangers = power_tails(4000, scales, 9.0, seed=4)
-    blocked = Rarity(anchor, 9.0, size)(strangers).min(1).values <= math.log10(0.05)
-    assert 0.02 < float(blocked.float().mean()) < 0.08
+    strangers = power_tails(10_000, scales, 9.0, seed=4)
+    blocked = Rarity(anchor, 9.0, size)(strangers).min(1).values <= math.log10(0.01)
+    assert 0.005 < float(blocked.float().mean()) < 0.016
 
 
 def test_limits_are_the_inverse_of_rarity() -> None:
     anchor = torch.tensor([0.3, 2.0, 50.0])
-    wanted = torch.tensor([-4.0, -2.0, -0.3])
+    wanted = torch.tensor([-4.0, -2.0, -0.03])
     unit = Rarity(anchor, 7.5, 321)
     assert torch.allclose(unit(unit.limits(wanted)[None])[0], wanted, atol=1e-5)
     assert torch.equal(unit.limits(-2.0), unit.limits(torch.full((3,), -2.0)))
     assert bool((unit.limits(-torch.inf) < 0).all()), "who is disabled claims nothing"
+
+
+def test_no_enrollment_claims_what_is_not_rare() -> None:
+    """A bank of one with a target of half of everybody claims the lowest hundredth, no more."""
+    anchor = torch.tensor([2.0])
+    unit = Rarity(anchor, 8.0, 1)
+    assert unit.limits(math.log10(0.5)).tolist() == [2.0]
+    errors = torch.tensor([[1.999], [2.001], [2.2], [90.0]])
+    assert (unit(errors)[:, 0] <= math.log10(0.5)).tolist() == [True, False, False, False]
+    values = unit(torch.linspace(0.1, 9, 500)[:, None])[:, 0]
+    assert bool((values.diff() >= 0).all())
 
 
 def test_the_unit_of_some_is_that_of_all() -> None:

@@ -15,20 +15,23 @@ from sfumato.filter.rule.claiming import (
     check_own,
     claim_limit,
     false_claims,
+    most_claims,
 )
 from sfumato.filter.rule.guard import ALPHA, Sigmas
 
 
 def test_a_picture_that_two_claim_counts_once() -> None:
     errors = torch.tensor([[1.0, 9.0], [1.0, 1.0], [9.0, 9.0], [9.0, 2.0]])
-    assert false_claims(errors, torch.tensor([1.0, 2.0])) == 0.75
-    assert false_claims(errors, torch.tensor([0.5, 0.5])) == 0.0
-    assert false_claims(errors[:, :1], torch.tensor([1.0])) == 0.5
+    assert false_claims(errors, torch.tensor([1.0, 2.0])) == 3
+    assert false_claims(errors, torch.tensor([0.5, 0.5])) == 0
+    assert false_claims(errors[:, :1], torch.tensor([1.0])) == 2
 
 
 def test_the_limit_is_the_guards() -> None:
-    limits = Sigmas(torch.tensor([0.4]), torch.tensor([0.25])).limits(ALPHA)
-    assert claim_limit(0.4, 0.25) == pytest.approx(float(limits))
+    mu, sigma = torch.tensor([0.4]), torch.tensor([0.25])
+    limit = claim_limit(0.4, 0.25)
+    scores = torch.tensor([[limit - 1e-4], [limit + 1e-4]])
+    assert (Sigmas(mu, sigma)(scores) <= ALPHA)[:, 0].tolist() == [True, False]
 
 
 @pytest.mark.parametrize("count", [2, 3, 12])
@@ -69,3 +72,11 @@ def test_what_contradicts_itself_is_refused(changed: dict[str, object], message:
     check_own(**fine)
     with pytest.raises(EnrollmentError, match=message):
         check_own(**(fine | changed))
+
+
+def test_honest_counts_are_rarely_above_the_most() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for expected in (0.02, 1.0, 20.0):
+        counts = torch.poisson(torch.full((20_000,), expected), generator=generator)
+        assert float((counts > most_claims(expected)).float().mean()) < 1e-3
+        assert most_claims(expected) < expected + 25

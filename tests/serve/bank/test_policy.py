@@ -53,7 +53,9 @@ def rarity(world: World, policy: Policy, digit: int, x: torch.Tensor, size: int)
         return float((one - (e.decoder @ code + e.decoder_bias).sigmoid()).square().sum())
 
     anchor = torch.tensor([error(one) for one in policy.cohort]).quantile(LEVEL)
-    return math.log10(size * LEVEL * (error(x) / float(anchor)) ** policy.dimension)
+    ratio = error(x) / float(anchor)
+    found = math.log10(size * LEVEL * ratio**policy.dimension)
+    return found if ratio <= 1 else found - math.log10(size * LEVEL)
 
 
 def test_a_decision_is_the_formula(world: World, policy: Policy) -> None:

@@ -7,7 +7,7 @@ strangers' pictures, and of the enrolled people's new pictures.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,8 +17,8 @@ from torch import Tensor
 
 from sfumato.data.order import random_order
 from sfumato.filter.enrolled import EnrolledUsers, scores
-from sfumato.filter.rule.calibration import anchors, rarity, tail_dimension
-from sfumato.filter.rule.guard import standardize
+from sfumato.filter.rule.calibration import Rarity, anchors, tail_dimension
+from sfumato.filter.rule.guard import Sigmas, Unit
 from sfumato.intervals import wilson_interval
 
 TARGETS: Final = (0.002, 0.005, 0.01, 0.02, 0.05)
@@ -99,14 +99,9 @@ def run_trial(
     strange = scores(users.net, crowd.testing)
     own = None if uploads is None else scores(users.net, uploads.features)
 
-    def in_rarity(errors: Values) -> Values:
-        return rarity(errors, anchor, dimension, 1)
-
-    def in_sigmas(errors: Values) -> Values:
-        return standardize(errors, users.mu, users.sigma)
-
-    calibrated = _Judged.by(in_rarity, strange, own, crowd, uploads)
-    paper = _Judged.by(in_sigmas, strange, own, crowd, uploads)
+    rare, sigmas = Rarity(anchor, dimension, 1), Sigmas(users.mu, users.sigma)
+    calibrated = _Judged.by(rare, strange, own, crowd, uploads)
+    paper = _Judged.by(sigmas, strange, own, crowd, uploads)
     sizes = []
     for size in _sizes(len(users)):
         banks = _banks(len(users), size, seed)
@@ -134,17 +129,17 @@ class _Judged:
     @classmethod
     def by(
         cls,
-        rule: Callable[[Values], Values],
+        unit: Unit,
         strange: Values,
         own: Values | None,
         crowd: Crowd,
         uploads: Uploads | None,
     ) -> _Judged:
         if own is None or uploads is None:
-            return cls(rule(strange), None, crowd.testers, None)
+            return cls(unit(strange), None, crowd.testers, None)
         column = uploads.enrollment[:, None]
-        found = rule(own).gather(1, column)[:, 0]
-        return cls(rule(strange), found, crowd.testers, uploads.enrollment)
+        found = unit(own).gather(1, column)[:, 0]
+        return cls(unit(strange), found, crowd.testers, uploads.enrollment)
 
     def rates(self, threshold: float, limit: float, banks: Sequence[Rows]) -> Rates:
         """Return what is blocked up to a limit: no strangers are counted without a bank."""

@@ -11,7 +11,8 @@ The dimension is common to all enrollments of a backbone: a few public pictures 
 only many enrollments together fix the tail below it. N enrollments match a stranger's picture as
 well as that in a share of at most N q of all pictures (the union bound: nothing is assumed about
 how their claims go together). A bank that blocks where N q is at most its target therefore has a
-false-block rate of at most the target at any size, as far as the power law holds.
+false-block rate of at most the target at any size, as far as the power law holds. No enrollment
+claims more than `LEVEL` of the strangers, whatever the target of a small bank.
 
 `Rarity` is log10 N q: -2 says that one stranger's picture in a hundred matches as well.
 """
@@ -82,13 +83,19 @@ class Rarity:
         """Return log10 N q of every error."""
         ratios = errors.clamp(min=_LEAST) / self.anchor
         found: Tensor = ratios.log10() * self.dimension + self._at_anchor
+        # The law is one of the tail: above the anchor nothing is rare, 10^0 or more.
+        found = torch.where(ratios > 1, found - min(self._at_anchor, 0), found)
         # An autoencoder whose numbers overflow has only infinite errors: it claims nothing.
         return found.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
 
     def limits(self, alpha: float | PerEnrollment) -> PerEnrollment:
-        """Return the error of each enrollment that is this rare; none for minus infinity."""
+        """Return the largest error of each enrollment that is this rare (`alpha` is below 0).
+
+        It is at most the anchor, and -1 for minus infinity.
+        """
         rare = torch.as_tensor(alpha, dtype=self.anchor.dtype)
-        found: Tensor = self.anchor * 10 ** ((rare - self._at_anchor) / self.dimension)
+        ratios = 10 ** ((rare - self._at_anchor) / self.dimension)
+        found: Tensor = self.anchor * ratios.clamp(max=1)
         return found.masked_fill(rare.isneginf(), -1.0)
 
     def at(self, rows: Int64[Tensor, " k"]) -> Rarity:

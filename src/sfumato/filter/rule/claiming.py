@@ -1,14 +1,16 @@
-"""What an enrollment would claim: of a public cohort, and of what it says that its own are.
+"""What an enrollment would claim: of public pictures, and of what it says that its own are.
 
 An enrollment is an assertion: pictures whose error is within its limit are one person's. Nothing
 proves that an autoencoder was trained at all. One that returns the same picture for every input,
-with a wide limit, claims a ball of the feature space, and a few such balls most uploads. So the
-platform measures what the enrollments of one account claim together of pictures that nobody
-enrolled, and whether an enrollment finds what it decodes itself.
+with a wide limit, claims a ball of the feature space, and a few such balls most uploads. A bank
+with a policy sets every limit by public pictures, whatever an enrollment reports, and counts what
+the enrollments of one account claim of them together. Every bank looks whether an enrollment finds
+what it decodes itself.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from jaxtyping import Float
@@ -17,13 +19,6 @@ from torch import Tensor
 from sfumato.errors import EnrollmentError
 from sfumato.filter.rule.guard import ALPHA
 
-MOST_TIMES: Final = 2.0
-"""How many times the bank's target of false blocks the enrollments of one account may use up.
-
-Each enrollment's limit is set so that all of a bank together keep the target, if strangers' errors
-are as rare below the anchor as the power law says (`calibration`). A network made for it can have a
-slower tail. A bank of one account alone uses up the target once.
-"""
 LEAST_OWN: Final = 0.5
 """Share of its own decoded samples that an enrollment has to claim.
 
@@ -47,14 +42,25 @@ def claim_limit(mu: float, sigma: float) -> float:
     return mu + ALPHA * sigma
 
 
-def false_claims(errors: Float[Tensor, "b k"], limits: Float[Tensor, " k"]) -> float:
-    """Return the share of b pictures that at least one of k enrollments claims.
+def false_claims(errors: Float[Tensor, "b k"], limits: Float[Tensor, " k"]) -> int:
+    """Return how many of b pictures at least one of k enrollments claims.
 
     Args:
         errors: Squared error of each enrollment on each picture, none of which is enrolled.
         limits: The largest error that each enrollment claims.
     """
-    return float((errors <= limits).any(1).float().mean())
+    return int((errors <= limits).any(1).sum())
+
+
+def most_claims(expected: float) -> float:
+    """Return the most public pictures that honest enrollments claim, where so many are expected.
+
+    A limit follows from the lowest hundredth of an enrollment's errors and the power law that
+    honest ones share. One that is made to fit chosen pictures far better than the rest has another
+    tail, and claims more of them than its limit is meant to. Counts of rare events spread as
+    Poisson's do: four standard deviations and four pictures more happen to one in ten thousand.
+    """
+    return expected + 4 * math.sqrt(expected) + 4
 
 
 def check_own(

@@ -166,7 +166,7 @@ def compare(
         value = float(likeness(errors[:, :1], mu[name]))
         pairs.append(Likeness(overrider=newcomer, claimant=name, value=value))
         if name in asked:
-            claimed.append(false_claims(errors, limits))
+            claimed.append(false_claims(errors, limits) / count)
     if others:
         errors = bank.errors(bank.samples(newcomer, count, seed=seed), others)
         for name, value in zip(others, likeness(errors, mu[newcomer]).tolist(), strict=True):

@@ -18,13 +18,7 @@ _FLOOD: Final = "many enrollments arrived within the hour"
 
 
 def admit(
-    store: Store,
-    state: Deciding,
-    account: Account,
-    content: bytes,
-    *,
-    quota: int,
-    flood: int,
+    store: Store, state: Deciding, account: Account, content: bytes, *, quota: int, flood: int
 ) -> Entry:
     """Check an enrollment file, screen it and store it; call this under the change lock.
 

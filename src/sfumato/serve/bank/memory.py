@@ -29,6 +29,7 @@ from sfumato.filter.rule.calibration import Rarity, anchors
 from sfumato.filter.rule.front import Front, front
 from sfumato.filter.rule.guard import NOBODY, Sigmas, Unit, contest_rule
 from sfumato.filter.rule.screening import (
+    CONTESTED,
     Comparison,
     Likeness,
     Screening,
@@ -210,9 +211,9 @@ class BankState:
         with self._lock:
             own = [name for name, account in self.accounts.items() if account == account_id]
             asked = [name for name in (enrollment, *own) if name in self.accounts]
-            scores, related = self.bank.score(features, asked), self._related(now)
-        limits = related.unit.at(scores.rows).limits(related.alpha[scores.rows])
-        claimed = (scores.errors[0] <= limits).tolist()
+            scores = self.bank.score(features, asked)
+            related = self._related(now).at(scores.rows)
+        claimed = (related.unit(scores.errors) <= related.alpha)[0].tolist()
         rows = zip(scores.ids, scores.errors[0].tolist(), claimed, strict=True)
         return [ClassScore(*row) for row in rows]
 
@@ -269,7 +270,8 @@ class BankState:
         """Return what screening a newcomer finds in this share; samples are drawn from `seed`."""
         own = [known for known, account in self.accounts.items() if account == account_id]
         candidates = _Candidates(self.bank, self.terms, name, enrollment)
-        found = compare(name, candidates, seed=seed, own=own)
+        contested = CONTESTED if self.policy is None else self.policy.contested
+        found = compare(name, candidates, seed=seed, contested=contested, own=own)
         if enrollment.copies is None:
             return found
         with self._lock:

@@ -10,7 +10,7 @@ from sfumato.features.policy import Policy
 from sfumato.filter.bank.bank import Bank
 from sfumato.filter.enrollment import Enrollment, SignedEnrollment, open_enrollment
 from sfumato.filter.rule.calibration import Rarity, anchors
-from sfumato.filter.rule.claiming import MOST_TIMES, check_own, claim_limit, false_claims
+from sfumato.filter.rule.claiming import check_own, claim_limit, false_claims, most_claims
 from sfumato.filter.rule.screening import SAMPLES
 from sfumato.serve.bank.interface import Deciding
 from sfumato.serve.records.store import Stored
@@ -48,14 +48,14 @@ def objection(
 ) -> str:
     """Return why a moderator has to look at an enrollment before it counts; '' where none has to.
 
+    What an account's enrollments claim at large is counted on the public pictures of the bank's
+    policy. Without a policy, samples of the other enrollments stand in for them.
+
     Args:
         state: The bank that it comes to.
         signed: The enrollment.
         account_id: Whose it is.
         held: The active enrollments of that account.
-
-    False claims are measured on the public pictures of the bank's policy. Where it has none,
-    samples of the other enrollments stand in for them.
     """
     screening = state.screen(signed.id, signed.enrollment, account_id)
     if screening.contested:
@@ -65,17 +65,17 @@ def objection(
     if state.policy is None:
         return _BROAD if screening.broad else ""
     every = [signed.enrollment, *(open_enrollment(one.content).enrollment for one in held)]
-    rare = state.rules.threshold(account_id, state.policy)
+    return _FALSE if _claim_too_much(every, state, state.policy) else ""
+
+
+def _claim_too_much(enrollments: Sequence[Enrollment], state: Deciding, policy: Policy) -> bool:
+    """Return whether enrollments of one account claim more of the public than their share."""
+    errors = _bank([(str(i), one) for i, one in enumerate(enrollments)]).errors(policy.cohort)
     size = len(state) + 1
-    return _FALSE if _claimed(every, state.policy, rare, size) > MOST_TIMES * 10**rare else ""
-
-
-def _claimed(enrollments: Sequence[Enrollment], policy: Policy, rare: float, size: int) -> float:
-    """Return the share of the public pictures that these claim together in a bank of that size."""
-    together = _bank([(str(i), one) for i, one in enumerate(enrollments)])
-    errors = together.errors(policy.cohort)
-    unit = Rarity(anchors(errors), policy.dimension, size)
-    return false_claims(errors, unit.limits(rare))
+    target = state.rules.threshold(None, policy)
+    limits = Rarity(anchors(errors), policy.dimension, size).limits(target)
+    expected = len(policy.cohort) * 10**target * len(enrollments) / size
+    return false_claims(errors, limits) > most_claims(expected)
 
 
 def _bank(enrollments: Sequence[tuple[str, Enrollment]]) -> Bank:
