@@ -67,7 +67,7 @@ def gather(enrollments: Sequence[Enrollment]) -> EnrolledUsers:
 
 
 def joined(parts: Sequence[EnrolledUsers]) -> EnrolledUsers:
-    """Return all users of several stacks as one, in order."""
+    """Return all users of several stacks as one, in order, without a policy."""
     users = sum(map(len, parts))
     _, hidden, dim = parts[0].net.encoder.shape
     net = OneClass(users, dim, hidden, seed=0).requires_grad_(False).eval()

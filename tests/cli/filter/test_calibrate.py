@@ -106,7 +106,7 @@ def test_a_banks_own_enrollments_are_tried(
     found = line(*words)
     assert found["enrolled"] == 3
     assert found["policy"]["contested"] == 0.9
-    assert found["thieves_found"] is None
+    assert found["attackers_found"] is None
     assert {rates["blocked"] for size in found["sizes"] for rates in size["calibrated"]} == {None}
     other = tmp_path / "other.backbone"
     open_backbone("raw:1x4x4").save(other)

@@ -9,7 +9,7 @@ from sfumato.filter.calibrate.honesty import choose_contested, measure_honesty
 from sfumato.filter.enrolled import enroll_all
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.filter.rule.screening import CONTESTED
-from tests.filter.calibrate.crowds import crowd
+from tests.filter.calibrate.clouds import clouds
 
 
 def unlike(count: int) -> torch.Tensor:
@@ -43,11 +43,11 @@ def test_one_pair_in_a_thousand_may_be_contested_but_not_more() -> None:
 
 
 @pytest.mark.parametrize("apart", [1.0, 0.15])
-def test_thieves_are_found_and_honest_people_are_not(apart: float) -> None:
-    features = crowd(20, 7, apart=apart).features.view(20, 7, -1)
+def test_attackers_are_found_and_honest_people_are_not(apart: float) -> None:
+    features = clouds(20, 7, apart=apart).features.view(20, 7, -1)
     training = OneClassConfig(hidden=8, least_steps=150)
     users = enroll_all(list(features), training, folds=5, seed=0)
     found = measure_honesty(users, list(features), training, seed=0)
     assert found.honest == 0
     assert 0 <= found.contested <= CONTESTED
-    assert (found.thieves > 0.9) if apart == 1 else (found.contested < CONTESTED)
+    assert (found.attackers > 0.9) if apart == 1 else (found.contested < CONTESTED)

@@ -42,7 +42,7 @@ def test_nobody_plays_two_parts(counts: list[int], seed: int) -> None:
         assert 3 <= len(uploads) <= 10
 
 
-def test_the_parts_of_the_crowd_are_of_one_size_and_the_cohort_has_a_bound() -> None:
+def test_the_parts_of_the_strangers_are_of_one_size_and_the_cohort_has_a_bound() -> None:
     parts = draw_parts(source([1] * 9000), CalibrationConfig(), enroll=False)
     assert len(parts.private) == 0
     assert len(parts.cohort) == MOST_COHORT
@@ -51,7 +51,7 @@ def test_the_parts_of_the_crowd_are_of_one_size_and_the_cohort_has_a_bound() -> 
     assert [len(small.cohort), len(small.fitting), len(small.testing)] == [200, 200, 200]
 
 
-def test_nobody_fills_the_crowd_with_their_own_pictures() -> None:
+def test_nobody_fills_the_strangers_with_their_own_pictures() -> None:
     who = source([5000] + [2] * 5000)
     parts = draw_parts(who, CalibrationConfig(), enroll=False)
     rows = torch.cat([parts.cohort, parts.fitting, parts.testing])
@@ -73,7 +73,7 @@ def test_fewer_uploads_will_do_where_few_people_have_them() -> None:
     assert len(parts.private) == 35
 
 
-def test_a_crowd_is_left_even_if_all_could_enroll() -> None:
+def test_strangers_are_left_even_if_all_could_enroll() -> None:
     parts = draw_parts(source([20] * 44), CalibrationConfig(), enroll=True)
     assert len(parts.private) == 44 - LEAST_STRANGERS
     assert len(draw_parts(source([20] * 100), CalibrationConfig(), enroll=True).private) == 50

@@ -8,18 +8,18 @@ import pytest
 import torch
 
 from sfumato.data.order import random_order
-from sfumato.filter.calibrate.trial import Crowd, Uploads, run_trial
+from sfumato.filter.calibrate.trial import Strangers, Uploads, run_trial
 from sfumato.filter.enrolled import enroll_all, scores
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.filter.rule.calibration import Rarity, anchors, tail_dimension
 from sfumato.intervals import wilson_interval
-from tests.filter.calibrate.crowds import crowd
+from tests.filter.calibrate.clouds import clouds
 
 TRAINING = OneClassConfig(hidden=4, least_steps=60)
-PUBLIC = crowd(360, 9)
+PUBLIC = clouds(360, 9)
 X = PUBLIC.features.view(360, 9, -1)
 USERS = enroll_all(list(X[:25, :5]), TRAINING, seed=0)
-STRANGERS = Crowd(
+STRANGERS = Strangers(
     cohort=X[25:125].flatten(0, 1),
     fitting=X[125:225].flatten(0, 1),
     testing=torch.cat([X[225:300].flatten(0, 1), X[300:, 0]]),
@@ -35,9 +35,8 @@ def test_the_whole_bank_blocks_what_the_rule_says() -> None:
     assert found.dimension == dimension
     whole = next(size for size in found.sizes if size.enrollments == 25)
     assert not whole.extrapolated
-    rare = Rarity(anchor, dimension, 25)
-    judged = rare(scores(USERS.net, STRANGERS.testing)).amin(1)
-    own = rare(scores(USERS.net, OWN.features))
+    judged = Rarity(anchor, dimension, 25)(scores(USERS.net, STRANGERS.testing)).amin(1)
+    own = Rarity(anchor, dimension, 25)(scores(USERS.net, OWN.features))
     for rates in whole.calibrated:
         blocked = (judged <= math.log10(rates.threshold)).float()
         people = [blocked[STRANGERS.testers == p].mean() for p in range(135)]

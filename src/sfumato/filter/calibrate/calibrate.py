@@ -18,7 +18,7 @@ from sfumato.filter.calibrate.config import CalibrationConfig
 from sfumato.filter.calibrate.honesty import Honesty, measure_honesty
 from sfumato.filter.calibrate.people import Parts, draw_parts
 from sfumato.filter.calibrate.public import Public
-from sfumato.filter.calibrate.trial import TARGETS, Crowd, Trial, Uploads, run_trial
+from sfumato.filter.calibrate.trial import TARGETS, Strangers, Trial, Uploads, run_trial
 from sfumato.filter.enroll import FOLDS
 from sfumato.filter.enrolled import EnrolledUsers, enroll_all, joined
 from sfumato.filter.oneclass import OneClassConfig, one_thread
@@ -70,7 +70,7 @@ def calibrate(
         DataError: people or pictures are too few.
     """
     parts = draw_parts(public.who, config, enroll=bank is None)
-    crowd = Crowd(
+    others = Strangers(
         cohort=public.features[parts.cohort],
         fitting=public.features[parts.fitting],
         testing=public.features[parts.testing],
@@ -83,7 +83,7 @@ def calibrate(
         users = _enrolled(private, training, config.seed, device) if bank is None else bank
     uploads = _uploads(public, parts) if simulated else None
     targets = sorted({*TARGETS, config.false_blocks})
-    trial = run_trial(users, crowd, uploads, targets, config.seed)
+    trial = run_trial(users, others, uploads, targets, config.seed)
     honesty = (
         measure_honesty(users, private, training, seed=config.seed, device=device)
         if simulated
@@ -103,8 +103,8 @@ def calibrate(
         enrolled=len(users),
         config=config,
         uploads=min(map(len, parts.uploads), default=0),
-        strangers=len(crowd.testers.unique()),
-        measured_cohort=len(crowd.cohort),
+        strangers=len(others.testers.unique()),
+        measured_cohort=len(others.cohort),
     )
 
 

@@ -1,8 +1,8 @@
 """Below which likeness two enrollments are contested: as high as honest people's are not.
 
-Screening lets no enrollment override the claims of one that it is too like (`rule.screening`). A
-thief's is like the victim's. So may two honest people's be, where an extractor tells people apart
-badly, and then each of them is blocked on pictures that the other one's enrollment claims.
+Screening lets no enrollment override the claims of one that it is too like (`rule.screening`). An
+attacker's is like the victim's. So may two honest people's be, where an extractor tells people
+apart badly, and then each of them is blocked on pictures that the other one's enrollment claims.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ Likeness = Float[Tensor, "overrider claimant"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Honesty:
-    """The threshold, and what it does to honest people and to thieves."""
+    """The threshold, and what it does to honest people and to attackers."""
 
     contested: float
     honest: float
     """Share of the honest people that are in a contested pair."""
-    thieves: float
-    """Share of simulated thieves, trained on own and all stolen pictures, that it finds."""
+    attackers: float
+    """Share of simulated attackers, trained on own and all stolen pictures, that it finds."""
 
 
 def measure_honesty(
@@ -50,19 +50,19 @@ def measure_honesty(
     seed: int,
     device: Device = "cpu",
 ) -> Honesty:
-    """Choose the threshold by honest people alone, then try it on thieves."""
+    """Choose the threshold by honest people alone, then try it on attackers."""
     count = min(len(users), _MOST)
     samples = users.samples(SAMPLES, seed=seed)[:count]
     honest = _likeness(users.net, samples, users.mu)[:count]
     contested = choose_contested(honest)
     victims = [(i + 1) % count for i in range(count)]
     stolen = [torch.cat([private[i], private[v]]) for i, v in enumerate(victims)]
-    thieves = _likeness(train(stolen, config, seed=seed, device=device).cpu(), samples, users.mu)
-    found = thieves[torch.arange(count), victims] < contested
+    attackers = _likeness(train(stolen, config, seed=seed, device=device).cpu(), samples, users.mu)
+    found = attackers[torch.arange(count), victims] < contested
     return Honesty(
         contested=contested,
         honest=float((_others(honest) < contested).any(1).float().mean()),
-        thieves=float(found.float().mean()),
+        attackers=float(found.float().mean()),
     )
 
 

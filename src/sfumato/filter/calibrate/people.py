@@ -25,7 +25,7 @@ Rows = Int64[Tensor, " _"]
 LEAST_ENROLLED: Final = 10
 """With fewer people who enroll, one of them would decide the figures."""
 LEAST_STRANGERS: Final = 30
-"""With fewer people in the crowd, each third of it would hang on a few of them."""
+"""With fewer strangers, each third of it would hang on a few of them."""
 MOST_PICTURES: Final = 15_000
 """More pictures of a source are not read: extracting takes most of the time."""
 _SOME = 20  # people who enroll; fewer do with less than `uploads` new pictures rather
@@ -52,7 +52,7 @@ def thinned(who: Int64[Tensor, " n"], config: CalibrationConfig) -> Rows:
     Of a large source everybody's first picture comes before anybody's second one.
     """
     most = max(MOST_PICTURES, 3 * config.people * (config.pictures + _MOST_EACH))
-    rows, _ = _in_turns(who, config.seed)
+    rows, _ = _in_rounds(who, config.seed)
     return rows[:most].sort().values
 
 
@@ -64,7 +64,7 @@ def draw_parts(who: Int64[Tensor, " n"], config: CalibrationConfig, *, enroll: b
     """
     people = [int(p) for p in who.unique() if p != MISSING]
     shuffled = [people[i] for i in random_order(len(people), config.seed).tolist()]
-    rows, _ = _in_turns(who, config.seed)
+    rows, _ = _in_rounds(who, config.seed)
     pictures = {p: rows[who[rows] == p] for p in shuffled}
     least = LEAST_STRANGERS + LEAST_ENROLLED * enroll
     if len(people) < least:
@@ -77,7 +77,7 @@ def draw_parts(who: Int64[Tensor, " n"], config: CalibrationConfig, *, enroll: b
     enrolled = set(chosen)
     strangers = [p for p in shuffled if p not in enrolled]
     k = config.pictures
-    cohort, fitting, testing = _crowd(who, strangers, config.seed)
+    cohort, fitting, testing = _in_thirds(who, strangers, config.seed)
     return Parts(
         private=tuple(pictures[p][:k] for p in chosen),
         uploads=tuple(pictures[p][k : k + _MOST_EACH] for p in chosen),
@@ -88,7 +88,7 @@ def draw_parts(who: Int64[Tensor, " n"], config: CalibrationConfig, *, enroll: b
 
 
 def _enrolling(pictures: dict[int, Rows], config: CalibrationConfig) -> list[int]:
-    """Return who enrolls, of people in random order: at most half, so that a crowd is left."""
+    """Return who enrolls, of people in random order: at most half, so that strangers are left."""
     for uploads in range(config.uploads, 0, -1):
         least = config.pictures + uploads
         able = [p for p, rows in pictures.items() if len(rows) >= least]
@@ -103,10 +103,12 @@ def _enrolling(pictures: dict[int, Rows], config: CalibrationConfig) -> list[int
     return able[: min(config.people, len(pictures) // 2, len(pictures) - LEAST_STRANGERS)]
 
 
-def _crowd(who: Int64[Tensor, " n"], strangers: list[int], seed: int) -> tuple[Rows, Rows, Rows]:
+def _in_thirds(
+    who: Int64[Tensor, " n"], strangers: list[int], seed: int
+) -> tuple[Rows, Rows, Rows]:
     """Return the strangers' pictures in three parts, by person."""
-    rows, turns = _in_turns(torch.where(torch.isin(who, torch.tensor(strangers)), who, -1), seed)
-    rows = rows[: max(_ENOUGH, int((turns < _MOST_EACH).sum()))]
+    rows, rounds = _in_rounds(torch.where(torch.isin(who, torch.tensor(strangers)), who, -1), seed)
+    rows = rows[: max(_ENOUGH, int((rounds < _MOST_EACH).sum()))]
     if len(rows) < LEAST_COHORT:
         raise DataError(
             f"expected at least {LEAST_COHORT} pictures of people who do not enroll, "
@@ -127,17 +129,17 @@ def _joined(parts: Iterable[Rows]) -> Rows:
     return torch.cat([torch.empty(0, dtype=torch.int64), *parts])
 
 
-def _in_turns(who: Int64[Tensor, " n"], seed: int) -> tuple[Rows, Rows]:
-    """Return the rows of known people, in random order within each turn, and each row's turn.
+def _in_rounds(who: Int64[Tensor, " n"], seed: int) -> tuple[Rows, Rows]:
+    """Return the rows of known people, in random order within each round, and each row's round.
 
-    In a turn everybody who has a picture left gives one.
+    In a round everybody who has a picture left gives one.
     """
     order = random_order(len(who), seed)
     order = order[who[order] != MISSING]
     by_person = order[who[order].sort(stable=True).indices]
     counts = who[by_person].unique_consecutive(return_counts=True)[1]
     starts = (counts.cumsum(0) - counts).repeat_interleave(counts)
-    turns = torch.arange(len(by_person)) - starts
-    mixed = random_order(len(turns), seed + 1)
-    turned = mixed[turns[mixed].sort(stable=True).indices]
-    return by_person[turned], turns[turned]
+    rounds = torch.arange(len(by_person)) - starts
+    mixed = random_order(len(rounds), seed + 1)
+    ordered = mixed[rounds[mixed].sort(stable=True).indices]
+    return by_person[ordered], rounds[ordered]

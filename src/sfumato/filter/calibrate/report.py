@@ -54,7 +54,7 @@ def promise(found: Calibration) -> str:
         f"{said} Of new pictures of enrolled people {_percent(rates.enrolled)} % are blocked, with "
         f"{found.enrolled:,} people enrolled with {found.config.pictures} pictures each. "
         f"Enrollments are contested below a likeness of {policy.contested:g}: that finds "
-        f"{_percent(found.honesty.thieves)} % of simulated thieves who know no screening, and "
+        f"{_percent(found.honesty.attackers)} % of simulated attackers who know no screening, and "
         f"touches {_percent(found.honesty.honest)} % of honest people."
     )
 
@@ -108,7 +108,7 @@ def document(found: Calibration) -> dict[str, Any]:
             for size in found.trial.sizes
         ],
         "honest_contested": None if honesty is None else honesty.honest,
-        "thieves_found": None if honesty is None else honesty.thieves,
+        "attackers_found": None if honesty is None else honesty.attackers,
         "warnings": warnings(found),
     }
 

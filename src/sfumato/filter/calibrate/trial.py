@@ -60,7 +60,7 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Crowd:
+class Strangers:
     """Features of strangers, in the three parts of `Parts`."""
 
     cohort: Float[Tensor, "c d"]
@@ -87,21 +87,25 @@ class Trial:
 
 
 def run_trial(
-    users: EnrolledUsers, crowd: Crowd, uploads: Uploads | None, targets: Sequence[float], seed: int
+    users: EnrolledUsers,
+    others: Strangers,
+    uploads: Uploads | None,
+    targets: Sequence[float],
+    seed: int,
 ) -> Trial:
-    """Measure banks of `users`, and of some of them, against a crowd of strangers.
+    """Measure banks of `users`, and of some of them, against strangers.
 
     Raises:
-        DataError: the crowd is too small to fit the tail.
+        DataError: strangers are too few to fit the tail.
     """
-    anchor = anchors(scores(users.net, crowd.cohort))
-    dimension = tail_dimension(anchor, scores(users.net, crowd.fitting))
-    strange = scores(users.net, crowd.testing)
+    anchor = anchors(scores(users.net, others.cohort))
+    dimension = tail_dimension(anchor, scores(users.net, others.fitting))
+    strange = scores(users.net, others.testing)
     own = None if uploads is None else scores(users.net, uploads.features)
 
-    rare, sigmas = Rarity(anchor, dimension, 1), Sigmas(users.mu, users.sigma)
-    calibrated = _Judged.by(rare, strange, own, crowd, uploads)
-    paper = _Judged.by(sigmas, strange, own, crowd, uploads)
+    alone = Rarity(anchor, dimension, 1)  # in a bank of n all limits are log10 n lower
+    calibrated = _Judged.by(alone, strange, own, others, uploads)
+    paper = _Judged.by(Sigmas(users.mu, users.sigma), strange, own, others, uploads)
     sizes = []
     for size in _sizes(len(users)):
         banks = _banks(len(users), size, seed)
@@ -118,7 +122,7 @@ def run_trial(
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """How little a picture fits each enrollment, in the units of one rule."""
+    """How little a picture fits each enrollment, in the unit of one rule."""
 
     strange: Values
     own: Float[Tensor, " u"] | None
@@ -132,14 +136,14 @@ class _Judged:
         unit: Unit,
         strange: Values,
         own: Values | None,
-        crowd: Crowd,
+        others: Strangers,
         uploads: Uploads | None,
     ) -> _Judged:
         if own is None or uploads is None:
-            return cls(unit(strange), None, crowd.testers, None)
+            return cls(unit(strange), None, others.testers, None)
         column = uploads.enrollment[:, None]
         found = unit(own).gather(1, column)[:, 0]
-        return cls(unit(strange), found, crowd.testers, uploads.enrollment)
+        return cls(unit(strange), found, others.testers, uploads.enrollment)
 
     def rates(self, threshold: float, limit: float, banks: Sequence[Rows]) -> Rates:
         """Return what is blocked up to a limit: no strangers are counted without a bank."""

@@ -119,7 +119,7 @@ def contest_rule(
 
     An upload is blocked if an enrollment that is not the uploader's claims it (its score in the
     common unit is at most `alpha`), unless an owned one overrides that claim: it has the smaller
-    score, and may override (the pair is not contested). There is no lower limit: an image with an
+    score, and may override (the pair is not contested). There is no lower edge: an image with an
     unusually small error is more likely one of the enrolled kind.
     Overriding compares scores as they are, never in the uploader's own sigmas: nobody wins by
     reporting a large `mu`. An adversary who trains on a victim's images gets smaller scores than

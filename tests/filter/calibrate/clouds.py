@@ -9,7 +9,7 @@ from sfumato.filter.calibrate.public import Public
 DIM = 12
 
 
-def crowd(people: int, pictures: int, *, apart: float = 1.0, seed: int = 0) -> Public:
+def clouds(people: int, pictures: int, *, apart: float = 1.0, seed: int = 0) -> Public:
     """Return people whose features lie around a point each; `apart` 0 puts all at one point."""
     generator = torch.Generator().manual_seed(seed)
     middle = 0.5 + apart * (torch.rand(people, 1, DIM, generator=generator) - 0.5) * 0.8
