@@ -124,20 +124,12 @@ class Backbone(nn.Module, Fingerprinted):
         rows = [self(crop[None].to(where)) for crop in self.crops(picture)]
         return torch.cat(rows) if rows else torch.empty(0, self.dim, device=where)
 
-    def unscaled(self, images: Images) -> Float[Tensor, "n dim"]:
-        """Return the features before the scaler: what the network (and the projection) gives.
-
-        Raises:
-            DataError: a feature is not finite, or pictures came where aligned faces were expected.
-        """
-        return self._unscaled(self.inputs(images))
-
     def inputs(self, images: Images) -> Float[Tensor, "n c2 h2 w2"]:
         """Return what the network is given of pictures: its size, channels and normalisation.
 
         Raises:
-            DataError: the pictures are neither grey nor RGB, or came where aligned faces were
-                expected.
+            DataError: the pictures are neither grey nor RGB, or pictures came where aligned faces
+                were expected.
         """
         if self.finds_faces and tuple(images.shape[-2:]) != self.preprocess.size:
             raise DataError(
@@ -146,6 +138,14 @@ class Backbone(nn.Module, Fingerprinted):
                 "picture through `Backbone.features`"
             )
         return self.preprocess(images)
+
+    def unscaled(self, images: Images) -> Float[Tensor, "n dim"]:
+        """Return the features before the scaler: what the network (and the projection) gives.
+
+        Raises:
+            DataError: a feature is not finite, or pictures came where aligned faces were expected.
+        """
+        return self._unscaled(self.inputs(images))
 
     def features_of_inputs(self, inputs: Float[Tensor, "n c h w"]) -> Float[Tensor, "n dim"]:
         """Return the features in [0, 1] of what `inputs` returned, or of views of it.
@@ -192,7 +192,7 @@ class Backbone(nn.Module, Fingerprinted):
         """
         bare = self._with(None, None)
         with torch.no_grad():
-            parts = [bare.unscaled(part) for part in bare._inputs(public)]
+            parts = [bare.unscaled(part) for part in bare._crops_of(public)]
             if not parts:
                 raise DataError(f"no face found in any of {len(public):,} public pictures")
             features = torch.cat(parts)
@@ -201,7 +201,7 @@ class Backbone(nn.Module, Fingerprinted):
                 features = projection(features)
         return self._with(projection, fit_scaler(features))
 
-    def _inputs(self, public: Public) -> Iterator[Images]:
+    def _crops_of(self, public: Public) -> Iterator[Images]:
         """Yield what is fitted on: batches of pictures, or the faces of each that has some."""
         for batch in batches(public):
             if not self.finds_faces:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from sfumato.data.lazy import FolderImages, LoadedImages, Picture, decoded
 from sfumato.data.leftout import LeftOut, named
+from sfumato.device import device_of
 from sfumato.errors import DataError, ImageError
 from sfumato.features.backbone import Backbone
 from sfumato.progress import track
@@ -38,6 +39,31 @@ def all_features_of(backbone: Backbone, picture: UInt8[Tensor, "c h w"]) -> Floa
     return found.cpu().clone()  # a tensor of inference mode could not be trained on
 
 
+def only_crop(backbone: Backbone, picture: UInt8[Tensor, "c h w"]) -> UInt8[Tensor, "_ _ _"]:
+    """Return what of a picture has its one feature: all of it, or its only face.
+
+    Raises:
+        ImageError: the picture shows no face, or several, and the backbone takes faces.
+    """
+    found = backbone.crops(picture)
+    if len(found) != 1:
+        raise ImageError(
+            f"{len(found)} faces found: crop it to one" if len(found) else "no face found"
+        )
+    return found[0]
+
+
+def crop_feature(backbone: Backbone, crop: UInt8[Tensor, "_ _ _"]) -> Float[Tensor, "1 d"]:
+    """Return the feature of what `only_crop` returned, as float32 on the CPU.
+
+    Raises:
+        ConfigError, DataError: as `all_features_of`.
+    """
+    with torch.inference_mode():
+        found: Tensor = backbone(crop[None].to(device_of(backbone)))
+    return found.cpu().clone()
+
+
 def feature_of(backbone: Backbone, picture: UInt8[Tensor, "c h w"]) -> Float[Tensor, "1 d"]:
     """Return the feature of a picture that has one, as `all_features_of` does.
 
@@ -45,12 +71,7 @@ def feature_of(backbone: Backbone, picture: UInt8[Tensor, "c h w"]) -> Float[Ten
         ConfigError, DataError: as `all_features_of`.
         ImageError: the picture shows no face, or several, and the backbone takes faces.
     """
-    found = all_features_of(backbone, picture)
-    if len(found) != 1:
-        raise ImageError(
-            f"{len(found)} faces found: crop it to one" if len(found) else "no face found"
-        )
-    return found
+    return crop_feature(backbone, only_crop(backbone, picture))
 
 
 def features_of(

@@ -79,8 +79,8 @@ class ViewDraws:
         self.pictures = pictures
         self.generator = torch.Generator().manual_seed(seed)
 
-    def of(self, picture: UInt8[Tensor, "c h w"]) -> Float[Tensor, "v d"] | None:
-        """Return the features of the views of a picture, as float32 on the CPU.
+    def of(self, crop: UInt8[Tensor, "_ _ _"]) -> Float[Tensor, "v d"] | None:
+        """Return the features of the views of a picture (of `only_crop`), as float32 on the CPU.
 
         It takes as many times as long as the picture's own feature.
 
@@ -93,8 +93,7 @@ class ViewDraws:
         each, reach = self.augmentation.views(self.pictures), self.augmentation.reach(self.pictures)
         maps = draw_maps(each, self.augmentation, self.generator, reach=reach)
         with torch.inference_mode():
-            shown = self.backbone.crops(picture)[:1].to(device_of(self.backbone))
-            inputs = self.backbone.inputs(shown)
+            inputs = self.backbone.inputs(crop[None].to(device_of(self.backbone)))
             found = maps_features(self.backbone, inputs, maps)
         return found.cpu().clone()  # a tensor of inference mode could not be trained on
 

@@ -23,7 +23,7 @@ from sfumato.data.listing import list_files
 from sfumato.errors import DataError, ImageError, KeyRingError
 from sfumato.features.augmentation import Augmentation
 from sfumato.features.backbone import Backbone
-from sfumato.features.picture import feature_of
+from sfumato.features.picture import crop_feature, only_crop
 from sfumato.features.views import ViewDraws, stacked_views
 from sfumato.files import write_bytes
 from sfumato.filter.neardup import pdq, stack
@@ -68,8 +68,9 @@ def read_features(
     for file in track(listing.files, f"pictures of {folder.name}"):
         try:
             picture = _picture(folder / file)
-            rows.append(feature_of(backbone, picture))
-            seen.append(views.of(picture))
+            crop = only_crop(backbone, picture)
+            rows.append(crop_feature(backbone, crop))
+            seen.append(views.of(crop))
         except (ImageError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             skipped.append(LeftOut(file, reason or type(error).__name__))

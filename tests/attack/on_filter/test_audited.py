@@ -22,7 +22,7 @@ from sfumato.filter.oneclass import OneClassConfig
 from sfumato.protect.baselines import Unprotected
 from sfumato.types import Knowledge, Releases
 
-_TRAINING = OneClassConfig.preset("plain", hidden=12, epochs=40, batch_size=32)
+_TRAINING = OneClassConfig(hidden=12, epochs=40, batch_size=32)
 _FIGURES = ("mean", "pictures")
 
 
@@ -65,8 +65,11 @@ def test_what_was_enrolled_is_told_by_the_strongest_attack() -> None:
 
 def test_what_is_no_feature_or_no_user_has_no_meaning() -> None:
     victim, knowledge = _sides()
-    drawing = (EnrollmentAttack(figure=f, label="digit") for f in _FIGURES)
-    for attack in (PoisonAttack(label="digit"), EnrolledMembership(label="digit"), *drawing):
+    for attack in (
+        PoisonAttack(label="digit"),
+        EnrolledMembership(label="digit"),
+        *(EnrollmentAttack(figure=f, label="digit") for f in _FIGURES),
+    ):
         assert attack.unfit(victim, knowledge) is None
         for wrong in (victim.tensor - 0.5, victim.tensor.int(), victim.tensor / 0):
             assert "[0, 1]" in str(attack.unfit(replace(victim, tensor=wrong), knowledge))

@@ -103,20 +103,41 @@ def test_a_thief_reconstructs_what_it_stole_and_one_who_stole_nothing_does_not()
     assert errors[1] < 0.3 * errors[0]
 
 
-def test_the_finding_has_floor_ceiling_matrix_and_the_strongest_kind(users: EnrolledUsers) -> None:
+def test_the_finding_is_the_best_response_between_floor_and_bound(users: EnrolledUsers) -> None:
     pairs = all_pairs(USERS)[:5]
     kinds = [
-        all_attackers(users, TRAIN, pairs, AttackerConfig(share=share), TRAINING, seed=0)
-        for share in (0.1, 1.0)
+        all_attackers(users, TRAIN, pairs, config, TRAINING, seed=0)
+        for config in (AttackerConfig(share=0.1), AttackerConfig(), AttackerConfig(mode="separate"))
     ]
     finding = poison(users, TESTS, pairs, kinds, PAPER, seed=0)
     assert finding.floor <= finding.value <= finding.ceiling == 1.0
     assert finding.interval[0] <= finding.value <= finding.interval[1]
-    best = finding.details.kinds[finding.details.strongest]
-    assert best.blocked == pytest.approx(1 - finding.value, abs=1e-4)
-    assert best.blocked == min(kind.blocked for kind in finding.details.kinds.values())
-    tried = [value for row in best.matrix for value in row if value >= 0]
-    assert len(tried) == len(pairs)
+    details = finding.details
+    assert details.best.blocked == pytest.approx(1 - finding.value, abs=1e-4)
+    strongest = details.kinds[details.strongest]
+    assert strongest.blocked == min(kind.blocked for kind in details.kinds.values())
+    assert details.bound.blocked <= min(strongest.blocked, details.best.blocked)
+    assert details.bound.worst == min(
+        value
+        for kind in details.kinds.values()
+        for row in kind.matrix
+        for value in row
+        if value >= 0
+    )
+    for found in (details.best, details.bound, strongest):
+        assert len([value for row in found.matrix for value in row if value >= 0]) == len(pairs)
+    assert sum(details.best.kinds.values()) == len(pairs)
+
+
+def test_attackers_do_not_train_on_what_they_hold_out(users: EnrolledUsers) -> None:
+    altered = [torch.cat([x[:-24], torch.zeros_like(x[-24:])]) for x in TRAIN]
+    pairs = [(0, 1)]
+    kind = AttackerConfig(mode="separate")
+    one, other = (
+        all_attackers(users, train, pairs, kind, TRAINING, seed=0) for train in (TRAIN, altered)
+    )
+    assert torch.equal(one.net.encoder, other.net.encoder)
+    assert torch.equal(one.held[1], TRAIN[1][-24:])
 
 
 @pytest.mark.parametrize("wrong", [{"share": 1.1}, {"evasion": -1.0}, {"target": 0.0}])

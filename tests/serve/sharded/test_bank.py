@@ -192,7 +192,7 @@ def test_copies_are_found_as_in_one_bank(crowd: Crowd, here: Here) -> None:
 
 def test_copies_yield_and_newcomers_share_hashes_as_in_one_bank(crowd: Crowd, here: Here) -> None:
     bank, single = (
-        ShardedBank.load(crowd.store, TERMS, here),
+        ShardedBank.load(crowd.store, TERMS, here, policy=here.policy),
         BankState.load(crowd.store, TERMS, policy=here.policy),
     )
     change_bank(crowd.store, actor="test", alpha=0.5)

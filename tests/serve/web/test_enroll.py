@@ -173,7 +173,7 @@ def test_an_enrollment_file_is_sent_listed_and_erased(
         },
     )
     tab.click("#sending button")
-    tab.wait_for_selector("#sent >> text=Enrolled")
+    tab.wait_for_selector("#sent >> text=Sent: it counts")
     tab.wait_for_selector("#own li")
     assert open_enrollment(world.enrollments[6]).id in tab.inner_text("#own")
     tab.evaluate(axe())

@@ -19,7 +19,9 @@ def serve(
     hidden: Annotated[
         int | None, typer.Option(help="M of every enrollment; the database's, 32 where new.")
     ] = None,
-    quota: Annotated[int, typer.Option(help="Enrollments that one account may hold.")] = 20,
+    quota: Annotated[
+        int, typer.Option(help="Enrollments of one account, with those gone within a week.")
+    ] = 20,
     flood: Annotated[
         int, typer.Option(help="Enrollments in an hour, after which more are quarantined.")
     ] = 500,

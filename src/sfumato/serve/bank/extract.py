@@ -34,7 +34,7 @@ class Seen:
     """One row a picture; of a backbone that takes faces one a face, which may be none."""
     pictures: tuple[int, ...]
     """Of each row of the features the picture that it is of, a position in `frames`."""
-    hashes: tuple[UInt8[Tensor, "v 32"], ...]
+    hashes: tuple[UInt8[Tensor, "_ 32"], ...]
     """Of each picture the hashes of its views for near copies, where they were asked for."""
     frames: tuple[int, ...]
     """Which frame or page of the file each picture is, from 0."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sfumato.errors import ArtifactError, ServiceError
 from sfumato.features.backbone import Backbone
-from sfumato.features.picture import features_of
+from sfumato.features.picture import features_of, only_crop
 from sfumato.features.views import ViewDraws, stacked_views
 from sfumato.filter.enroll import enroll
 from sfumato.filter.enrollment import seal_enrollment
@@ -94,7 +94,7 @@ class FilterClient(Connection):
         config = OneClassConfig.preset(preset, hidden=int(policy["hidden"])).suited(backbone.kind)
         features = features_of(backbone, pictures)
         draws = ViewDraws(backbone, config.augmentation, len(pictures), seed=seed)
-        views = stacked_views([draws.of(picture) for picture in pictures])
+        views = stacked_views([draws.of(only_crop(backbone, picture)) for picture in pictures])
         hashes = stack(map(pdq, pictures)) if copies else None
         made = enroll(
             features,
