@@ -118,9 +118,9 @@ def people_of(run: Run, name: str, settings: Mapping[str, Any]) -> People:
     one = (count == 1).nonzero()[:, 0][: settings["single"]]
     many = (count >= settings["least_pictures"][name]).nonzero()[:, 0]
     backbone = chosen_backbone(run, name).fit(images.subset(one[::2]))
-    features = _extract(backbone, images.subset(many))
+    features = extracted(backbone, images.subset(many))
     rows = {int(p): features[owner[many] == p] for p in owner[many].unique()}
-    return People(rows, _extract(backbone, images.subset(one[1::2])))
+    return People(rows, extracted(backbone, images.subset(one[1::2])))
 
 
 def facenet_features(
@@ -128,7 +128,7 @@ def facenet_features(
 ) -> list[Tensor]:
     """Return face features of some images by person; `public` ones fit the scaler."""
     backbone = chosen_backbone(run, "face").fit(images.subset(public))
-    return [_extract(backbone, images.subset(row)) for row in rows]
+    return [extracted(backbone, images.subset(row)) for row in rows]
 
 
 def chosen_backbone(run: Run, name: str) -> Backbone:
@@ -143,7 +143,8 @@ def chosen_backbone(run: Run, name: str) -> Backbone:
     return Backbone.wrap(net, name="facenet", preprocess=wanted)
 
 
-def _extract(backbone: Backbone, images: ImageSet) -> Tensor:
+def extracted(backbone: Backbone, images: ImageSet) -> Tensor:
+    """Return the features of a set, from the cache where they are there."""
     return extract(backbone, images, device="cpu", cache=cache_folder(None) / "features")
 
 

@@ -218,6 +218,51 @@ def draw_copies(run: Run, results: Results) -> None:
     figure.savefig(run.figure("blocked"))
 
 
+def draw_sizes(run: Run, results: Results) -> None:
+    """What a calibrated bank blocks as it grows, beside the best verifier at the same rate."""
+    figure, (left, right) = _panels()
+    banks = results["sizes"]
+    counts = [int(name) for name in banks]
+    for i, colour in enumerate((_ACCENT, _SOFT)):
+        rows = [found["targets"][i] for found in banks.values()]
+        target = rows[0]["target"]
+        label = f"promise: {100 * target:g} % of strangers"
+        low, high = (
+            [100 * abs(row["false_blocks_interval"][j] - row["false_blocks"]) for row in rows]
+            for j in (0, 1)
+        )
+        values = [100 * row["false_blocks"] for row in rows]
+        left.errorbar(counts, values, [low, high], color=colour, marker="o", ms=4, label=label)
+        left.axhline(100 * target, color=colour, lw=0.7, ls=":")
+        right.plot(
+            counts,
+            [100 * row["blocked"] for row in rows],
+            color=colour,
+            marker="o",
+            ms=4,
+            label=label,
+        )
+        verified = [100 * row["verifier_at_target"] for row in rows]
+        right.plot(
+            counts, verified, color=colour, ls="--", lw=1, label="best verifier at that rate"
+        )
+    left.set(ylabel="unseen people blocked, %", ylim=(0, None))
+    right.set(ylabel="new pictures of enrolled people blocked, %", ylim=(0, 102))
+    for axes in (left, right):
+        axes.set(xscale="log", xlabel="people enrolled")
+        axes.legend(frameon=False, fontsize=7)
+    figure.savefig(run.figure("sizes"))
+
+
+def _panels() -> tuple[Figure, tuple[Axes, Axes]]:
+    figure = Figure(figsize=(8.4, 3.4), dpi=150, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="#e4e7eb", lw=0.6)
+    return figure, (left, right)
+
+
 def draw_membership(run: Run, results: Results) -> None:
     """The frontier: how surely a platform tells enrolled pictures, against the accuracy."""
     figure, axes = _canvas(6.4, 4)

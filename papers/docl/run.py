@@ -9,6 +9,7 @@ from papers.docl.leak import leak
 from papers.docl.membership import membership
 from papers.docl.mnist import mnist
 from papers.docl.shortlist import shortlist
+from papers.docl.sizes import sizes
 from papers.docl.training import training
 from papers.recipe import Recipe
 
@@ -19,6 +20,7 @@ RECIPES: dict[str, Recipe] = {
     "faces": faces,
     "copies": copies,
     "shortlist": shortlist,
+    "sizes": sizes,
     "training": training,
     "membership": membership,
     "leak": leak,
