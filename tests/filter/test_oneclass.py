@@ -167,7 +167,7 @@ def test_the_papers_training_hides_nothing_and_takes_the_last_weights() -> None:
     assert (paper.noise, paper.code_noise, paper.average, paper.hidden) == (0, 0, None, 8)
     assert OneClassConfig.preset("paper") == OneClassConfig.paper()
     assert OneClassConfig.preset("default", epochs=2) == OneClassConfig(epochs=2)
-    with pytest.raises(ConfigError, match="default or paper, got 'other'"):
+    with pytest.raises(ConfigError, match="default or plain or paper, got 'other'"):
         OneClassConfig.preset("other")
 
 

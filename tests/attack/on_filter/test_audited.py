@@ -46,7 +46,7 @@ def test_a_thief_gets_more_shared_under_the_papers_rule_than_who_stole_nothing()
     found = attack.run(victim, knowledge)
     assert isinstance(found.details, PoisonDetails)
     assert set(found.details.kinds) == {kind.name for kind in attack.attackers}
-    assert found.value > found.floor + 0.2
+    assert found.value > found.floor + 0.15
     assert found.interval[0] <= found.value <= found.interval[1]
     assert (found.ceiling, found.ceiling_interval) == (1.0, (1.0, 1.0))
 
