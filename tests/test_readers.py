@@ -175,6 +175,8 @@ ELSEWHERE: Mapping[str, str] = {
 """Modules with a fuzz test of their own."""
 
 EXAMPLES: Mapping[str, str] = {
+    "nets/faceresnet.py": "a published file, read once its digest is the published one",
+    "features/facenet.py": "our own digests",
     "nets/vggface.py": "a published file of a paper's evaluation, through `files.read_tensors`",
     "protect/release/classifier.py": "through `files.read_tensors`",
     "features/onnx_net.py": "protobuf's own parser; every exception of it is caught",

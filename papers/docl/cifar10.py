@@ -6,25 +6,20 @@ The pictures at hand are JPEG copies (30 dB), so figures do not compare with pub
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, get_args
 
-import platformdirs
 import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from papers.docl import figures, measure
 from papers.docl.mobilenet import load_mobilenet
-from papers.docl.worlds import World, by_class, sizes
+from papers.docl.worlds import Pictures, World, pictures_by_class, sizes
 from papers.recipe import Results, Run
 from sfumato.data.options import Split
 from sfumato.data.sources import load
-from sfumato.features.backbone import Backbone
-from sfumato.features.cache import extract
 from sfumato.filter.oneclass import OneClassConfig, Preset
 
 _LOSSY = "JPEG copies of CIFAR-10 (30 dB); MobileNetV2 of ImageNet instead of a CIFAR-100 ResNet"
@@ -32,15 +27,20 @@ _LOSSY = "JPEG copies of CIFAR-10 (30 dB); MobileNetV2 of ImageNet instead of a 
 
 def cifar10(run: Run, settings: Mapping[str, Any]) -> Results:
     """CIFAR-10 on features of a public network: figures 2, 4 and 5, and a linear ceiling."""
-    backbone = load_mobilenet(settings["size"])
-    world = World(
-        features_of(run, backbone, "train", settings["images"]),
-        features_of(run, backbone, "test", settings["tests"]),
-    )
     config = OneClassConfig()
+    things = Pictures(
+        load_mobilenet(settings["size"]),
+        things_of(run, "train", settings["images"]),
+        things_of(run, "test", settings["tests"]),
+    )
+    world = things.world(config, None, None, seed=run.seed)
     # The last images of each class compare the trainings; the test images only score ours.
     held = settings["held"]
-    kept = World([x[:-held] for x in world.train], [x[-held:] for x in world.train])
+    kept = World(
+        [x[:-held] for x in world.train],
+        [x[-held:] for x in world.train],
+        None if world.views is None else [x[:-held] for x in world.views],
+    )
     validated = {
         name: _accuracy(kept, OneClassConfig.preset(name), run.seed) for name in get_args(Preset)
     }
@@ -57,26 +57,22 @@ def cifar10(run: Run, settings: Mapping[str, Any]) -> Results:
         "note": _LOSSY,
     }
     chosen_sizes = settings["adversary"]
-    part = world.part(chosen_sizes["images"], chosen_sizes["tests"])
+    part = things.world(config, chosen_sizes["images"], chosen_sizes["tests"], seed=run.seed)
     enrolled = part.enrolled(config, calibration="held-out", seed=run.seed)
     results["adversary"] = measure.adversary(
-        enrolled, part.train, part.tests, config, chosen_sizes, seed=run.seed
+        enrolled, part.trained, part.tests, config, chosen_sizes, seed=run.seed
     )
     results["adversary_table"] = measure.trade(results["adversary"])
     figures.draw_all(run, results, paper=0.80)
     return results
 
 
-def features_of(run: Run, backbone: Backbone, split: Split, count: int) -> list[Tensor]:
-    """Return the features of one part of CIFAR-10, a tensor a class."""
+def things_of(run: Run, split: Split, count: int) -> list[Tensor]:
+    """Return the pictures of one part of CIFAR-10, a tensor a class."""
     images = run.uses(
         load("cifar10", split=split, data_dir=run.data_dir, count=count, seed=run.seed)
     )
-    folder = os.environ.get("SFUMATO_CACHE") or platformdirs.user_cache_dir("sfumato")
-    features = extract(
-        backbone, images, batch_size=100, device=run.device, cache=Path(folder) / "features"
-    )
-    return by_class(features, images, next(iter(images.classes)), run.seed)
+    return pictures_by_class(images, next(iter(images.classes)), run.seed)
 
 
 def _accuracy(world: World, config: OneClassConfig, seed: int) -> float:

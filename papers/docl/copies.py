@@ -129,7 +129,7 @@ def copies(run: Run, settings: Mapping[str, Any]) -> Results:
     cuts = [round(_TRAIN * len(x)) for x in scene.people]
     private = [x[:cut] for x, cut in zip(scene.people, cuts, strict=True)]
     fresh = [x[cut:] for x, cut in zip(scene.people, cuts, strict=True)]
-    config = OneClassConfig()
+    config = OneClassConfig.preset("plain")
     enrolled = enroll_all(scene, private, config, run.seed)
     strangers = read_uploads(scene, [scene.strangers], encode_png)
     alpha = strictest_alpha(enrolled, strangers, settings["false_blocks"])

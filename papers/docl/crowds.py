@@ -13,14 +13,18 @@ from torch import Tensor
 
 from papers.docl import cifar10, faces, mnist
 from papers.docl.mobilenet import load_mobilenet
+from papers.docl.worlds import features_of
 from papers.recipe import Run
 from sfumato.data.order import random_order
+from sfumato.features.backbone import Backbone
 from sfumato.filter.bank.bank import Bank
 from sfumato.filter.enrolled import EnrolledUsers, enroll_all
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.progress import track
 
+TRAINING = OneClassConfig.preset("plain")
+"""Of 3,301 enrollments: views would be two million extractions."""
 _FOLDS = 2
 _BACKBONE = "0" * 64
 _TESTS = 200  # pictures of a class that are uploaded, at most
@@ -43,12 +47,24 @@ def pictures(run: Run, name: str) -> Pictures:
         return _faces(run, settings)
     if name == "cifar10":
         backbone = load_mobilenet(settings["size"])
-        train = cifar10.features_of(run, backbone, "train", settings["images"])
-        tests = cifar10.features_of(run, backbone, "test", settings["tests"])
-        return Pictures(train, _first(tests), torch.zeros(0, tests[0].shape[1]))
-    train, tests = (mnist.digits_of(run, settings, split) for split in ("train", "test"))
+        kinds = cifar10.things_of(run, "train", settings["images"])
+        others = cifar10.things_of(run, "test", settings["tests"])
+        return _extracted(backbone, kinds, others, None)
+    digits = mnist.digits_of(run, settings)
     clothes = mnist.features_of(settings, run.uses(mnist.images_of(run, "fashion-mnist", "test")))
-    return Pictures(train, _first(tests), clothes[:1000])
+    return _extracted(digits.backbone, digits.train, digits.tests, clothes[:1000])
+
+
+def _extracted(
+    backbone: Backbone,
+    train: Sequence[Tensor],
+    tests: Sequence[Tensor],
+    strangers: Tensor | None,
+) -> Pictures:
+    uploads = torch.cat([features_of(backbone, x[:_TESTS]) for x in tests])
+    nobody = torch.zeros(0, uploads.shape[1])
+    private = [features_of(backbone, x) for x in train]
+    return Pictures(private, uploads, nobody if strangers is None else strangers)
 
 
 def groups(private: Sequence[Tensor], settings: Mapping[str, Any]) -> list[Tensor]:
@@ -62,7 +78,7 @@ def groups(private: Sequence[Tensor], settings: Mapping[str, Any]) -> list[Tenso
 
 def crowded_bank(rows: Sequence[Tensor], settings: Mapping[str, Any]) -> Bank:
     """Let every group enroll, cross-fitted; return them as a bank that keeps a shortlist."""
-    config = OneClassConfig()
+    config = TRAINING
     bank = Bank.empty(rows[0].shape[1], config.hidden, backbone=_BACKBONE, reach=0.0)
     for start in track(range(0, len(rows), settings["chunk"]), "enrolling"):
         chosen = rows[start : start + settings["chunk"]]
@@ -94,7 +110,3 @@ def _faces(run: Run, settings: Mapping[str, Any]) -> Pictures:
         uploads.append(mixed[:cut])
         private.append(mixed[cut:])
     return Pictures(private, torch.cat(uploads), people.unseen)
-
-
-def _first(tests: Sequence[Tensor]) -> Tensor:
-    return torch.cat([x[:_TESTS] for x in tests])

@@ -1,7 +1,8 @@
 """The 128-D face network of dlib, read from the weights that face-api publishes, as a torch net.
 
-For the evaluation of three papers only; the library neither knows nor needs it. The file is raw
-little-endian weights in the order of its manifest; a quantised tensor is `uint8 * scale + min`.
+For the evaluation of three papers only: the library reads dlib's own file, these are the same
+weights with less precision. The file is raw little-endian weights in the order of its manifest; a
+quantised tensor is `uint8 * scale + min`.
 """
 
 from __future__ import annotations
@@ -17,16 +18,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sfumato.errors import ArtifactError
+from sfumato.nets.faceresnet import MEAN, SIDE, FaceResNet, Layer
 
-SIZE = 150
-"""Height and width of the input."""
-DIM = 128
-"""Length of the embedding."""
 BOX = (25, 25, 140, 140)
 """Left, top, right, bottom of the face inside a 160x160 aligned LFW crop."""
 
-MEAN = (122.782, 117.001, 104.298)
-"""Of red, green and blue in [0, 255], which every network of face-api takes off."""
+_SPAN = 255  # face-api's; dlib's own code has 256
 _BLOCKS = (
     *("conv32_1", "conv32_2", "conv32_3"),
     *("conv64_down", "conv64_1", "conv64_2", "conv64_3"),
@@ -35,44 +32,6 @@ _BLOCKS = (
 )
 _FILE = "face_recognition_model"
 _DTYPES = {"uint8": "u1", "float16": "<f2", "float32": "<f4", "int32": "<i4"}
-
-
-class _Conv(nn.Module):
-    """Convolution, then a scale and a bias a channel; stride 2 goes with valid padding."""
-
-    def __init__(self, weights: Mapping[str, Tensor], name: str, *, stride: int = 1) -> None:
-        super().__init__()
-        kernel = weights[f"{name}/conv/filters"].permute(3, 2, 0, 1)  # from h w in out
-        scale = weights[f"{name}/scale/weights"]
-        bias = weights[f"{name}/conv/bias"] * scale + weights[f"{name}/scale/biases"]
-        # The scale is linear, so it folds into the kernel.
-        self.kernel = nn.Parameter((kernel * scale[:, None, None, None]).contiguous())
-        self.bias = nn.Parameter(bias)
-        self.stride, self.padding = stride, 0 if stride > 1 else kernel.shape[-1] // 2
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.kernel, self.bias, self.stride, self.padding)
-
-
-class _Residual(nn.Module):
-    """Two convolutions and a shortcut; a down block halves the shortcut by average pooling."""
-
-    def __init__(self, weights: Mapping[str, Tensor], name: str) -> None:
-        super().__init__()
-        self.down = "_down" in name
-        self.conv1 = _Conv(weights, f"{name}/conv1", stride=2 if self.down else 1)
-        self.conv2 = _Conv(weights, f"{name}/conv2")
-
-    def forward(self, x: Tensor) -> Tensor:
-        out = self.conv2(self.conv1(x).relu())
-        if self.down:
-            x = F.avg_pool2d(x, 2)
-            # Valid padding may leave the branch a row and a column shorter than the shortcut, and
-            # the shortcut has fewer channels: both are filled up with zeros, as in dlib.
-            out = F.pad(out, (0, x.shape[3] - out.shape[3], 0, x.shape[2] - out.shape[2]))
-            x = F.pad(x, (0, 0, 0, 0, 0, out.shape[1] - x.shape[1]))
-        total: Tensor = out + x
-        return total.relu()
 
 
 class FaceNet(nn.Module):
@@ -87,16 +46,22 @@ class FaceNet(nn.Module):
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
-        self.stem = _Conv(weights, "conv32_down", stride=2)
-        self.blocks = nn.Sequential(*(_Residual(weights, name) for name in _BLOCKS))
-        self.matrix = nn.Parameter(weights["fc"])
+        pairs = [f"{block}/{conv}" for block in _BLOCKS for conv in ("conv1", "conv2")]
+        layers = [_layer(weights, name) for name in ("conv32_down", *pairs)]
+        self.net = FaceResNet(layers, weights["fc"])
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the embedding of each image."""
-        x = (x - self.mean) / 255
-        x = F.max_pool2d(self.stem(x).relu(), 3, 2)
-        maps: Tensor = self.blocks(x)
-        return maps.mean((2, 3)) @ self.matrix
+        embedded: Tensor = self.net((x - self.mean) / _SPAN)
+        return embedded
+
+
+def _layer(weights: Mapping[str, Tensor], name: str) -> Layer:
+    """Return a convolution with its scale a channel, which is linear, folded in."""
+    kernel = weights[f"{name}/conv/filters"].permute(3, 2, 0, 1)  # from h w in out
+    scale = weights[f"{name}/scale/weights"]
+    bias = weights[f"{name}/conv/bias"] * scale + weights[f"{name}/scale/biases"]
+    return Layer((kernel * scale[:, None, None, None]).contiguous(), bias)
 
 
 def load_facenet(folder: Path) -> FaceNet:
@@ -115,7 +80,7 @@ def face_crop(images: Tensor) -> Tensor:
     """
     left, top, right, bottom = BOX
     face = images[..., top:bottom, left:right].float()
-    return F.interpolate(face, (SIZE, SIZE), mode="bilinear", align_corners=False)
+    return F.interpolate(face, (SIDE, SIDE), mode="bilinear", align_corners=False)
 
 
 def read_weights(folder: Path, name: str) -> dict[str, Tensor]:

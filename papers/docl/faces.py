@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from papers.docl.facenet import SIZE, load_facenet
+from papers.docl.facenet import load_facenet
 from papers.docl.figures import draw_faces
 from papers.docl.generalnet import SIZE as GENERAL_SIZE
 from papers.docl.generalnet import load_generalnet
@@ -42,6 +42,7 @@ from sfumato.features.cache import extract
 from sfumato.features.preprocess import Preprocess
 from sfumato.filter.enrolled import EnrolledUsers, enroll_all, scores
 from sfumato.filter.oneclass import OneClassConfig
+from sfumato.nets.faceresnet import SIDE
 
 _USERS = 10
 _PAPER_ACCURACY = 0.92  # with M = 32
@@ -92,7 +93,7 @@ def faces(run: Run, settings: Mapping[str, Any]) -> Results:
     for name, widths in settings["hidden"].items():
         people = people_of(run, name, settings)
         for hidden in widths:
-            config = OneClassConfig(hidden=hidden)
+            config = OneClassConfig.preset("plain", hidden=hidden)
             variant = f"{name}-{hidden}"
             # The many adversaries are tried on the headline variant; the others get the plain one.
             kinds = _KINDS if variant == settings["headline"] else _KINDS[:1]
@@ -100,7 +101,7 @@ def faces(run: Run, settings: Mapping[str, Any]) -> Results:
     chosen = results[settings["headline"]]
     people = people_of(run, settings["headline"].split("-")[0], settings)
     hidden = int(settings["headline"].split("-")[1])
-    config = OneClassConfig(hidden=hidden)
+    config = OneClassConfig.preset("plain", hidden=hidden)
     scaling = _scaling(people, config, settings)
     keys = ("accuracy", "per_class", "acceptance", "adversary", "setting")
     headline: Results = {key: chosen[key] for key in keys}
@@ -110,7 +111,7 @@ def faces(run: Run, settings: Mapping[str, Any]) -> Results:
 
 def people_of(run: Run, name: str, settings: Mapping[str, Any]) -> People:
     """Return each person's features, and those of strangers."""
-    box, size = (TIGHT, SIZE) if name == "face" else (None, GENERAL_SIZE)
+    box, size = (TIGHT, SIDE) if name == "face" else (None, GENERAL_SIZE)
     images = run.uses(load("lfw", data_dir=run.data_dir, box=box, size=size))
     owner = images.label("identity")
     count = owner.bincount()[owner]
@@ -138,7 +139,7 @@ def chosen_backbone(run: Run, name: str) -> Backbone:
     if run.data_dir is None:
         raise ConfigError("expected --data-dir with lfw and, beside it, models/face-api")
     net = load_facenet(run.data_dir.parent / "models" / "face-api")
-    wanted = Preprocess(size=(SIZE, SIZE), std=(1 / 255,))  # the network takes [0, 255]
+    wanted = Preprocess(size=(SIDE, SIDE), std=(1 / 255,))  # the network takes [0, 255]
     return Backbone.wrap(net, name="facenet", preprocess=wanted)
 
 

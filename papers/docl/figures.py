@@ -216,3 +216,25 @@ def draw_copies(run: Run, results: Results) -> None:
     axes.grid(axis="x", color="#e4e7eb", lw=0.6)
     axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.4, 1), ncols=2)
     figure.savefig(run.figure("blocked"))
+
+
+def draw_membership(run: Run, results: Results) -> None:
+    """The frontier: how surely a platform tells enrolled pictures, against the accuracy."""
+    figure, axes = _canvas(6.4, 4)
+    colours = {"default": _ACCENT, "paper": _SOFT}
+    for count, trainings in results["membership"].items():
+        for name, found in trainings.items():
+            auc, colour = found["auc"], colours.get(name, _INK)
+            y = 100 * found["accuracy"]
+            axes.plot(auc["interval"], [y, y], color=colour, lw=1)
+            axes.plot(auc["value"], y, "o", ms=4, color=colour)
+            label = count if name in colours else f"{count}, {name}"
+            axes.annotate(label, (auc["value"], y), (4, 4), textcoords="offset points", fontsize=6)
+    for name, colour in colours.items():
+        axes.plot([], [], "o", ms=4, color=colour, label=f"{name} training, by pictures enrolled")
+    axes.axvline(0.5, color=_INK, lw=0.8, ls=":")
+    axes.set(xlabel="area under the curve of the strongest attack (0.5: guessing)")
+    axes.set(ylabel="accuracy on new pictures, %")
+    axes.legend(frameon=False, fontsize=8, loc="lower left")
+    axes.set_title("Which pictures were enrolled? MNIST's pixels", fontsize=10, loc="left")
+    figure.savefig(run.figure("frontier"))

@@ -22,7 +22,7 @@ from sfumato.attack.on_filter.poison import (
     poison,
 )
 from sfumato.filter.enrolled import EnrolledUsers, scores
-from sfumato.filter.oneclass import OneClassConfig
+from sfumato.filter.oneclass import OneClassConfig, Rows
 from sfumato.filter.rule.guard import Sigmas
 
 Errors = Float[Tensor, "b n"]
@@ -92,7 +92,7 @@ def acceptance(
 
 def adversary(
     users: EnrolledUsers,
-    train: Sequence[Tensor],
+    train: Sequence[Rows],
     tests: Sequence[Tensor],
     training: OneClassConfig,
     settings: Mapping[str, Any],

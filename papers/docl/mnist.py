@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from papers.docl import figures, measure
-from papers.docl.worlds import World, by_class, sizes
+from papers.docl.worlds import Pictures, World, pictures_by_class, sizes, training
 from papers.recipe import Results, Run
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import Split
@@ -23,10 +23,8 @@ from sfumato.filter.oneclass import OneClassConfig
 def mnist(run: Run, settings: Mapping[str, Any]) -> Results:
     """MNIST against Fashion-MNIST: figures 2 to 5, and which change brought what."""
     config = OneClassConfig()
-    world = World(
-        [x[: settings["images"]] for x in digits_of(run, settings, "train")],
-        digits_of(run, settings, "test"),
-    )
+    digits = digits_of(run, settings)
+    world = digits.world(config, settings["images"], None, seed=run.seed)
     clothes = features_of(settings, run.uses(images_of(run, "fashion-mnist", "test")))
     paper = world.enrolled(config, calibration="training", seed=run.seed)
     ours = world.enrolled(config, calibration="held-out", seed=run.seed)
@@ -34,7 +32,9 @@ def mnist(run: Run, settings: Mapping[str, Any]) -> Results:
     results: Results = {
         "training": asdict(config),
         "accuracy": measure.overall(errors, truth),
-        "accuracy_of_the_papers_training": _accuracy(world, OneClassConfig.paper(), run.seed),
+        "accuracy_of_the_papers_training": _accuracy(
+            World(world.train, world.tests), OneClassConfig.paper(), run.seed
+        ),
         "accuracy_of_held_out_enrollments": measure.overall(*measure.errors_of(ours, world.tests)),
         "per_class": measure.per_class(errors, truth),
         "training_images": sizes(world),
@@ -43,8 +43,8 @@ def mnist(run: Run, settings: Mapping[str, Any]) -> Results:
             for name, users in (("training", paper), ("held-out", ours))
         },
         "classes": measure.by_classes(errors, truth, (1, 3, 5, 7, 9)),
-        "ablation": _ablation(world, settings, run.seed),
-        "adversary": _adversary(world, config, settings, run.seed),
+        "ablation": _ablation(digits, settings, run.seed),
+        "adversary": _adversary(digits, config, settings, run.seed),
     }
     results["adversary_table"] = measure.trade(results["adversary"])
     figures.draw_all(run, results, paper=0.97)
@@ -56,10 +56,11 @@ def images_of(run: Run, name: str, split: Split) -> ImageSet:
     return load(name, split=split, data_dir=run.data_dir)
 
 
-def digits_of(run: Run, settings: Mapping[str, Any], split: Split) -> list[Tensor]:
-    """Return the features of MNIST's digits, a tensor a class."""
-    images = run.uses(images_of(run, "mnist", split))
-    return by_class(features_of(settings, images), images, "digit", run.seed)
+def digits_of(run: Run, settings: Mapping[str, Any]) -> Pictures:
+    """Return MNIST's digits, a tensor a class, with the backbone that the settings name."""
+    parts = [run.uses(images_of(run, "mnist", split)) for split in ("train", "test")]
+    train, tests = (pictures_by_class(part, "digit", run.seed) for part in parts)
+    return Pictures(open_backbone(settings["backbone"]), train, tests)
 
 
 def features_of(settings: Mapping[str, Any], images: ImageSet) -> Tensor:
@@ -75,12 +76,13 @@ def _curve(
     return measure.acceptance(own, truth, foreign, users.mu, users.sigma, alphas)
 
 
-def _ablation(world: World, settings: Mapping[str, Any], seed: int) -> dict[str, float]:
+def _ablation(digits: Pictures, settings: Mapping[str, Any], seed: int) -> dict[str, float]:
     """Accuracy of one change after another, on part of the images."""
-    part = World(world.part(settings["ablation"]["images"], 0).train, world.tests)
     found = {}
     for name, change in settings["ablation"]["variants"].items():
-        found[name] = _accuracy(part, OneClassConfig.preset(**change), seed)
+        config = training(**change)
+        part = digits.world(config, settings["ablation"]["images"], None, seed=seed)
+        found[name] = _accuracy(part, config, seed)
     return found
 
 
@@ -90,9 +92,9 @@ def _accuracy(world: World, config: OneClassConfig, seed: int) -> float:
 
 
 def _adversary(
-    world: World, config: OneClassConfig, settings: Mapping[str, Any], seed: int
+    digits: Pictures, config: OneClassConfig, settings: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
     chosen = settings["adversary"]
-    part = world.part(chosen["images"], chosen["tests"])
+    part = digits.world(config, chosen["images"], chosen["tests"], seed=seed)
     users = part.enrolled(config, calibration="held-out", seed=seed)
-    return measure.adversary(users, part.train, part.tests, config, chosen, seed=seed)
+    return measure.adversary(users, part.trained, part.tests, config, chosen, seed=seed)

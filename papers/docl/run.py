@@ -5,6 +5,8 @@ from __future__ import annotations
 from papers.docl.cifar10 import cifar10
 from papers.docl.copies import copies
 from papers.docl.faces import faces
+from papers.docl.leak import leak
+from papers.docl.membership import membership
 from papers.docl.mnist import mnist
 from papers.docl.shortlist import shortlist
 from papers.docl.training import training
@@ -18,4 +20,6 @@ RECIPES: dict[str, Recipe] = {
     "copies": copies,
     "shortlist": shortlist,
     "training": training,
+    "membership": membership,
+    "leak": leak,
 }

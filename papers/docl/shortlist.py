@@ -14,11 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from papers.docl.crowds import crowded_bank, groups, pictures
+from papers.docl.crowds import TRAINING, crowded_bank, groups, pictures
 from papers.docl.figures import draw_shortlist
 from papers.recipe import Results, Run
 from sfumato.filter.bank.bank import Bank
-from sfumato.filter.oneclass import OneClassConfig
 from sfumato.filter.rule.guard import ALPHA
 
 _GOAL = 0.999
@@ -55,7 +54,7 @@ def shortlist(run: Run, settings: Mapping[str, Any]) -> Results:
     development = {n: _tables(w, alphas[n], settings) for n, w in halves[0].items()}
     chosen = chosen_reach(development, settings["reaches"])
     results: Results = {
-        "training": asdict(OneClassConfig()),
+        "training": asdict(TRAINING),
         "chosen_reach": chosen,
         "worlds": {n: _tables(w, alphas[n], settings) for n, w in halves[1].items()},
     }

@@ -7,8 +7,9 @@ attackers who choose how get blocked under the default rule. No test image is re
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,7 +17,8 @@ from torch import Tensor
 
 from papers.docl import measure
 from papers.docl.faces import facenet_features
-from papers.docl.worlds import World, by_class
+from papers.docl.worlds import Pictures, World, pictures_by_class
+from papers.docl.worlds import training as stated
 from papers.recipe import Results, Run
 from sfumato.attack.on_filter.attacker import AttackerConfig
 from sfumato.attack.on_filter.poison import (
@@ -29,9 +31,6 @@ from sfumato.attack.on_filter.poison import (
 from sfumato.data.sets.lfw import TIGHT
 from sfumato.data.sources import load
 from sfumato.features.backbone import open_backbone
-from sfumato.features.cache import extract
-from sfumato.filter.enroll import enroll
-from sfumato.filter.enrolled import gather
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.progress import track
 
@@ -41,19 +40,19 @@ _RULE = Setting()
 
 @dataclass(frozen=True)
 class _Case:
-    """One extractor with so many images a user."""
+    """One extractor with so many images a user, and the world that a training makes of them."""
 
     name: str
-    world: World
+    world: Callable[[OneClassConfig], World]
 
 
 def training(run: Run, settings: Mapping[str, Any]) -> Results:
     """Compare trainings by their worst rate over all cases."""
     cases = [case for kind in settings["cases"] for case in _cases(run, kind, settings)]
-    variants = {n: OneClassConfig.preset(**v) for n, v in settings["variants"].items()}
+    variants = {n: stated(**v) for n, v in settings["variants"].items()}
     found = {
         name: {
-            case.name: _rates(case.world, config, settings, run.seed)
+            case.name: _rates(case.world(config), config, settings, run.seed)
             for case in track(cases, f"training {name}")
         }
         for name, config in variants.items()
@@ -69,23 +68,29 @@ def training(run: Run, settings: Mapping[str, Any]) -> Results:
 
 def _cases(run: Run, kind: str, settings: Mapping[str, Any]) -> list[_Case]:
     case = settings["cases"][kind]
-    users = _people(run, case) if kind == "faces" else _digits(run, case)
     held = case["validation"]
+    if kind == "faces":
+        users = _people(run, case)
+        # Aligned faces here have no views: their pictures' features are what is at hand.
+        world = World([x[held:] for x in users], [x[:held] for x in users])
+        return [_Case(f"{kind}, {case['images'][0]} images", lambda _: world)]
+    digits = _digits(run, case)
     return [
-        _Case(
-            f"{kind}, {count} images",
-            World([x[held : held + count] for x in users], [x[:held] for x in users]),
-        )
+        _Case(f"{kind}, {count} images", partial(_world, digits, count, run.seed))
         for count in case["images"]
     ]
 
 
-def _digits(run: Run, case: Mapping[str, Any]) -> list[Tensor]:
+def _world(digits: Pictures, count: int, seed: int, config: OneClassConfig) -> World:
+    return digits.world(config, count, None, seed=seed)
+
+
+def _digits(run: Run, case: Mapping[str, Any]) -> Pictures:
     images = run.uses(load("mnist", split="train", data_dir=run.data_dir))
-    most = case["validation"] + max(case["images"])
-    order = by_class(torch.arange(len(images)), images, "digit", run.seed)
+    held, most = case["validation"], case["validation"] + max(case["images"])
+    every = pictures_by_class(images, "digit", run.seed)
     backbone = open_backbone(case["backbone"])
-    return [extract(backbone, images.subset(rows[:most]), device="cpu") for rows in order]
+    return Pictures(backbone, [x[held:most] for x in every], [x[:held] for x in every])
 
 
 def _people(run: Run, case: Mapping[str, Any]) -> list[Tensor]:
@@ -106,12 +111,10 @@ def _rates(
     world: World, config: OneClassConfig, settings: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
     # Calibrated as devices do where nobody says how.
-    users = gather(
-        [enroll(x, config, backbone="0" * 64, seed=seed + i) for i, x in enumerate(world.train)]
-    )
+    users = world.enrolled(config, calibration=None, seed=seed)
     pairs = all_pairs(len(users))[:: settings["stride"]]
     kinds = [AttackerConfig(**kind) for kind in settings["kinds"]]
-    bands = [all_attackers(users, world.train, pairs, k, config, seed=seed) for k in kinds]
+    bands = [all_attackers(users, world.trained, pairs, k, config, seed=seed) for k in kinds]
     found = poison(users, world.tests, pairs, bands, _RULE, seed=seed)
     details = found.details
     assert isinstance(details, PoisonDetails)

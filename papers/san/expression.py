@@ -12,7 +12,8 @@ from pathlib import Path
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from papers.docl.facenet import MEAN, read_weights
+from papers.docl.facenet import read_weights
+from sfumato.nets.faceresnet import MEAN
 
 _FILE = "face_expression_model"
 _BLOCKS = 4

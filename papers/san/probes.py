@@ -45,9 +45,9 @@ def shown(net: FaceNet, images: Tensor, depths: tuple[int, ...]) -> list[Tensor]
     x = F.interpolate(images, (_SIDE, _SIDE), mode="bilinear", antialias=True).expand(-1, 3, -1, -1)
     x = (x * 255 - net.mean) / 255
     x = x.contiguous(memory_format=torch.channels_last)
-    x = F.max_pool2d(net.stem(x).relu(), 3, 2)
+    x = F.max_pool2d(net.net.stem(x).relu(), 3, 2)
     found = []
-    for number, block in enumerate(net.blocks[: max(depths)], start=1):
+    for number, block in enumerate(net.net.blocks[: max(depths)], start=1):
         x = block(x)
         if number in depths:
             found.append(F.adaptive_avg_pool2d(x, _PARTS).flatten(1))

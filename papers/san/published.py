@@ -15,17 +15,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from papers.docl.facenet import SIZE as MATCHER_SIZE
 from papers.docl.facenet import load_facenet
 from papers.san.graph import load_graph
 from papers.san.xception import load_gender
 from sfumato.data.pixels import as_uint8
+from sfumato.nets.faceresnet import MEAN, SIDE
 
 Scores = Callable[[Tensor], Tensor]
 """Images in [0, 1] of the tight LFW box to one score (male) or one embedding each."""
 
 _BATCH = 64
-_MEAN = torch.tensor([122.782, 117.001, 104.298]).view(3, 1, 1)
+_MEAN = torch.tensor(MEAN).view(3, 1, 1)
 _BLUE_GREEN_RED = torch.tensor([103.939, 116.779, 123.68]).view(3, 1, 1)
 _FACERES_SIDE, _FACERES_BATCH = 224, 16
 _TIGHT = 115  # pixels of the tight box in the 160 crop
@@ -41,7 +41,7 @@ class Matcher(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return embeddings `(n, 128)`."""
-        wide = _resized(images, MATCHER_SIZE) * 255
+        wide = _resized(images, SIDE) * 255
         embeddings: Tensor = self.net(wide.contiguous(memory_format=torch.channels_last))
         return embeddings
 
@@ -97,7 +97,7 @@ def dlib_matcher() -> Scores:
     net = dlib.face_recognition_model_v1(str(weights))
 
     def scores(images: Tensor) -> Tensor:
-        wide = as_uint8(_resized(images, MATCHER_SIZE))
+        wide = as_uint8(_resized(images, SIDE))
         chips = list(wide.permute(0, 2, 3, 1).contiguous().numpy())
         return torch.tensor([list(v) for v in net.compute_face_descriptor(chips)])
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import pytest
 import typer
 
-from sfumato.cli.configoptions import config_from, options_of
+from sfumato.cli.configoptions import changes_of, config_from, options_of
 from sfumato.cli.main import app
 from sfumato.config import Preset, Presets, check_settings, nested, setting, settings_of
 from sfumato.errors import ConfigError
@@ -66,6 +66,13 @@ def one(name: str, seed: int = 0, *, config: First) -> None:
 def two(*, config: First | Second) -> None:
     """One of two configs."""
     raise AssertionError(config)
+
+
+@made.command()
+@changes_of(First)
+def three(name: str, *, changes: dict[str, Any], out: str = "") -> None:
+    """What was typed."""
+    raise AssertionError((name, out, changes))
 
 
 COMMANDS: Any = typer.main.get_command(made)
@@ -127,6 +134,28 @@ def test_the_command_is_given_the_config() -> None:
     with pytest.raises(AssertionError) as caught:
         COMMANDS(["one", "x", "--seed", "4", "--steps", "3"], standalone_mode=False)
     assert caught.value.args[0] == ("x", 4, First(steps=3))
+
+
+@pytest.mark.parametrize(
+    ("words", "changes"),
+    [
+        ((), {}),
+        (("--steps", "10", "--mode", "x"), {"steps": 10, "mode": "x"}),
+        (("--kind", "b", "--kind", "a"), {"kinds": ("b", "a")}),
+        (("--steps", "0"), {"steps": 0}),
+        (("--no-mirrored",), {"mirrored": False}),
+    ],
+)
+def test_only_what_is_typed_is_a_change(words: tuple[str, ...], changes: dict[str, Any]) -> None:
+    with pytest.raises(AssertionError) as caught:
+        COMMANDS(["three", "x", "--out", "y", *words], standalone_mode=False)
+    assert caught.value.args[0] == ("x", "y", changes)
+
+
+def test_an_option_that_may_be_given_several_times_says_so() -> None:
+    options = {option.name: option for option in COMMANDS.commands["three"].params}
+    assert options["kinds"].help == "Which. (repeated for several; a, b)"
+    assert [options[name].default for name in ("steps", "kinds", "mode")] == [None] * 3
 
 
 def _flat(config: Any) -> Iterator[tuple[str, Any, str]]:

@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from sfumato.data import SOURCES, load
+from sfumato.data.decoding.decode import encode_png
+from sfumato.data.lazy import FolderImages, open_lazily
+from sfumato.data.options import SourceOptions
 from sfumato.errors import ConfigError, DataError
 
 
 def test_an_unknown_name_lists_those_there_are() -> None:
     with pytest.raises(DataError, match=r"no data set is called 'minst'.*mnist"):
         load("minst")
+
+
+def test_the_path_of_a_folder_alone_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine", "digits"):
+        (tmp_path / name).mkdir()
+        for i in range(2):
+            picture = torch.full((1, 4, 4), 100 * i, dtype=torch.uint8)
+            (tmp_path / name / f"{i}.png").write_bytes(encode_png(picture))
+    named = load("folder:mine").fingerprint()
+    for spelled in ("mine", "mine/", "./mine", str(tmp_path / "mine")):
+        assert load(spelled).fingerprint() == named
+        lazily = open_lazily(spelled, SourceOptions())
+        assert isinstance(lazily, FolderImages)
+        assert lazily.path == tmp_path / "mine"
+    assert len(load("digits")) == SOURCES["digits"].count  # a set's name goes before a folder's
+    assert len(load("./digits")) == 2
+    with pytest.raises(DataError, match="no data set is called 'other', and no folder"):
+        load("other")
 
 
 def test_digits_are_all_there_and_use_the_full_range() -> None:

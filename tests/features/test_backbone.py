@@ -156,7 +156,7 @@ def test_without_a_network_the_error_says_what_to_do(monkeypatch: pytest.MonkeyP
         ("raw", "raw:1x28x28"),
         ("raw:2x8x8", "raw:1x28x28"),
         ("timm:resnet9000", "no model 'resnet9000'"),
-        ("no/such/file", "expected raw, gradients, timm:NAME"),
+        ("no/such/file", "expected raw, gradients, face, timm:NAME"),
     ],
 )
 def test_unusable_specs_are_refused(spec: str, message: str) -> None:
@@ -169,6 +169,30 @@ def test_settings_that_exclude_each_other_are_refused(tmp_path: Path) -> None:
         open_backbone("raw:1x8x8", weights=tmp_path / "w")
     with pytest.raises(ConfigError, match="public images"):
         open_backbone("raw:1x8x8", dims=3)
+    with pytest.raises(ConfigError, match="`mean` belongs to a timm:NAME or onnx:PATH backbone"):
+        open_backbone("raw:1x8x8", preprocess={"mean": (0.5,)})
+    with pytest.raises(ConfigError, match="`preprocess` has no setting 'means'"):
+        open_backbone("timm:resnet18", preprocess={"means": (0.5,)})
+    with pytest.raises(ConfigError, match="timm models take `layout` nchw"):
+        open_backbone("timm:resnet18", preprocess={"layout": "nhwc"})
+
+
+def test_what_is_given_goes_before_what_a_timm_model_says_and_is_part_of_it(
+    blobs: ImageSet, resnet_weights: Path
+) -> None:
+    public = blobs.subset(range(3))
+    given = {"size": (32, 32), "fit": "squash", "order": "bgr", "std": (1 / 255,)}
+    found = open_backbone("timm:resnet18", weights=resnet_weights, preprocess=given)
+    own = open_backbone("timm:resnet18", weights=resnet_weights).preprocess
+    changed = found.preprocess.document()
+    assert {name for name, value in own.document().items() if changed[name] != value} == {*given}
+    assert changed["std"] == (1 / 255,)
+    fitted = [
+        open_backbone("timm:resnet18", weights=resnet_weights, preprocess=some, public=public)
+        for some in (given, given | {"order": "rgb"})
+    ]
+    assert len({one.fingerprint for one in fitted}) == 2
+    assert Backbone.from_bytes(fitted[0].to_bytes()).preprocess == found.preprocess
 
 
 def test_a_net_without_rows_of_features_is_refused() -> None:

@@ -12,7 +12,6 @@ from safetensors.torch import save_file
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import ConfigError
 from sfumato.features.backbone import Backbone, open_backbone
-from sfumato.features.preprocess import Preprocess
 
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
@@ -31,7 +30,7 @@ def test_the_copy_computes_what_the_network_does(
         weights=path,
         public=blobs.subset(range(20)),
         dims=dims,
-        preprocess=Preprocess(size=(32, 32)),
+        preprocess={"size": (32, 32)},
     )
     copy = onnx_copy(backbone)
     assert (copy.kind, copy.dim) == ("onnx", backbone.dim)

@@ -84,12 +84,68 @@ def test_an_exported_network_with_weights_in_a_second_file(blobs: ImageSet, tmp_
 
 def test_a_graph_of_open_size_needs_preprocessing(blobs: ImageSet, tmp_path: Path) -> None:
     onnx.save(graph("n", "s"), tmp_path / "net.onnx")
-    with pytest.raises(ConfigError, match="preprocess="):
+    with pytest.raises(ConfigError, match="give `size`"):
         open_backbone(f"onnx:{tmp_path / 'net.onnx'}")
-    rule = Preprocess(size=(8, 8), channels=1, mean=(0.5,), std=(0.5,))
+    rule = {"size": (8, 8), "channels": 1, "mean": (0.5,), "std": (0.5,)}
     backbone = open_backbone(f"onnx:{tmp_path / 'net.onnx'}", preprocess=rule, public=blobs)
     expected = net()(blobs.floats() * 2 - 1).detach()
     torch.testing.assert_close(backbone.unscaled(blobs.images), expected, rtol=1e-5, atol=1e-6)
+
+
+def channels_last(shape: list[int | str]) -> onnx.ModelProto:
+    """A graph of the values themselves, in the order in which they come."""
+    return helper.make_model(
+        helper.make_graph(
+            [helper.make_node("Flatten", ["x"], ["y"])],
+            "net",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, [shape[0], "d"])],
+        ),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=9,
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "given"),
+    [
+        (["n", 8, 6, 3], {}),
+        (["n", "h", "w", 3], {"size": (8, 6)}),
+        (["n", "h", "w", "c"], {"size": (8, 6), "layout": "nhwc"}),
+        (["n", 3, 6, 3], {"layout": "nhwc"}),
+        ([2, 8, 6, 3], {"order": "bgr", "mean": (0.1, 0.2, 0.3)}),
+    ],
+)
+def test_channels_may_come_last(
+    shape: list[int | str], given: dict[str, Any], tmp_path: Path
+) -> None:
+    onnx.save(channels_last(shape), tmp_path / "net.onnx")
+    images = torch.randint(0, 256, (4, 3, 8, 6), dtype=torch.uint8)
+    backbone = open_backbone(f"onnx:{tmp_path / 'net.onnx'}", preprocess=given)
+    size = given.get("size") or (shape[1], shape[2])
+    expected = Preprocess(size=size, layout="nchw", **{
+        name: value for name, value in given.items() if name not in ("size", "layout")
+    })(images).permute(0, 2, 3, 1)  # fmt: skip
+    assert torch.equal(backbone.unscaled(images), expected.flatten(1))
+    again = Backbone.from_bytes(backbone.to_bytes())
+    assert again.preprocess.layout == "nhwc"
+    assert torch.equal(again.unscaled(images), backbone.unscaled(images))
+
+
+@pytest.mark.parametrize(
+    ("shape", "given"),
+    [
+        (["n", 8, 8, 8], {}),
+        (["n", 8, 8, 3], {"layout": "nchw"}),
+        (["n", 3, 8, 8], {"layout": "nhwc"}),
+    ],
+)
+def test_a_layout_that_cannot_be_is_named(
+    shape: list[int | str], given: dict[str, Any], tmp_path: Path
+) -> None:
+    onnx.save(channels_last(shape), tmp_path / "net.onnx")
+    with pytest.raises(ConfigError, match="got 8 by the `layout` n"):
+        open_backbone(f"onnx:{tmp_path / 'net.onnx'}", preprocess=given)
 
 
 def test_published_weights_open(real_models: Path) -> None:

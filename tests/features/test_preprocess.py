@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from unittest import mock
 
 import numpy as np
@@ -109,8 +110,6 @@ def test_four_channels_are_refused() -> None:
         {"size": (0, 8)},
         {"size": (8, 5000)},
         {"channels": 2},
-        {"fit": "tile"},
-        {"interpolation": "lanczos"},
         {"crop": 0.0},
         {"crop": float("nan")},
         {"mean": (0.5, 0.5)},
@@ -137,3 +136,57 @@ def test_settings_survive_as_json() -> None:
 def test_a_document_that_is_no_preprocessing_is_refused(document: dict[str, object]) -> None:
     with pytest.raises(ArtifactError):
         Preprocess.from_document(document)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"fit": "tile"},
+        {"interpolation": "lanczos"},
+        {"order": "grb"},
+        {"layout": "chwn"},
+        {"layout": None},
+        {"channels": 1, "order": "bgr"},
+        {"colour": "red"},
+        {"size": [8]},
+    ],
+)
+def test_a_document_of_unknown_settings_is_refused(change: dict[str, object]) -> None:
+    document = Preprocess(size=(8, 8)).document()
+    assert Preprocess.from_document(document) == Preprocess(size=(8, 8))
+    with pytest.raises(ArtifactError, match="expected preprocessing settings"):
+        Preprocess.from_document(document | change)
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(Preprocess)])
+def test_a_document_without_one_of_the_settings_is_refused(name: str) -> None:
+    document = Preprocess(size=(8, 8)).document()
+    del document[name]
+    with pytest.raises(ArtifactError, match=f"missing: {name}"):
+        Preprocess.from_document(document)
+
+
+def test_channels_come_in_the_networks_order_with_its_own_mean_and_std() -> None:
+    images = torch.randint(0, 256, (2, 3, 5, 4), dtype=torch.uint8)
+    mean, std = (0.1, 0.2, 0.3), (1.0, 2.0, 3.0)
+    found = Preprocess(size=(5, 4), order="bgr", mean=mean, std=std)(images)
+    blue = (images[:, 2] / 255 - mean[0]) / std[0]
+    red = (images[:, 0] / 255 - mean[2]) / std[2]
+    torch.testing.assert_close(found[:, 0], blue)
+    torch.testing.assert_close(found[:, 2], red)
+
+
+def test_channels_may_come_last() -> None:
+    images = torch.randint(0, 256, (2, 3, 9, 7), dtype=torch.uint8)
+    first = Preprocess(size=(5, 4))(images)
+    last = Preprocess(size=(5, 4), layout="nhwc")(images)
+    assert last.shape == (2, 5, 4, 3)
+    assert torch.equal(last.permute(0, 3, 1, 2), first)
+
+
+def test_bytes_and_signed_values_can_be_asked_for() -> None:
+    images = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1)
+    as_bytes = Preprocess(size=(1, 1), channels=1, std=(1 / 255,))(images)
+    torch.testing.assert_close(as_bytes.flatten(), torch.tensor([0.0, 255.0]))
+    signed = Preprocess(size=(1, 1), channels=1, mean=(0.5,), std=(0.5,))(images)
+    assert signed.flatten().tolist() == [-1.0, 1.0]

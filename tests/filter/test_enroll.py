@@ -71,6 +71,31 @@ def test_each_fifth_of_few_pictures_is_measured_by_a_network_that_did_not_see_it
     assert own.sigma == pytest.approx(float(torch.cat(errors).std()), rel=1e-5)
 
 
+@pytest.mark.parametrize("calibration", ["held-out", "cross-fitted", "training"])
+def test_it_trains_on_views_alone_and_measures_on_pictures_as_they_are(calibration: str) -> None:
+    x = pictures(30)
+    views = torch.stack([x.roll(1, 1), 1 - x], 1)
+    settings = {"backbone": "00" * 32, "seed": 5, "calibration": calibration}
+    own = enroll(x, QUICK, views=views, **settings)
+    elsewhere = enroll(1 - x, QUICK, views=views, **settings)
+    assert torch.equal(own.encoder, elsewhere.encoder)
+    assert torch.equal(own.code_mean, elsewhere.code_mean)
+    assert torch.equal(own.code_covariance, elsewhere.code_covariance)
+    assert own.mu != pytest.approx(elsewhere.mu, rel=1e-3)
+    if calibration == "training":
+        net = train([views[_order(30, 5)]], QUICK, seed=5)
+        assert own.mu == pytest.approx(float(_squared(net, x).mean()), rel=1e-5)
+
+
+def test_views_of_other_pictures_are_refused() -> None:
+    with pytest.raises(DataError, match="views of each of 30 images, got"):
+        enroll(pictures(30), QUICK, backbone="00" * 32, seed=5, views=torch.zeros(30, 0, 40))
+
+
+def _order(count: int, seed: int) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+
+
 def test_sigma_is_the_deviation_of_the_errors_however_small() -> None:
     x = pictures(40)
     made_ = enroll(x, QUICK, backbone="00" * 32, seed=0, calibration="training")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sfumato.errors import ConfigError, DataError
+from sfumato.features.augmentation import Augmentation
 from sfumato.filter.oneclass import (
     OneClass,
     OneClassConfig,
@@ -189,3 +191,27 @@ def test_unusable_features_are_refused() -> None:
         train([pictures(3) * 3], PLAIN, seed=0)
     with pytest.raises(DataError, match=r"\[0, 1\]"):
         train([torch.full((3, 4), float("nan"))], PLAIN, seed=0)
+
+
+def test_each_pass_takes_the_next_view_of_every_image() -> None:
+    """With as many images as a batch has, steps take view after view; one view is no views."""
+    x = torch.rand(16, 6, generator=torch.Generator().manual_seed(0))
+    config = OneClassConfig.paper(hidden=3, epochs=1, least_steps=3, batch_size=16)
+    alone = train([x], config, seed=2)
+    assert torch.equal(train([x[:, None]], config, seed=2).encoder, alone.encoder)
+    views = torch.stack([x, x.flip(1), 1 - x], 1)
+    two = replace(config, least_steps=2)
+    changed = views.clone()
+    changed[:, 2] = 0.5
+    assert torch.equal(train([views], two, seed=2).encoder, train([changed], two, seed=2).encoder)
+    assert not torch.equal(
+        train([views], config, seed=2).encoder, train([changed], config, seed=2).encoder
+    )
+
+
+def test_plain_is_ours_on_pictures_as_they_are() -> None:
+    plain, ours = OneClassConfig.preset("plain"), OneClassConfig()
+    assert plain.augmentation is None is OneClassConfig.paper().augmentation
+    assert plain.average == ours.average
+    assert ours.suited("face").augmentation == Augmentation.aligned()
+    assert plain.suited("face") == plain

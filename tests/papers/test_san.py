@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from papers.docl.facenet import MEAN, load_facenet
+from papers.docl.facenet import load_facenet
 from papers.recipe import Run
 from papers.san.expression import ExpressionNet, load_expression
 from papers.san.graph import load_graph
@@ -32,6 +32,7 @@ from sfumato.data.imageset import ImageSet
 from sfumato.data.sets.lfw import TIGHT, Pairs
 from sfumato.data.sources import load
 from sfumato.errors import ArtifactError, DataError
+from sfumato.nets.faceresnet import MEAN
 
 _FOLDER = Path(__file__).parents[2] / "papers" / "san"
 

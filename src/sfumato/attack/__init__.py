@@ -15,6 +15,8 @@ Attacks on the upload filter and on encrypted features:
 
 - PoisonAttack: enrolls stolen pictures and uploads their owner's others, in an audit.
 - EnrollmentAttack: draws out of enrollments what they were trained on, in an audit.
+- EnrolledMembership: tells which pictures were enrolled, in an audit.
+- attack_membership: measures how surely a platform tells which pictures were enrolled.
 - enrollment_leak: measures what enrollments reveal about the pictures behind them.
 - poison: measures how many stolen pictures an adversary gets past the filter.
 - train_attackers: trains enrollments of stolen pictures, to override their owners.

@@ -7,8 +7,9 @@ from .linkage import LinkageAttack
 from .membership import MembershipAttack, with_membership
 from .on_cipher.bitstatistics import BitStatistics, recover_features, recover_key
 from .on_filter.attacker import AttackerConfig, train_attackers
-from .on_filter.audited import EnrollmentAttack, PoisonAttack
+from .on_filter.audited import EnrolledMembership, EnrollmentAttack, PoisonAttack
 from .on_filter.enrollment_leak import enrollment_leak
+from .on_filter.membership import attack_membership
 from .on_filter.poison import poison
 from .reconstruct import ReconstructionAttack
 from .reidentify import ReidentificationAttack
@@ -21,6 +22,7 @@ __all__ = [
     "AttributeAttack",
     "BitStatistics",
     "CopiesAttack",
+    "EnrolledMembership",
     "EnrollmentAttack",
     "GroupAttack",
     "LearnerConfig",
@@ -31,6 +33,7 @@ __all__ = [
     "ReconstructionConfig",
     "ReidentificationAttack",
     "VerificationAttack",
+    "attack_membership",
     "enrollment_leak",
     "poison",
     "recover_features",

@@ -11,7 +11,12 @@ from sfumato.attack.groups import GroupAttack
 from sfumato.attack.linkage import LinkageAttack
 from sfumato.attack.membership import MembershipAttack
 from sfumato.attack.on_cipher.bitstatistics import BitStatistics
-from sfumato.attack.on_filter.audited import EnrollmentAttack, Figure, PoisonAttack
+from sfumato.attack.on_filter.audited import (
+    EnrolledMembership,
+    EnrollmentAttack,
+    Figure,
+    PoisonAttack,
+)
 from sfumato.attack.reconstruct import ReconstructionAttack
 from sfumato.attack.reidentify import ReidentificationAttack
 from sfumato.attack.tools.decoder import ReconstructionConfig
@@ -140,6 +145,15 @@ def _enrollment(figure: Figure) -> Callable[[str, Setting], Attack]:
     return make
 
 
+def _enrolled(label: str, setting: Setting) -> Attack:
+    if not label:
+        raise ConfigError("`attack` enrollment-membership:LABEL needs the label that names users")
+    name = f"enrollment-membership:{label}"
+    return EnrolledMembership(
+        label=label, seeds=setting.seeds, device=setting.config.device, name=name
+    )
+
+
 ATTACKS: Mapping[str, tuple[str, Callable[[str, Setting], Attack]]] = {
     "reconstruct": ("reconstruct", _reconstruct),
     "verify": ("verify (needs `identity`)", _verify),
@@ -153,7 +167,7 @@ ATTACKS: Mapping[str, tuple[str, Callable[[str, Setting], Attack]]] = {
     "poison": ("poison:LABEL (users who enroll stolen pictures)", _poison),
     "enrollment-mean": ("enrollment-mean:LABEL (by a platform)", _enrollment("mean")),
     "enrollment-pictures": ("enrollment-pictures:LABEL", _enrollment("pictures")),
-    "enrollment-membership": ("enrollment-membership:LABEL", _enrollment("membership")),
+    "enrollment-membership": ("enrollment-membership:LABEL", _enrolled),
 }
 
 

@@ -106,7 +106,8 @@ def _own(module: str, name: str, argument: str | None = None) -> Protector:
 
 def _public(spec: str, public: ImageSet | None) -> ImageSet | None:
     # A saved backbone has its public scaler already.
-    return public if spec.partition(":")[0] in {"raw", "gradients", "timm", "onnx"} else None
+    fitted_here = {"raw", "gradients", "face", "timm", "onnx"}
+    return public if spec.partition(":")[0] in fitted_here else None
 
 
 def _nothing(rest: str) -> Protector:

@@ -2,7 +2,8 @@
 
 `@options_of(Config)` gives a command one option a setting, with the field's name, type, help and
 default, and hands it the finished config. What is typed goes before what `--preset` says, and that
-before the defaults.
+before the defaults. `@changes_of(Config)` gives it the options without defaults, and hands it what
+was typed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, cast, get_origin
+from typing import Annotated, Any, Literal, cast, get_args
 
 import typer
 
@@ -27,6 +28,7 @@ from sfumato.config import (
 from sfumato.errors import ConfigError
 
 _CONFIG, _CONTEXT, _PRESET, _METHOD = "config", "context", "preset", "method"
+_CHANGES = "changes"
 Command = Callable[..., None]
 
 
@@ -48,8 +50,7 @@ class _Option:
             flags, help=self._help(methods), rich_help_panel=self.about.panel,
             show_default=default is not None,
         )  # fmt: skip
-        # typer knows no lists of choices; the config knows them.
-        kind = list[str] if get_origin(self.kind) is tuple else self.kind
+        kind = _typed(self.kind)
         optional = kind | None if default is None else kind
         return inspect.Parameter(
             self.name,
@@ -61,6 +62,8 @@ class _Option:
     def _help(self, methods: tuple[str, ...]) -> str:
         first, *others = self.defaults
         notes = [self.about.range] if self.about.range else []
+        if _repeated(self.kind):
+            notes.append("repeated for several")
         if self.about.choices:
             notes.append(", ".join(self.about.choices))
         if len(self.defaults) < len(methods):
@@ -98,6 +101,56 @@ def options_of(*configs: type[Presets], **methods: type[Presets]) -> Callable[[C
     return decorated
 
 
+def changes_of(config: type[Any]) -> Callable[[Command], Command]:
+    """Return a decorator that makes a command's options of a class, without any defaults.
+
+    The command has a parameter `changes`, in whose place the options come; it is given what was
+    typed, by name.
+    """
+    kinds = types_of(config)
+    options = [
+        _Option(one.name, plain(kinds[one.name]), about, {"": None})
+        for one, about in settings_of(config)
+    ]
+
+    def decorated(command: Command) -> Command:
+        @functools.wraps(command)
+        def run(**given: Any) -> None:  # noqa: ANN401 - what typer has parsed
+            asked = {option.name: given.pop(option.name) for option in options}
+            changes = {
+                name: _tupled(value) for name, value in asked.items() if value not in (None, [])
+            }
+            command(changes=changes, **given)
+
+        own = inspect.signature(command, eval_str=True).parameters.values()
+        parameters = [
+            made
+            for one in own
+            for made in (
+                [option.parameter(("",)) for option in options] if one.name == _CHANGES else [one]
+            )
+        ]
+        named = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
+        cast("Any", run).__signature__ = inspect.Signature(named)
+        run.__annotations__ = {one.name: one.annotation for one in named}
+        return run
+
+    return decorated
+
+
+def _typed(kind: Any) -> Any:  # noqa: ANN401 - any type
+    """Return a setting's type as typer takes it: a tuple of any length is a repeated option."""
+    return list[get_args(kind)[0]] if _repeated(kind) else kind  # type: ignore[misc]
+
+
+def _repeated(kind: Any) -> bool:  # noqa: ANN401 - any type
+    return get_args(kind)[1:] == (...,)
+
+
+def _tupled(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
 def config_from(command: Any, words: Sequence[str]) -> Any:  # noqa: ANN401 - typer's own click
     """Return the config that a command makes of these words, without running it."""
     context = command.make_context(command.name, list(words), resilient_parsing=True)
@@ -122,9 +175,7 @@ def _config(
         if method not in known[name].defaults:
             having = " or ".join(known[name].defaults)
             raise ConfigError(f"`{name}` belongs to `method` {having}, got method {method}")
-    values = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in chosen.items()
-    }
+    values = {name: _tupled(value) for name, value in chosen.items()}
     config = of[method]() if preset is None else of[method].preset(preset)
     return changed(config, values)
 

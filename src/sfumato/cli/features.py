@@ -38,10 +38,12 @@ Shuffle = Annotated[
     bool, typer.Option("--shufflebits", help="Apply ShuffleBits inside the cipher.")
 ]
 BackboneSpec = Annotated[
-    str, typer.Option(help="A backbone file, raw:CxHxW, timm:NAME or onnx:PATH.")
+    str,
+    typer.Option(help="A backbone file, face, gradients:CxHxW, raw:CxHxW, timm:NAME or onnx:PATH."),
 ]
 Public = Annotated[
-    str | None, typer.Option(help="Public images that fit its scaler: a data set's name.")
+    str | None,
+    typer.Option(help="Public images that fit its scaler: a folder or a data set's name."),
 ]
 
 
@@ -57,7 +59,11 @@ def extract(
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Write the features of an image set, in the clear, to a file only its owner can read."""
+    """Write the features of an image set, in the clear, to a file only its owner can read.
+
+    One row a picture: of the backbone `face`, pictures without a face or with several are left out
+    and named.
+    """
     from sfumato.cipher.featurefile import write_features
     from sfumato.data.lazy import open_lazily
     from sfumato.data.options import SourceOptions
@@ -67,6 +73,8 @@ def extract(
     images = open_lazily(data, SourceOptions(data_dir=data_dir, count=count, seed=seed))
     opened = _opened(backbone, public, data_dir, seed).to(resolve_device(device))
     features, skipped = features_in(opened, images)
+    for left_out in skipped:
+        typer.echo(f"skipped {left_out}", err=True)
     metadata = {"backbone": opened.fingerprint, "images": images.name}
     write_features(features, out, metadata)
     result = {

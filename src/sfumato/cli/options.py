@@ -30,7 +30,7 @@ def parse_here(text: str) -> str:
     return text
 
 
-Data = Annotated[str, typer.Option(help="folder:PATH, or a name of `data list`.")]
+Data = Annotated[str, typer.Option(help="A folder of pictures, or a name of `data list`.")]
 SplitName = Annotated[
     Literal["all", "train", "test"], typer.Option(help="Part of the published set.")
 ]

@@ -35,7 +35,7 @@ def release(
             help="A folder written by `fit`, or blur:2, noise:0.1, pixelate:4, ksame:10[:LABEL] ..."
         ),
     ],
-    data: Annotated[str, typer.Option(help="folder:PATH, or a name of `data list`.")],
+    data: Annotated[str, typer.Option(help="A folder of pictures, or a name of `data list`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write; must be new.")],
     keep: Annotated[
         list[str] | None,

@@ -7,6 +7,7 @@ a face, with several, or with one that the edge cuts are left out by name and wi
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -32,9 +33,13 @@ SKIPPED = "skipped.csv"
 
 Finder = Callable[[UInt8[Tensor, "three h w"]], Sequence[Box]]
 """Returns a box for every face of an RGB picture; a box may reach beyond the picture."""
+Scorer = Callable[[UInt8[Tensor, "three h w"]], list[tuple[Box, float]]]
+"""Returns each box with how sure the detector is: above 0."""
 
 _AT_ONCE = 16  # pictures decoded at a time: they come at full size
-_LONGEST = 800  # pixels at which faces are looked for; enlarged once, the least face has 40
+_LONGEST = 800
+# A detector keeps its picture while it looks, and dlib lets other threads run meanwhile.
+_kept = threading.local()
 _VISIBLE = 0.9  # share of a face that must lie inside its picture
 
 
@@ -53,7 +58,20 @@ class FacesCut:
 
 
 def frontal_faces() -> Finder:
-    """Return dlib's detector of upright faces that look at the camera.
+    """Return what finds the boxes of small faces as well, as `scored_faces` does.
+
+    Raises:
+        UnavailableError: dlib is not installed.
+    """
+    look = scored_faces(small=True)
+    return lambda picture: [box for box, _ in look(picture)]
+
+
+def scored_faces(*, small: bool) -> Scorer:
+    """Return dlib's detector of upright faces that look at the camera; many threads may call it.
+
+    Pictures longer than 800 pixels are looked at in that size. There the least face has 80 pixels,
+    or 40 with `small`, which enlarges a picture before it looks and takes four times as long.
 
     Raises:
         UnavailableError: dlib is not installed.
@@ -62,20 +80,22 @@ def frontal_faces() -> Finder:
         raise UnavailableError("finding faces needs dlib; pip install 'sfumato[faces]'")
     import dlib
 
-    detector = dlib.get_frontal_face_detector()
-
-    def find(picture: UInt8[Tensor, "three h w"]) -> list[Box]:
+    def look(picture: UInt8[Tensor, "three h w"]) -> list[tuple[Box, float]]:
+        if not hasattr(_kept, "detector"):
+            _kept.detector = dlib.get_frontal_face_detector()
         scale = min(1.0, _LONGEST / max(picture.shape[1:]))
-        small = (
+        shrunk = (
             picture
             if scale == 1
             else _resized(picture, [round(s * scale) for s in picture.shape[1:]])
         )
-        found = detector(small.permute(1, 2, 0).contiguous().numpy(), 1)
+        pixels = shrunk.permute(1, 2, 0).contiguous().numpy()
+        found, scores, _ = _kept.detector.run(pixels, int(small))
         edges = [(f.left(), f.top(), f.right() + 1, f.bottom() + 1) for f in found]
-        return [cast("Box", tuple(round(edge / scale) for edge in box)) for box in edges]
+        boxes = [cast("Box", tuple(round(edge / scale) for edge in box)) for box in edges]
+        return list(zip(boxes, scores, strict=True))
 
-    return find
+    return look
 
 
 def cut_faces(
@@ -164,9 +184,11 @@ def _cut(
 
 
 def _resized(picture: UInt8[Tensor, "three _ _"], size: list[int]) -> UInt8[Tensor, "three _ _"]:
-    floats = picture[None].float()
-    wide = F.interpolate(floats, size, mode="bilinear", antialias=True, align_corners=False)
-    return wide[0].round().clamp(0, 255).to(torch.uint8)
+    # In bytes: floats of a photograph would take hundreds of megabytes.
+    resized = F.interpolate(
+        picture[None], size, mode="bilinear", antialias=True, align_corners=False
+    )
+    return resized[0]
 
 
 def _name(file: str) -> str:

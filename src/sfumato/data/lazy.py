@@ -29,9 +29,8 @@ from sfumato.data.folder import (
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.leftout import LeftOut
 from sfumato.data.options import SourceOptions
-from sfumato.data.sources import load_with
+from sfumato.data.sources import folder_named, load_with
 from sfumato.errors import DataError
-from sfumato.files import at_home
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,16 +167,16 @@ def decoded(images: LoadedImages | FolderImages) -> Iterator[Some]:
 
 
 def open_lazily(name: str, options: SourceOptions) -> LoadedImages | FolderImages:
-    """Return the named set: `folder:PATH` decoded on demand, any other as `load` gives it.
+    """Return the named set: a folder decoded on demand, any other as `load` gives it.
 
     Raises:
         DataError: as `load` does; an empty folder.
     """
-    kind, _, rest = name.partition(":")
-    if kind != "folder" or not rest:
+    folder = folder_named(name)
+    if folder is None:
         return LoadedImages(load_with(name, options))
     no_split(name, options)
-    path = at_home(rest).absolute()  # also another process on this machine finds it
+    path = folder.absolute()  # also another process on this machine finds it
     offer = offered(path)
     order, left_out = sorted(offer.rows), list(offer.left_out)
     if options.count is not None:

@@ -127,7 +127,8 @@ def load(
 ) -> ImageSet:
     """Return the named set; `folder:PATH` is the user's own pictures, `hf:NAME` a set of the hub.
 
-    `characters:N` draws N identities. Options: `SourceOptions`.
+    The path of a folder alone will do, where no set has that name. `characters:N` draws N
+    identities. Options: `SourceOptions`.
 
     Raises:
         DataError: the name, the split or its files are unknown; the message says what is there.
@@ -151,16 +152,28 @@ def load_with(name: str, options: SourceOptions) -> ImageSet:
     return _loader(name)(options)
 
 
+def folder_named(name: str) -> Path | None:
+    """Return the user's own folder that a name means: `folder:PATH`, or the path of one.
+
+    A set's name goes before a folder of that name: write `./mnist` or `folder:mnist`.
+    """
+    kind, _, rest = name.partition(":")
+    if kind == "folder" and rest:
+        return at_home(rest)
+    return at_home(name) if name and name not in SOURCES and at_home(name).is_dir() else None
+
+
 def _loader(name: str) -> Callable[[SourceOptions], ImageSet]:
+    folder = folder_named(name)
+    if folder is not None:
+        return lambda options: load_folder(folder, options)
     kind, _, rest = name.partition(":")
     if kind == "hf" and rest:
         return lambda options: load_hub(rest, options)
     if kind == "characters" and rest.isdecimal():
         config = characters.CharactersConfig(identities=int(rest))
         return lambda options: characters.load_characters(options, config)
-    if kind == "folder" and rest:
-        return lambda options: load_folder(at_home(rest), options)
     if name not in SOURCES:
         known = ", ".join((*SOURCES, "characters:N", "folder:PATH", "hf:NAME"))
-        raise DataError(f"no data set is called {name!r}; there are: {known}")
+        raise DataError(f"no data set is called {name!r}, and no folder; there are: {known}")
     return SOURCES[name].load

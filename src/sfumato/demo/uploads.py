@@ -35,7 +35,7 @@ from sfumato.filter.enrolled import EnrolledUsers, gather, scores
 from sfumato.filter.oneclass import OneClassConfig, one_thread
 
 USERS = 10
-_CONFIG = OneClassConfig(hidden=16)
+_CONFIG = OneClassConfig.preset("plain", hidden=16)
 _ALPHAS = tuple(0.25 * i for i in range(17))
 _SHOWN = 6  # uploads of a kind in the report
 _OTHERS = 200  # pictures that nobody protects

@@ -2,8 +2,8 @@
 
 Extraction:
 
-- open_backbone: opens a backbone by its name (timm, ONNX, gradients) or from its file.
-- Backbone: preprocessing, network, projection and scaler in one module.
+- open_backbone: opens a backbone by its name (faces, timm, ONNX, gradients) or from its file.
+- Backbone: preprocessing, network, projection and scaler in one module; a feature a face.
 - Preprocess: how a picture of any size becomes the network's input.
 - extract: computes the features of an image set, and keeps them on disk.
 

@@ -9,44 +9,46 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from sfumato.data.imageset import ImageSet
-from sfumato.data.lazy import FolderImages, LoadedImages, decoded
 from sfumato.device import device_of
 from sfumato.errors import ArtifactError, ConfigError, DataError
 from sfumato.features import stored
 from sfumato.features.policy import Policy
 from sfumato.features.preprocess import Images, Preprocess
 from sfumato.features.projection import Projection, fit_projection
+from sfumato.features.public import Public, batches
 from sfumato.features.scaler import Scaler, fit_scaler
+from sfumato.features.specs import open_spec, width_of
 from sfumato.files import at_home
-from sfumato.nets.gradients import OrientedGradients
-from sfumato.progress import track
+from sfumato.nets.faceresnet import SIDE
 from sfumato.types import Fingerprinted
 
-Public = ImageSet | LoadedImages | FolderImages
-"""Public pictures that fit a scaler."""
-
-_FIT_BATCH = 64
+if TYPE_CHECKING:
+    from sfumato.features.facenet import FaceNet
 
 
 class Backbone(nn.Module, Fingerprinted):
     """Pictures in, features in [0, 1] out.
 
+    `features` takes one picture and returns as many rows as it has features: one, or with the kind
+    `face` one a face, which may be none. `features.picture` says what is done with them.
+
     Shapes: `forward` takes (n, c, h, w), grey or RGB, uint8 or floats in [0, 1], of any size, and
-    returns float32 (n, dim). Gradients flow to float pictures, except through an ONNX graph.
+    returns float32 (n, dim); of the kind `face` it takes aligned faces only, as `crops` cuts them.
+    Gradients flow to float pictures, except through an ONNX graph.
 
     Attributes:
         name: for people; not part of the fingerprint.
-        kind: `raw`, `gradients`, `timm`, `onnx` or `module` (a network of the caller's).
-        architecture: timm's name of the model, the caller's name of a `module`, else empty.
+        kind: `raw`, `gradients`, `face`, `timm`, `onnx` or `module` (a network of the caller's).
+        architecture: timm's name of the model, the caller's name of a `module`, the name of the
+            face network, else empty.
         dim: D, the number of features a picture.
         fingerprint: SHA-256 (hex) over kind, architecture, preprocessing, weights, projection and
             scaler.
@@ -73,7 +75,7 @@ class Backbone(nn.Module, Fingerprinted):
         self.preprocess = preprocess
         self.net = net
         self.requires_grad_(False).eval()
-        width = _width(net, preprocess)
+        width = width_of(net, preprocess)
         self.projection, self.scaler = projection, scaler
         self.dim = width if projection is None else len(projection.components)
         stored.check_fit(width, projection, scaler)
@@ -94,19 +96,71 @@ class Backbone(nn.Module, Fingerprinted):
         super().train(False)
         return self
 
+    @property
+    def finds_faces(self) -> bool:
+        """Whether a picture has one feature a face, instead of one."""
+        return self.kind == "face"
+
+    def crops(self, picture: UInt8[Tensor, "c h w"]) -> UInt8[Tensor, "k _ _ _"]:
+        """Return what of a picture has a feature: its faces, which may be none, or all of it.
+
+        Raises:
+            ImageError: it has more faces than are looked at.
+        """
+        if not self.finds_faces:
+            return picture[None]
+        return cast("FaceNet", self.net).faces(picture)
+
+    def features(self, picture: UInt8[Tensor, "c h w"]) -> Float[Tensor, "k dim"]:
+        """Return every feature of one picture, in [0, 1]; there may be none.
+
+        Raises:
+            ConfigError: the scaler was never fitted.
+            DataError: the picture is neither grey nor RGB, or a feature is not finite.
+            ImageError: it has more faces than are looked at.
+        """
+        where = device_of(self)
+        # One at a time: in batches rows differ in their last digits.
+        rows = [self(crop[None].to(where)) for crop in self.crops(picture)]
+        return torch.cat(rows) if rows else torch.empty(0, self.dim, device=where)
+
+    def inputs(self, images: Images) -> Float[Tensor, "n c2 h2 w2"]:
+        """Return what the network is given of pictures: its size, channels and normalisation.
+
+        Raises:
+            DataError: the pictures are neither grey nor RGB, or pictures came where aligned faces
+                were expected.
+        """
+        if self.finds_faces and tuple(images.shape[-2:]) != self.preprocess.size:
+            raise DataError(
+                f"expected aligned faces of {SIDE}x{SIDE} pixels, got pictures of "
+                f"{images.shape[-1]}x{images.shape[-2]}: the backbone {self.name} takes a whole "
+                "picture through `Backbone.features`"
+            )
+        return self.preprocess(images)
+
     def unscaled(self, images: Images) -> Float[Tensor, "n dim"]:
         """Return the features before the scaler: what the network (and the projection) gives.
 
         Raises:
+            DataError: a feature is not finite, or pictures came where aligned faces were expected.
+        """
+        return self._unscaled(self.inputs(images))
+
+    def features_of_inputs(self, inputs: Float[Tensor, "n c h w"]) -> Float[Tensor, "n dim"]:
+        """Return the features in [0, 1] of what `inputs` returned, or of views of it.
+
+        Raises:
+            ConfigError: the scaler was never fitted.
             DataError: a feature is not finite.
         """
-        x: Tensor = self.net(self.preprocess(images)).flatten(1).float()
-        if self.projection is not None:
-            x = self.projection(x)
-        # A NaN would lie outside every interval, and so slip past every guard.
-        if not bool(x.isfinite().all()):
-            raise DataError(f"backbone {self.name} gives features that are not finite")
-        return x
+        if self.scaler is None:
+            raise ConfigError(
+                f"backbone {self.name} has no scaler to [0, 1] yet: fit it on public images "
+                "(open_backbone(..., public=images) or backbone.fit(images))"
+            )
+        scaled: Tensor = self.scaler(self._unscaled(inputs))
+        return scaled
 
     def forward(self, images: Images) -> Float[Tensor, "n dim"]:
         """Return the features in [0, 1].
@@ -115,13 +169,16 @@ class Backbone(nn.Module, Fingerprinted):
             ConfigError: the scaler was never fitted.
             DataError: the pictures are neither grey nor RGB, or a feature is not finite.
         """
-        if self.scaler is None:
-            raise ConfigError(
-                f"backbone {self.name} has no scaler to [0, 1] yet: fit it on public images "
-                "(open_backbone(..., public=images) or backbone.fit(images))"
-            )
-        scaled: Tensor = self.scaler(self.unscaled(images))
-        return scaled
+        return self.features_of_inputs(self.inputs(images))
+
+    def _unscaled(self, inputs: Float[Tensor, "n c h w"]) -> Float[Tensor, "n dim"]:
+        x: Tensor = self.net(inputs).flatten(1).float()
+        if self.projection is not None:
+            x = self.projection(x)
+        # A NaN would lie outside every interval, and so slip past every guard.
+        if not bool(x.isfinite().all()):
+            raise DataError(f"backbone {self.name} gives features that are not finite")
+        return x
 
     def fit(self, public: Public, *, dims: int | None = None, seed: int = 0) -> Backbone:
         """Return this backbone with projection (to `dims`, if given) and scaler fitted anew.
@@ -135,11 +192,23 @@ class Backbone(nn.Module, Fingerprinted):
         """
         bare = self._with(None, None)
         with torch.no_grad():
-            features = torch.cat([bare.unscaled(b) for b in _batches(public)])
+            parts = [bare.unscaled(part) for part in bare._crops_of(public)]
+            if not parts:
+                raise DataError(f"no face found in any of {len(public):,} public pictures")
+            features = torch.cat(parts)
             projection = None if dims is None else fit_projection(features, dims, seed=seed)
             if projection is not None:
                 features = projection(features)
         return self._with(projection, fit_scaler(features))
+
+    def _crops_of(self, public: Public) -> Iterator[Images]:
+        """Yield what is fitted on: batches of pictures, or the faces of each that has some."""
+        for batch in batches(public):
+            if not self.finds_faces:
+                yield batch
+                continue
+            found = (self.crops(picture) for picture in batch)
+            yield from (faces for faces in found if len(faces))
 
     def with_policy(self, policy: Policy | None) -> Backbone:
         """Return this backbone with that policy, or without any; the network is the same object.
@@ -223,132 +292,54 @@ class Backbone(nn.Module, Fingerprinted):
         return digest.hexdigest()
 
 
-def _width(net: nn.Module, preprocess: Preprocess) -> int:
-    """Return the features a picture, by running two grey ones."""
-    device = device_of(net)
-    blank = torch.full((2, preprocess.channels, *preprocess.size), 0.5, device=device)
-    with torch.no_grad():
-        output = net(blank)
-    if not isinstance(output, Tensor) or output.ndim < 2 or len(output) != len(blank):
-        raise ConfigError(
-            "expected a network that returns one tensor with a row of features a picture, "
-            f"got {getattr(output, 'shape', type(output).__name__)} for {len(blank)} pictures"
-        )
-    return output.flatten(1).shape[1]
-
-
 def open_backbone(
     spec: str,
     *,
     weights: Path | None = None,
-    preprocess: Preprocess | None = None,
+    preprocess: Mapping[str, Any] | None = None,
     public: Public | None = None,
     dims: int | None = None,
     seed: int = 0,
 ) -> Backbone:
     """Open a backbone by its spec; fit projection and scaler on `public` images if given.
 
-    `spec` is one of
-    - `raw`, pixels as they are, of the size of the public images; or `raw:1x28x28`
-    - `gradients` or `gradients:1x28x28`, oriented gradients: public without any training
-    - `timm:NAME`, a timm model with published weights, or those in the safetensors file `weights`
-    - `onnx:PATH`, an ONNX file; `preprocess` says what its file cannot (mean, std, size)
-    - the path of a saved backbone, complete with its scaler
-
-    `dims`, if given, adds a projection to that many dimensions.
+    `spec` is one of those in `features.specs` (`raw:1x28x28`, `gradients:1x28x28`, `face`,
+    `timm:NAME`, `onnx:PATH`), or the path of a saved backbone, complete with its scaler.
+    `weights` is a safetensors file of a timm model's. `preprocess` has settings of `Preprocess` by
+    name: they go before what a timm model or an ONNX file says of its input. `dims`, if given, adds
+    a projection to that many dimensions.
 
     Raises:
         ConfigError: the spec is none of these, or settings exclude each other.
+        DataError: the public images are too few, all alike, or have no face that is asked for.
         ArtifactError: a file is not what it should be.
         UnavailableError: weights cannot be downloaded here, or an extra is not installed.
     """
-    kind, _, rest = spec.partition(":")
-    if kind == "raw":
-        backbone = _untrained("raw", rest, public)
-    elif kind == "gradients":
-        backbone = _untrained("gradients", rest, public)
-    elif kind == "timm":
-        backbone = _timm(rest, weights, preprocess)
-    elif kind == "onnx":
-        backbone = _onnx(at_home(rest), preprocess)
-    else:
+    found = open_spec(spec, weights=weights, preprocess=preprocess or {}, public=public)
+    if found is None:
         backbone = Backbone.load(_existing(spec))
         if public is not None or dims is not None:
             raise ConfigError(f"{spec} has its public scaler already; open it without public=")
-    if kind != "timm" and weights is not None:
-        raise ConfigError(f"weights belong to a timm:NAME backbone, not to {spec!r}")
+        return backbone
+    backbone = Backbone(
+        found.net,
+        name=found.name,
+        kind=found.kind,
+        architecture=found.architecture,
+        preprocess=found.preprocess,
+        scaler=found.scaler,
+    )
     if public is None and dims is not None:
         raise ConfigError("a projection (dims) is fitted on public images: give public=")
-    if public is None or (kind in ("raw", "gradients") and dims is None):
+    if public is None or (found.scaler is not None and dims is None):
         return backbone
     return backbone.fit(public, dims=dims, seed=seed)
-
-
-def _batches(public: Public) -> Iterator[Images]:
-    """Yield the pictures in batches of one size; those of a folder one by one."""
-    if isinstance(public, FolderImages):
-        for some in track(decoded(public), "public features", total=len(public)):
-            yield from (picture.pixels[None] for picture in some.pictures)
-    else:
-        yield from track(_loaded(public).images.split(_FIT_BATCH), "public features")
-
-
-def _loaded(public: ImageSet | LoadedImages) -> ImageSet:
-    return public.images if isinstance(public, LoadedImages) else public
-
-
-def _untrained(kind: stored.Kind, shape: str, public: Public | None) -> Backbone:
-    """Open a backbone without weights; its values are in [0, 1], so its scaler changes nothing."""
-    found = re.fullmatch(r"([13])x(\d{1,4})x(\d{1,4})", shape)
-    if found:
-        channels, height, width = map(int, found.groups())
-    elif not shape and public is not None and not isinstance(public, FolderImages):
-        channels, height, width = _loaded(public).images.shape[1:]
-    else:
-        raise ConfigError(f"expected {kind}:1x28x28 (channels, height, width), got {kind}:{shape}")
-    net = nn.Flatten() if kind == "raw" else OrientedGradients()
-    preprocess = Preprocess(size=(height, width), channels=channels if kind == "raw" else 1)
-    return Backbone(
-        net,
-        name=f"{kind}:{channels}x{height}x{width}",
-        kind=kind,
-        architecture="",
-        preprocess=preprocess,
-        scaler=Scaler.identity(_width(net, preprocess)),
-    )
-
-
-def _timm(name: str, weights: Path | None, preprocess: Preprocess | None) -> Backbone:
-    from sfumato.features.timm_net import timm_net, timm_preprocess
-
-    net = timm_net(name, weights)
-    return Backbone(
-        net,
-        name=f"timm:{name}",
-        kind="timm",
-        architecture=name,
-        preprocess=preprocess or timm_preprocess(net),
-    )
-
-
-def _onnx(path: Path, preprocess: Preprocess | None) -> Backbone:
-    from sfumato.features.onnx_net import read_onnx
-
-    net = read_onnx(path)
-    preprocess = preprocess or net.preprocess()
-    if preprocess is None:
-        raise ConfigError(
-            f"{path} does not fix its input size: give preprocess=Preprocess(size=..)"
-        )
-    return Backbone(
-        net, name=f"onnx:{path.name}", kind="onnx", architecture="", preprocess=preprocess
-    )
 
 
 def _existing(spec: str) -> Path:
     if not at_home(spec).is_file():
         raise ConfigError(
-            "expected raw, gradients, timm:NAME, onnx:PATH or the path of a saved backbone, "
+            "expected raw, gradients, face, timm:NAME, onnx:PATH or the path of a saved backbone, "
             f"got {spec!r}"
         )
     return at_home(spec)

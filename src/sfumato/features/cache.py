@@ -12,6 +12,7 @@ from sfumato.data.imageset import ImageSet
 from sfumato.device import Device, device_of, resolve_device
 from sfumato.errors import FormatError
 from sfumato.features.backbone import Backbone
+from sfumato.features.picture import features_of
 from sfumato.files import map_tensors, write_tensors
 from sfumato.progress import track
 
@@ -31,7 +32,8 @@ def extract(
 
     Raises:
         ConfigError: the backbone's scaler was never fitted.
-        DataError: a feature is not finite.
+        DataError: a feature is not finite, or the backbone takes faces and a picture has no face
+            or several.
         UnavailableError: this machine has no such device.
     """
     if cache is None:
@@ -65,6 +67,8 @@ def _compute(
     features = torch.empty(len(images), backbone.dim)
     backbone.to(where)
     try:
+        if backbone.finds_faces:
+            return features_of(backbone, track(images.images, f"features of {images.name}"))
         with torch.no_grad():
             starts = range(0, len(images), batch_size)
             for start in track(starts, f"features of {images.name}"):

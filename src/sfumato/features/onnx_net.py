@@ -14,19 +14,22 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from sfumato.errors import ArtifactError, UnavailableError
-from sfumato.features.preprocess import Preprocess
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
     from onnxruntime import InferenceSession
 
 _LIMIT_BYTES = 2 << 30  # protobuf's own
-_RANK = 4  # images are n c h w
+_RANK = 4  # images are n c h w, or n h w c
+_CHANNELS = (1, 3)
+
+Shape = tuple[int | None, int | None, int | None, int | None]
 
 
 class OnnxNet(nn.Module):
-    """An ONNX graph that maps (n, c, h, w) in float32 to its first output, flattened to (n, d).
+    """An ONNX graph that maps pictures in float32 to its first output, flattened to (n, d).
 
+    `shape` is its input's, (n, c, h, w) or (n, h, w, c), with None where a length is not fixed.
     `graph` holds the whole file as uint8, so that it is saved and fingerprinted as any weight is.
     Nothing is differentiated through it. A graph with a fixed batch size runs in padded batches.
 
@@ -44,16 +47,28 @@ class OnnxNet(nn.Module):
         content = graph.numpy().tobytes()
         _refuse_external_weights(_parse(content))
         self._session = _session(content)
-        self.batch, self.shape = _input_shape(self._session)
+        self.shape = _input_shape(self._session)
+        self.batch = self.shape[0]
 
-    def preprocess(self) -> Preprocess | None:
-        """Return input size and channels where the graph fixes them, else None."""
-        channels, height, width = self.shape
-        if channels is None or height is None or width is None:
-            return None
-        return Preprocess(size=(height, width), channels=channels)
+    def settings(self, layout: str | None = None) -> dict[str, Any]:
+        """Return what the graph fixes of `Preprocess`: layout, and channels and size if it does.
 
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+        Channels come last where only the last of the three has a length that they may have.
+        """
+        _, first, second, last = self.shape
+        if layout is None:
+            layout = "nhwc" if last in _CHANNELS and first not in _CHANNELS else "nchw"
+        channels, height, width = (
+            (first, second, last) if layout == "nchw" else (last, first, second)
+        )
+        found: dict[str, Any] = {"layout": layout}
+        if channels is not None:
+            found["channels"] = channels
+        if height is not None and width is not None:
+            found["size"] = (height, width)
+        return found
+
+    def forward(self, x: Float[Tensor, "n _ _ _"]) -> Float[Tensor, "n d"]:
         """Run the graph on the CPU and return its output on the device of `x`."""
         rows = x.detach().cpu().numpy()
         size = self.batch or max(1, len(rows))
@@ -153,12 +168,12 @@ def _session(content: bytes) -> InferenceSession:
         raise ArtifactError(f"onnxruntime refuses this graph: {error}") from error
 
 
-def _input_shape(
-    session: InferenceSession,
-) -> tuple[int | None, tuple[int | None, int | None, int | None]]:
+def _input_shape(session: InferenceSession) -> Shape:
     inputs = session.get_inputs()
     if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != _RANK:
         found = ", ".join(f"{i.name} {i.type} {i.shape}" for i in inputs)
-        raise ArtifactError(f"expected an ONNX graph with one input, float32 n c h w; got {found}")
-    batch, channels, height, width = (s if isinstance(s, int) else None for s in inputs[0].shape)
-    return batch, (channels, height, width)
+        raise ArtifactError(
+            f"expected an ONNX graph with one input, float32 n c h w or n h w c; got {found}"
+        )
+    batch, first, second, last = (s if isinstance(s, int) else None for s in inputs[0].shape)
+    return batch, first, second, last

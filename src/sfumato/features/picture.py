@@ -1,9 +1,13 @@
-"""The one way from a picture to its feature: whole, at its own size, through the backbone.
+"""The one way from a picture to its features: whole, at its own size, through the backbone.
 
 The service, the feature commands, enrolling and `FilterClient` all compute features here, one
 picture at a time, so that their rows are equal to the bit. What a network wants of its input
 (size, cut, colours) is the backbone's own `Preprocess`. `features.cache.extract` is for image sets
 of one size, in batches, whose rows differ in their last digits.
+
+A picture has one feature, or with the backbone `face` one a face. Where one is needed (to enroll,
+to extract, to answer a request), a picture has to show exactly one face. An upload is judged by
+every feature that it has: any may block it, as any frame of an animation may.
 """
 
 from __future__ import annotations
@@ -14,36 +18,80 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from sfumato.data.lazy import FolderImages, LoadedImages, decoded
+from sfumato.data.lazy import FolderImages, LoadedImages, Picture, decoded
 from sfumato.data.leftout import LeftOut, named
 from sfumato.device import device_of
-from sfumato.errors import DataError
+from sfumato.errors import DataError, ImageError
 from sfumato.features.backbone import Backbone
 from sfumato.progress import track
 
 
-def feature_of(backbone: Backbone, picture: UInt8[Tensor, "c h w"]) -> Float[Tensor, "1 d"]:
-    """Return one picture's feature in [0, 1], as float32 on the CPU.
+def all_features_of(backbone: Backbone, picture: UInt8[Tensor, "c h w"]) -> Float[Tensor, "k d"]:
+    """Return every feature of one picture in [0, 1], as float32 on the CPU; there may be none.
 
     Raises:
         ConfigError: the backbone's scaler was never fitted.
-        DataError: the picture is neither grey nor RGB, or the feature is not finite.
+        DataError: the picture is neither grey nor RGB, or a feature is not finite.
+        ImageError: it has more faces than are looked at.
     """
     with torch.inference_mode():
-        found: Tensor = backbone(picture[None].to(device_of(backbone)))
+        found = backbone.features(picture)
     return found.cpu().clone()  # a tensor of inference mode could not be trained on
+
+
+def only_crop(backbone: Backbone, picture: UInt8[Tensor, "c h w"]) -> UInt8[Tensor, "_ _ _"]:
+    """Return what of a picture has its one feature: all of it, or its only face.
+
+    Raises:
+        ImageError: the picture shows no face, or several, and the backbone takes faces.
+    """
+    found = backbone.crops(picture)
+    if len(found) != 1:
+        raise ImageError(
+            f"{len(found)} faces found: crop it to one" if len(found) else "no face found"
+        )
+    return found[0]
+
+
+def crop_feature(backbone: Backbone, crop: UInt8[Tensor, "_ _ _"]) -> Float[Tensor, "1 d"]:
+    """Return the feature of what `only_crop` returned, as float32 on the CPU.
+
+    Raises:
+        ConfigError, DataError: as `all_features_of`.
+    """
+    with torch.inference_mode():
+        found: Tensor = backbone(crop[None].to(device_of(backbone)))
+    return found.cpu().clone()
+
+
+def feature_of(backbone: Backbone, picture: UInt8[Tensor, "c h w"]) -> Float[Tensor, "1 d"]:
+    """Return the feature of a picture that has one, as `all_features_of` does.
+
+    Raises:
+        ConfigError, DataError: as `all_features_of`.
+        ImageError: the picture shows no face, or several, and the backbone takes faces.
+    """
+    return crop_feature(backbone, only_crop(backbone, picture))
 
 
 def features_of(
     backbone: Backbone, pictures: Iterable[UInt8[Tensor, "_ _ _"]]
 ) -> Float[Tensor, "n d"]:
-    """Return the features of pictures of any sizes, in order.
+    """Return the features of pictures of any sizes, one each, in order.
 
     Raises:
         ConfigError: the backbone's scaler was never fitted.
-        DataError: there is no picture, one is neither grey nor RGB, or a feature is not finite.
+        DataError: there is no picture, one has no feature or several (all such are named), one is
+            neither grey nor RGB, or a feature is not finite.
     """
-    rows = [feature_of(backbone, picture) for picture in pictures]
+    rows, without = [], []
+    for position, picture in enumerate(pictures):
+        try:
+            rows.append(feature_of(backbone, picture))
+        except ImageError as error:
+            without.append(LeftOut(f"picture {position}", str(error)))
+    if without:
+        raise DataError(f"expected pictures of one face each; leave these out: {named(without)}")
     if not rows:
         raise DataError("expected at least one picture, got none")
     return torch.cat(rows)
@@ -52,7 +100,7 @@ def features_of(
 def features_in(
     backbone: Backbone, images: LoadedImages | FolderImages
 ) -> tuple[Float[Tensor, "n d"], tuple[LeftOut, ...]]:
-    """Return the features of a set's pictures in order, and the files that hold none.
+    """Return the features of a set's pictures in order, and the files that have none, or several.
 
     Raises:
         ConfigError: the backbone's scaler was never fitted.
@@ -61,8 +109,17 @@ def features_in(
     left_out = list(images.left_out)
     rows = []
     for some in track(decoded(images), f"features of {images.name}"):
-        rows += [feature_of(backbone, picture.pixels) for picture in some.pictures]
         left_out += some.left_out
+        for picture in some.pictures:
+            try:
+                rows.append(feature_of(backbone, picture.pixels))
+            except ImageError as error:
+                left_out.append(LeftOut(_name(images, picture), str(error)))
     if not rows:
         raise DataError(f"{images.name}: expected a usable picture, got none: {named(left_out)}")
     return torch.cat(rows), tuple(left_out)
+
+
+def _name(images: LoadedImages | FolderImages, picture: Picture) -> str:
+    files = images.order if isinstance(images, FolderImages) else images.images.files
+    return files[picture.position] if files else f"picture {picture.position}"

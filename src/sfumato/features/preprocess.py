@@ -1,10 +1,10 @@
-"""What a network expects of its input: size, channels and normalisation, as public settings."""
+"""Makes pictures of any size a network's input, as the settings say."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, fields
 from typing import Any
 
 import torch
@@ -13,60 +13,27 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from sfumato.errors import ArtifactError, ConfigError, DataError
+from sfumato.features.inputsettings import InputSettings
 from sfumato.files import MALFORMED
 
 Images = UInt8[Tensor, "n c h w"] | Float[Tensor, "n c h w"]
 """A batch of pictures: 0 to 255 in uint8, or [0, 1] in a floating-point type."""
 
-_FITS = ("squash", "center", "border")
-_INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
-_SIDE_LIMIT = 4096  # beyond it a single float picture takes 200 MB
 # Pixels made floats at once: 2^16 to 2^19 measured alike, all at once three times slower.
 _BAND = 1 << 18
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preprocess:
-    """How pictures of any size become the network's input.
+class Preprocess(InputSettings):
+    """Makes pictures of any size the network's input.
 
     Raises:
         ConfigError: a value is out of its range, or mean and std do not fit the channels.
     """
 
-    size: tuple[int, int]
-    """Height and width of the network's input."""
-    channels: int = 3
-    """1 or 3: grey is repeated to RGB, RGB is weighted to grey (ITU-R 601)."""
-    fit: str = "squash"
-    """`squash` ignores the aspect ratio, `center` cuts what is too long, `border` pads it."""
-    crop: float = 1.0
-    """Share of each side of the resized picture that is kept, around its middle."""
-    interpolation: str = "bilinear"
-    """`nearest`, `bilinear` or `bicubic`, antialiased."""
-    mean: tuple[float, ...] = (0.0,)
-    """Subtracted from values in [0, 1]: one number, or one a channel."""
-    std: tuple[float, ...] = (1.0,)
-    """Divides what is left: one number, or one a channel."""
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
-        if not all(1 <= side <= _SIDE_LIMIT for side in self.size):
-            raise ConfigError(f"input sides must be 1 to {_SIDE_LIMIT}, got {self.size}")
-        if self.channels not in (1, 3):
-            raise ConfigError(f"a network takes 1 (grey) or 3 (RGB) channels, got {self.channels}")
-        if self.fit not in _FITS or self.interpolation not in _INTERPOLATIONS:
-            raise ConfigError(
-                f"expected fit {_FITS} and interpolation {_INTERPOLATIONS}, "
-                f"got {self.fit!r} and {self.interpolation!r}"
-            )
-        if not 0.1 <= self.crop <= 1:
-            raise ConfigError(f"crop must lie in [0.1, 1], got {self.crop}")
-        if not {len(self.mean), len(self.std)} <= {1, self.channels}:
-            raise ConfigError(f"mean and std need 1 or {self.channels} numbers each")
-        if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
-            raise ConfigError(f"mean must be finite and std positive, got {self.mean}, {self.std}")
-
-    def __call__(self, images: Images) -> Float[Tensor, "n c2 h2 w2"]:
-        """Return the network's input for a batch of grey or RGB pictures of one size.
+    def __call__(self, images: Images) -> Float[Tensor, "n _ _ _"]:
+        """Return the network's input, in its layout, for grey or RGB pictures of one size.
 
         Raises:
             DataError: the pictures are neither grey nor RGB.
@@ -76,7 +43,8 @@ class Preprocess:
         x = self._resized(images)
         mean, std = (x.new_tensor(v).view(-1, 1, 1) for v in (self.mean, self.std))
         # Padding comes after normalisation, so that the border is the mean colour.
-        return _middle((x - mean) / std, self.size)
+        x = _middle((x - mean) / std, self.size)
+        return x if self.layout == "nchw" else x.permute(0, 2, 3, 1)
 
     def _resized(self, images: Images) -> Float[Tensor, "n c2 h2 w2"]:
         """Return the pictures in [0, 1] with the network's channels and about its size."""
@@ -97,9 +65,10 @@ class Preprocess:
     def values(self, images: Images) -> Float[Tensor, "n c2 h w"]:
         """Return pictures as the network's values before scaling: its channels, in [0, 1]."""
         x = images.float() / 255 if images.dtype == torch.uint8 else images.float()
-        if x.shape[1] == self.channels:
-            return x
-        return x.expand(-1, 3, -1, -1) if self.channels == 3 else _grey(x)
+        if self.channels == 1:
+            return x if x.shape[1] == 1 else _grey(x)
+        x = x.expand(-1, 3, -1, -1)
+        return x if self.order == "rgb" else x.flip(1)
 
     def _scaled(
         self, x: Float[Tensor, "n c h w"], height: int, width: int
@@ -134,6 +103,9 @@ class Preprocess:
         """
         try:
             values = dict(document)
+            missing = {field.name for field in fields(cls)} - values.keys()
+            if missing:
+                raise ConfigError(f"missing: {', '.join(sorted(missing))}")
             values["size"] = (int(values["size"][0]), int(values["size"][1]))
             for name in ("mean", "std"):
                 values[name] = tuple(float(v) for v in values[name])

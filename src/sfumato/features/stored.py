@@ -1,10 +1,10 @@
 """A backbone on disk: one safetensors file, read with suspicion and without running its content.
 
 Metadata: `sfumato.backbone` (format version) and `config` (JSON: name, kind, architecture,
-preprocess). Tensors: `net.*` (weights, or `net.graph`, an ONNX file as uint8), `scaler.low` and
-`scaler.high`, and `projection.mean` and `projection.components` where there is a projection. A
-backbone with a policy also has the metadata `policy` (JSON: its numbers) and the tensor
-`policy.cohort`.
+preprocess). Tensors: `net.*` (weights; or `net.graph`, an ONNX file as uint8; or `net.digests`,
+those of the face network's weights), `scaler.low` and `scaler.high`, and `projection.mean` and
+`projection.components` where there is a projection. A backbone with a policy also has the metadata
+`policy` (JSON: its numbers) and the tensor `policy.cohort`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sfumato.features.scaler import Scaler
 from sfumato.files import MALFORMED, pack_tensors, read_tensors, unpack_tensors, write_bytes
 from sfumato.nets.gradients import OrientedGradients
 
-Kind = Literal["raw", "gradients", "timm", "onnx", "module"]
+Kind = Literal["raw", "gradients", "face", "timm", "onnx", "module"]
 
 _RANKS = {"scaler": {"low": 1, "high": 1}, "projection": {"mean": 1, "components": 2}}
 _COHORT = "policy.cohort"
@@ -108,6 +108,7 @@ def rebuild(parts: Stored, net: nn.Module | None) -> nn.Module:
     Raises:
         ArtifactError: the tensors are not this network's.
         ConfigError: `net` is missing where it is needed, or given where it is not.
+        UnavailableError: it needs an extra that is not installed.
     """
     if (net is None) == (parts.kind == "module"):
         raise ConfigError(
@@ -122,6 +123,8 @@ def rebuild(parts: Stored, net: nn.Module | None) -> nn.Module:
     if parts.kind == "gradients":
         _exactly(tensors, {})
         return OrientedGradients()
+    if parts.kind == "face":
+        return _face(parts, tensors)
     if parts.kind == "onnx":
         return _onnx(tensors)
     return _timm(parts.architecture, tensors) if net is None else _loaded(net, tensors)
@@ -225,6 +228,19 @@ def _exactly(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> N
                 f"expected {key!r} of {value.dtype} {tuple(value.shape)}, "
                 f"got {tensors[key].dtype} {tuple(tensors[key].shape)}"
             )
+
+
+def _face(parts: Stored, tensors: dict[str, Tensor]) -> nn.Module:
+    from sfumato.features.facenet import ARCHITECTURE, PREPROCESS, FaceNet, published
+
+    _exactly(tensors, {"digests": published()})
+    known = (ARCHITECTURE, PREPROCESS)
+    if (parts.architecture, parts.preprocess) != known or not tensors["digests"].equal(published()):
+        raise ArtifactError(
+            f"expected a backbone of the face network {ARCHITECTURE} as this version has it, got "
+            f"one with other weights or input ({parts.architecture}); ask the provider"
+        )
+    return FaceNet()
 
 
 def _onnx(tensors: dict[str, Tensor]) -> nn.Module:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from sfumato.data.order import random_order
 from sfumato.device import Device, resolve_device
 from sfumato.errors import DataError
 from sfumato.filter.enrollment import Calibration, Enrollment
-from sfumato.filter.oneclass import OneClass, OneClassConfig, one_thread, squared_error, train
+from sfumato.filter.oneclass import (
+    OneClass,
+    OneClassConfig,
+    Rows,
+    one_thread,
+    squared_error,
+    train,
+)
 from sfumato.filter.rule.claiming import LEAST_SPREAD
 
 HELD_OUT: Final = 0.2
@@ -32,11 +39,16 @@ def enroll(
     *,
     backbone: str,
     seed: int,
+    views: Float[Tensor, "n v d"] | None = None,
     calibration: Calibration | None = None,
     device: Device = "cpu",
     copies: UInt8[Tensor, "k 32"] | None = None,
 ) -> Enrollment:
     """Train on one class of private features and measure its errors.
+
+    With `views`, the features of random views of each image (`features.views`), it trains on those
+    alone, and `features` of the images themselves only measure: then the enrollment tells less of
+    which images were enrolled.
 
     Errors on training images are smaller than errors on new ones, so a threshold taken from them
     is too low. `held-out` trains on four fifths and measures on the rest. `cross-fitted`
@@ -45,18 +57,17 @@ def enroll(
     hashes that travel with it, for a person who wants near copies claimed as well.
 
     Raises:
-        DataError: fewer than two images, or features outside [0, 1].
+        DataError: fewer than two images, features outside [0, 1], or views of other images.
     """
     if len(features) < 2:
         raise DataError(f"expected at least 2 usable images to enroll, got {len(features)}")
     if calibration is None:
         calibration = "held-out" if len(features) >= FEW else "cross-fitted"
-    order = random_order(len(features), seed)
-    shuffled = features[order].to(resolve_device(device))
+    own = _Own.of(features, views)[random_order(len(features), seed)].to(device)
     measure = {"held-out": _held_out, "cross-fitted": _cross_fitted, "training": _training}
     with one_thread():
-        net, errors, own = measure[calibration](shuffled, config, seed, device)
-    codes = net.encode(own[None])[0]
+        net, errors, trained = measure[calibration](own, config, seed, device)
+    codes = net.encode(trained.flatten(0, -2)[None])[0]
     return Enrollment(
         encoder=net.encoder[0].cpu(),
         encoder_bias=net.encoder_bias[0].cpu(),
@@ -87,30 +98,61 @@ def page_settings(config: OneClassConfig) -> dict[str, Any]:
     }
 
 
-Measured = tuple[OneClass, Float[Tensor, " k"], Float[Tensor, "n d"]]
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """One person's images: as they are, to measure on, and as they are trained on."""
+
+    features: Float[Tensor, "n d"]
+    trained: Rows
+
+    @classmethod
+    def of(cls, features: Float[Tensor, "n d"], views: Float[Tensor, "n v d"] | None) -> _Own:
+        if views is None:
+            return cls(features, features)
+        if len(views) != len(features) or 0 in views.shape:
+            raise DataError(
+                f"expected views of each of {len(features)} images, got {tuple(views.shape)}"
+            )
+        return cls(features, views)
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __getitem__(self, rows: slice | Int64[Tensor, " k"]) -> _Own:
+        return _Own(self.features[rows], self.trained[rows])
+
+    def to(self, device: Device) -> _Own:
+        where = resolve_device(device)
+        return _Own(self.features.to(where), self.trained.to(where))
 
 
-def _held_out(x: Tensor, config: OneClassConfig, seed: int, device: Device) -> Measured:
-    held = max(1, round(HELD_OUT * len(x)))
+Measured = tuple[OneClass, Float[Tensor, " k"], Rows]
+"""The network, errors on images that `Calibration` names, and what the network was trained on."""
+
+
+def _held_out(own: _Own, config: OneClassConfig, seed: int, device: Device) -> Measured:
+    held = max(1, round(HELD_OUT * len(own)))
     if held < 2:
-        return _cross_fitted(x, config, seed, device)
-    net = train([x[held:]], config, seed=seed, device=device)
-    return net, _errors(net, x[:held]), x[held:]
+        return _cross_fitted(own, config, seed, device)
+    kept = own[held:].trained
+    net = train([kept], config, seed=seed, device=device)
+    return net, _errors(net, own[:held].features), kept
 
 
-def _cross_fitted(x: Tensor, config: OneClassConfig, seed: int, device: Device) -> Measured:
-    folds = x.tensor_split(min(FOLDS, len(x)))
-    rests = [torch.cat([f for f in folds if f is not fold]) for fold in folds]
-    errors = [
-        _errors(train([rest], config, seed=seed + i + 1, device=device), fold)
-        for i, (fold, rest) in enumerate(zip(folds, rests, strict=True))
-    ]
-    return train([x], config, seed=seed, device=device), torch.cat(errors), x
+def _cross_fitted(own: _Own, config: OneClassConfig, seed: int, device: Device) -> Measured:
+    folds = torch.arange(len(own)).tensor_split(min(FOLDS, len(own)))
+    errors = []
+    for i, fold in enumerate(folds):
+        rest = torch.cat([other for other in folds if other is not fold])
+        net = train([own[rest].trained], config, seed=seed + i + 1, device=device)
+        errors.append(_errors(net, own[fold].features))
+    net = train([own.trained], config, seed=seed, device=device)
+    return net, torch.cat(errors), own.trained
 
 
-def _training(x: Tensor, config: OneClassConfig, seed: int, device: Device) -> Measured:
-    net = train([x], config, seed=seed, device=device)
-    return net, _errors(net, x), x
+def _training(own: _Own, config: OneClassConfig, seed: int, device: Device) -> Measured:
+    net = train([own.trained], config, seed=seed, device=device)
+    return net, _errors(net, own.features), own.trained
 
 
 def _errors(net: OneClass, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:

@@ -13,7 +13,7 @@ from sfumato.device import Device
 from sfumato.errors import DataError
 from sfumato.filter.enroll import LEAST_SIGMA
 from sfumato.filter.enrollment import Enrollment
-from sfumato.filter.oneclass import OneClass, OneClassConfig, squared_error, train
+from sfumato.filter.oneclass import OneClass, OneClassConfig, Rows, squared_error, train
 from sfumato.filter.rule.calibration import Rarity, anchors
 from sfumato.filter.rule.guard import Sigmas, Unit
 from sfumato.filter.rule.screening import draw_codes
@@ -101,32 +101,36 @@ def enroll_all(
     features: Sequence[Float[Tensor, "_ d"]],
     config: OneClassConfig,
     *,
+    views: Sequence[Float[Tensor, "_ _ d"]] | None = None,
     folds: int = 4,
     seed: int,
     device: Device = "cpu",
 ) -> EnrolledUsers:
     """Enroll many users at once, cross-fitted: what `enroll` does for one, with stacked training.
 
-    mu and sigma come from networks that did not see the image. Training runs on the device; the
-    users is on the CPU.
+    With `views` of each image it trains on those, and the images themselves only measure. mu and
+    sigma come from networks that did not see the image. Training runs on the device; the users are
+    on the CPU.
 
     Raises:
         DataError: a user has fewer images than there are folds.
     """
     if min(len(x) for x in features) < folds:
         raise DataError(f"every user needs at least {folds} images to cross-fit")
-    net = train(features, config, seed=seed, device=device).cpu()
+    trained: Sequence[Rows] = features if views is None else views
+    net = train(trained, config, seed=seed, device=device).cpu()
     errors: list[list[Tensor]] = [[] for _ in features]
     split = [x.tensor_split(folds) for x in features]
+    taught = [x.tensor_split(folds) for x in trained]
     for i in range(folds):
-        rest = [torch.cat([p for j, p in enumerate(parts) if j != i]) for parts in split]
+        rest = [torch.cat([p for j, p in enumerate(parts) if j != i]) for parts in taught]
         other = train(rest, config, seed=seed + i + 1, device=device).cpu()
         for user, parts in enumerate(split):
             errors[user].append(scores(other, parts[i])[:, user])
     held = [torch.cat(e) for e in errors]
     codes = [
-        (x @ w.mT + b).relu()
-        for x, w, b in zip(features, net.encoder, net.encoder_bias, strict=True)
+        (x.flatten(0, -2) @ w.mT + b).relu()
+        for x, w, b in zip(trained, net.encoder, net.encoder_bias, strict=True)
     ]
     mu = torch.stack([e.mean() for e in held])
     sigma = torch.stack([e.std().clamp(min=LEAST_SIGMA) for e in held])

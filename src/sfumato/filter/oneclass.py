@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any, Literal, get_args
 
@@ -21,20 +21,25 @@ from torch import Tensor, nn
 
 from sfumato.device import Device, resolve_device
 from sfumato.errors import ConfigError, DataError
+from sfumato.features.augmentation import Augmentation
 
 Stack = Float[Tensor, "users batch dim"]
 Codes = Float[Tensor, "users batch hidden"]
 
-Preset = Literal["default", "paper"]
-"""Trainings by name: ours, and the paper's own."""
+Rows = Float[Tensor, "_ dim"] | Float[Tensor, "_ _ dim"]
+"""One user's features: an image a row, or several views of each image."""
+
+Preset = Literal["default", "plain", "paper"]
+"""Trainings by name: ours; ours on pictures as they are, which is harder to steal from, but tells
+the platform which pictures were enrolled; and the paper's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneClassConfig:
     """Settings of one user's training: of every recipe, command, client and page.
 
-    They were chosen on training images by the recipe `training` of the paper; see its results.
-    `OneClassConfig.paper()` is the paper's own training.
+    They were chosen by what they tell the platform and by how surely they know the class: recipes
+    `membership` and `training` of the paper. `OneClassConfig.paper()` is the paper's own training.
 
     Raises:
         ConfigError: a value is out of its range.
@@ -44,7 +49,7 @@ class OneClassConfig:
     """M, the width of the representation layer."""
     epochs: int = 60
     """Passes over the user's own images."""
-    least_steps: int = 300
+    least_steps: int = 1000
     """Steps to take even where that means more passes: a few images are soon passed over."""
     batch_size: int = 64
     """Images a step; fewer images than that are repeated within a step."""
@@ -52,13 +57,15 @@ class OneClassConfig:
     """ADADELTA's decay."""
     lr: float = 1.0
     """ADADELTA's step factor: 1 in its paper."""
-    noise: float = 0.3
+    noise: float = 0.9
     """Share of inputs hidden in training (the others are scaled up); the target stays whole."""
     code_noise: float = 0.0
     """Share of the code hidden in training, likewise."""
     average: float | None = 8.0
     """The result is an average of the weights of all steps, later ones counting more: eta of
     Shamir and Zhang (2013, section 4). None takes the last step's."""
+    augmentation: Augmentation | None = field(default_factory=Augmentation)
+    """The views of pictures that devices train on; None trains on the pictures as they are."""
 
     def __post_init__(self) -> None:
         if min(self.hidden, self.epochs, self.least_steps, self.batch_size) < 1:
@@ -71,8 +78,9 @@ class OneClassConfig:
 
     @classmethod
     def paper(cls, **changes: Any) -> OneClassConfig:  # noqa: ANN401 - fields of this class
-        """Return the paper's own training: nothing is hidden, and the last weights are taken."""
-        return cls(**{"noise": 0.0, "code_noise": 0.0, "average": None} | changes)
+        """Return the paper's own training: whole pictures as they are, and the last weights."""
+        paper = {"least_steps": 300, "noise": 0.0, "code_noise": 0.0}
+        return cls(**paper | {"average": None, "augmentation": None} | changes)
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> OneClassConfig:  # noqa: ANN401
@@ -82,8 +90,18 @@ class OneClassConfig:
             ConfigError: there is no such preset.
         """
         if name not in get_args(Preset):
-            raise ConfigError(f"expected the preset default or paper, got {name!r}")
-        return cls.paper(**changes) if name == "paper" else cls(**changes)
+            known = " or ".join(get_args(Preset))
+            raise ConfigError(f"expected the preset {known}, got {name!r}")
+        if name == "paper":
+            return cls.paper(**changes)
+        plain = {"least_steps": 300, "noise": 0.3, "augmentation": None}
+        return cls(**(plain | changes if name == "plain" else changes))
+
+    def suited(self, kind: str) -> OneClassConfig:
+        """Return this training with the views that suit a backbone of that kind, if it has any."""
+        if self.augmentation is None:
+            return self
+        return replace(self, augmentation=Augmentation.suited(kind))
 
     def steps(self, count: int) -> int:
         """Return the number of gradient steps for a user with `count` images."""
@@ -162,7 +180,7 @@ def one_thread() -> Iterator[None]:
 
 
 def train(
-    features: Sequence[Float[Tensor, "_ dim"]],
+    features: Sequence[Rows],
     config: OneClassConfig,
     *,
     seed: int,
@@ -170,7 +188,8 @@ def train(
 ) -> OneClass:
     """Train one autoencoder a user on that user's features alone, eq. (5), with ADADELTA.
 
-    `features` are in [0, 1], one tensor a user, of any number of rows. User i takes the same
+    `features` are in [0, 1], one tensor a user, of any number of images: (n, dim), or (n, views,
+    dim) where each pass over the images takes the next view of each. User i takes the same
     initial weights, batches, noise and number of steps as `train([features[i]], seed=seed + i)`:
     the two results differ by the rounding of stacked matrix products alone.
 
@@ -179,7 +198,7 @@ def train(
     """
     _check(features)
     where = resolve_device(device)
-    net = OneClass(len(features), features[0].shape[1], config.hidden, seed=seed).to(where)
+    net = OneClass(len(features), features[0].shape[-1], config.hidden, seed=seed).to(where)
     optimizer = torch.optim.Adadelta(net.parameters(), lr=config.lr, rho=config.rho)
     result = net if config.average is None else copy.deepcopy(net).requires_grad_(False)
     draws = [_Draws(f.to(where), config, seed + i) for i, f in enumerate(features)]
@@ -203,14 +222,14 @@ def train(
 class _Draws:
     """One user's batches and noise, from a generator that no other user touches."""
 
-    def __init__(self, x: Float[Tensor, "n dim"], config: OneClassConfig, seed: int) -> None:
-        self.x, self.config = x, config
+    def __init__(self, x: Rows, config: OneClassConfig, seed: int) -> None:
+        self.x, self.config = x if x.dim() == 3 else x[:, None], config
         self.generator = torch.Generator(x.device).manual_seed(seed)
         self.rows = self._passes()
 
     def images(self) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]]:
         """Return the next batch, and the same batch as the encoder sees it."""
-        x = self.x[next(self.rows)]
+        x = self.x[next(self.rows).unbind(1)]
         return x, x * self._kept(x.shape, self.config.noise) if self.config.noise else x
 
     def kept_code(self) -> Float[Tensor, "batch hidden"]:
@@ -225,14 +244,17 @@ class _Draws:
         drawn = torch.rand(shape, generator=self.generator, device=self.x.device)
         return (drawn >= hidden_share).to(self.x) / (1 - hidden_share)
 
-    def _passes(self) -> Iterator[Int64[Tensor, " batch"]]:
-        """Yield the rows of each step: random passes over all rows, end to end."""
-        size, count = self.config.batch_size, len(self.x)
-        order = torch.empty(0, dtype=torch.int64, device=self.x.device)
+    def _passes(self) -> Iterator[Int64[Tensor, "batch 2"]]:
+        """Yield image and view of each row of a step: random passes over all images, end to end."""
+        size, (count, views) = self.config.batch_size, self.x.shape[:2]
+        order = torch.empty(0, 2, dtype=torch.int64, device=self.x.device)
+        passes = 0
         while True:
             while len(order) < size:
                 again = torch.randperm(count, generator=self.generator, device=self.x.device)
-                order = torch.cat([order, again])
+                view = torch.full_like(again, passes % views)
+                order = torch.cat([order, torch.stack([again, view], 1)])
+                passes += 1
             yield order[:size]
             order = order[size:]
 
@@ -247,7 +269,7 @@ def _average(
             mean.lerp_(now, weight.view(-1, *(1,) * (now.dim() - 1)).to(now))
 
 
-def _check(features: Sequence[Float[Tensor, "_ dim"]]) -> None:
+def _check(features: Sequence[Rows]) -> None:
     if not features or min(len(f) for f in features) < 1:
         raise DataError("every user needs at least one feature vector to train on")
     for f in features:

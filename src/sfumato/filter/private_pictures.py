@@ -21,8 +21,10 @@ from sfumato.data.decoding.decode import ImageLimits, decode_image
 from sfumato.data.leftout import LeftOut, named
 from sfumato.data.listing import list_files
 from sfumato.errors import DataError, ImageError, KeyRingError
+from sfumato.features.augmentation import Augmentation
 from sfumato.features.backbone import Backbone
-from sfumato.features.picture import feature_of
+from sfumato.features.picture import crop_feature, only_crop
+from sfumato.features.views import ViewDraws, stacked_views
 from sfumato.files import write_bytes
 from sfumato.filter.neardup import pdq, stack
 from sfumato.progress import track
@@ -33,6 +35,8 @@ class FolderFeatures:
     """Features of a folder's pictures, and the files that gave none."""
 
     features: Float[Tensor, "n d"]
+    views: Float[Tensor, "n v d"] | None
+    """Features of random views of each picture, where views were asked for."""
     copies: UInt8[Tensor, "k 32"] | None
     """Hashes of those pictures that have one, where they were asked for."""
     files: tuple[str, ...]
@@ -40,22 +44,33 @@ class FolderFeatures:
     """Files, links and subfolders that gave none, each with the reason."""
 
 
-def read_features(folder: Path, backbone: Backbone, *, copies: bool = False) -> FolderFeatures:
+def read_features(
+    folder: Path,
+    backbone: Backbone,
+    *,
+    augmentation: Augmentation | None = None,
+    seed: int = 0,
+    copies: bool = False,
+) -> FolderFeatures:
     """Return the features of every picture in a folder and the folders in it, in order of name.
 
     Each picture goes through the backbone exactly as the service takes an upload: whole, at its
-    own size. Hidden files are passed over; what is no usable picture is named in `skipped`.
+    own size. With an augmentation, views of it that `seed` draws do so as well. Hidden files are
+    passed over; what is no usable picture is named in `skipped`.
 
     Raises:
         DataError: there is no such folder, it cannot be read, or has under two usable pictures.
     """
     listing = list_files(folder)
-    rows, hashes, files = [], [], []
+    rows, seen, hashes, files = [], [], [], []
+    views = ViewDraws(backbone, augmentation, len(listing.files), seed=seed)
     skipped = list(listing.left_out)
     for file in track(listing.files, f"pictures of {folder.name}"):
         try:
             picture = _picture(folder / file)
-            rows.append(feature_of(backbone, picture))
+            crop = only_crop(backbone, picture)
+            rows.append(crop_feature(backbone, crop))
+            seen.append(views.of(crop))
         except (ImageError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             skipped.append(LeftOut(file, reason or type(error).__name__))
@@ -68,7 +83,9 @@ def read_features(folder: Path, backbone: Backbone, *, copies: bool = False) -> 
         raise DataError(
             f"{folder}: expected at least 2 usable pictures, got {len(rows)} of {total} files{why}"
         )
-    return FolderFeatures(torch.cat(rows), stack(hashes), tuple(files), tuple(skipped))
+    return FolderFeatures(
+        torch.cat(rows), stacked_views(seen), stack(hashes), tuple(files), tuple(skipped)
+    )
 
 
 def owner_key(path: Path) -> tuple[Ed25519PrivateKey, bool]:

@@ -31,7 +31,7 @@ from sfumato.serve.database.errors import check_pages
 from sfumato.serve.database.locks import change_lock
 from sfumato.serve.records.answers import answer_of
 from sfumato.serve.records.auth import Account, find_account
-from sfumato.serve.records.decisions import STRANGER, Decision, keep_blocks
+from sfumato.serve.records.decisions import FACELESS, STRANGER, Decision, keep_blocks
 from sfumato.serve.records.near_counts import Tally
 from sfumato.serve.records.store import Entry, Store, Terms
 from sfumato.serve.settings import ServeSettings
@@ -247,8 +247,11 @@ class FilterService:
         against, enforced = found.against, found.enforced
         if against is not None:
             self.blocks((account.id, found))
-        self.metrics.count_upload(blocked=against is not None, enforced=enforced)
+        self.metrics.count_upload(
+            blocked=against is not None, enforced=enforced, faceless=found.faceless
+        )
         where = "" if against is None or found.frame is None else f", by frame {found.frame}"
+        where += f"; {FACELESS}" if found.faceless else ""
         _log.info("decision %s for account %d: %s%s", found.id, account.id, found.verdict, where)
 
     def check_ready(self) -> None:

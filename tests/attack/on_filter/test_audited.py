@@ -11,7 +11,8 @@ import torch
 from typer.testing import CliRunner
 
 from sfumato.attack.on_filter.attacker import AttackerConfig
-from sfumato.attack.on_filter.audited import EnrollmentAttack, PoisonAttack
+from sfumato.attack.on_filter.audited import EnrolledMembership, EnrollmentAttack, PoisonAttack
+from sfumato.attack.on_filter.membership import EnrolledDetails
 from sfumato.attack.on_filter.poison import PoisonDetails, Setting
 from sfumato.audit.report.report import read_report
 from sfumato.audit.report.wording import wording
@@ -22,7 +23,7 @@ from sfumato.protect.baselines import Unprotected
 from sfumato.types import Knowledge, Releases
 
 _TRAINING = OneClassConfig(hidden=12, epochs=40, batch_size=32)
-_FIGURES = ("mean", "pictures", "membership")
+_FIGURES = ("mean", "pictures")
 
 
 def _sides() -> tuple[Releases, Knowledge]:
@@ -50,11 +51,25 @@ def test_a_thief_gets_more_shared_under_the_papers_rule_than_who_stole_nothing()
     assert (found.ceiling, found.ceiling_interval) == (1.0, (1.0, 1.0))
 
 
+def test_what_was_enrolled_is_told_by_the_strongest_attack() -> None:
+    victim, knowledge = _sides()
+    attack = EnrolledMembership(label="digit", training=_TRAINING, shadows=6)
+    found = attack.run(victim, knowledge)
+    assert isinstance(found.details, EnrolledDetails)
+    assert found.value == pytest.approx(max(found.details.auc.values()), abs=1e-6)
+    assert found.value > 0.7
+    assert found.interval[0] <= found.value <= found.interval[1]
+    assert (found.floor, found.ceiling) == (0.5, 1.0)
+    assert len(found.details.victims) == 3
+
+
 def test_what_is_no_feature_or_no_user_has_no_meaning() -> None:
     victim, knowledge = _sides()
     for attack in (
-        PoisonAttack(label="digit"), *(EnrollmentAttack(figure=f, label="digit") for f in _FIGURES)
-    ):  # fmt: skip
+        PoisonAttack(label="digit"),
+        EnrolledMembership(label="digit"),
+        *(EnrollmentAttack(figure=f, label="digit") for f in _FIGURES),
+    ):
         assert attack.unfit(victim, knowledge) is None
         for wrong in (victim.tensor - 0.5, victim.tensor.int(), victim.tensor / 0):
             assert "[0, 1]" in str(attack.unfit(replace(victim, tensor=wrong), knowledge))
@@ -65,7 +80,7 @@ def test_what_is_no_feature_or_no_user_has_no_meaning() -> None:
 @pytest.fixture(scope="module")
 def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("audit")
-    kinds = ["poison", "enrollment-mean"]
+    kinds = ["poison", "enrollment-mean", "enrollment-membership"]
     asked = [word for kind in kinds for word in ("--attack", f"{kind}:digit")]
     done = CliRunner().invoke(
         app,
@@ -80,7 +95,7 @@ def test_the_command_line_runs_them_with_figures_and_words(audited: Path) -> Non
     report = read_report(audited / "report.json")
     assert not report.failed
     found = {cell.attack: cell for cell in report.cells}
-    for name in ("poison:digit", "enrollment-mean:digit"):
+    for name in ("poison:digit", "enrollment-mean:digit", "enrollment-membership:digit"):
         cell = found[name]
         assert cell.finding is not None, cell.reason
         assert cell.evidence is not None
@@ -93,9 +108,12 @@ def test_the_command_line_runs_them_with_figures_and_words(audited: Path) -> Non
     kept = json.loads((audited / "report.json").read_text())["cells"]
     kinds = {c["attack"]: c["finding"]["details"]["kind"] for c in kept if c["finding"]}
     assert kinds["poison:digit"] == "poison"
+    assert kinds["enrollment-membership:digit"] == "enrolled"
 
 
-@pytest.mark.parametrize("kind", ["poison", *(f"enrollment-{figure}" for figure in _FIGURES)])
+@pytest.mark.parametrize(
+    "kind", ["poison", "enrollment-membership", *(f"enrollment-{figure}" for figure in _FIGURES)]
+)
 def test_without_a_label_the_command_says_what_it_needs(tmp_path: Path, kind: str) -> None:
     arguments = ["audit", "--protector", "none", "--data", "digits", "--out", str(tmp_path / "a")]
     done = CliRunner().invoke(app, [*arguments, "--only", "--attack", kind])

@@ -13,7 +13,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from sfumato.cli.main import app
-from sfumato.errors import SfumatoError
+from sfumato.errors import ConfigError, InputError, SfumatoError
+from sfumato.features.backbone import Backbone
+from sfumato.features.preprocess import Preprocess
 from sfumato.filter.enrollment import open_enrollment
 from tests.serve.live import python
 from tests.serve.world import HIDDEN, World
@@ -121,6 +123,54 @@ def test_a_backbone_file_is_what_its_spec_says(tmp_path: Path) -> None:
     assert made["dim"] == 64
     again = line("backbone", "--spec", str(tmp_path / "b"), "-o", tmp_path / "c")
     assert again["fingerprint"] == made["fingerprint"]
+
+
+@pytest.mark.parametrize("spec", ["onnx", "face"])
+def test_a_backbone_that_nobody_could_use_is_not_written(spec: str, tmp_path: Path) -> None:
+    if spec == "onnx":
+        spec = f"onnx:{_graph(tmp_path, 3, 4, 4)}"
+    else:
+        pytest.importorskip("dlib")
+    done = run("backbone", "--spec", spec, "-o", tmp_path / "b")
+    assert isinstance(done.exception, InputError)
+    assert "needs --public, a folder of pictures" in str(done.exception)
+    assert not (tmp_path / "b").exists()
+
+
+def test_what_an_onnx_file_does_not_say_is_typed_and_kept(photos: Path, tmp_path: Path) -> None:
+    graph = _graph(tmp_path, "h", "w", 3)
+    words = (
+        "--size", 6, 5, "--mean", 0.4, "--mean", 0.5, "--mean", 0.6, "--std", 0.2, "--order", "bgr",
+        "--fit", "border", "--crop", 0.9, "--interpolation", "bicubic",
+    )  # fmt: skip
+    out = tmp_path / "b"
+    made = line("backbone", "--spec", f"onnx:{graph}", "--public", photos, "-o", out, *words)
+    assert made["dim"] == 90
+    assert Backbone.load(out).preprocess == Preprocess(
+        size=(6, 5), mean=(0.4, 0.5, 0.6), std=(0.2,), order="bgr", layout="nhwc", fit="border",
+        crop=0.9, interpolation="bicubic",
+    )  # fmt: skip
+    done = run("backbone", "--spec", f"onnx:{graph}", "--public", photos, "-o", tmp_path / "c")
+    assert isinstance(done.exception, ConfigError)
+    assert "give `size`" in str(done.exception)
+    assert not (tmp_path / "c").exists()
+
+
+def _graph(folder: Path, *shape: int | str) -> Path:
+    """Write an ONNX graph that gives pictures of this shape back, flattened."""
+    onnx = pytest.importorskip("onnx")
+    made = onnx.helper.make_model(
+        onnx.helper.make_graph(
+            [onnx.helper.make_node("Flatten", ["x"], ["y"])],
+            "net",
+            [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", *shape])],
+            [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n", "d"])],
+        ),
+        opset_imports=[onnx.helper.make_opsetid("", 17)],
+        ir_version=9,
+    )
+    onnx.save(made, folder / "net.onnx")
+    return folder / "net.onnx"
 
 
 def test_an_account_gets_its_token_once(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from papers.docl.facenet import DIM, SIZE, FaceNet, face_crop, load_facenet
+from papers.docl.facenet import FaceNet, face_crop, load_facenet
 from sfumato.data.sets.lfw import lfw_pairs
 from sfumato.data.sources import load
 from sfumato.errors import ArtifactError
+from sfumato.nets.faceresnet import DIM, SIDE
 
 _FILES = ("face_recognition_model.bin", "face_recognition_model-weights_manifest.json")
 
@@ -23,7 +24,7 @@ def net(real_models: Path) -> FaceNet:
 
 
 def test_embeddings_have_their_length_and_a_gradient_in_the_image(net: FaceNet) -> None:
-    x = (torch.rand(2, 3, SIZE, SIZE) * 255).requires_grad_()
+    x = (torch.rand(2, 3, SIDE, SIDE) * 255).requires_grad_()
     embedding = net(x)
     assert embedding.shape == (2, DIM)
     embedding.square().sum().backward()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import asdict
 from io import BytesIO
 from typing import Any
 
@@ -16,8 +17,10 @@ from torch import Tensor
 
 from sfumato.data.decoding.decode import decode_image
 from sfumato.data.imageset import ImageSet
+from sfumato.features.augmentation import Augmentation
 from sfumato.features.backbone import Backbone, open_backbone
 from sfumato.features.picture import features_of
+from sfumato.features.views import ViewDraws, stacked_views
 from sfumato.filter.enroll import LEAST_SPREAD, enroll, page_settings
 from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.oneclass import OneClassConfig, squared_error
@@ -28,17 +31,31 @@ _FEATURES = """async ([backbone, pictures]) => {
   const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const { openBackbone } = await import("/web/backbone.js");
   const { decode } = await import("/web/picture.js");
-  const extract = openBackbone(bytes(backbone).buffer);
+  const { input, feature } = openBackbone(bytes(backbone).buffer);
   const found = [];
   for (const picture of pictures) {
-    found.push(Array.from(extract(await decode(new Blob([bytes(picture)])))));
+    found.push(Array.from(feature(input(await decode(new Blob([bytes(picture)]))))));
   }
   return found;
 }"""
-_ENROLL = """async ([rows, settings, seed, backbone]) => {
+_VIEWS = """async ([backbone, pictures, augmentation, count, seed]) => {
+  const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const { openBackbone } = await import("/web/backbone.js");
+  const { decode } = await import("/web/picture.js");
+  const { Views } = await import("/web/views.js");
+  const { input, feature } = openBackbone(bytes(backbone).buffer);
+  const views = new Views(augmentation, count, seed);
+  const found = [];
+  for (const picture of pictures) {
+    const shown = input(await decode(new Blob([bytes(picture)])));
+    found.push(views.of(shown).map((view) => Array.from(feature(view))));
+  }
+  return found;
+}"""
+_ENROLL = """async ([rows, views, settings, seed, backbone]) => {
   const { enroll } = await import("/web/oneclass.js");
   const { newKey, seal } = await import("/web/enrollment.js");
-  const made = enroll(rows, settings, seed);
+  const made = enroll(rows, views, settings, seed);
   return Array.from(await seal(made, backbone, await newKey()));
 }"""
 
@@ -124,8 +141,11 @@ TRAININGS = {
 }
 
 
-def made_there(tab: Any, rows: Tensor, config: OneClassConfig, seed: int = 11) -> Enrollment:
-    arguments = [rows.tolist(), page_settings(config), seed, "ab" * 32]
+def made_there(
+    tab: Any, rows: Tensor, config: OneClassConfig, seed: int = 11, views: Tensor | None = None
+) -> Enrollment:
+    seen = rows[:, None] if views is None else views
+    arguments = [rows.tolist(), seen.tolist(), page_settings(config), seed, "ab" * 32]
     return open_enrollment(bytes(tab.evaluate(_ENROLL, arguments))).enrollment
 
 
@@ -133,6 +153,23 @@ def errors(made: Enrollment, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
     codes = (x @ made.encoder.T + made.encoder_bias).relu()
     again = (codes @ made.decoder.T + made.decoder_bias).sigmoid()
     return squared_error(x[None], again[None])[0]
+
+
+@pytest.mark.parametrize("count", [3, 500])
+@pytest.mark.parametrize("spec", ["raw:1x28x28", "gradients:1x20x28", "raw:3x16x20"])
+def test_views_are_pythons(visit: Visitor, spec: str, count: int) -> None:
+    """The same turns, zooms and moves from the same seed, in as many views for so many pictures."""
+    backbone, augmentation = open_backbone(spec), Augmentation(most=5)
+    tab, sent = visit().open("/enroll"), base64.b64encode(backbone.to_bytes()).decode()
+    text = [base64.b64encode(content).decode() for content in PICTURES]
+    arguments = [sent, text, asdict(augmentation), count, 13]
+    found = torch.tensor(tab.evaluate(_VIEWS, arguments))
+    draws = ViewDraws(backbone, augmentation, count, seed=13)
+    expected = stacked_views([draws.of(decode_image(content)) for content in PICTURES])
+    assert expected is not None
+    assert found.shape == expected.shape
+    assert float((found - expected).abs().max()) < 2e-4
+    assert float((expected[:, 0] - expected[:, -1]).abs().mean()) > 0.01
 
 
 @pytest.mark.parametrize(("count", "calibration"), [(37, "cross-fitted"), (200, "held-out")])
@@ -146,8 +183,13 @@ def test_a_training_is_pythons(
     """
     config = TRAININGS[training]
     rows = world.backbone(torch.cat([world.images[3], world.images[8]])[:count])
-    expected = enroll(rows, config, backbone="ab" * 32, seed=11)
-    found = made_there(visit().open("/enroll"), rows, config)
+    views = None
+    if (
+        config.augmentation is not None
+    ):  # any rows will do: the training does not ask whose they are
+        views = torch.stack([rows, rows.roll(1, 0) * 0.9, rows.flip(1)], 1)
+    expected = enroll(rows, config, backbone="ab" * 32, seed=11, views=views)
+    found = made_there(visit().open("/enroll"), rows, config, views=views)
     assert found.calibration == expected.calibration == calibration
     assert (found.count, found.backbone) == (count, expected.backbone)
     assert found.mu == pytest.approx(expected.mu, rel=2e-3)
@@ -172,7 +214,8 @@ def test_equal_pictures_have_the_sigma_that_python_gives(visit: Visitor, world: 
     settings["calibration"]["few"] = 2  # held out: one network measures
 
     def sigma() -> tuple[float, float]:
-        content = tab.evaluate(_ENROLL, [rows.tolist(), settings, 1, "ab" * 32])
+        seen = rows[:, None].tolist()
+        content = tab.evaluate(_ENROLL, [rows.tolist(), seen, settings, 1, "ab" * 32])
         made = open_enrollment(bytes(content)).enrollment
         return made.mu, made.sigma
 

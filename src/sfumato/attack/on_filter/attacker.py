@@ -12,16 +12,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from sfumato.device import Device, resolve_device
 from sfumato.errors import ConfigError
 from sfumato.filter.enrolled import scores
-from sfumato.filter.oneclass import OneClass, OneClassConfig, cross_entropy, squared_error, train
+from sfumato.filter.oneclass import (
+    OneClass,
+    OneClassConfig,
+    Rows,
+    cross_entropy,
+    squared_error,
+    train,
+)
 from sfumato.filter.rule.screening import draw_codes
 
-Features = Sequence[Float[Tensor, "_ d"]]
+Features = Sequence[Rows]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +69,7 @@ def train_attackers(
 ) -> OneClass:
     """Train one adversary a row of `own` and `stolen`, all stacked, on their features in [0, 1].
 
+    A row holds features of pictures, or of as many views of each picture as the others.
     The stolen share is drawn at random. A `separate` adversary's result is the second enrollment.
     Training runs on the device; the result is on the CPU.
     """
@@ -88,11 +95,13 @@ class _Decoy:
 
     def __init__(self, surrogate: OneClass, stolen: Features) -> None:
         codes = [
-            (x @ e.mT + b).relu() for x, e, b in zip(stolen, *_encoders(surrogate), strict=True)
+            (x.flatten(0, -2) @ e.mT + b).relu()
+            for x, e, b in zip(stolen, *_encoders(surrogate), strict=True)
         ]
         drawn = [draw_codes(h.mean(0), h.mT.cov(), 2048, seed=i) for i, h in enumerate(codes)]
         self.pool = surrogate.decode(torch.stack(drawn))
-        self.mu = torch.stack([scores(surrogate, x)[:, i].mean() for i, x in enumerate(stolen)])
+        usual = [scores(surrogate, x.flatten(0, -2))[:, i].mean() for i, x in enumerate(stolen)]
+        self.mu = torch.stack(usual)
 
     def to(self, device: torch.device) -> _Decoy:
         self.pool, self.mu = self.pool.to(device), self.mu.to(device)
@@ -109,11 +118,13 @@ def _encoders(net: OneClass) -> tuple[Tensor, Tensor]:
 def _evade(
     rows: Features, decoy: _Decoy, config: AttackerConfig, training: OneClassConfig, *, seed: int
 ) -> OneClass:
-    net = OneClass(len(rows), rows[0].shape[1], training.hidden, seed=seed).to(decoy.pool)
+    net = OneClass(len(rows), rows[0].shape[-1], training.hidden, seed=seed).to(decoy.pool)
     optimizer = torch.optim.Adadelta(net.parameters(), lr=training.lr, rho=training.rho)
     generator = torch.Generator().manual_seed(seed)
     batch = training.batch_size
-    for _ in range(max(training.steps(len(r)) for r in rows)):
+    steps = max(training.steps(len(r)) for r in rows)
+    rows = [r.flatten(0, -2) for r in rows]
+    for _ in range(steps):
         x = torch.stack([r[torch.randint(0, len(r), (batch,), generator=generator)] for r in rows])
         samples = decoy.draw(max(1, batch // 3), generator)
         loss = cross_entropy(x, net.logits(net.encode(x))).mean(1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 from typing import Literal
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from sfumato.attack.on_filter.attacker import AttackerConfig
 from sfumato.attack.on_filter.enrollment_leak import Evidence, LeakDetails, enrollment_leak
+from sfumato.attack.on_filter.membership import EnrolledDetails, attack_membership, strongest
 from sfumato.attack.on_filter.poison import (
     PoisonDetails,
     Setting,
@@ -25,6 +27,7 @@ from sfumato.attack.on_filter.poison import (
     innocent_shared,
     poison,
 )
+from sfumato.attack.on_filter.shadows import Pool
 from sfumato.attack.tools.scores import mean_interval
 from sfumato.data.imageset import MISSING
 from sfumato.device import Device
@@ -53,8 +56,8 @@ _LEAST = 2 * _FOLDS  # releases of a user
 _MOST_USERS = 10
 _MOST_PAIRS = 12  # attackers of each kind; each is a training
 
-Figure = Literal["mean", "pictures", "membership"]
-_METRICS = {"mean": "cosine similarity", "pictures": "share explained", "membership": "auc"}
+Figure = Literal["mean", "pictures"]
+_METRICS = {"mean": "cosine similarity", "pictures": "share explained"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +176,7 @@ class EnrollmentAttack(Attack):
     """Draws out of enrollments, with the code statistics of screening, what they were trained on.
 
     `mean`: cosine of the drawn and the true mean of a user's features, both less the public mean.
-    `pictures`: share of enrolled features' distance to the public mean that drawn ones explain.
-    `membership`: area under the curve of telling enrolled from other features of one user. The
+    `pictures`: share of enrolled features' distance to the public mean that drawn ones explain. The
     best seed counts. The floor needs no enrollment, the ceiling is having the features.
     """
 
@@ -204,7 +206,7 @@ class EnrollmentAttack(Attack):
     def _run(self, victim: Releases, public: Float[Tensor, "p d"], seed: int) -> Finding:
         users = _Users.of(victim, self.label, seed=seed)
         enrolled = _enrolled(users, self.training, self.device, seed=seed)
-        truth = Evidence(members=users.enrolled, held_out=users.uploaded, public=public)
+        truth = Evidence(members=users.enrolled, public=public)
         every = {one.metric: one for one in enrollment_leak(enrolled, truth, seed=seed)}
         found = every[f"{self.figure}, with code statistics"]
         assert isinstance(found.details, LeakDetails)  # noqa: S101 - of its attack
@@ -213,12 +215,67 @@ class EnrollmentAttack(Attack):
             attack=self.name,
             protector=victim.protector,
             metric=_METRICS[self.figure],
-            interval=self._interval(torch.tensor(found.details.victims), users),
+            interval=mean_interval(torch.tensor(found.details.victims)[None]),
             ceiling_interval=(1.0, 1.0),
             seeds=self.seeds,
         )
 
-    def _interval(self, values: Float[Tensor, "users"], users: _Users) -> tuple[float, float]:
-        if self.figure != "membership":
-            return mean_interval(values[None])
-        return _wide(values, sum(len(uploaded) for uploaded in users.uploaded))
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolledMembership(Attack):
+    """Tells which features of a user were enrolled, from the enrollment with its code statistics.
+
+    The figure is the area under the curve of the strongest of the attacks of `attack_membership`,
+    shadow enrollments among them; the best seed counts. Each shadow enrolls half of a user's
+    releases and is the victim in turn. The floor is guessing, the ceiling having the features.
+    """
+
+    label: str
+    """The label that names users."""
+    seeds: tuple[int, ...] = (0,)
+    training: OneClassConfig = field(default_factory=OneClassConfig)
+    shadows: int = 8
+    """Enrollments of each user."""
+    device: Device = "auto"
+    name: str = "enrollment-membership"
+    learns = False  # on releases: it has the enrollments
+    own_ceiling = True
+
+    def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:  # noqa: ARG002
+        """Say why the attack has no meaning here, or None."""
+        return _unfit(victim, self.label)
+
+    def reads(self) -> tuple[str, ...]:
+        """Return the labels that both sides need."""
+        return (self.label,)
+
+    def run(self, victim: Releases, knowledge: Knowledge) -> Finding:  # noqa: ARG002
+        """Let everybody enroll halves, and attack each with the others."""
+        return max((self._run(victim, seed) for seed in self.seeds), key=lambda f: f.value)
+
+    def _run(self, victim: Releases, seed: int) -> Finding:
+        users = _Users.of(victim, self.label, seed=seed)
+        halves = zip(users.enrolled, users.uploaded, strict=True)
+        pools = [Pool(features=torch.cat(both)) for both in halves]
+        found = attack_membership(
+            pools, self.training, shadows=self.shadows, seed=seed, device=self.device
+        )
+        best = strongest(found)
+        areas = torch.tensor(found[best].auc)
+        return Finding(
+            attack=self.name,
+            protector=victim.protector,
+            metric="auc",
+            value=float(areas.mean()),
+            floor=0.5,
+            ceiling=1.0,
+            interval=_wide(areas, sum(len(pool.features) for pool in pools)),
+            ceiling_interval=(1.0, 1.0),
+            seeds=self.seeds,
+            details=EnrolledDetails(
+                strongest=best,
+                auc={name: fmean(told.auc) for name, told in found.items()},
+                tpr={name: fmean(told.tpr) for name, told in found.items()},
+                victims=tuple(areas.tolist()),
+            ),
+        )

@@ -28,12 +28,12 @@ from sfumato.attack.on_filter.responding import (
 from sfumato.attack.tools.scores import resampled_interval
 from sfumato.device import Device
 from sfumato.filter.enrolled import EnrolledUsers, scores
-from sfumato.filter.oneclass import OneClass, OneClassConfig
+from sfumato.filter.oneclass import OneClass, OneClassConfig, Rows
 from sfumato.filter.rule.guard import ALPHA, Scores, Unit, contest_rule, paper_rule
 from sfumato.filter.rule.screening import CONTESTED, SAMPLES, likeness
 from sfumato.types import Details, Finding
 
-Features = Sequence[Float[Tensor, "_ d"]]
+Features = Sequence[Rows]
 Pairs = Sequence[tuple[int, int]]
 """(adversary, victim), indices of users."""
 

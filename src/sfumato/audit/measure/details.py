@@ -13,6 +13,7 @@ from sfumato.attack.linkage import LinkageDetails
 from sfumato.attack.membership import MembershipDetails
 from sfumato.attack.on_cipher.bitstatistics import BitDetails
 from sfumato.attack.on_filter.enrollment_leak import LeakDetails
+from sfumato.attack.on_filter.membership import EnrolledDetails
 from sfumato.attack.on_filter.poison import PoisonDetails
 from sfumato.attack.reconstruct import ReconstructionDetails
 from sfumato.attack.reidentify import IdentityDetails
@@ -30,6 +31,7 @@ KINDS: Mapping[str, type[Details]] = {
         GroupDetails,
         IdentityDetails,
         LeakDetails,
+        EnrolledDetails,
         LinkageDetails,
         MembershipDetails,
         PoisonDetails,

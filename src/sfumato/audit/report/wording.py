@@ -113,7 +113,8 @@ _WORDS: Mapping[str, Callable[[str], Wording]] = {
     ),
     "enrollment-membership": lambda label: Wording(
         f"telling what was enrolled (users by {label})",
-        "The platform says of a user's features which were enrolled and which were not.",
+        "The platform says of a user's features which were enrolled and which were not. It trains "
+        "enrollments of its own on other features of that user; the strongest attack counts.",
         "chance that an enrolled feature scores above another of the user (area under the ROC "
         "curve)",
     ),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from sfumato.cli.configoptions import changes_of
 from sfumato.cli.filter import admin as filter_admin
 from sfumato.cli.filter import bank as filter_bank
 from sfumato.cli.filter import calibrate as filter_calibrate
@@ -22,6 +24,8 @@ from sfumato.cli.filter.options import (
 )
 from sfumato.cli.imports import quick_imports
 from sfumato.cli.options import AsJson, DataDir, Seed, finish
+from sfumato.errors import InputError
+from sfumato.features.inputsettings import InputSettings
 
 if TYPE_CHECKING:
     from sfumato.serve.records.decisions import Match
@@ -37,16 +41,22 @@ app.command("serve")(filter_serve.serve)
 
 
 @app.command()
+@changes_of(InputSettings)
 def backbone(
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")],
     spec: Annotated[
         str,
         typer.Option(
-            help="The provider's extractor: gradients:CxHxW, raw:CxHxW, timm:NAME or onnx:PATH."
+            help="The provider's extractor: face, gradients:CxHxW, raw:CxHxW, timm:NAME or "
+            "onnx:PATH."
         ),
     ],
     public: Annotated[
-        str | None, typer.Option(help="Public images that fit its scaler: a data set's name.")
+        str | None,
+        typer.Option(
+            help="Public images that fit its scaler: a folder of pictures, or a data set's name. "
+            "Of face, timm and onnx it is needed."
+        ),
     ] = None,
     weights: Annotated[
         Path | None, typer.Option(help="Safetensors file with a timm model's weights.")
@@ -59,8 +69,14 @@ def backbone(
     data_dir: DataDir = None,
     seed: Seed = 0,
     as_json: AsJson = False,
+    *,
+    changes: dict[str, Any],
 ) -> None:
-    """Write the provider's public backbone file, which devices and the service share."""
+    """Write the provider's public backbone file, which devices and the service share.
+
+    `face` finds every face of a picture and embeds each. Pictures enrolled with it show one face;
+    an upload is judged by all that it shows. It needs the extra `faces`.
+    """
     from sfumato.data.lazy import open_lazily
     from sfumato.data.options import SourceOptions
     from sfumato.features.backbone import open_backbone
@@ -68,7 +84,14 @@ def backbone(
 
     options = SourceOptions(data_dir=data_dir, count=count, seed=seed)
     images = open_lazily(public, options) if public else None
-    made = open_backbone(spec, weights=weights, public=images, dims=dims, seed=seed)
+    made = open_backbone(
+        spec, weights=weights, preprocess=changes, public=images, dims=dims, seed=seed
+    )
+    if made.scaler is None:
+        raise InputError(
+            f"{made.name} needs --public, a folder of pictures of the kind that people upload: its "
+            "features get their range of [0, 1] from them, and nobody can enroll without"
+        )
     made = onnx_copy(made) if onnx else made
     made.save(out)
     result = {"file": str(out), "fingerprint": made.fingerprint, "dim": made.dim}
@@ -88,8 +111,12 @@ def enroll(
         typer.Option(help="Ed25519 key (PEM) that signs; made where there is none."),
     ] = None,
     preset: Annotated[
-        Literal["default", "paper"],
-        typer.Option(help="Training: ours, or the paper's own, which finds the class less surely."),
+        Literal["default", "plain", "paper"],
+        typer.Option(
+            help="Training: on views of the pictures, which hides from the platform which pictures "
+            "were enrolled; on the pictures as they are, which holds better against who has stolen "
+            "them; or the paper's own, which finds the class less surely."
+        ),
     ] = "default",
     hidden: Annotated[
         int | None, typer.Option(help="M, as the bank asks for; the preset's if left out.")
@@ -111,7 +138,13 @@ def enroll(
             "they tell more of the pictures than the rest does."
         ),
     ] = False,
-    seed: Seed = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Repeats a training; the system draws one if left out, since who knows the seed "
+            "knows which views were trained on."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train on private pictures on this device, and write the one file that may leave it."""
@@ -123,17 +156,21 @@ def enroll(
     from sfumato.filter.private_pictures import owner_key, read_features
 
     opened = open_backbone(backbone)
-    found = read_features(folder, opened, copies=copies)
-    for left_out in found.skipped:
-        typer.echo(f"skipped {left_out}", err=True)
     chosen = {"hidden": hidden, "epochs": epochs}
     changes = {name: value for name, value in chosen.items() if value is not None}
-    config = OneClassConfig.preset(preset, **changes)
+    config = OneClassConfig.preset(preset, **changes).suited(opened.kind)
+    drawn = secrets.randbits(31) if seed is None else seed
+    found = read_features(
+        folder, opened, augmentation=config.augmentation, seed=drawn, copies=copies
+    )
+    for left_out in found.skipped:
+        typer.echo(f"skipped {left_out}", err=True)
     made = train(
         found.features,
         config,
         backbone=opened.fingerprint,
-        seed=seed,
+        seed=drawn,
+        views=found.views,
         calibration=calibration,
         copies=found.copies,
     )
@@ -151,6 +188,7 @@ def enroll(
         "sigma": made.sigma,
         "calibration": made.calibration,
         "copies": 0 if made.copies is None else len(made.copies),
+        "views": 0 if found.views is None else found.views.shape[1],
         "backbone": made.backbone,
     }
     text = (

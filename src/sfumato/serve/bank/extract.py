@@ -19,7 +19,7 @@ from torch import Tensor
 
 from sfumato.data.decoding.decode import ImageLimits, decode_views
 from sfumato.features.backbone import Backbone
-from sfumato.features.picture import feature_of
+from sfumato.features.picture import all_features_of
 from sfumato.filter.neardup import BYTES
 from sfumato.filter.views import view_hashes
 
@@ -28,17 +28,20 @@ _NO_HASHES: Final = torch.empty(0, BYTES, dtype=torch.uint8)
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What an upload's file shows: one row a picture, of every frame as viewers show it."""
+    """What an upload's file shows: every frame as viewers show it, and every feature of each."""
 
     features: Float[Tensor, "n d"]
+    """One row a picture; of a backbone that takes faces one a face, which may be none."""
+    pictures: tuple[int, ...]
+    """Of each row of the features the picture that it is of, a position in `frames`."""
     hashes: tuple[UInt8[Tensor, "_ 32"], ...]
     """Of each picture the hashes of its views for near copies, where they were asked for."""
     frames: tuple[int, ...]
-    """Which frame or page of the file each is, from 0."""
+    """Which frame or page of the file each picture is, from 0."""
 
-    def frame(self, row: int) -> int | None:
+    def frame(self, picture: int) -> int | None:
         """Return the number of a picture's frame, from 1; None where the file has one alone."""
-        return self.frames[row] + 1 if self.frames[-1] else None
+        return self.frames[picture] + 1 if self.frames[-1] else None
 
 
 def see(
@@ -47,14 +50,15 @@ def see(
     """Decode all that a file shows, one picture at a time, with features and hashes.
 
     Raises:
-        ImageError: the bytes are no picture, or it is too large or has too many frames.
+        ImageError: the bytes are no picture, or it is too large or has too many frames or faces.
     """
     features, found, frames = [], [], []
     for view in decode_views(content, limits=limits):
-        features.append(feature_of(backbone, view.picture))
+        features.append(all_features_of(backbone, view.picture))
         found.append(view_hashes(view.picture) if hashes else _NO_HASHES)
         frames.append(view.frame)
-    return Seen(torch.cat(features), tuple(found), tuple(frames))
+    pictures = tuple(i for i, rows in enumerate(features) for _ in rows)
+    return Seen(torch.cat(features), pictures, tuple(found), tuple(frames))
 
 
 class Pictures:
@@ -72,7 +76,7 @@ class Pictures:
         """Return what the pictures in a file's bytes are to the filter; as `see`.
 
         Raises:
-            ImageError: the bytes are no picture, or it is too large or has too many frames.
+            ImageError: as `see`.
         """
         return self._cores.submit(self.see, content, hashes=hashes).result()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol, runtime_checkable
@@ -15,6 +15,7 @@ from sfumato.features.policy import Policy
 from sfumato.filter.copies import Copy
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.rule.screening import Likeness, Screening
+from sfumato.serve.bank.extract import Seen
 from sfumato.serve.records.decisions import STRANGER, Match
 from sfumato.serve.records.rules import Rules
 from sfumato.serve.records.store import Terms
@@ -79,19 +80,17 @@ class Deciding(Protocol):
         ...
 
 
-def find_copy(
-    bank: Deciding,
-    features: Float[Tensor, "n d"],
-    hashes: Sequence[UInt8[Tensor, "_ 32"]],
-    account_id: int,
-    now: datetime,
-) -> Copy | None:
-    """Return the first of an upload's pictures that is a copy of somebody else's, and stands."""
-    for view, some in enumerate(hashes):
+def find_copy(bank: Deciding, seen: Seen, account_id: int, now: datetime) -> Copy | None:
+    """Return the first of an upload's pictures that is a copy of somebody else's, and stands.
+
+    A picture of several faces stands unless every face yields.
+    """
+    for view, some in enumerate(seen.hashes):
         found = bank.find_copy(some, account_id, now) if len(some) else None
         if found is None:
             continue
-        picture = features[view : view + 1]
-        if not bank.copy_yields(found.enrollment, picture, account_id, now):
+        rows = [seen.features[i][None] for i, at in enumerate(seen.pictures) if at == view]
+        yielding = [bank.copy_yields(found.enrollment, row, account_id, now) for row in rows]
+        if not rows or not all(yielding):
             return replace(found, view=view)
     return None

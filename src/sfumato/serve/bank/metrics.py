@@ -13,6 +13,11 @@ class Metrics:
         self.uploads = Counter(
             "sfumato_uploads", "Decided uploads.", ["verdict"], registry=self.registry
         )
+        self.faceless = Counter(
+            "sfumato_faceless_uploads",
+            "Uploads without a face, of a backbone that takes faces: only copies are looked for.",
+            registry=self.registry,
+        )
         self.admissions = Counter(
             "sfumato_admissions", "Checked enrollments.", ["status"], registry=self.registry
         )
@@ -24,7 +29,8 @@ class Metrics:
         )
         self.bank = Gauge("sfumato_bank_size", "Enrollments that count.", registry=self.registry)
 
-    def count_upload(self, *, blocked: bool, enforced: bool) -> None:
+    def count_upload(self, *, blocked: bool, enforced: bool, faceless: bool) -> None:
         """Count a decision; `observed` is one that would have blocked and did not."""
+        self.faceless.inc(faceless)
         verdict = ("block" if enforced else "observed") if blocked else "share"
         self.uploads.labels(verdict).inc()

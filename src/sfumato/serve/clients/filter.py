@@ -13,7 +13,8 @@ from torch import Tensor
 
 from sfumato.errors import ArtifactError, ServiceError
 from sfumato.features.backbone import Backbone
-from sfumato.features.picture import features_of
+from sfumato.features.picture import features_of, only_crop
+from sfumato.features.views import ViewDraws, stacked_views
 from sfumato.filter.enroll import enroll
 from sfumato.filter.enrollment import seal_enrollment
 from sfumato.filter.neardup import pdq, stack
@@ -79,19 +80,30 @@ class FilterClient(Connection):
         Args:
             pictures: Each whole and at its own size, (c, h, w), grey or RGB.
             key: Signs the enrollment.
-            seed: Draws the weights, the order of pictures and the noise of the training.
+            seed: Draws the weights, the views, the order of pictures and the noise. Keep it to
+                yourself: who knows it knows which views were trained on.
             preset: The training; see `OneClassConfig`.
             copies: Whether hashes of the pictures go along, so that near copies are claimed too.
 
         Raises:
-            DataError: fewer than two pictures.
+            DataError: fewer than two pictures; with a backbone that takes faces also pictures that
+                show none or several, all of them named.
             UnavailableError: copies are asked for, and pdqhash is not installed.
         """
         backbone, policy = self.backbone(), self.policy()
-        config = OneClassConfig.preset(preset, hidden=int(policy["hidden"]))
+        config = OneClassConfig.preset(preset, hidden=int(policy["hidden"])).suited(backbone.kind)
         features = features_of(backbone, pictures)
+        draws = ViewDraws(backbone, config.augmentation, len(pictures), seed=seed)
+        views = stacked_views([draws.of(only_crop(backbone, picture)) for picture in pictures])
         hashes = stack(map(pdq, pictures)) if copies else None
-        made = enroll(features, config, backbone=backbone.fingerprint, seed=seed, copies=hashes)
+        made = enroll(
+            features,
+            config,
+            backbone=backbone.fingerprint,
+            seed=seed,
+            views=views,
+            copies=hashes,
+        )
         return self.send_enrollment(seal_enrollment(made, key))
 
     def send_enrollment(self, content: bytes) -> EnrollmentAnswer:

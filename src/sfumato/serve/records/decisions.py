@@ -28,6 +28,8 @@ STRANGER: Final = -1
 """In place of an account's number: no account has it."""
 OBSERVED: Final = "would block, but the rule is not enforced"
 """What the platform is told where something stands against an upload that is shared."""
+FACELESS: Final = "no face was found in it, so nobody's enrollment was asked"
+"""What the platform is told of an upload that shows no face, where the backbone takes faces."""
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -46,7 +48,7 @@ class Match:
     score: float | None
     """In the bank's unit, infinite where there is no class; None for a near copy."""
     view: int = 0
-    """Which of the upload's pictures this is about: its row in the features."""
+    """Which of the upload's features this is about: its row."""
 
     @property
     def blocks(self) -> bool:
@@ -63,9 +65,12 @@ class Decision:
     nearest: Match
     """The class that is nearest to the upload."""
     frame: int | None
-    """The frame of what stands against it, or of what is nearest; None of a still picture."""
+    """The frame of what stands against it, or of what is nearest; None of a still picture, or
+    where there is neither."""
     enforced: bool
     """Whether the rules block this account."""
+    faceless: bool = False
+    """Whether the backbone takes faces and the upload shows none: then `nearest` is no match."""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Random, so that it tells nothing."""
 
@@ -87,7 +92,9 @@ class Decision:
     @property
     def explanation(self) -> str:
         """What the platform is told."""
-        return self.reason if self.against is None or self.enforced else OBSERVED
+        if self.against is None:
+            return FACELESS if self.faceless else self.reason
+        return self.reason if self.enforced else OBSERVED
 
     @property
     def match(self) -> Match:

@@ -61,6 +61,8 @@ def _static() -> dict[str, _File]:
 
 
 _FILES: Final = _static()
+_EXTRAS: Final = {"face": "faces", "onnx": "onnx"}
+"""What a device needs beside the package itself, by the backbone's kind."""
 _TEMPLATES: Final = Environment(
     loader=PackageLoader("sfumato.serve.web"),
     autoescape=True,
@@ -109,12 +111,13 @@ def runs_in_browser(backbone: Backbone) -> bool:
 
 
 def _page(name: str, filters: Service) -> Response:
-    config = OneClassConfig(hidden=filters.state.terms.hidden)
+    config = OneClassConfig(hidden=filters.state.terms.hidden).suited(filters.backbone.kind)
     content = _TEMPLATES.get_template(f"{name}.html.j2").render(
         page=name,
         version=__version__,
         backbone=filters.backbone.name,
         in_browser=runs_in_browser(filters.backbone),
+        extra=_EXTRAS.get(filters.backbone.kind),
         hidden=config.hidden,
         settings=json.dumps(page_settings(config)),
     )

@@ -9,17 +9,20 @@ const GRID = 7;
 const FIRST_BLUR = 0.175;
 const SECOND_BLUR = 0.25;
 
-// Return a function from {width, height, planes} to a feature; `planes` has 1 or 3 arrays.
+// Return the extractor of a backbone file: `input` makes of a picture {width, height, planes} (1 or 3
+// planes) what the network is given, and `feature` makes a feature of that, or of a view of it.
 export function openBackbone(buffer) {
   const { metadata, tensors } = read(buffer);
   const { kind, preprocess } = JSON.parse(metadata.config);
   const [height, width] = preprocess.size;
   const network = { raw: (planes) => joined(planes), gradients: ([plane]) => gradients(plane, width, height) }[kind];
   if (!network) throw new Error(`the extractor ${kind} cannot be computed here`);
-  return (picture) => {
-    const planes = channels(picture.planes, preprocess.channels);
-    const input = planes.map((plane) => resize(plane, picture, { width, height }));
-    return scale(project(network(input), tensors), tensors);
+  return {
+    input: (picture) => {
+      const planes = channels(picture.planes, preprocess.channels);
+      return { width, height, planes: planes.map((plane) => resize(plane, picture, { width, height })) };
+    },
+    feature: ({ planes }) => scale(project(network(planes), tensors), tensors),
   };
 }
 

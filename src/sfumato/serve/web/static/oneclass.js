@@ -108,21 +108,25 @@ class Adadelta {
 
 // One person's batches and noise, from one generator in the order in which Python draws them.
 class Draws {
-  constructor(rows, config, seed) {
-    this.rows = rows;
+  constructor(images, config, seed) {
+    this.images = images;
     this.config = config;
     this.generator = new Generator(seed);
     this.order = [];
+    this.passes = 0;
   }
 
   // The next batch: rows as they are, as the encoder sees them, and the factors of their codes.
   next() {
     const { batch_size: size, noise, code_noise: codeNoise, hidden } = this.config;
-    // Random passes over all rows, end to end.
+    // Random passes over all images, end to end; each takes the next view of every image.
     while (this.order.length < size) {
-      this.order = this.order.concat(this.generator.permutation(this.rows.length));
+      const view = this.passes % this.images[0].length;
+      const again = this.generator.permutation(this.images.length);
+      this.order = this.order.concat(again.map((row) => this.images[row][view]));
+      this.passes += 1;
     }
-    const batch = this.order.slice(0, size).map((row) => this.rows[row]);
+    const batch = this.order.slice(0, size);
     this.order = this.order.slice(size);
     const noisy = batch.map((x) => {
       const kept = this.#kept(x.length, noise);
@@ -144,15 +148,16 @@ class Draws {
   }
 }
 
-// Train on rows of features in [0, 1]; `stepped` is called after each step.
-export function train(rows, config, seed, stepped = () => {}) {
-  const network = new Network(rows[0].length, config.hidden, seed);
-  const result = new Network(rows[0].length, config.hidden, seed);
+// Train on images, each an array of its views' features in [0, 1]; `stepped` is called after each step.
+export function train(images, config, seed, stepped = () => {}) {
+  const dim = images[0][0].length;
+  const network = new Network(dim, config.hidden, seed);
+  const result = new Network(dim, config.hidden, seed);
   const optimizer = new Adadelta(network.parameters, config);
   const gradients = network.parameters.map((values) => new Float64Array(values.length));
   const scratch = { code: new Float64Array(config.hidden), back: new Float64Array(config.hidden) };
-  const draws = new Draws(rows, config, seed);
-  for (let step = 0; step < steps(config, rows.length); step += 1) {
+  const draws = new Draws(images, config, seed);
+  for (let step = 0; step < steps(config, images.length); step += 1) {
     gradients.forEach((gradient) => gradient.fill(0));
     for (const row of draws.next()) {
       network.backward(row, 1 / config.batch_size, gradients, scratch);
@@ -182,18 +187,18 @@ function split(rows, count) {
   return starts.slice(1).map((end, i) => rows.slice(starts[i], end));
 }
 
-// Which rows each network trains on, and on which it is measured; the first one is the result.
+// Which images each network trains on, and on which it is measured; the first one is the result.
 function plan(shuffled, { heldOut, folds: most, few }, seed) {
   const held = Math.max(1, Math.round(heldOut * shuffled.length));
   if (shuffled.length >= few) {
     const own = shuffled.slice(held);
-    return { calibration: "held-out", own, jobs: [{ rows: own, measured: shuffled.slice(0, held), seed }] };
+    return { calibration: "held-out", own, jobs: [{ images: own, measured: shuffled.slice(0, held), seed }] };
   }
   const folds = split(shuffled, Math.min(most, shuffled.length));
   const jobs = folds.map((fold, i) => ({
-    rows: folds.filter((other) => other !== fold).flat(), measured: fold, seed: seed + i + 1,
+    images: folds.filter((other) => other !== fold).flat(), measured: fold, seed: seed + i + 1,
   }));
-  return { calibration: "cross-fitted", own: shuffled, jobs: [{ rows: shuffled, measured: [], seed }, ...jobs] };
+  return { calibration: "cross-fitted", own: shuffled, jobs: [{ images: shuffled, measured: [], seed }, ...jobs] };
 }
 
 function mean(values) {
@@ -217,24 +222,25 @@ function codeStatistics(network, rows) {
 }
 
 // What sfumato.filter.enroll.enroll returns, without the backbone's name, by the settings of
-// `page_settings` there. `progress` gets the share that is done.
-export function enroll(features, settings, seed, progress = () => {}) {
+// `page_settings` there. `views` has the features of each picture's views, on which it trains;
+// `features` are of the pictures, and measure. `progress` gets the share that is done.
+export function enroll(features, views, settings, seed, progress = () => {}) {
   const { training: config, calibration: measuring } = settings;
   if (features.length < 2) throw new Error(`expected at least 2 usable pictures, got ${features.length}`);
-  const shuffled = new Generator(seed).permutation(features.length).map((row) => features[row]);
+  const shuffled = new Generator(seed).permutation(features.length);
   const { calibration, own, jobs } = plan(shuffled, measuring, seed);
-  const total = jobs.reduce((sum, job) => sum + steps(config, job.rows.length), 0);
+  const total = jobs.reduce((sum, job) => sum + steps(config, job.images.length), 0);
   let done = 0;
   const stepped = () => { done += 1; progress(done / total); };
   const errors = [];
   const [network] = jobs.map((job) => {
-    const trained = train(job.rows, config, job.seed, stepped);
-    errors.push(...job.measured.map((x) => trained.error(x)));
+    const trained = train(job.images.map((row) => views[row]), config, job.seed, stepped);
+    errors.push(...job.measured.map((row) => trained.error(features[row])));
     return trained;
   });
   const mu = mean(errors);
   const spread = Math.sqrt(errors.reduce((sum, e) => sum + (e - mu) ** 2, 0) / (errors.length - 1));
-  const { middle, covariance } = codeStatistics(network, own);
+  const { middle, covariance } = codeStatistics(network, own.flatMap((row) => views[row]));
   return {
     tensors: {
       encoder: [[config.hidden, network.dim], network.encoder],

@@ -1,0 +1,139 @@
+"""Does an enrollment tell the platform which pictures it was made of? And what hides it?
+
+Digits enroll a random half of a pool of their pictures; the platform says which half. Every attack
+has shadow enrollments of the same digit, knows the very views that the device drew, and asks about
+views of its own. The accuracy is on new pictures, of the same networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import fmean
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from papers.docl.figures import draw_membership
+from papers.docl.worlds import pictures_by_class, training, views_of
+from papers.recipe import Results, Run
+from sfumato.attack.on_filter.membership import judged, member_scores, observed
+from sfumato.attack.on_filter.shadows import Pool, Shadows, train_shadows
+from sfumato.attack.tools.scores import mean_interval
+from sfumato.data.sources import load
+from sfumato.features.augmentation import Augmentation
+from sfumato.features.backbone import Backbone, open_backbone
+from sfumato.filter.enrolled import scores
+from sfumato.filter.oneclass import OneClassConfig
+from sfumato.progress import track
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """How many pictures everybody enrolls, and how much is spent on telling which."""
+
+    pictures: int
+    users: int
+    shadows: int
+    draws: int
+
+
+def membership(run: Run, settings: Mapping[str, Any]) -> Results:
+    """Attack the shipped training, the paper's, and other points of the frontier."""
+    trainings = {name: training(**v) for name, v in settings["trainings"].items()}
+    found: dict[str, dict[str, Any]] = {}
+    for name, trials in settings["trials"].items():
+        for trial in (_Trial(**one) for one in trials):
+            told = _attacked(run, settings, trainings[name], trial)
+            found.setdefault(str(trial.pictures), {})[name] = told
+    results: Results = {
+        "training": asdict(OneClassConfig()),
+        "trainings": {name: asdict(config) for name, config in trainings.items()},
+        "membership": found,
+    }
+    draw_membership(run, results)
+    return results
+
+
+def _attacked(
+    run: Run, settings: Mapping[str, Any], config: OneClassConfig, trial: _Trial
+) -> dict[str, Any]:
+    draws = [_drawn(run, settings, config, trial, draw) for draw in range(trial.draws)]
+    attacks = {
+        name: {
+            "auc": _figure([d["attacks"][name]["auc"] for d in draws]),
+            "tpr": _figure([d["attacks"][name]["tpr"] for d in draws]),
+        }
+        for name in draws[0]["attacks"]
+    }
+    best = max(attacks, key=lambda name: attacks[name]["auc"]["value"])
+    accuracy = [d["accuracy"] for d in draws if d["accuracy"] is not None]
+    return {
+        "trial": asdict(trial),
+        "strongest": best,
+        "auc": attacks[best]["auc"],
+        "tpr": attacks[best]["tpr"],
+        "accuracy": fmean(accuracy) if accuracy else None,
+        "accuracy_of_draws": accuracy,
+        "attacks": attacks,
+    }
+
+
+def _figure(values: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """Return the mean over draws and users with its interval; an area is two-sided elsewhere."""
+    rows = torch.tensor(values)
+    low, high = mean_interval(rows)
+    return {"value": float(rows.mean()), "interval": [low, high]}
+
+
+def _drawn(
+    run: Run, settings: Mapping[str, Any], config: OneClassConfig, trial: _Trial, draw: int
+) -> dict[str, Any]:
+    """Let every user enroll halves of one draw of pictures, and attack each of these."""
+    seed = run.seed + 100 * draw
+    backbone = open_backbone(settings["backbone"])
+    images = run.uses(load("mnist", split="train", data_dir=run.data_dir))
+    private = pictures_by_class(images, "digit", seed)[: trial.users]
+    nets, told = [], []
+    for user, own in enumerate(track(private, f"{trial.pictures} pictures")):
+        few = own[: min(2 * trial.pictures, len(own))]
+        pool = _pool(backbone, few, config, seed=seed + user)
+        shadows = train_shadows(pool, config, trial.shadows, seed=1000 * seed + 100 * user)
+        every = member_scores(observed(shadows, pool, statistics=True), shadows.member)
+        told.append({name: judged(score, shadows.member) for name, score in every.items()})
+        nets.append(shadows)
+    return {
+        "accuracy": _accuracy(run, settings, backbone, nets) if trial.users == 10 else None,
+        "attacks": {
+            name: {
+                "auc": [one[name][0] for one in told],
+                "tpr": [one[name][1] for one in told],
+            }
+            for name in told[0]
+        },
+    }
+
+
+def _pool(backbone: Backbone, images: Tensor, config: OneClassConfig, *, seed: int) -> Pool:
+    count = len(images) // 2  # is enrolled
+    # The platform knows how devices train, and asks about views like theirs.
+    own = Augmentation() if config.augmentation is None else config.augmentation
+    asked = Augmentation(**{**asdict(own), "most": 8, "total": max(8, own.total // 4)})
+    return Pool(
+        features=backbone(images),
+        views=views_of(backbone, images, config.augmentation, count, seed=seed),
+        queries=views_of(backbone, images, asked, count, seed=seed + 7919),
+    )
+
+
+def _accuracy(
+    run: Run, settings: Mapping[str, Any], backbone: Backbone, users: Sequence[Shadows]
+) -> float:
+    """Return how often the smallest error names the right user, over worlds of one net each."""
+    images = run.uses(load("mnist", split="test", data_dir=run.data_dir))
+    tests = [x[: settings["tests"]] for x in pictures_by_class(images, "digit", run.seed)]
+    truth = torch.cat([torch.full((len(x),), user) for user, x in enumerate(tests)])
+    x = backbone(torch.cat(tests))
+    errors = torch.stack([scores(user.net, x) for user in users], 2)  # tests, worlds, users
+    return float((errors.argmin(2) == truth[:, None]).double().mean())
