@@ -280,6 +280,6 @@ def draw_membership(run: Run, results: Results) -> None:
     axes.axvline(0.5, color=_INK, lw=0.8, ls=":")
     axes.set(xlabel="area under the curve of the strongest attack (0.5: guessing)")
     axes.set(ylabel="accuracy on new pictures, %")
-    axes.legend(frameon=False, fontsize=8, loc="lower left")
+    axes.legend(frameon=False, fontsize=8, loc="upper right")
     axes.set_title("Which pictures were enrolled? MNIST's pixels", fontsize=10, loc="left")
     figure.savefig(run.figure("frontier"))

@@ -21,8 +21,8 @@ from sfumato.attack.on_filter.enrollment_leak import (
     drawn_samples,
     enrollment_leak,
 )
-from sfumato.attack.on_filter.membership import attack_membership
-from sfumato.attack.on_filter.shadows import Pool
+from sfumato.attack.on_filter.membership import judged, member_scores, observed
+from sfumato.attack.on_filter.shadows import Pool, train_shadows
 from sfumato.attack.tools.scores import mean_interval
 from sfumato.attack.tools.sheet import write_sheet
 from sfumato.data.sources import load
@@ -82,14 +82,22 @@ def _membership(
     """Return the best area for every user, of whom halves of the pictures are enrolled."""
     views = world.trained if world.views is not None else [None] * len(world.train)
     pools = [Pool(features=x, views=v) for x, v in zip(world.train, views, strict=True)]
-    figures = {}
-    for name, statistics in (("weights alone", False), ("with code statistics", True)):
-        told = attack_membership(
-            pools, config, shadows=shadows, statistics=statistics, seed=1000 * seed
-        )
-        best = max(told.values(), key=lambda one: sum(one.auc))
-        figures[f"membership, {name}"] = list(best.auc)
-    return figures
+    told: dict[bool, list[dict[str, float]]] = {False: [], True: []}
+    for i, pool in enumerate(pools):
+        trained = train_shadows(pool, config, shadows, seed=1000 * seed + 100 * i)
+        for statistics, users in told.items():
+            score = member_scores(observed(trained, pool, statistics=statistics), trained.member)
+            users.append({name: judged(one, trained.member)[0] for name, one in score.items()})
+    return {
+        f"membership, {'with code statistics' if statistics else 'weights alone'}": _best(users)
+        for statistics, users in told.items()
+    }
+
+
+def _best(users: Sequence[Mapping[str, float]]) -> list[float]:
+    """Return every user's area by the attack of the largest mean."""
+    best = max(users[0], key=lambda name: sum(user[name] for user in users))
+    return [user[best] for user in users]
 
 
 def _enrolled(

@@ -68,12 +68,13 @@ def _attacked(
         for name in draws[0]["attacks"]
     }
     best = max(attacks, key=lambda name: attacks[name]["auc"]["value"])
+    told = attacks[max(attacks, key=lambda name: attacks[name]["tpr"]["value"])]["tpr"]
     accuracy = [d["accuracy"] for d in draws if d["accuracy"] is not None]
     return {
         "trial": asdict(trial),
         "strongest": best,
         "auc": attacks[best]["auc"],
-        "tpr": attacks[best]["tpr"],
+        "tpr": told,
         "accuracy": fmean(accuracy) if accuracy else None,
         "accuracy_of_draws": accuracy,
         "attacks": attacks,
@@ -81,10 +82,10 @@ def _attacked(
 
 
 def _figure(values: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """Return the mean over draws and users with its interval; an area is two-sided elsewhere."""
+    """Return the mean over draws and users with its interval."""
     rows = torch.tensor(values)
     low, high = mean_interval(rows)
-    return {"value": float(rows.mean()), "interval": [low, high]}
+    return {"value": float(rows.mean()), "interval": [max(0.0, low), min(1.0, high)]}
 
 
 def _drawn(

@@ -179,7 +179,7 @@ def test_reading_a_label_off_few_different_releases(world: World) -> None:
     _runs(attack, world, lambda images: nn.functional.avg_pool2d(images, 32).round())
 
 
-_TRAINING = OneClassConfig(hidden=4, epochs=2, least_steps=4, batch_size=16)
+_TRAINING = OneClassConfig.preset("plain", hidden=4, epochs=2, least_steps=4, batch_size=16)
 
 
 @pytest.mark.parametrize("kind", [{}, {"evasion": 1.0}, {"mode": "separate", "share": 0.5}])
@@ -192,5 +192,5 @@ def test_adversaries_of_the_filter(card: str, kind: dict[str, Any]) -> None:
     )
     found = poison(users, tests, all_pairs(3), [attackers], Setting(), seed=0)
     assert 0 <= found.value <= 1
-    truth = Evidence(members=train, held_out=tests, public=torch.cat(tests))
+    truth = Evidence(members=train, public=torch.cat(tests))
     assert len(enrollment_leak(users, truth, count=8, seed=0)) == 4

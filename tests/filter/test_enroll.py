@@ -12,7 +12,7 @@ from sfumato.filter.enroll import LEAST_SIGMA, LEAST_SPREAD, enroll
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.oneclass import OneClass, OneClassConfig, squared_error, train
 
-CONFIG = OneClassConfig(hidden=8, epochs=300, batch_size=16)
+CONFIG = OneClassConfig.preset("plain", hidden=8, epochs=300, batch_size=16)
 
 
 def pictures(count: int, seed: int = 0) -> Float[Tensor, "n d"]:
@@ -36,7 +36,7 @@ def test_errors_of_unseen_images_are_larger_than_of_trained_ones() -> None:
     assert abs(unseen.mu - net_error) < abs(seen.mu - net_error)
 
 
-QUICK = OneClassConfig(hidden=4, epochs=1, least_steps=20, batch_size=16)
+QUICK = OneClassConfig.preset("plain", hidden=4, epochs=1, least_steps=20, batch_size=16)
 
 
 def _shuffled(x: Float[Tensor, "n d"], seed: int) -> Float[Tensor, "n d"]:
@@ -119,7 +119,7 @@ def _mean_error(enrollment: Enrollment, x: Float[Tensor, "n d"]) -> float:
 
 
 def test_the_calibration_follows_the_number_of_images() -> None:
-    config = OneClassConfig(hidden=2, epochs=1)
+    config = OneClassConfig.preset("plain", hidden=2, epochs=1)
     few = enroll(pictures(20), config, backbone="00" * 32, seed=0)
     many = enroll(pictures(250), config, backbone="00" * 32, seed=0)
     assert (few.calibration, many.calibration) == ("cross-fitted", "held-out")

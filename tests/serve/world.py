@@ -81,7 +81,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("world")
     backbone = open_backbone("raw:1x8x8")
     backbone.save(folder / "public.backbone")
-    config = OneClassConfig(hidden=HIDDEN, epochs=60)
+    config = OneClassConfig.preset("plain", hidden=HIDDEN, epochs=60)
     enrollments = {}
     for digit in (0, 1, 6):
         features = backbone(by_digit[digit][:120])

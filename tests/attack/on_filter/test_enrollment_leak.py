@@ -30,7 +30,7 @@ def truth() -> Evidence:
 
 @pytest.fixture(scope="module")
 def users(truth: Evidence) -> EnrolledUsers:
-    return enroll_all(truth.members, OneClassConfig(hidden=12, epochs=300), seed=0)
+    return enroll_all(truth.members, OneClassConfig.preset("plain", hidden=12, epochs=300), seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +64,6 @@ def test_every_finding_has_its_floor_ceiling_and_victims(findings: dict[str, Fin
 def test_a_picture_that_was_enrolled_alone_is_drawn_exactly() -> None:
     one = torch.rand(1, 64, generator=torch.Generator().manual_seed(0)) * 0.8 + 0.1
     members = one.repeat(12, 1)
-    users = enroll_all([members], OneClassConfig(hidden=4, epochs=400), seed=0)
+    users = enroll_all([members], OneClassConfig.preset("plain", hidden=4, epochs=400), seed=0)
     drawn = drawn_samples(users, one, 5, statistics=True, seed=0)
     assert float((drawn - one).abs().max()) < 0.05

@@ -20,7 +20,7 @@ from sfumato.filter.enroll import enroll
 from sfumato.filter.enrolled import EnrolledUsers, gather, scores
 from sfumato.filter.oneclass import OneClassConfig, squared_error
 
-TRAINING = OneClassConfig(hidden=12, epochs=60, batch_size=32)
+TRAINING = OneClassConfig.preset("plain", hidden=12, epochs=60, batch_size=32)
 USERS = 4
 PAPER, DEFAULT = Setting(rule="paper"), Setting(alpha=3.0)
 

@@ -229,7 +229,7 @@ def digits() -> tuple[Bank, torch.Tensor]:
     images = load("digits")
     x, y = images.floats().flatten(1), images.label("digit")
     rows = [part for k in range(10) for part in x[y == k][:60].split(6)]
-    config = OneClassConfig(hidden=8, epochs=40, least_steps=60, batch_size=6)
+    config = OneClassConfig.preset("plain", hidden=8, epochs=40, least_steps=60, batch_size=6)
     users = enroll_all(rows, config, folds=2, seed=0)
     bank = Bank.empty(64, 8, backbone=BACKBONE, reach=1.5)
     for i in range(len(users)):

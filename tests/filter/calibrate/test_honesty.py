@@ -45,7 +45,7 @@ def test_one_pair_in_a_thousand_may_be_contested_but_not_more() -> None:
 @pytest.mark.parametrize("apart", [1.0, 0.15])
 def test_attackers_are_found_and_honest_people_are_not(apart: float) -> None:
     features = clouds(20, 7, apart=apart).features.view(20, 7, -1)
-    training = OneClassConfig(hidden=8, least_steps=150)
+    training = OneClassConfig.preset("plain", hidden=8, least_steps=150)
     users = enroll_all(list(features), training, folds=5, seed=0)
     found = measure_honesty(users, list(features), training, seed=0)
     assert found.honest == 0

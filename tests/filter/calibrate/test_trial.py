@@ -15,7 +15,7 @@ from sfumato.filter.rule.calibration import Rarity, anchors, tail_dimension
 from sfumato.intervals import wilson_interval
 from tests.filter.calibrate.clouds import clouds
 
-TRAINING = OneClassConfig(hidden=4, least_steps=60)
+TRAINING = OneClassConfig.preset("plain", hidden=4, least_steps=60)
 PUBLIC = clouds(360, 9)
 X = PUBLIC.features.view(360, 9, -1)
 USERS = enroll_all(list(X[:25, :5]), TRAINING, seed=0)

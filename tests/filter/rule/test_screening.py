@@ -18,7 +18,7 @@ from sfumato.filter.rule.screening import (
     pair_rows,
 )
 
-CONFIG = OneClassConfig(hidden=12, epochs=100, batch_size=32)
+CONFIG = OneClassConfig.preset("plain", hidden=12, epochs=100, batch_size=32)
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ def scene() -> Scene:
 
 @pytest.fixture(scope="module")
 def enrolled(scene: Scene) -> Enrolled:
-    config = OneClassConfig(hidden=8, epochs=5, least_steps=60, batch_size=8)
+    config = OneClassConfig.preset("plain", hidden=8, epochs=5, least_steps=60, batch_size=8)
     return enroll_all(scene, [x[:6] for x in scene.people], config, 0)
 
 

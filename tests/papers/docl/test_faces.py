@@ -13,7 +13,7 @@ def test_training_and_test_pictures_are_disjoint_and_whole() -> None:
     digits = load("digits")
     rows = [digits.where("digit", str(k)).floats().flatten(1)[:40] for k in range(3)]
     world = enrolled_world(
-        rows, OneClassConfig(hidden=8, epochs=5, least_steps=20, batch_size=16), 0
+        rows, OneClassConfig.preset("plain", hidden=8, epochs=5, least_steps=20, batch_size=16), 0
     )
     for x, train, tests in zip(rows, world.train, world.tests, strict=True):
         assert torch.equal(torch.cat([train, tests]), x)

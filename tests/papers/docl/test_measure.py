@@ -66,7 +66,7 @@ def test_a_world_enrolls_its_classes_and_tells_them_apart() -> None:
     centres = torch.rand(3, 1, 20, generator=generator)
     rows = (centres + 0.1 * torch.randn(3, 60, 20, generator=generator)).clamp(0, 1)
     world = World(list(rows[:, :40]), list(rows[:, 40:]))
-    config = OneClassConfig(hidden=4, epochs=60, batch_size=16)
+    config = OneClassConfig.preset("plain", hidden=4, epochs=60, batch_size=16)
     users = world.enrolled(config, calibration="training", seed=0)
     errors, truth = errors_of(users, world.tests)
     assert errors.shape == (60, 3)

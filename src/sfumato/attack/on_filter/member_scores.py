@@ -2,8 +2,10 @@
 
 A shadow is a network that the adversary trains as the victim did, on pictures of the same person.
 `known` holds s statistics of p pictures under each of k networks, such as the logarithm of the
-reconstruction error; `member` says which network was trained on which picture. Each network is the
-victim in turn, and the others are its shadows. Every score is larger for a likelier member.
+reconstruction error; `member` says which network was trained on which picture. Networks come in
+pairs of halves (`shadows.halves`). Each one is the victim in turn, and those of the other pairs are
+its shadows: so as many saw a picture as did not, whether the victim saw it or not. With another
+number on one side the number alone would tell. Every score is larger for a likelier member.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ Members = Bool[Tensor, "k p"]
 Scores = Float[Tensor, "k p"]
 
 _RIDGE = 1e-6
+_LEAST = 3  # shadows without a picture that a deviation needs
 
 
 def threshold(known: Float[Tensor, "k p"]) -> Scores:
@@ -41,14 +44,12 @@ def offline_ratio(known: Float[Tensor, "k p"], member: Members) -> Scores:
     the normal distribution grows with (mean - phi) / deviation, which is returned. Gives zeros
     where fewer than three shadows lack a picture.
     """
-    without = (~member).double()
-    count = without.sum(0) - without
-    x = known.double()
-    mean = ((without * x).sum(0) - without * x) / count.clamp(min=1)
-    squares = ((without * x**2).sum(0) - without * x**2) / count.clamp(min=1)
-    deviation = (squares - mean**2).clamp(min=0).sqrt()
-    score = (mean - x) / (deviation + _RIDGE)
-    return torch.where(count >= 3, score, 0.0).to(known)
+    x, without = known.double()[..., None], ~member
+    if int(without.sum(0).min()) < _LEAST + 1:
+        return torch.zeros_like(known)
+    mean = _mean_of_others(x, without)
+    deviation = (_mean_of_others(x.square(), without) - mean.square()).clamp(min=0).sqrt()
+    return ((mean - x) / (deviation + _RIDGE))[..., 0].to(known)
 
 
 def likelihood_ratio(known: Statistics, member: Members) -> Scores:
@@ -69,11 +70,18 @@ def likelihood_ratio(known: Statistics, member: Members) -> Scores:
 
 
 def _mean_of_others(known: Statistics, chosen: Members) -> Statistics:
-    """Return each picture's mean over the chosen networks other than the victim."""
+    """Return each picture's mean over the chosen networks of other pairs than the victim's."""
     weight = chosen[..., None].to(known)
     total, count = (weight * known).sum(0), weight.sum(0)
-    mean: Tensor = (total - weight * known) / (count - weight).clamp(min=1)
+    own, mine = (_of_pairs(each) for each in (weight * known, weight))
+    mean: Tensor = (total - own) / (count - mine).clamp(min=1)
     return mean
+
+
+def _of_pairs(values: Statistics) -> Statistics:
+    """Return for each network the sum of its pair."""
+    sums: Tensor = values.unflatten(0, (-1, 2)).sum(1).repeat_interleave(2, 0)
+    return sums
 
 
 def _covariance(away: Float[Tensor, "n s"]) -> Float[Tensor, "s s"]:

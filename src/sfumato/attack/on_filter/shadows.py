@@ -48,13 +48,18 @@ def halves(pictures: int, shadows: int, *, seed: int) -> Bool[Tensor, "shadows p
     """Return random halves of the pictures, and after each one the other half.
 
     So each picture is in half of all, and of an odd number of pictures one of two has one more.
+
+    Raises:
+        DataError: the number of shadows is odd or below four.
     """
+    if shadows < 4 or shadows % 2:
+        raise DataError(f"expected an even number of at least 4 shadows, got {shadows}")
     generator = torch.Generator().manual_seed(seed)
     member = torch.zeros(shadows, pictures, dtype=torch.bool)
     for k in range(0, shadows, 2):
         chosen = torch.randperm(pictures, generator=generator)[: pictures // 2]
         member[k, chosen] = True
-        member[k + 1 :][:1] = ~member[k]
+        member[k + 1] = ~member[k]
     return member
 
 
