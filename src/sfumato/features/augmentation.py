@@ -59,7 +59,7 @@ class Augmentation:
     @classmethod
     def aligned(cls) -> Augmentation:
         """Return the ranges for inputs that are aligned: their networks know no others."""
-        return cls(turn=15.0, zoom=0.15, move=0.08, most=8)
+        return cls(turn=9.0, zoom=0.09, move=0.05, most=8)
 
     @classmethod
     def suited(cls, kind: str) -> Augmentation:

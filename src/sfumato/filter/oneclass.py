@@ -29,6 +29,7 @@ Codes = Float[Tensor, "users batch hidden"]
 Rows = Float[Tensor, "_ dim"] | Float[Tensor, "_ _ dim"]
 """One user's features: an image a row, or several views of each image."""
 
+_ALIGNED_STEPS = 300
 Preset = Literal["default", "plain", "paper"]
 """Trainings by name: ours; ours on pictures as they are, which is harder to steal from, but tells
 the platform which pictures were enrolled; and the paper's own."""
@@ -98,10 +99,17 @@ class OneClassConfig:
         return cls(**(plain | changes if name == "plain" else changes))
 
     def suited(self, kind: str) -> OneClassConfig:
-        """Return this training with the views that suit a backbone of that kind, if it has any."""
+        """Return this training with the views that suit a backbone of that kind, if it has any.
+
+        Few steps are enough on aligned faces: with 1,000 the network knew its own pictures from
+        others of the same person (AUC 0.83 of 60 people with 7 pictures, in place of 0.77, which
+        their mean alone tells), and blocked no more of them.
+        """
         if self.augmentation is None:
             return self
-        return replace(self, augmentation=Augmentation.suited(kind))
+        suited = replace(self, augmentation=Augmentation.suited(kind))
+        few = Augmentation.aligned() == suited.augmentation
+        return replace(suited, least_steps=min(self.least_steps, _ALIGNED_STEPS)) if few else suited
 
     def steps(self, count: int) -> int:
         """Return the number of gradient steps for a user with `count` images."""

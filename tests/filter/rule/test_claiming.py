@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sfumato.data.sources import load
 from sfumato.errors import EnrollmentError
 from sfumato.filter.bank.bank import Bank
 from sfumato.filter.enroll import enroll
@@ -39,8 +40,7 @@ def test_the_limit_is_the_guards() -> None:
 def test_honest_enrollments_are_consistent_however_few_their_pictures(
     count: int, preset: str
 ) -> None:
-    generator = torch.Generator().manual_seed(count)
-    x = torch.rand(count, 20, generator=generator) * 0.5 + 0.2
+    x = load("digits").where("digit", "3").floats().flatten(1)[:count]
     config = OneClassConfig.preset(preset, hidden=6, least_steps=100)
     made = enroll(x, config, backbone="0" * 64, seed=0)
     checked(made)

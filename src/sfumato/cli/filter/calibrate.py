@@ -80,18 +80,23 @@ def calibrate(
     from sfumato.filter.calibrate.plot import page
     from sfumato.filter.calibrate.public import read_public
     from sfumato.filter.calibrate.report import document, promise, table, warnings
+    from sfumato.filter.oneclass import OneClassConfig
     from sfumato.filter.rule.screening import CONTESTED
 
     config = replace(config, seed=seed)
     opened = Backbone.load(at_home(str(backbone)))
     bank = None if db is None else _bank(db, opened, seed)
     images = open_lazily(public, SourceOptions(data_dir=data_dir, count=count, seed=seed))
-    read = read_public(opened, images, label, config, enroll=bank is None)
+    training = OneClassConfig().suited(opened.kind)
+    read = read_public(
+        opened, images, label, config, augmentation=training.augmentation, enroll=bank is None
+    )
     for left_out in read.left_out:
         typer.echo(f"skipped {left_out}", err=True)
     found = measure(
         read,
         config,
+        training=training,
         bank=bank,
         contested=CONTESTED if opened.policy is None else opened.policy.contested,
         device=device,

@@ -61,7 +61,8 @@ def calibrate(
     Args:
         public: Public pictures: of people who enroll in the trial, and of strangers.
         config: How the trial goes.
-        training: How people enroll; the default training unless told otherwise.
+        training: How people enroll; the default training unless told otherwise. It takes the
+            views that `public` draws.
         bank: Enrollments in place of simulated ones; all public pictures are then strangers'.
         contested: The policy's, where a bank is given; else the trial finds it.
         device: Where the simulated people are trained.
@@ -79,13 +80,14 @@ def calibrate(
     training = training or OneClassConfig()
     private = [public.features[rows] for rows in parts.private]
     simulated = bank is None
+    taught = _taught(public, parts, private, config.seed)
     with one_thread():
-        users = _enrolled(private, training, config.seed, device) if bank is None else bank
+        users = _enrolled(private, taught, training, config.seed, device) if bank is None else bank
     uploads = _uploads(public, parts) if simulated else None
     targets = sorted({*TARGETS, config.false_blocks})
     trial = run_trial(users, others, uploads, targets, config.seed)
     honesty = (
-        measure_honesty(users, private, training, seed=config.seed, device=device)
+        measure_honesty(users, taught, training, seed=config.seed, device=device)
         if simulated
         else None
     )
@@ -108,15 +110,35 @@ def calibrate(
     )
 
 
+def _taught(public: Public, parts: Parts, private: list[Tensor], seed: int) -> list[Tensor]:
+    """Return what each person's network is trained on: views of the pictures, or the pictures."""
+    draw = public.views
+    if draw is None:
+        return private
+    every = track(list(enumerate(parts.private)), "views of private pictures")
+    return [draw(rows, seed + i) for i, rows in every]
+
+
 def _enrolled(
-    private: Sequence[Tensor], training: OneClassConfig, seed: int, device: Device
+    private: Sequence[Tensor],
+    taught: Sequence[Tensor],
+    training: OneClassConfig,
+    seed: int,
+    device: Device,
 ) -> EnrolledUsers:
     """Enroll everybody, some at once: the weights of all would not stay in a core's cache."""
     width = private[0].shape[1]
     many = max(1, _STACK // (2 * training.hidden * width))
     folds = min(FOLDS, len(private[0]))
     parts = [
-        enroll_all(private[i : i + many], training, folds=folds, seed=seed + i, device=device)
+        enroll_all(
+            private[i : i + many],
+            training,
+            views=taught[i : i + many],
+            folds=folds,
+            seed=seed + i,
+            device=device,
+        )
         for i in track(range(0, len(private), many), "enrolling people")
     ]
     return joined(parts)

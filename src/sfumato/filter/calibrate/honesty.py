@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sfumato.device import Device
 from sfumato.filter.enrolled import EnrolledUsers, scores
-from sfumato.filter.oneclass import OneClass, OneClassConfig, train
+from sfumato.filter.oneclass import OneClass, OneClassConfig, Rows, train
 from sfumato.filter.rule.screening import CONTESTED, SAMPLES
 
 PAIRS: Final = 0.001
@@ -44,19 +44,22 @@ class Honesty:
 
 def measure_honesty(
     users: EnrolledUsers,
-    private: Sequence[Float[Tensor, "_ d"]],
+    taught: Sequence[Rows],
     config: OneClassConfig,
     *,
     seed: int,
     device: Device = "cpu",
 ) -> Honesty:
-    """Choose the threshold by honest people alone, then try it on attackers."""
+    """Choose the threshold by honest people alone, then try it on attackers.
+
+    `taught` is what each of them was trained on: features of pictures, or of views of pictures.
+    """
     count = min(len(users), _MOST)
     samples = users.samples(SAMPLES, seed=seed)[:count]
     honest = _likeness(users.net, samples, users.mu)[:count]
     contested = choose_contested(honest)
     victims = [(i + 1) % count for i in range(count)]
-    stolen = [torch.cat([private[i], private[v]]) for i, v in enumerate(victims)]
+    stolen = [torch.cat([taught[i], taught[v]]) for i, v in enumerate(victims)]
     attackers = _likeness(train(stolen, config, seed=seed, device=device).cpu(), samples, users.mu)
     found = attackers[torch.arange(count), victims] < contested
     return Honesty(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,8 +13,10 @@ from sfumato.data.folder import AT_ONCE
 from sfumato.data.lazy import FolderImages, LoadedImages
 from sfumato.data.leftout import LeftOut, named
 from sfumato.errors import ConfigError, DataError, ImageError
+from sfumato.features.augmentation import Augmentation
 from sfumato.features.backbone import Backbone
-from sfumato.features.picture import feature_of
+from sfumato.features.picture import feature_of, only_crop
+from sfumato.features.views import ViewDraws, stacked_views
 from sfumato.filter.calibrate.config import CalibrationConfig
 from sfumato.filter.calibrate.people import draw_parts, thinned
 from sfumato.progress import track
@@ -29,6 +32,9 @@ class Public:
     who: Int64[Tensor, " n"]
     left_out: tuple[LeftOut, ...] = ()
     """Pictures that have no feature, each with the reason."""
+    views: Callable[[Int64[Tensor, " k"], int], Float[Tensor, "k v d"]] | None = None
+    """Features of the views that a device with these rows' pictures trains on, from a seed. None
+    where it trains on the pictures themselves."""
 
 
 def read_public(
@@ -37,12 +43,13 @@ def read_public(
     label: str | None,
     config: CalibrationConfig,
     *,
+    augmentation: Augmentation | None = None,
     enroll: bool = True,
 ) -> Public:
     """Return features as uploads have them: whole pictures, one at a time.
 
     `label` names the people (or classes) of the source; it may be left out where there is one.
-    With `enroll` some of them have to be able to enroll.
+    With `enroll` some of them have to be able to enroll, and with an `augmentation` on views.
 
     Raises:
         ConfigError: the source has several labels, or none, and `label` is not given; the
@@ -67,12 +74,22 @@ def read_public(
                 positions.append(picture.position)
     if not rows:
         raise DataError(f"{images.name}: no picture has a feature: {named(left_out)}")
+
+    def views(chosen: Int64[Tensor, " k"], seed: int) -> Float[Tensor, "k v d"]:
+        # Read again: all pictures would not stay in memory, and few people enroll.
+        drawn = ViewDraws(backbone, augmentation, len(chosen), seed=seed)
+        read = images.read([positions[row] for row in chosen.tolist()]).pictures
+        found = stacked_views([drawn.of(only_crop(backbone, one.pixels)) for one in read])
+        assert found is not None  # noqa: S101 - there is an augmentation
+        return found
+
     return Public(
         name=images.name,
         label=chosen,
         features=torch.cat(rows),
         who=everyone[positions],
         left_out=tuple(left_out),
+        views=None if augmentation is None else views,
     )
 
 
