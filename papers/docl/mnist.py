@@ -22,7 +22,7 @@ from sfumato.filter.oneclass import OneClassConfig
 
 def mnist(run: Run, settings: Mapping[str, Any]) -> Results:
     """MNIST against Fashion-MNIST: figures 2 to 5, and which change brought what."""
-    config = OneClassConfig()
+    config = OneClassConfig.preset(settings["training"])
     digits = digits_of(run, settings)
     world = digits.world(config, settings["images"], None, seed=run.seed)
     clothes = features_of(settings, run.uses(images_of(run, "fashion-mnist", "test")))
