@@ -18,13 +18,13 @@ def test_few_pictures_have_many_far_views_and_many_have_one_near() -> None:
 def test_aligned_faces_have_near_views() -> None:
     face, other = Augmentation.suited("face"), Augmentation.suited("gradients")
     assert other == Augmentation()
-    assert face.turn < other.turn
+    assert face.rotation < other.rotation
     assert face.zoom < other.zoom
     assert face.move < other.move
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"turn": 181.0}, {"zoom": -0.1}, {"move": 0.6}, {"most": 0}, {"total": 0}, {"few": 0}]
+    "wrong", [{"rotation": 181.0}, {"zoom": -0.1}, {"move": 0.6}, {"most": 0}, {"total": 0}, {"few": 0}]
 )
 def test_what_is_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="expected"):

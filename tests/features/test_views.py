@@ -13,7 +13,7 @@ from sfumato.features.backbone import open_backbone
 from sfumato.features.picture import feature_of
 from sfumato.features.views import ViewDraws, draw_maps, stacked_views, warped
 
-STILL = Augmentation(turn=0.0, zoom=0.0, move=0.0, most=3)
+STILL = Augmentation(rotation=0.0, zoom=0.0, move=0.0, most=3)
 
 
 def picture(seed: int = 0, shape: tuple[int, int, int] = (1, 28, 28)) -> Tensor:
@@ -48,14 +48,14 @@ def test_maps_stay_within_their_ranges() -> None:
     generator = torch.Generator().manual_seed(1)
     maps = draw_maps(4000, default, generator, reach=0.5).double()
     scale = maps[:, 0, :2].norm(dim=1).log().abs() / torch.tensor(1 + default.zoom).log()
-    angle = torch.rad2deg(torch.atan2(maps[:, 1, 0], maps[:, 0, 0])).abs() / default.turn
+    angle = torch.rad2deg(torch.atan2(maps[:, 1, 0], maps[:, 0, 0])).abs() / default.rotation
     move = maps[:, :, 2].abs().amax(1) / (2 * default.move)
     for share in (scale, angle, move):
         assert 0.49 < float(share.max()) <= 0.5 + 1e-5
 
 
 def test_a_seed_repeats_the_views_and_another_draws_others() -> None:
-    backbone, far = open_backbone("raw:1x28x28"), replace(STILL, turn=30.0)
+    backbone, far = open_backbone("raw:1x28x28"), replace(STILL, rotation=30.0)
 
     def drawn(seed: int) -> Tensor:
         draws = ViewDraws(backbone, far, 2, seed=seed)

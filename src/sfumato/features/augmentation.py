@@ -26,7 +26,7 @@ class Augmentation:
         ConfigError: a value is out of its range.
     """
 
-    turn: float = 30.0
+    rotation: float = 30.0
     """Degrees to either side."""
     zoom: float = 0.35
     """Up to 1 + zoom times larger or smaller, uniform in the logarithm."""
@@ -40,10 +40,10 @@ class Augmentation:
     """Views of many pictures together: each has fewer, and one at least."""
 
     def __post_init__(self) -> None:
-        if not (0 <= self.turn <= 180 and 0 <= self.zoom <= 1 and 0 <= self.move <= 0.5):
+        if not (0 <= self.rotation <= 180 and 0 <= self.zoom <= 1 and 0 <= self.move <= 0.5):
             raise ConfigError(
-                "expected turn in [0, 180], zoom in [0, 1] and move in [0, 0.5], "
-                f"got {self.turn}, {self.zoom} and {self.move}"
+                "expected rotation in [0, 180], zoom in [0, 1] and move in [0, 0.5], "
+                f"got {self.rotation}, {self.zoom} and {self.move}"
             )
         if min(self.few, self.most, self.total) < 1:
             raise ConfigError("expected few, most and total to be at least 1")
@@ -59,7 +59,7 @@ class Augmentation:
     @classmethod
     def aligned(cls) -> Augmentation:
         """Return the ranges for inputs that are aligned: their networks know no others."""
-        return cls(turn=9.0, zoom=0.09, move=0.05, most=8)
+        return cls(rotation=9.0, zoom=0.09, move=0.05, most=8)
 
     @classmethod
     def suited(cls, kind: str) -> Augmentation:

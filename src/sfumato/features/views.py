@@ -33,7 +33,7 @@ def draw_maps(
     """
     drawn = torch.rand(count, _DRAWS, generator=generator, dtype=torch.float32).double()
     angle, zoom, right, down = (reach * (2 * drawn - 1)).T
-    angle = angle * math.radians(augmentation.turn)
+    angle = angle * math.radians(augmentation.rotation)
     scale = torch.exp(-zoom * math.log1p(augmentation.zoom))
     cos, sin = scale * angle.cos(), scale * angle.sin()
     moves = (2 * augmentation.move * right, 2 * augmentation.move * down)
@@ -46,7 +46,7 @@ def warped(
 ) -> Float[Tensor, "n c h w"]:
     """Return each input as its map shows it; beyond the edge is what is at the edge."""
     height, width = inputs.shape[2:]
-    # A turn is one of the picture, not of the square that [-1, 1] makes of it.
+    # A rotation is one of the picture, not of the square that [-1, 1] makes of it.
     aspect = torch.tensor([[1.0, height / width, 1.0], [width / height, 1.0, 1.0]])
     maps = maps * aspect
     grid = F.affine_grid(maps.to(inputs), list(inputs.shape), align_corners=False)

@@ -34,10 +34,10 @@ _PLAIN: Final = 0.97
 """Share of a row that has the border's own colour: a frame or a letterbox."""
 _MARKED: Final = 0.8
 """Share of a row that has one colour, whichever: a bar with a clock and symbols on it."""
-_TURNS: Final[tuple[Callable[[Picture], Picture], ...]] = tuple(
-    turn
+_ROTATED: Final[tuple[Callable[[Picture], Picture], ...]] = tuple(
+    rotated
     for quarters in range(4)
-    for turn in (
+    for rotated in (
         lambda x, k=quarters: x.rot90(k, (1, 2)),
         lambda x, k=quarters: x.rot90(k, (1, 2)).flip(2),
     )
@@ -51,9 +51,9 @@ def view_hashes(image: Picture) -> UInt8[Tensor, "k 32"]:
         UnavailableError: pdqhash is not installed.
     """
     small = _small(image)
-    found = [pdq(image), *(pdq(turn(small)) for turn in _TURNS[1:])]
+    found = [pdq(image), *(pdq(rotated(small)) for rotated in _ROTATED[1:])]
     for inside in unframed(small):
-        found += [pdq(turn(inside)) for turn in _TURNS]
+        found += [pdq(rotated(inside)) for rotated in _ROTATED]
     hashes = stack(found)
     return torch.empty(0, BYTES, dtype=torch.uint8) if hashes is None else hashes
 
@@ -62,7 +62,7 @@ def unframed(image: Picture) -> Iterator[Picture]:
     """Yield what lies inside a picture's borders: of one colour, and of rows of any colour each."""
     grey = image.float().mean(0).numpy()
     seen = {(0, grey.shape[0], 0, grey.shape[1])}
-    for box in (_inside(grey, _like_the_edge), _inside(grey, _plain_rows)):
+    for box in (_inside(grey, _like_the_border), _inside(grey, _plain_rows)):
         top, bottom, left, right = box
         if box not in seen and min(bottom - top, right - left) >= _LEAST:
             seen.add(box)
@@ -85,7 +85,7 @@ def _run(flags: Flags) -> int:
     return len(flags) if flags.all() else int(flags.argmin())
 
 
-def _like_the_edge(rows: Grey) -> Flags:
+def _like_the_border(rows: Grey) -> Flags:
     near: Flags = (np.abs(rows - np.median(rows[0])) <= _NEAR).mean(1) >= _PLAIN
     return near
 

@@ -32,7 +32,7 @@ def album(folder: Path, people: int) -> Path:
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return album(tmp_path_factory.mktemp("public") / "faces", 80)
+    return album(tmp_path_factory.mktemp("public") / "faces", 110)
 
 
 @pytest.fixture
@@ -48,8 +48,8 @@ def test_a_backbone_gets_its_policy_in_place(faces: Path, backbone: Path) -> Non
     policy = Backbone.load(backbone).policy
     assert policy is not None
     assert Backbone.load(backbone).fingerprint == before.fingerprint
-    assert len(policy.cohort) == 70 * PICTURES == found["policy"]["cohort"]
-    assert {**policy.document(), "cohort": 630} == found["policy"]
+    assert len(policy.cohort) == 100 * PICTURES == found["policy"]["cohort"]
+    assert {**policy.document(), "cohort": 900} == found["policy"]
     assert policy.false_blocks == 0.02
     assert (found["enrolled"], found["pictures"]) == (10, 4)
     whole = next(size for size in found["sizes"] if size["enrollments"] == 10)
@@ -76,7 +76,7 @@ def test_what_is_printed_says_what_a_bank_does_now(
     assert "with 10 people enrolled with 4 pictures each" in done.stdout
     assert "1,000,000*" in done.stdout
     assert "alpha 3" in done.stdout
-    assert "warning: the limits rest on 630 public pictures" in done.stderr
+    assert "warning: the limits rest on 900 public pictures" in done.stderr
     assert Backbone.load(backbone).policy is None
     assert Backbone.load(out).policy is not None
     assert plot.is_file()

@@ -68,9 +68,9 @@ async function each(look, files) {
 async function inputs([backbone, files]) {
   const { decode } = await import("/picture.js");
   const { openBackbone } = await import("/backbone.js");
-  const extract = openBackbone(bytes(backbone).buffer);
+  const { input, feature } = openBackbone(bytes(backbone).buffer);
   const found = [];
-  for (const file of files) found.push(Array.from(extract(await decode(new Blob([bytes(file)])))));
+  for (const file of files) found.push(Array.from(feature(input(await decode(new Blob([bytes(file)]))))));
   return found;
 }
 """

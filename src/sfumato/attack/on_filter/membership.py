@@ -120,8 +120,8 @@ def member_scores(
 def judged(score: Float[Tensor, "k p"], member: Bool[Tensor, "k p"]) -> tuple[float, float]:
     """Return area and true positives at 1 % false ones, over all victims of one pool together."""
     inside, outside = score[member], score[~member]
-    edge = outside.quantile(1 - FALSE_POSITIVES, interpolation="higher")
-    return area(inside, outside), float((inside > edge).double().mean())
+    limit = outside.quantile(1 - FALSE_POSITIVES, interpolation="higher")
+    return area(inside, outside), float((inside > limit).double().mean())
 
 
 def _told(values: Sequence[tuple[float, float]]) -> Told:

@@ -23,9 +23,9 @@ export class Views {
 
   // A map from places of a view to places of a square picture, both in [-1, 1].
   #map() {
-    const { turn, zoom, move } = this.augmentation;
+    const { rotation, zoom, move } = this.augmentation;
     const [angle, larger, right, down] = Array.from(this.generator.uniform(4, 1), (drawn) => this.reach * drawn);
-    const radians = (angle * turn * Math.PI) / 180;
+    const radians = (angle * rotation * Math.PI) / 180;
     const scale = Math.exp(-larger * Math.log1p(zoom));
     const [cos, sin] = [scale * Math.cos(radians), scale * Math.sin(radians)];
     return [[cos, -sin, 2 * move * right], [sin, cos, 2 * move * down]];
@@ -39,7 +39,7 @@ function warped(plane, { width, height }, [[a, b, right], [c, d, down]]) {
     const v = (2 * y + 1) / height - 1;
     for (let x = 0; x < width; x += 1) {
       const u = (2 * x + 1) / width - 1;
-      // A turn is one of the picture, not of the square that [-1, 1] makes of it.
+      // A rotation is one of the picture, not of the square that [-1, 1] makes of it.
       const toX = a * u + ((b * height) / width) * v + right;
       const toY = ((c * width) / height) * u + d * v + down;
       result[y * width + x] = between(plane, width, height, place(toX, width), place(toY, height));
