@@ -24,7 +24,8 @@ def test_aligned_faces_have_near_views() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"rotation": 181.0}, {"zoom": -0.1}, {"move": 0.6}, {"most": 0}, {"total": 0}, {"few": 0}]
+    "wrong",
+    [{"rotation": 181.0}, {"zoom": -0.1}, {"move": 0.6}, {"most": 0}, {"total": 0}, {"few": 0}],
 )
 def test_what_is_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="expected"):

@@ -70,7 +70,10 @@ async function inputs([backbone, files]) {
   const { openBackbone } = await import("/backbone.js");
   const { input, feature } = openBackbone(bytes(backbone).buffer);
   const found = [];
-  for (const file of files) found.push(Array.from(feature(input(await decode(new Blob([bytes(file)]))))));
+  for (const file of files) {
+    const picture = await decode(new Blob([bytes(file)]));
+    found.push(Array.from(feature(input(picture))));
+  }
   return found;
 }
 """
