@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from sfumato.data.decoding.decode import encode_png
 from sfumato.errors import BankError
@@ -17,12 +18,13 @@ QUICK = ("--people", 10, "--pictures", 4, "--uploads", 2)
 PICTURES = 9
 
 
-def album(folder: Path, people: int) -> Path:
-    """Write 8x8 pictures: a pattern a person, with noise."""
+def album(folder: Path, people: int, *, grain: int = 3) -> Path:
+    """Write 8x8 pictures: a pattern a person, of so many patches a side, with noise."""
     generator = torch.Generator().manual_seed(0)
     for person in range(people):
         (folder / f"p{person:03}").mkdir(parents=True)
-        pattern = 40 + 170 * torch.rand(1, 8, 8, generator=generator)
+        coarse = torch.rand(1, 1, grain, grain, generator=generator)
+        pattern = 40 + 170 * F.interpolate(coarse, (8, 8), mode="bilinear")[0]
         for number in range(PICTURES):
             pixels = pattern + 12 * torch.randn(1, 8, 8, generator=generator)
             png = encode_png(pixels.clamp(0, 255).to(torch.uint8))
@@ -54,7 +56,7 @@ def test_a_backbone_gets_its_policy_in_place(faces: Path, backbone: Path) -> Non
     assert (found["enrolled"], found["pictures"]) == (10, 4)
     whole = next(size for size in found["sizes"] if size["enrollments"] == 10)
     asked = next(rates for rates in whole["calibrated"] if rates["promise"] == 0.02)
-    assert asked["blocked"] > 0.9
+    assert asked["blocked"] > 0.7
     assert [rates["alpha"] for rates in whole["paper"]] == [1, 2, 3]
     assert any("coarse" in said for said in found["warnings"])
     assert not any("does not tell" in said for said in found["warnings"])
@@ -82,9 +84,8 @@ def test_what_is_printed_says_what_a_bank_does_now(
     assert plot.is_file()
 
 
-def test_an_extractor_that_cannot_tell_people_apart_is_called_so(
-    faces: Path, tmp_path: Path
-) -> None:
+def test_an_extractor_that_cannot_tell_people_apart_is_called_so(tmp_path: Path) -> None:
+    faces = album(tmp_path / "rough", 80, grain=8)
     blind = tmp_path / "blind.backbone"
     open_backbone("raw:1x1x1").save(blind)
     found = line(
