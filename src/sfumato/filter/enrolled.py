@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -14,7 +14,6 @@ from sfumato.errors import DataError
 from sfumato.filter.enroll import LEAST_SIGMA
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.oneclass import OneClass, OneClassConfig, Rows, squared_error, train
-from sfumato.filter.rule.calibration import Rarity, anchors
 from sfumato.filter.rule.guard import Sigmas, Unit
 from sfumato.filter.rule.screening import draw_codes
 
@@ -33,13 +32,20 @@ class EnrolledUsers:
     unit: Unit
     """In which claims are measured: sigmas, or under a policy how rare an error is."""
 
+    @classmethod
+    def of(
+        cls,
+        net: OneClass,
+        mu: Float[Tensor, " n"],
+        sigma: Float[Tensor, " n"],
+        code_mean: Float[Tensor, "n m"],
+        code_covariance: Float[Tensor, "n m m"],
+    ) -> EnrolledUsers:
+        """Return users of a bank without a policy: claims are measured in sigmas."""
+        return cls(net, mu, sigma, code_mean, code_covariance, Sigmas(mu, sigma))
+
     def __len__(self) -> int:
         return len(self.mu)
-
-    def under(self, cohort: Float[Tensor, "p d"], dimension: float) -> EnrolledUsers:
-        """Return the same users in a bank that is calibrated on public features."""
-        unit = Rarity(anchors(scores(self.net, cohort)), dimension, len(self))
-        return replace(self, unit=unit)
 
     def samples(self, count: int, *, seed: int) -> Float[Tensor, "n count d"]:
         """Return decoded samples of each enrollment, as the platform draws them."""
@@ -54,15 +60,12 @@ def gather(enrollments: Sequence[Enrollment]) -> EnrolledUsers:
     net = OneClass(len(enrollments), first.dim, first.hidden, seed=0).requires_grad_(False).eval()
     for name, parameter in net.named_parameters():
         parameter.copy_(torch.stack([getattr(e, name) for e in enrollments]))
-    mu = torch.tensor([e.mu for e in enrollments])
-    sigma = torch.tensor([e.sigma for e in enrollments])
-    return EnrolledUsers(
+    return EnrolledUsers.of(
         net,
-        mu,
-        sigma,
+        torch.tensor([e.mu for e in enrollments]),
+        torch.tensor([e.sigma for e in enrollments]),
         torch.stack([e.code_mean for e in enrollments]),
         torch.stack([e.code_covariance for e in enrollments]),
-        Sigmas(mu, sigma),
     )
 
 
@@ -73,15 +76,12 @@ def joined(parts: Sequence[EnrolledUsers]) -> EnrolledUsers:
     net = OneClass(users, dim, hidden, seed=0).requires_grad_(False).eval()
     for name, parameter in net.named_parameters():
         parameter.copy_(torch.cat([part.net.get_parameter(name) for part in parts]))
-    mu = torch.cat([part.mu for part in parts])
-    sigma = torch.cat([part.sigma for part in parts])
-    return EnrolledUsers(
+    return EnrolledUsers.of(
         net,
-        mu,
-        sigma,
+        torch.cat([part.mu for part in parts]),
+        torch.cat([part.sigma for part in parts]),
         torch.cat([part.code_mean for part in parts]),
         torch.cat([part.code_covariance for part in parts]),
-        Sigmas(mu, sigma),
     )
 
 
@@ -132,13 +132,10 @@ def enroll_all(
         (x.flatten(0, -2) @ w.mT + b).relu()
         for x, w, b in zip(trained, net.encoder, net.encoder_bias, strict=True)
     ]
-    mu = torch.stack([e.mean() for e in held])
-    sigma = torch.stack([e.std().clamp(min=LEAST_SIGMA) for e in held])
-    return EnrolledUsers(
+    return EnrolledUsers.of(
         net,
-        mu,
-        sigma,
+        torch.stack([e.mean() for e in held]),
+        torch.stack([e.std().clamp(min=LEAST_SIGMA) for e in held]),
         torch.stack([h.mean(0) for h in codes]),
         torch.stack([h.mT.cov() for h in codes]),
-        Sigmas(mu, sigma),
     )
