@@ -27,7 +27,16 @@ from sfumato.filter.copies import Copies, Copy
 from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.rule.calibration import Rarity, anchors
 from sfumato.filter.rule.front import Front, front
-from sfumato.filter.rule.guard import NOBODY, Sigmas, Unit, contest_rule
+from sfumato.filter.rule.guard import (
+    NOBODY,
+    Owned,
+    PerEnrollment,
+    Scores,
+    Sigmas,
+    Unit,
+    contest_rule,
+    first_claims,
+)
 from sfumato.filter.rule.screening import (
     CONTESTED,
     Comparison,
@@ -55,6 +64,8 @@ class _Relations:
     alpha: Float[Tensor, " n"]
     unit: Unit
     """Of scores and `alpha`."""
+    arrival: Float[Tensor, " n"] | None
+    """When each came, where the first claim stands; None where the smaller error does."""
     until: datetime | None
     """When `alpha` changes by itself, because a disabling ends."""
 
@@ -69,7 +80,14 @@ class _Relations:
             contested=pairs[(pairs >= 0).all(1)],
             alpha=self.alpha[rows],
             unit=self.unit.at(rows),
+            arrival=None if self.arrival is None else self.arrival[rows],
         )
+
+    def ranks(self, errors: Scores, common: Scores, owned: Owned, alpha: PerEnrollment) -> Scores:
+        """Return the ranks that `contest_rule` compares."""
+        if self.arrival is None:
+            return errors
+        return first_claims(self.arrival, common, owned, alpha=alpha)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +102,8 @@ class Upload:
 class BankState:
     """All active enrollments, or a share of them; with a `reach` only a shortlist is scored.
 
-    With a `policy` claims reach as far as its target of false blocks, else to alpha sigmas.
+    With a `policy` claims reach as far as its target of false blocks and the first one stands. Else
+    they reach to alpha sigmas, and the one with the smaller error stands.
     """
 
     def __init__(
@@ -98,6 +117,7 @@ class BankState:
         self.terms, self.share, self.policy = terms, share, policy
         self.bank = _empty(terms, reach=reach)
         self.accounts: dict[str, int] = {}
+        self._arrivals: dict[str, int] = {}
         self._everybody: set[str] = set()
         self._anchors: dict[str, float] = {}
         self._contests: dict[tuple[str, str], Likeness] = {}
@@ -132,7 +152,7 @@ class BankState:
                     enrollment = open_enrollment(stored.content).enrollment
                 except EnrollmentError as error:
                     raise damaged(stored.id, error) from error
-                state.add(stored.id, enrollment, stored.account_id)
+                state.add(stored.id, enrollment, stored.account_id, arrival=stored.arrival)
         if policy:
             store.keep_anchors(policy.digest, state.anchors_but(known))
         state._contests = _keyed(store.contests())
@@ -143,17 +163,24 @@ class BankState:
         return len(self.accounts)
 
     def add(
-        self, name: str, enrollment: Enrollment, account_id: int, contests: Iterable[Likeness] = ()
+        self,
+        name: str,
+        enrollment: Enrollment,
+        account_id: int,
+        contests: Iterable[Likeness] = (),
+        *,
+        arrival: int,
     ) -> None:
         """Let an enrollment count, with the contested pairs that it is in; once is enough.
 
+        `arrival` is its place in the order in which all came, quarantined ones included.
         Of an enrollment of another share only the pairs are kept: it may not override some here.
         """
         with self._lock:
             self._everybody.add(name)
             if self.share.holds(name) and name not in self.accounts:
                 self.bank.add(name, enrollment)
-                self.accounts[name] = account_id
+                self.accounts[name], self._arrivals[name] = account_id, arrival
                 if self.policy is not None and name not in self._anchors:
                     errors = self.bank.errors(self.policy.cohort, [name])
                     self._anchors[name] = float(anchors(errors))
@@ -169,6 +196,7 @@ class BankState:
             self._relations = None
             self._everybody.discard(name)
             self._anchors.pop(name, None)
+            self._arrivals.pop(name, None)
             if self.accounts.pop(name, None) is None:
                 return
             self.bank.remove(name)
@@ -248,16 +276,8 @@ class BankState:
         scores, related = self._scored(uploads)
         pairs = tuple(self._contests)
         return [
-            front(
-                scores.ids,
-                errors,
-                related.unit(errors[None])[0],
-                alpha=_thresholds(listed, related),
-                accounts=related.accounts,
-                account=upload.account_id,
-                pairs=pairs,
-            )
-            for errors, listed, upload in zip(scores.errors, scores.listed, uploads, strict=True)
+            _front(_row(scores, row), related, upload.account_id, pairs)
+            for row, upload in enumerate(uploads)
         ]
 
     def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
@@ -300,6 +320,7 @@ class BankState:
                 pair_rows(self._contests.values(), names),
                 self._rules.thresholds(names, accounts, now, self.policy),
                 self._unit(names),
+                self._arrived(names),
                 self._rules.changes_after(now),
             )
             self._relations = known
@@ -311,24 +332,51 @@ class BankState:
         found = torch.tensor([self._anchors[name] for name in names])
         return Rarity(found, self.policy.dimension, len(self._everybody))
 
+    def _arrived(self, names: Sequence[str]) -> Float[Tensor, " n"] | None:
+        if self.policy is None:
+            return None
+        return torch.tensor([self._arrivals[name] for name in names], dtype=torch.float64)
+
 
 def _row(scores: BankScores, row: int) -> BankScores:
     one = slice(row, row + 1)
     return replace(scores, errors=scores.errors[one], listed=scores.listed[one])
 
 
-def _thresholds(listed: Bool[Tensor, " n"], related: _Relations) -> Float[Tensor, " n"]:
-    """Return alpha of each claim on one upload; of those not listed for it minus infinity."""
-    return related.alpha.masked_fill(~listed, -torch.inf)
+def _thresholds(listed: Bool[Tensor, " n"], owned: Owned, related: _Relations) -> PerEnrollment:
+    """Return alpha of each claim on one upload; of those not listed for it minus infinity.
+
+    The uploader's own are always scored, so what they claim is known.
+    """
+    return related.alpha.masked_fill(~(listed | owned[0]), -torch.inf)
+
+
+def _front(
+    scores: BankScores, related: _Relations, account_id: int, pairs: Iterable[tuple[str, str]]
+) -> Front:
+    """Return the front for one upload."""
+    owned = (related.accounts == account_id)[None]
+    alpha = _thresholds(scores.listed[0], owned, related)
+    common = related.unit(scores.errors)
+    return front(
+        scores.ids,
+        related.ranks(scores.errors, common, owned, alpha)[0],
+        common[0],
+        alpha=alpha,
+        accounts=related.accounts,
+        account=account_id,
+        pairs=pairs,
+    )
 
 
 def _decided(scores: BankScores, related: _Relations, account_id: int) -> Match:
     """Apply the default rule to one upload."""
     owned = (related.accounts == account_id)[None]
-    alpha = _thresholds(scores.listed[0], related)
+    alpha = _thresholds(scores.listed[0], owned, related)
+    common = related.unit(scores.errors)
     outcome = contest_rule(
-        scores.errors,
-        related.unit(scores.errors),
+        related.ranks(scores.errors, common, owned, alpha),
+        common,
         owned,
         contested=related.contested,
         alpha=alpha,
