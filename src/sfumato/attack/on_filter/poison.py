@@ -120,12 +120,14 @@ def all_attackers(
 ) -> Attackers:
     """Train an adversary for each pair on both users' training features, and screen it.
 
-    Of the victim's, the last fifth is held out.
+    `train` has features of pictures, or of as many views of each. Of the victim's pictures, the
+    last fifth is held out.
     """
     used, held = zip(*map(hold_out, train), strict=True)
     own, stolen = [train[k] for k, _ in pairs], [used[v] for _, v in pairs]
     net = train_attackers(own, stolen, config, training, seed=seed, device=device)
-    return Attackers(pairs, config, net, enrolled_likeness(users, net, seed=seed), held)
+    tried = [x.flatten(0, -2) for x in held]  # of pictures, or of all their views
+    return Attackers(pairs, config, net, enrolled_likeness(users, net, seed=seed), tried)
 
 
 def innocent_shared(
