@@ -269,11 +269,12 @@ def draw_attackers(run: Run, results: Results) -> None:
                      label=label)  # fmt: skip
         floor = 100 * found[rules[0]]["blocked_without_theft"]
         left.axhline(floor, color=colour, lw=0.8, ls=":")
-    left.set(ylabel="stolen pictures blocked, % (dotted: nothing stolen)", ylim=(0, 100))
+    left.set(ylabel="stolen pictures blocked, %\n(dotted: nothing stolen)", ylim=(0, 100))
     right.set(ylabel="own pictures that owners get shared, %", ylim=(90, 100))
     for axes in (left, right):
-        axes.set_xticks([place + width / 2 for place in range(len(rules))], rules, fontsize=7)
-        axes.legend(frameon=False, fontsize=7, loc="lower right")
+        names = [rule.replace(", ", ",\n") for rule in rules]
+        axes.set_xticks([place + width / 2 for place in range(len(rules))], names, fontsize=7)
+        axes.legend(fontsize=7, loc="lower left", framealpha=0.95)
     figure.savefig(run.figure("rules"))
 
 
