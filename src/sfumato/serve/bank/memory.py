@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from sfumato.errors import BankError, EnrollmentError
@@ -26,17 +26,8 @@ from sfumato.filter.bank.scoring import BATCH
 from sfumato.filter.copies import Copies, Copy
 from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.rule.calibration import Rarity, anchors
-from sfumato.filter.rule.front import Front, front
-from sfumato.filter.rule.guard import (
-    NOBODY,
-    Owned,
-    PerEnrollment,
-    Scores,
-    Sigmas,
-    Unit,
-    contest_rule,
-    first_claims,
-)
+from sfumato.filter.rule.front import Front
+from sfumato.filter.rule.guard import Sigmas, Unit
 from sfumato.filter.rule.screening import (
     CONTESTED,
     Comparison,
@@ -48,46 +39,12 @@ from sfumato.filter.rule.screening import (
 )
 from sfumato.filter.rule.yielding import ClassScore, yields
 from sfumato.serve.bank.batches import Batches
-from sfumato.serve.bank.interface import deciding, no_match
+from sfumato.serve.bank.interface import deciding
+from sfumato.serve.bank.relations import Relations, one_upload
 from sfumato.serve.records.decisions import Match
 from sfumato.serve.records.rules import Rules, read_rules
 from sfumato.serve.records.shard_share import WHOLE, Share
 from sfumato.serve.records.store import Store, Terms
-
-
-@dataclass(frozen=True, slots=True)
-class _Relations:
-    """What the rule needs of the bank's columns, in their order."""
-
-    accounts: Int64[Tensor, " n"]
-    contested: Int64[Tensor, "pairs 2"]
-    alpha: Float[Tensor, " n"]
-    unit: Unit
-    """Of scores and `alpha`."""
-    arrival: Float[Tensor, " n"] | None
-    """When each came, where the first claim stands; None where the smaller error does."""
-    until: datetime | None
-    """When `alpha` changes by itself, because a disabling ends."""
-
-    def at(self, rows: Int64[Tensor, " k"]) -> _Relations:
-        """Return what concerns these columns alone, in the order of `rows`."""
-        place = torch.full((len(self.accounts),), -1)
-        place[rows] = torch.arange(len(rows))
-        pairs = place[self.contested]
-        return replace(
-            self,
-            accounts=self.accounts[rows],
-            contested=pairs[(pairs >= 0).all(1)],
-            alpha=self.alpha[rows],
-            unit=self.unit.at(rows),
-            arrival=None if self.arrival is None else self.arrival[rows],
-        )
-
-    def ranks(self, errors: Scores, common: Scores, owned: Owned, alpha: PerEnrollment) -> Scores:
-        """Return the ranks that `contest_rule` compares."""
-        if self.arrival is None:
-            return errors
-        return first_claims(self.arrival, common, owned, alpha=alpha)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +80,7 @@ class BankState:
         self._contests: dict[tuple[str, str], Likeness] = {}
         self._rules = Rules()
         self._copies = Copies()
-        self._relations: _Relations | None = None
+        self._relations: Relations | None = None
         self._lock = threading.Lock()
         self.batches = Batches(self._decide_all, most=BATCH)
 
@@ -263,7 +220,7 @@ class BankState:
     def _decide_all(self, uploads: Sequence[Upload]) -> list[Match]:
         scores, related = self._scored(uploads)
         return [
-            _decided(_row(scores, row), related, upload.account_id)
+            related.decided(one_upload(scores, row), upload.account_id)
             for row, upload in enumerate(uploads)
         ]
 
@@ -276,7 +233,7 @@ class BankState:
         scores, related = self._scored(uploads)
         pairs = tuple(self._contests)
         return [
-            _front(_row(scores, row), related, upload.account_id, pairs)
+            related.front(one_upload(scores, row), upload.account_id, pairs)
             for row, upload in enumerate(uploads)
         ]
 
@@ -297,7 +254,7 @@ class BankState:
         with self._lock:
             return replace(found, copied=self._copies.shared(enrollment.copies, set(own)))
 
-    def _scored(self, uploads: Sequence[Upload]) -> tuple[BankScores, _Relations]:
+    def _scored(self, uploads: Sequence[Upload]) -> tuple[BankScores, Relations]:
         with self._lock:
             related = self._related(max(upload.now for upload in uploads))
             # The uploaders' own are always scored: they may override a claim.
@@ -310,12 +267,12 @@ class BankState:
             related = related.at(scores.rows)
         return scores, related
 
-    def _related(self, now: datetime) -> _Relations:
+    def _related(self, now: datetime) -> Relations:
         known = self._relations
         if known is None or (known.until is not None and known.until <= now):
             names = self.bank.ids
             accounts = [self.accounts[name] for name in names]
-            known = _Relations(
+            known = Relations(
                 torch.tensor(accounts, dtype=torch.int64),
                 pair_rows(self._contests.values(), names),
                 self._rules.thresholds(names, accounts, now, self.policy),
@@ -336,61 +293,6 @@ class BankState:
         if self.policy is None:
             return None
         return torch.tensor([self._arrivals[name] for name in names], dtype=torch.float64)
-
-
-def _row(scores: BankScores, row: int) -> BankScores:
-    one = slice(row, row + 1)
-    return replace(scores, errors=scores.errors[one], listed=scores.listed[one])
-
-
-def _thresholds(listed: Bool[Tensor, " n"], owned: Owned, related: _Relations) -> PerEnrollment:
-    """Return alpha of each claim on one upload; of those not listed for it minus infinity.
-
-    The uploader's own are always scored, so what they claim is known.
-    """
-    return related.alpha.masked_fill(~(listed | owned[0]), -torch.inf)
-
-
-def _front(
-    scores: BankScores, related: _Relations, account_id: int, pairs: Iterable[tuple[str, str]]
-) -> Front:
-    """Return the front for one upload."""
-    owned = (related.accounts == account_id)[None]
-    alpha = _thresholds(scores.listed[0], owned, related)
-    common = related.unit(scores.errors)
-    return front(
-        scores.ids,
-        related.ranks(scores.errors, common, owned, alpha)[0],
-        common[0],
-        alpha=alpha,
-        accounts=related.accounts,
-        account=account_id,
-        pairs=pairs,
-    )
-
-
-def _decided(scores: BankScores, related: _Relations, account_id: int) -> Match:
-    """Apply the default rule to one upload."""
-    owned = (related.accounts == account_id)[None]
-    alpha = _thresholds(scores.listed[0], owned, related)
-    common = related.unit(scores.errors)
-    outcome = contest_rule(
-        related.ranks(scores.errors, common, owned, alpha),
-        common,
-        owned,
-        contested=related.contested,
-        alpha=alpha,
-    )
-    column, margin = int(outcome.enrollment), float(outcome.margin)
-    if column == NOBODY:
-        return no_match()
-    return Match(
-        claim="class",
-        enrollment=scores.ids[column],
-        account=int(related.accounts[column]),
-        margin=margin,
-        score=float(alpha[column]) - margin,
-    )
 
 
 def damaged(enrollment_id: str, error: EnrollmentError) -> BankError:
