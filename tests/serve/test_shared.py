@@ -18,6 +18,7 @@ from sfumato.serve.clients.filter import FilterClient
 from sfumato.serve.database.db import open_database
 from sfumato.serve.local import add_files, remove
 from sfumato.serve.records.auth import account_named, add_account
+from sfumato.serve.records.erasures import erase
 from sfumato.serve.records.rules import change_account, change_bank, disable_enrollment
 from sfumato.serve.records.store import Store
 from tests.serve.live import LiveServer
@@ -165,12 +166,12 @@ def test_loading_while_others_change_ends_in_the_same_bank(world: World, databas
     for name, content in zip(names, contents, strict=True):
         stored = Stored(id=name, account_id=account.id, content=content)
         store.insert(stored, status="active", reason="")
-    store.erase(names[1], actor="ada")
+    erase(store, names[1], actor="ada")
     state = BankState.load(store, terms)
     follower = Follower(store, state, seen=0, also=lambda: None)
     follower.catch_up()
     assert sorted(state.accounts) == sorted([names[0], *names[2:]])
-    store.erase(names[0], actor="ada")
+    erase(store, names[0], actor="ada")
     follower.catch_up()
     follower.catch_up()
     assert sorted(state.accounts) == sorted(names[2:])
