@@ -67,6 +67,24 @@ def test_what_one_acknowledges_the_other_scores_and_what_it_erases_not(
             soon(lambda: stranger.upload(picture).decision == "share")
 
 
+@pytest.mark.slow
+def test_an_erasure_reaches_the_other_server_within_a_second(
+    servers: tuple[LiveServer, LiveServer], world: World
+) -> None:
+    first, second = servers
+    ada, eve = first.token("ada"), first.token("eve")
+    picture = world.png(0, 0)
+    with FilterClient(first.url, ada) as here, FilterClient(second.url, eve) as there:
+        for _ in range(20):
+            made = here.send_enrollment(world.enrollments[0])
+            soon(lambda: there.upload(picture).decision == "block")
+            here.erase(made.id)
+            acknowledged = time.monotonic()
+            while there.upload(picture).decision == "block":
+                assert time.monotonic() - acknowledged < 1.0
+            assert time.monotonic() - acknowledged < 1.0
+
+
 def test_newcomers_at_two_servers_do_not_pass_each_other_by(
     servers: tuple[LiveServer, LiveServer], world: World
 ) -> None:
