@@ -45,7 +45,7 @@ class Platform:
         every = [made, *(open_enrollment(one.content).enrollment for one in own)]
         reason = objection(self.state, screening, public_errors(every, self.state.policy))
         if not reason:
-            self.state.add(signed.id, signed.enrollment, account)
+            self.state.add(signed.id, signed.enrollment, account, arrival=len(self.state))
             own.append(Stored(id=signed.id, account_id=account, content=content))
         return reason
 
