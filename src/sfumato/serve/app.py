@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from sfumato._version import __version__
 from sfumato.serve.http import moderation, routes
-from sfumato.serve.http.deps import problems
+from sfumato.serve.http.deps import known_query, problems
 from sfumato.serve.http.problems import install_problems
 from sfumato.serve.service import FilterService
 from sfumato.serve.web import pages
@@ -22,7 +22,7 @@ def create_app(service: FilterService) -> FastAPI:
     app.state.service = service
     install_problems(app)
     # Every route may find a request malformed; the framework would name a document of its own.
-    app.include_router(routes.router, responses=problems(422))
-    app.include_router(moderation.router, responses=problems(422))
+    for router in (routes.router, moderation.router):
+        app.include_router(router, responses=problems(422), dependencies=[Depends(known_query)])
     app.include_router(pages.router)
     return app

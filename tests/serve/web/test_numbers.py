@@ -222,8 +222,8 @@ def test_equal_pictures_have_the_sigma_that_python_gives(visit: Visitor, world: 
     python = enroll(rows, config, backbone="ab" * 32, seed=1, calibration="held-out")
     assert sigma() == pytest.approx((python.mu, python.sigma), rel=0.01)
     assert python.sigma == pytest.approx(LEAST_SPREAD * python.mu, rel=1e-6)
-    settings["calibration"]["leastSigma"] = 7.5
-    assert sigma()[1] == 7.5
+    settings["calibration"]["least"] = 7.5
+    assert sigma() == (7.5, 7.5)
 
 
 def test_two_pictures_are_enough_and_one_is_not(visit: Visitor, world: World) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Path, Request, Security
+from fastapi import Depends, Header, Path, Request, Security
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from sfumato.errors import RequestError
 from sfumato.serve.records.auth import Account, Scope, authenticate
 from sfumato.serve.service import FilterService
+from sfumato.serve.wire import ACCOUNT_HEADER
 
 
 def binary_body(description: str) -> dict[str, Any]:
@@ -85,4 +87,34 @@ def needs(scope: Scope) -> Callable[..., Awaitable[Account]]:
 Enroller = Annotated[Account, Depends(needs("enroll"))]
 Uploader = Annotated[Account, Depends(needs("upload"))]
 Moderator = Annotated[Account, Depends(needs("moderate"))]
+Named = Annotated[
+    str | None,
+    Header(
+        alias=ACCOUNT_HEADER,
+        min_length=1,
+        max_length=64,
+        pattern=r"^[ -~]+$",
+        description="Name of the account that the request is about, where it is not the token's: "
+        "in a header, so that no log of addresses has it.",
+    ),
+]
+
+
+async def known_query(request: Request) -> None:
+    """Refuse what the route does not know behind a `?`: it would be ignored, and logs keep it.
+
+    Raises:
+        RequestError: 422 there is such a thing.
+    """
+    route: APIRoute = request.scope["route"]
+    known = {field.alias for field in route.dependant.query_params}
+    unknown = sorted(request.query_params.keys() - known)
+    if unknown:
+        raise RequestError(
+            422,
+            f"expected {' and '.join(sorted(known)) or 'nothing'} after the '?', got "
+            f"{unknown[0][:40]!r}; an account is named in the header {ACCOUNT_HEADER}",
+        )
+
+
 Id = Annotated[str, Path(description="32 hexadecimal digits.", max_length=200)]

@@ -7,19 +7,29 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 
 from sfumato.serve.http.bodies import read_body
-from sfumato.serve.http.deps import Anybody, Enroller, Id, Service, Uploader, binary_body, problems
+from sfumato.serve.http.deps import (
+    Anybody,
+    Enroller,
+    Id,
+    Named,
+    Service,
+    Uploader,
+    binary_body,
+    problems,
+)
 from sfumato.serve.http.schemas import (
     AccountAnswer,
     AppealBody,
     PolicyAnswer,
 )
 from sfumato.serve.records import decisions
+from sfumato.serve.records.auth import check_may_name
 from sfumato.serve.wire import EnrollmentAnswer, UploadAnswer
 
 router = APIRouter()
@@ -91,14 +101,7 @@ async def upload(
     request: Request,
     account: Uploader,
     filters: Service,
-    for_account: Annotated[
-        str | None,
-        Query(
-            alias="account",
-            max_length=64,
-            description="Name of the account for which a platform's uploader asks.",
-        ),
-    ] = None,
+    person: Named = None,
 ) -> UploadAnswer:
     """Decide whether the account may share an image. The image is not kept."""
     content = await read_body(
@@ -107,7 +110,7 @@ async def upload(
         limit_bytes=filters.image_limits.max_bytes,
         seconds=filters.settings.body_seconds,
     )
-    return await run_in_threadpool(filters.decide, account, content, for_account)
+    return await run_in_threadpool(filters.decide, account, content, person)
 
 
 @router.post(
@@ -115,10 +118,26 @@ async def upload(
     status_code=204,
     responses=problems(400, 401, 403, 404, 409, 422, 507),
 )
-def appeal(decision_id: Id, body: AppealBody, account: Uploader, filters: Service) -> None:
-    """Ask a moderator to look again at an upload of the account that was blocked."""
+def appeal(
+    decision_id: Id,
+    body: AppealBody,
+    account: Uploader,
+    filters: Service,
+    person: Named = None,
+) -> None:
+    """Ask a moderator to look again at an upload of the account that was blocked.
+
+    The person for whom a platform's uploader sent it may, and the uploader for them.
+    """
+    if person is not None:
+        check_may_name(account)
     decisions.appeal(
-        filters.store, decision_id, account_id=account.id, actor=account.name, note=body.note
+        filters.store,
+        decision_id,
+        account_id=account.id,
+        actor=account.name,
+        note=body.note,
+        person=person,
     )
 
 

@@ -5,9 +5,11 @@ import { $ } from "./dom.js";
 // Of this tab alone: closing it forgets the token.
 const KEY = "sfumato.token";
 
-export async function call(method, path, body) {
+// `account` is whom the request is about, where that is not the token's account.
+export async function call(method, path, body, account = "") {
   const token = sessionStorage.getItem(KEY);
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  if (account) headers["Sfumato-Account"] = account;
   const binary = body instanceof Blob || body instanceof Uint8Array;
   if (body !== undefined) headers["Content-Type"] = binary ? "application/octet-stream" : "application/json";
   const answer = await reached(path, {
@@ -22,8 +24,8 @@ export async function call(method, path, body) {
   return answer;
 }
 
-export async function json(method, path, body) {
-  return (await call(method, path, body)).json();
+export async function json(method, path, body, account = "") {
+  return (await call(method, path, body, account)).json();
 }
 
 async function reached(path, request) {
