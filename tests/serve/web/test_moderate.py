@@ -7,7 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
+from sfumato.serve.database.db import open_database
 from sfumato.serve.records.auth import Role
 from tests.serve.live import LiveServer
 from tests.serve.web.conftest import SCREENS, Visitor, axe, token
@@ -123,6 +125,25 @@ def test_appeals_are_ruled_on_and_notes_are_text(visit: Visitor, desk: Desk) -> 
     assert desk.call("judge-m", "GET", "/v1/curve", headers=ADA)["rulings"] == before + 2
     assert desk.call("judge-m", "GET", f"/v1/decisions/{first}")["appeal"] == "overturned"
     assert desk.call("judge-m", "GET", f"/v1/decisions/{second}")["appeal"] == "confirmed"
+
+
+def test_an_appeal_of_an_unknown_margin_hides_no_other(visit: Visitor, desk: Desk) -> None:
+    """Earlier releases kept infinite margins, which JSON has no number for."""
+    unknown, known = desk.blocked[5:7]
+    engine = open_database(desk.server.db_url)
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE decisions SET margin = NULL, score = NULL WHERE id = :id"),
+            {"id": unknown},
+        )
+    engine.dispose()
+    desk.appeal(unknown)
+    desk.appeal(known)
+    tab = visit().open("/moderate", desk.tokens["judge-m"])
+    tab.wait_for_selector("#appeals li >> text=how near is not known")
+    for id_ in (unknown, known):
+        tab.locator("#appeals li", has_text=id_).get_by_text("Confirm the block").click()
+        tab.locator("#appeals li", has_text=id_).wait_for(state="detached")
 
 
 @pytest.mark.parametrize("verdict", ["Admit", "Reject and erase"])
