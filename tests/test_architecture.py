@@ -39,6 +39,7 @@ INNER = {
         {"lazy"},
     ],
     "filter": [
+        {"bounds"},
         {"enrollment", "neardup", "oneclass", "rule"},
         {"bank", "copies", "enroll", "private_pictures", "views"},
         {"enrolled"},

@@ -13,15 +13,18 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import FastAPI, Header, Request, Response
+from jaxtyping import Float
 from starlette.concurrency import run_in_threadpool
+from torch import Tensor
 
 from sfumato._version import __version__
 from sfumato.cipher.header import Suite
 from sfumato.cipher.request import check_public, seal_answer
-from sfumato.data.decoding.decode import ImageLimits, decode_image
+from sfumato.data.decoding.decode import ImageLimits, decode_image, open_picture
 from sfumato.errors import ConfigError, InputError, RequestError
 from sfumato.features.backbone import Backbone
 from sfumato.features.picture import feature_of
+from sfumato.serve.bank.lanes import MOST_LARGE, SMALL_BYTES, SMALL_PIXELS, Lanes
 from sfumato.serve.http.bodies import read_body
 from sfumato.serve.http.listening import listening, run_app
 from sfumato.serve.http.problems import install_problems
@@ -63,6 +66,7 @@ def create_feature_app(backbone: Backbone, settings: FeatureSettings | None = No
         description="Features of a picture, sealed to the key of whoever asks.",
     )
     install_problems(app)
+    lanes = Lanes(of_one=MOST_LARGE)  # nobody has an account here
 
     @app.get("/livez")
     def livez() -> dict[str, str]:
@@ -83,7 +87,9 @@ def create_feature_app(backbone: Backbone, settings: FeatureSettings | None = No
             limit_bytes=settings.image_limit_bytes,
             seconds=settings.body_seconds,
         )
-        answer = await run_in_threadpool(_answer, backbone, settings, content, public)
+        answer = await run_in_threadpool(
+            _answer, backbone, settings, content, public, lanes
+        )
         headers = {BACKBONE_HEADER: backbone.fingerprint, "Cache-Control": "no-store"}
         return Response(answer, media_type="application/octet-stream", headers=headers)
 
@@ -120,9 +126,24 @@ def _public_key(encoded: str | None) -> bytes:
     return public
 
 
-def _answer(backbone: Backbone, settings: FeatureSettings, content: bytes, public: bytes) -> bytes:
+def _answer(
+    backbone: Backbone,
+    settings: FeatureSettings,
+    content: bytes,
+    public: bytes,
+    lanes: Lanes,
+) -> bytes:
     limits = ImageLimits(
         max_bytes=settings.image_limit_bytes, max_pixels=settings.image_limit_pixels
     )
-    image = decode_image(content, limits=limits)
-    return seal_answer(feature_of(backbone, image), public, suite=settings.suite)
+
+    def features() -> Float[Tensor, "1 d"]:
+        return feature_of(backbone, decode_image(content, limits=limits))
+
+    large = len(content) > SMALL_BYTES
+    if large or open_picture(content, limits=limits).pixels > SMALL_PIXELS:
+        found = lanes.large(features, account="")
+    else:
+        found = lanes.small(features)
+    return seal_answer(found, public, suite=settings.suite)
+

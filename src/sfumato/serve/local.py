@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sfumato.data.decoding.decode import decode_views
 from sfumato.errors import BankError, InputError
 from sfumato.features.backbone import Backbone
 from sfumato.features.policy import Policy
@@ -118,7 +119,7 @@ def judge(
         policy = opened_backbone.policy
         state = BankState.load(store, terms, policy=policy, reach=reach)
         now = store.clock.now()
-    seen = see(opened_backbone, content, hashes=state.asks_hashes)
+    seen = see(opened_backbone, decode_views(content), hashes=state.asks_hashes)
     return decide(state, seen, account_id=account_id, account_name=account, now=now)
 
 

@@ -235,9 +235,9 @@ class FilterService:
         if account.role != "uploader":
             self._upload_rate.check(account.id)
         with self.metrics.seconds.time():
-            seen = self.pictures(content, hashes=self.state.asks_hashes)
-            now = self.store.clock.now()
             asks = owner.person or account.name
+            seen = self.pictures(content, hashes=self.state.asks_hashes, account=asks)
+            now = self.store.clock.now()
             found = decide(self.state, seen, account_id=account_id, account_name=asks, now=now)
         nearest = found.nearest
         self.tally.count(nearest.account, math.inf if nearest.score is None else nearest.score)
