@@ -6,6 +6,7 @@ from fastapi import Depends, FastAPI
 
 from sfumato._version import __version__
 from sfumato.serve.http import moderation, routes
+from sfumato.serve.http.bodies import Arriving
 from sfumato.serve.http.deps import known_query, problems
 from sfumato.serve.http.problems import install_problems
 from sfumato.serve.service import FilterService
@@ -20,6 +21,7 @@ def create_app(service: FilterService) -> FastAPI:
         description="Blocks uploads of pictures that others enrolled, without holding pictures.",
     )
     app.state.service = service
+    app.state.arriving = Arriving(max(1, service.settings.concurrency // 4))
     install_problems(app)
     # Every route may find a request malformed; the framework would name a document of its own.
     for router in (routes.router, moderation.router):

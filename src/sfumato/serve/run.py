@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import partial
 
 from sfumato.serve.app import create_app
+from sfumato.serve.http.connections import Places
 from sfumato.serve.http.listening import listening, run_app
 from sfumato.serve.service import FilterService, Load, in_memory
 from sfumato.serve.settings import ServeSettings
@@ -37,7 +38,7 @@ def serve(settings: ServeSettings, load: Load = in_memory) -> None:
                     create_app(service),
                     sock,
                     ready=partial(print, words, flush=True),
-                    concurrency=settings.concurrency,
+                    places=Places(settings.concurrency, settings.per_address),
                     tls=tls,
                 )
         finally:
