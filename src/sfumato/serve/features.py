@@ -26,6 +26,8 @@ from sfumato.features.backbone import Backbone
 from sfumato.features.picture import feature_of
 from sfumato.serve.bank.lanes import MOST_LARGE, SMALL_BYTES, SMALL_PIXELS, Lanes
 from sfumato.serve.http.bodies import read_body
+from sfumato.serve.http.docs import install_docs
+from sfumato.serve.http.guarding import Guarding
 from sfumato.serve.http.listening import listening, run_app
 from sfumato.serve.http.problems import install_problems
 from sfumato.serve.wire import BACKBONE_HEADER, FEATURES_PATH, PUBLIC_KEY_HEADER
@@ -64,7 +66,11 @@ def create_feature_app(backbone: Backbone, settings: FeatureSettings | None = No
         title="Sfumato features",
         version=__version__,
         description="Features of a picture, sealed to the key of whoever asks.",
+        docs_url=None,
+        redoc_url=None,
     )
+    app.add_middleware(Guarding)
+    install_docs(app)
     install_problems(app)
     lanes = Lanes(of_one=MOST_LARGE)  # nobody has an account here
 
@@ -90,7 +96,7 @@ def create_feature_app(backbone: Backbone, settings: FeatureSettings | None = No
         answer = await run_in_threadpool(
             _answer, backbone, settings, content, public, lanes
         )
-        headers = {BACKBONE_HEADER: backbone.fingerprint, "Cache-Control": "no-store"}
+        headers = {BACKBONE_HEADER: backbone.fingerprint}
         return Response(answer, media_type="application/octet-stream", headers=headers)
 
     return app

@@ -12,6 +12,8 @@ from pydantic import BaseModel, Field
 FEATURES_PATH: Final = "/v1/features"
 ACCOUNT_HEADER: Final = "Sfumato-Account"
 """Header of a request that is about another account than the token's: no name is in a URL."""
+PAGE_HEADER: Final = "Sfumato-Page"
+"""Header of the requests of the service's own pages, beside the cookie that holds their token."""
 PUBLIC_KEY_HEADER: Final = "Sfumato-Public-Key"
 """Header of a request for features: the public key to which the answer is sealed, base64url."""
 BACKBONE_HEADER: Final = "Sfumato-Backbone"

@@ -12,7 +12,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sfumato.errors import RequestError
 from sfumato.serve.records.auth import Account, Scope, authenticate
 from sfumato.serve.service import FilterService
-from sfumato.serve.wire import ACCOUNT_HEADER
+from sfumato.serve.wire import ACCOUNT_HEADER, PAGE_HEADER
 
 
 def binary_body(description: str) -> dict[str, Any]:
@@ -56,6 +56,25 @@ async def service(request: Request) -> FilterService:
 Service = Annotated[FilterService, Depends(service)]
 
 
+def cookie_name(request: Request) -> str:
+    """Return the name of the cookie that holds a page's token.
+
+    Browsers keep cookies apart by host alone, and the port in the name keeps apart the services of
+    one host. Over TLS the prefix says that no other host may have set it.
+    """
+    port = "" if request.url.port is None else f"-{request.url.port}"
+    return f"{'__Host-' if request.url.scheme == 'https' else ''}sfumato{port}"
+
+
+def session_header(request: Request) -> str | None:
+    """Return the token of a page of this service as the header that a program sends.
+
+    A page of another origin can make a browser send the cookie, but not this header with it.
+    """
+    token = request.cookies.get(cookie_name(request))
+    return f"Bearer {token}" if token and PAGE_HEADER in request.headers else None
+
+
 # For the document alone: `authenticate` reads the header itself, and says what is wrong with it.
 _BEARER: Final = HTTPBearer(auto_error=False, description="A token of `sfumato filter user add`.")
 
@@ -66,7 +85,7 @@ def anybody(
     _: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
 ) -> Account:
     """Admit a request with any valid token: 401 nobody has it."""
-    header = request.headers.get("authorization")
+    header = request.headers.get("authorization") or session_header(request)
     return authenticate(filters.store.engine, filters.store.clock, header)
 
 

@@ -6,14 +6,14 @@ Each reads a request, calls the service in a worker thread, and returns the answ
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Annotated
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 
 from sfumato.serve.http.bodies import Arriving, read_body
+from sfumato.serve.http.conditional import unchanged
 from sfumato.serve.http.deps import (
     Anybody,
     Enroller,
@@ -29,6 +29,7 @@ from sfumato.serve.http.schemas import (
     AppealBody,
     PolicyAnswer,
 )
+from sfumato.serve.http.sessions import answer_of
 from sfumato.serve.records import decisions
 from sfumato.serve.records.auth import Account, check_may_name
 from sfumato.serve.service import FilterService
@@ -40,7 +41,7 @@ router = APIRouter()
 @router.get("/v1/account", responses=problems(401))
 def own_account(account: Anybody) -> AccountAnswer:
     """The account of the request's token."""
-    return AccountAnswer(name=account.name, role=account.role, scopes=sorted(account.scopes))
+    return answer_of(account)
 
 
 @router.get("/v1/policy")
@@ -50,12 +51,12 @@ def policy(filters: Service) -> PolicyAnswer:
 
 
 @router.get("/v1/backbone", response_class=Response)
-def backbone(filters: Service, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+def backbone(request: Request, filters: Service) -> Response:
     """The provider's public backbone file; its ETag is its fingerprint."""
     tag = f'"{filters.backbone.fingerprint}"'
-    if if_none_match == tag:
-        return Response(status_code=304, headers={"ETag": tag})
     headers = {"ETag": tag, "Cache-Control": "public, no-cache"}
+    if unchanged(request, tag):
+        return Response(status_code=304, headers=headers)
     return Response(filters.backbone_file, media_type="application/octet-stream", headers=headers)
 
 
