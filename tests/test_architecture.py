@@ -62,7 +62,7 @@ INNER = {
         {"database", "settings", "wire"},
         {"clients", "migrations", "records"},
         {"bank"},
-        {"backup", "local", "service"},
+        {"backup", "local", "moderating", "service"},
         {"http"},
         {"features", "web"},
         {"app"},

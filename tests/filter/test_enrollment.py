@@ -163,9 +163,9 @@ def test_a_file_with_impossible_numbers_still_has_its_name() -> None:
     object.__setattr__(enrollment, "sigma", 1e-60)
     content = seal_enrollment(enrollment, KEY)
     assert len(signed_id(content)) == 32
-    assert signed_id(seal_enrollment(make(), KEY)) == open_enrollment(
-        seal_enrollment(make(), KEY)
-    ).id
+    assert (
+        signed_id(seal_enrollment(make(), KEY)) == open_enrollment(seal_enrollment(make(), KEY)).id
+    )
     with pytest.raises(EnrollmentError, match="signature"):
         signed_id(content[:-1] + bytes([content[-1] ^ 1]))
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,7 +15,7 @@ from sqlalchemy import insert, text
 from sqlalchemy.exc import IntegrityError
 
 from sfumato.filter.bounds import LARGEST, LEAST
-from sfumato.filter.enrollment import Enrollment, open_enrollment, seal_enrollment
+from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.serve.app import create_app
 from sfumato.serve.database.db import open_database, writing
 from sfumato.serve.database.tables import AnchorRow, DecisionRow
@@ -173,7 +171,9 @@ def test_the_database_refuses_numbers_that_are_none(database: str, value: float)
     if not (math.isnan(value) and engine.dialect.name == "sqlite"):  # which keeps it as NULL
         rows.append((DecisionRow, decision))  # type: ignore[arg-type]  # another table
     for table, row in rows:
-        refused = pytest.raises(IntegrityError, match="margin_is_finite|anchor_is_positive|NOT NULL")
+        refused = pytest.raises(
+            IntegrityError, match=r"margin_is_finite|anchor_is_positive|NOT NULL"
+        )
         with refused, writing(engine) as session:
             session.execute(insert(table).values(row))
     engine.dispose()

@@ -168,7 +168,9 @@ def test_frames_are_counted_before_they_are_decoded(world: World) -> None:
 
 def test_frames_that_are_alike_are_judged_once(world: World) -> None:
     still = digit(world, 0, 3).convert("RGB")
-    assert len(see(world.backbone, decode_views(file([still] * 9, "TIFF")), hashes=True).frames) == 1
+    assert (
+        len(see(world.backbone, decode_views(file([still] * 9, "TIFF")), hashes=True).frames) == 1
+    )
     assert torch.equal(
         see(world.backbone, decode_views(file([still] * 9, "TIFF")), hashes=False).features,
         see(world.backbone, decode_views(file([still], "PNG")), hashes=False).features,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import torch
 from torch import Tensor
 
 LEAST: Final = 2.0**-40

@@ -233,7 +233,7 @@ def _check_tensors(tensors: dict[str, Tensor]) -> None:
             raise EnrollmentError(f"expected {name} of shape {want}, got {got}")
         if not fits(tensors[name], LARGEST**2 if name == "code_covariance" else LARGEST):
             raise EnrollmentError(
-                f"{name} has values that are not finite, or beyond what training makes; enroll again"
+                f"{name} has values that are not finite or beyond what training makes; enroll again"
             )
     covariance = tensors["code_covariance"].double()
     scale = float(covariance.diagonal().abs().max())

@@ -28,7 +28,7 @@ from sfumato.serve.bank.lanes import MOST_LARGE, SMALL_BYTES, SMALL_PIXELS, Lane
 from sfumato.serve.http.bodies import read_body
 from sfumato.serve.http.docs import install_docs
 from sfumato.serve.http.guarding import Guarding
-from sfumato.serve.http.listening import listening, run_app
+from sfumato.serve.http.listening import listening, run_app, warn_in_the_clear
 from sfumato.serve.http.problems import install_problems
 from sfumato.serve.wire import BACKBONE_HEADER, FEATURES_PATH, PUBLIC_KEY_HEADER
 
@@ -93,9 +93,7 @@ def create_feature_app(backbone: Backbone, settings: FeatureSettings | None = No
             limit_bytes=settings.image_limit_bytes,
             seconds=settings.body_seconds,
         )
-        answer = await run_in_threadpool(
-            _answer, backbone, settings, content, public, lanes
-        )
+        answer = await run_in_threadpool(_answer, backbone, settings, content, public, lanes)
         headers = {BACKBONE_HEADER: backbone.fingerprint}
         return Response(answer, media_type="application/octet-stream", headers=headers)
 
@@ -111,6 +109,7 @@ def serve_features(backbone: Backbone, settings: FeatureSettings, *, host: str, 
     """
     app = create_feature_app(backbone, settings)
     with listening(host, port) as sock:
+        warn_in_the_clear(sock, None)
         host, port = sock.getsockname()[:2]
         words = f"serving {backbone.dim} features on http://{host}:{port}"
         run_app(app, sock, ready=partial(print, words, flush=True))
@@ -152,4 +151,3 @@ def _answer(
     else:
         found = lanes.small(features)
     return seal_answer(found, public, suite=settings.suite)
-

@@ -253,7 +253,9 @@ class FilterService:
         )
         where = "" if against is None or found.frame is None else f", by frame {found.frame}"
         where += f"; {FACELESS}" if found.faceless else ""
-        _log.info("decision %s for account %d: %s%s", found.id, owner.account_id, found.verdict, where)
+        _log.info(
+            "decision %s for account %d: %s%s", found.id, owner.account_id, found.verdict, where
+        )
 
     def check_ready(self) -> None:
         """Raise a ServiceError where the database does not answer, or was not heard of lately."""

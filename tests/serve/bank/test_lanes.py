@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 import torch
@@ -62,7 +63,7 @@ def wait_for(true: Callable[[], bool]) -> None:
 def test_a_small_picture_waits_for_no_large_one(held: Held) -> None:
     for account in range(MOST_LARGE):
         held.large(str(account))
-    assert [held.lanes.small(lambda: n) for n in range(20)] == list(range(20))
+    assert [held.lanes.small(partial(int, n)) for n in range(20)] == list(range(20))
     assert not any(future.done() for future in held.sent)
 
 
@@ -105,7 +106,10 @@ def counted(pictures: Pictures, monkeypatch: pytest.MonkeyPatch) -> Iterator[lis
         run = getattr(pictures.lanes, name)
 
         def noted(
-            work: Callable[[], object], name: str = name, run: Callable[..., object] = run, **who: str
+            work: Callable[[], object],
+            name: str = name,
+            run: Callable[..., object] = run,
+            **who: str,
         ) -> object:
             lanes.append(name)
             return run(work, **who)
@@ -132,7 +136,7 @@ def test_a_picture_is_large_by_its_file_its_header_or_its_frames(
 
 
 def test_a_large_picture_is_the_same_to_the_service_and_the_command(world: World) -> None:
-    """`filter check` sees by `decode_views` alone; 17 million pixels are judged at half their size."""
+    """`filter check` sees by `decode_views` alone; 17 million pixels are judged at half size."""
     picture = (torch.arange(4_300)[:, None] * torch.arange(4_000) // 40_000 % 256).byte()[None]
     content = encode_png(picture)
     pictures = Pictures(world.backbone, ImageLimits())

@@ -15,7 +15,6 @@ from tests.serve.live import LiveServer
 from tests.serve.web.conftest import SCREENS, Visitor, axe, token
 from tests.serve.world import World
 
-
 NOBODY_NAMED: Mapping[str, str] = {}
 ADA = {"Sfumato-Account": "ada-m"}
 
@@ -34,7 +33,12 @@ class Desk:
             self.call("judge-m", "POST", f"/v1/appeals/{id_}", json={"ruling": ruling})
 
     def call(
-        self, who: str, method: str, path: str, headers: Mapping[str, str] = NOBODY_NAMED, **content: Any
+        self,
+        who: str,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] = NOBODY_NAMED,
+        **content: Any,
     ) -> Any:
         known = {"Authorization": f"Bearer {self.tokens[who]}", **headers}
         answer = httpx.request(method, self.server.url + path, headers=known, **content)

@@ -70,7 +70,7 @@ def test_a_page_names_what_a_browser_can_compute(world: World) -> None:
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-@pytest.mark.parametrize("path", (*PAGES, "/docs"))
+@pytest.mark.parametrize("path", [*PAGES, "/docs"])
 def test_it_fits_the_screen_and_axe_finds_nothing(visit: Visitor, screen: str, path: str) -> None:
     tab = visit(**SCREENS[screen]).open(path)
     wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"

@@ -97,13 +97,14 @@ def decode_image(
 ) -> UInt8[Tensor, "c h w"]:
     """Decode one still picture as browsers show it on white: 8-bit grey (c = 1) or RGB (c = 3).
 
-    A picture of more than `limits.kept_pixels` is made smaller, unless a `size` or a `box` says what
-    of it is wanted. `channels` None keeps grey pictures grey. `box` cuts a part first; `size` (height, width) then
-    keeps the largest centred part of that shape and resizes it with antialiasing, so that nothing
-    is distorted. Of 16 bits the upper 8 count, CMYK and palettes become RGB, colour profiles are
-    converted to sRGB, EXIF orientation is applied and that of XMP or text is not. Animations and
-    files of several pages are refused: a release of one frame would lose the others. The second
-    pictures in a phone's JPEG (MPO: depth, gain map) are no frames and are ignored.
+    A picture of more than `limits.kept_pixels` is made smaller, unless a `size` or a `box` says
+    what of it is wanted. `channels` None keeps grey pictures grey. `box` cuts a part first; `size`
+    (height, width) then keeps the largest centred part of that shape and resizes it with
+    antialiasing, so that nothing is distorted. Of 16 bits the upper 8 count, CMYK and palettes
+    become RGB, colour profiles are converted to sRGB, EXIF orientation is applied and that of XMP
+    or text is not. Animations and files of several pages are refused: a release of one frame would
+    lose the others. The second pictures in a phone's JPEG (MPO: depth, gain map) are no frames and
+    are ignored.
 
     Raises:
         ImageError: too many bytes or pixels, an unknown format or one whose reader is not

@@ -91,7 +91,9 @@ def reduced(picture: Image.Image, factor: int) -> Image.Image:
     made: Image.Image | None = None
     for top in range(0, height, rows):
         part = picture.crop((0, top, width, min(top + rows, height)))
-        small = (eight_bits(part) if part.mode.startswith("I;16") else _unindexed(part)).reduce(factor)
+        small = (eight_bits(part) if part.mode.startswith("I;16") else _unindexed(part)).reduce(
+            factor
+        )
         if made is None:
             made = Image.new(small.mode, (small.width, -(-height // factor)))
         made.paste(small, (0, top // factor))

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from sfumato.errors import BankError, InputError
 from sfumato.files import MALFORMED, map_tensors, write_tensors
-from sfumato.filter.bounds import are_errors
 from sfumato.filter.bank.segment import STORED, Segment, dtypes, shapes
+from sfumato.filter.bounds import are_errors
 
 _VERSION = 1
 _NAMES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

@@ -79,7 +79,7 @@ class Pictures:
             return self.lanes.large(work, account=account)
         return self.lanes.small(work)
 
-    def _open_and_see(self, content: bytes, hashes: bool) -> Seen:  # noqa: FBT001 - of no caller
+    def _open_and_see(self, content: bytes, hashes: bool) -> Seen:
         return self.see(open_picture(content, limits=self.limits).views(), hashes=hashes)
 
     def close(self) -> None:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import ipaddress
 import logging
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -120,6 +122,18 @@ class WithoutQuery(logging.Filter):
             client, method, path, *rest = record.args
             record.args = (client, method, str(path).partition("?")[0], *rest)
         return True
+
+
+def warn_in_the_clear(sock: socket.socket, tls: Tls | None) -> None:
+    """Say so where others' machines can reach a service that does not speak TLS."""
+    host = str(sock.getsockname()[0])
+    if tls is None and not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+        print(  # on stderr, as every warning: stdout has the address alone
+            f"warning: listening on {host} without TLS: pictures and tokens cross the network for "
+            "all to read; speak TLS, or listen on 127.0.0.1 behind a proxy that does",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def log_config() -> dict[str, Any]:

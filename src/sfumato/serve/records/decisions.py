@@ -136,9 +136,7 @@ class Counts:
     overturned: int = 0
 
 
-def keep_blocks(
-    store: Store, policy: str, uploads: Sequence[tuple[Owner, Decision]]
-) -> list[None]:
+def keep_blocks(store: Store, policy: str, uploads: Sequence[tuple[Owner, Decision]]) -> list[None]:
     """Record decisions that something stands against, each with whose upload it was.
 
     `policy` is the digest of the policy that they were taken under, or ''. All are on disk when

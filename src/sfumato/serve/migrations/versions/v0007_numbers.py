@@ -19,7 +19,7 @@ def upgrade() -> None:
     """Quarantine enrollments that no reader accepts any more, and bound what is computed."""
     _quarantine()
     _decisions()
-    op.execute(f"DELETE FROM anchors WHERE NOT ({_POSITIVE})")  # computed anew at the next start
+    op.execute(f"DELETE FROM anchors WHERE NOT ({_POSITIVE})")  # noqa: S608 - computed anew
     with op.batch_alter_table("anchors") as batch:
         batch.create_check_constraint("anchors_anchor_is_positive", _POSITIVE)
 
@@ -31,7 +31,7 @@ def _decisions() -> None:
         batch.add_column(sa.Column("gateway_id", sa.Integer))
         batch.create_foreign_key("decisions_gateway_id_fkey", "accounts", ["gateway_id"], ["id"])
     for column in ("margin", "score"):
-        op.execute(f"UPDATE decisions SET {column} = NULL WHERE NOT ({_near(column)})")
+        op.execute(f"UPDATE decisions SET {column} = NULL WHERE NOT ({_near(column)})")  # noqa: S608
     with op.batch_alter_table("decisions") as batch:
         for column in ("margin", "score"):
             batch.create_check_constraint(f"decisions_{column}_is_finite", _near(column))
