@@ -146,13 +146,15 @@ def test_every_private_route_asks_for_a_token(start: Start, world: World) -> Non
         for method in operations:
             if path in ("/v1/policy", "/v1/backbone", "/livez", "/readyz", "/metrics"):
                 continue
+            if path == "/v1/session" and method in ("get", "delete"):
+                continue  # which say that nobody is signed in, and forget nobody
             private += 1
             for headers in ({}, {"Authorization": "Bearer wrong"}):
                 answer = client.request(method, path, headers=headers, content=b"x")
                 assert answer.status_code == 401, (method, path)
                 assert answer.headers["content-type"] == "application/problem+json"
                 assert answer.headers["www-authenticate"] == "Bearer"
-    assert private == 19
+    assert private == 20
 
 
 def test_only_a_moderator_moderates(start: Start, world: World) -> None:

@@ -8,6 +8,7 @@ const OWN = { "Sfumato-Page": "1" };
 // `account` is whom the request is about, where that is not the token's account.
 export async function call(method, path, body, account = "", more = {}) {
   const headers = { ...OWN, ...more };
+  if (/[^ -~]/.test(account)) throw new Error("a name has letters, digits and . _ @ - alone");
   if (account) headers["Sfumato-Account"] = account;
   const binary = body instanceof Blob || body instanceof Uint8Array;
   if (body !== undefined) headers["Content-Type"] = binary ? "application/octet-stream" : "application/json";
