@@ -24,7 +24,7 @@ from sfumato.data.decoding.decode import ImageLimits, decode_image, open_picture
 from sfumato.errors import ConfigError, InputError, RequestError
 from sfumato.features.backbone import Backbone
 from sfumato.features.picture import feature_of
-from sfumato.serve.bank.lanes import MOST_LARGE, SMALL_BYTES, SMALL_PIXELS, Lanes
+from sfumato.serve.bank.lanes import SMALL_BYTES, SMALL_PIXELS, Lanes
 from sfumato.serve.http.bodies import read_body
 from sfumato.serve.http.docs import install_docs
 from sfumato.serve.http.guarding import Guarding
@@ -72,7 +72,7 @@ def create_feature_app(backbone: Backbone, settings: FeatureSettings | None = No
     app.add_middleware(Guarding)
     install_docs(app)
     install_problems(app)
-    lanes = Lanes(of_one=MOST_LARGE)  # nobody has an account here
+    lanes = Lanes()
 
     @app.get("/livez")
     def livez() -> dict[str, str]:
@@ -147,7 +147,7 @@ def _answer(
 
     large = len(content) > SMALL_BYTES
     if large or open_picture(content, limits=limits).pixels > SMALL_PIXELS:
-        found = lanes.large(features, account="")
+        found = lanes.large(features, account=None)
     else:
         found = lanes.small(features)
     return seal_answer(found, public, suite=settings.suite)

@@ -64,7 +64,7 @@ class Pictures:
         self.limits, self.lanes = limits, Lanes()
         self.see = partial(see, backbone)
 
-    def __call__(self, content: bytes, *, hashes: bool = False, account: str = "") -> Seen:
+    def __call__(self, content: bytes, *, hashes: bool = False, account: str | None = None) -> Seen:
         """Return what the pictures in a file's bytes are to the filter; as `see`.
 
         Raises:

@@ -40,33 +40,33 @@ class Lanes:
     Thread-safe.
     """
 
-    def __init__(self, *, of_one: int = MOST_OF_ONE) -> None:
-        """`of_one` is how many large pictures of one account may be here."""
+    def __init__(self) -> None:
         cores = os.cpu_count() or 1
         few = min(_MOST_THREADS, max(1, cores - 1))
         self._small = ThreadPoolExecutor(cores, thread_name_prefix="sfumato-picture")
         self._large = ThreadPoolExecutor(
             few, thread_name_prefix="sfumato-large", initializer=_yield_to_others
         )
-        self._of_one = of_one
-        self._asking: Counter[str] = Counter()
+        self._asking: Counter[str | None] = Counter()
         self._lock = threading.Lock()
 
     def small(self, work: Callable[[], Answer]) -> Answer:
         """Return what `work` returns, computed among small pictures."""
         return self._small.submit(work).result()
 
-    def large(self, work: Callable[[], Answer], *, account: str) -> Answer:
+    def large(self, work: Callable[[], Answer], *, account: str | None) -> Answer:
         """Return what `work` returns, computed among large pictures of this account and others.
+
+        None is nobody in particular, of whom there may be as many as of all.
 
         Raises:
             RequestError: 429 the account has as many large pictures here as one may, 503 all have.
         """
         with self._lock:
-            if self._asking[account] >= self._of_one:
+            if account is not None and self._asking[account] >= MOST_OF_ONE:
                 raise RequestError(
                     429,
-                    f"expected at most {self._of_one} large pictures of an account at once; "
+                    f"expected at most {MOST_OF_ONE} large pictures of an account at once; "
                     "send one after the other",
                     retry_after=1,
                 )
