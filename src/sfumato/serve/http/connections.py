@@ -95,9 +95,9 @@ class PatientProtocol(H11Protocol):
 
     def _most_dispensable(self) -> PatientProtocol:
         every = cast("set[PatientProtocol]", self.connections)
-        crowds = Counter(one.address for one in every)
+        counts = Counter(one.address for one in every)
         waiting = [one for one in every if one.waits_since is not None]
-        return min(waiting, key=lambda one: (-crowds[one.address], one.waits_since or 0.0))
+        return min(waiting, key=lambda one: (-counts[one.address], one.waits_since or 0.0))
 
     async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = self._refusal() if scope["path"] != _ALWAYS else None
