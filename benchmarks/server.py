@@ -31,6 +31,7 @@ from sfumato.filter.bank.scoring import BATCH
 from sfumato.filter.enrollment import Enrollment
 from sfumato.serve.app import create_app
 from sfumato.serve.bank.memory import BankState
+from sfumato.serve.http.connections import Places
 from sfumato.serve.http.listening import listening, run_app
 from sfumato.serve.records.auth import add_account
 from sfumato.serve.service import FilterService
@@ -142,7 +143,7 @@ def main(folder: Path, places: int) -> None:
                 create_app(service),
                 sock,
                 ready=partial(print, port, token, flush=True),
-                concurrency=places,
+                places=Places(places),
             )
         finally:
             service.close()

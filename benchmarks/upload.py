@@ -30,7 +30,7 @@ from sfumato.filter.bank.bank import Bank, BankScores
 from sfumato.filter.rule.guard import Sigmas, contest_rule
 from sfumato.serve.database.db import open_database
 from sfumato.serve.records.auth import add_account, authenticate
-from sfumato.serve.records.decisions import Decision, Match, keep_blocks
+from sfumato.serve.records.decisions import Decision, Match, Owner, keep_blocks
 from sfumato.serve.records.store import Store
 
 _SIDES = (256, 1024, 3464)  # 3464 squared is the 12 megapixels of a phone
@@ -114,7 +114,7 @@ def _database(path: Path) -> dict[str, Callable[[], object]]:
 
     def write() -> None:
         blocked = Decision(against=match, nearest=match, frame=None, enforced=True)
-        keep_blocks(store, "", [(account.id, blocked)])
+        keep_blocks(store, "", [(Owner(account.id), blocked)])
 
     return {
         "token": partial(authenticate, store.engine, store.clock, f"Bearer {token}"),

@@ -39,6 +39,7 @@ INNER = {
         {"lazy"},
     ],
     "filter": [
+        {"bounds"},
         {"enrollment", "neardup", "oneclass", "rule"},
         {"bank", "copies", "enroll", "private_pictures", "views"},
         {"enrolled"},
@@ -61,7 +62,7 @@ INNER = {
         {"database", "settings", "wire"},
         {"clients", "migrations", "records"},
         {"bank"},
-        {"backup", "local", "service"},
+        {"backup", "local", "moderating", "service"},
         {"http"},
         {"features", "web"},
         {"app"},

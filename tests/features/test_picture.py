@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from sfumato.cipher.request import RequestKey
 from sfumato.cli.main import app
-from sfumato.data.decoding.decode import decode_image
+from sfumato.data.decoding.decode import decode_image, decode_views
 from sfumato.data.lazy import open_lazily
 from sfumato.data.options import SourceOptions
 from sfumato.errors import DataError
@@ -73,7 +73,7 @@ def test_extracted_served_enrolled_and_decided_on_are_equal_to_the_bit(
     assert torch.equal(extracted, features_of(backbone, map(decode_image, files)))
     assert torch.equal(extracted, read_features(folder, backbone).features)
     assert torch.equal(
-        extracted, torch.cat([see(backbone, c, hashes=False).features for c in files])
+        extracted, torch.cat([see(backbone, decode_views(c), hashes=False).features for c in files])
     )
     assert torch.equal(extracted, torch.cat([served(backbone, content) for content in files]))
 

@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sfumato.errors import DataError
-from sfumato.filter.enroll import LEAST_SIGMA, LEAST_SPREAD, enroll
+from sfumato.filter.bounds import LEAST
+from sfumato.filter.enroll import LEAST_SPREAD, enroll
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.oneclass import OneClass, OneClassConfig, squared_error, train
 
@@ -109,7 +110,7 @@ def test_sigma_is_the_deviation_of_the_errors_however_small() -> None:
 def test_pictures_of_one_error_still_give_an_interval() -> None:
     x = pictures(1).expand(40, -1)
     equal = enroll(x, QUICK, backbone="00" * 32, seed=0, calibration="training")
-    assert equal.sigma == pytest.approx(max(LEAST_SPREAD * equal.mu, LEAST_SIGMA), rel=0.2)
+    assert equal.sigma == pytest.approx(max(LEAST_SPREAD * equal.mu, LEAST), rel=0.2)
 
 
 def _mean_error(enrollment: Enrollment, x: Float[Tensor, "n d"]) -> float:

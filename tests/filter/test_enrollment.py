@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from sfumato.errors import EnrollmentError, FormatError
 from sfumato.files import pack_tensors, unpack_tensors
+from sfumato.filter.bounds import LARGEST, LEAST
 from sfumato.filter.enrollment import (
     LIMIT_BYTES,
     Enrollment,
     open_enrollment,
     seal_enrollment,
+    signed_id,
 )
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -32,7 +34,7 @@ def make(dim: int = 6, hidden: int = 3, seed: int = 0) -> Enrollment:
         decoder_bias=torch.randn(dim, generator=generator),
         code_mean=torch.rand(hidden, generator=generator),
         code_covariance=spread @ spread.mT,
-        mu=0.1 + seed / 3,
+        mu=min(0.1 + seed / 3, 1.0),
         sigma=0.3,
         calibration="held-out",
         count=12,
@@ -113,10 +115,20 @@ HOSTILE = {
     "nan weight": ({"encoder": torch.full((3, 6), NAN)}, "not finite"),
     "short bias": ({"decoder_bias": torch.zeros(5)}, "expected decoder_bias of shape"),
     "flat encoder": ({"encoder": torch.zeros(18)}, "shape"),
-    "nan mu": ({"mu": NAN}, "finite"),
-    "infinite sigma": ({"sigma": float("inf")}, "finite"),
-    "no spread": ({"sigma": 0.0}, "mu >= 0 < sigma"),
-    "negative mu": ({"mu": -1.0}, "mu >= 0 < sigma"),
+    "infinite bias": ({"decoder_bias": torch.full((6,), -float("inf"))}, "not finite"),
+    "weight that overflows with others": ({"decoder": torch.full((6, 3), 3e38)}, "beyond"),
+    "code that no weight makes": ({"code_mean": torch.full((3,), 2.0**21)}, "beyond"),
+    "nan mu": ({"mu": NAN}, "mu and sigma"),
+    "infinite sigma": ({"sigma": float("inf")}, "mu and sigma"),
+    "no spread": ({"sigma": 0.0}, "mu and sigma"),
+    "negative mu": ({"mu": -1.0}, "mu and sigma"),
+    "no error at all": ({"mu": 0.0}, "mu and sigma"),
+    "sigma that float32 takes for 0": ({"sigma": 1e-60}, "as float32 holds them"),
+    "sigma below float32's normal numbers": ({"sigma": 1e-40}, "as float32 holds them"),
+    "mu that float32 takes for infinite": ({"mu": 1e300}, "2\\^-40..6 \\(D\\)"),
+    "sigma that float32 takes for infinite": ({"sigma": 1e300}, "mu and sigma"),
+    "mu above every error": ({"mu": 6.001}, "mu and sigma"),
+    "sigma above every error": ({"sigma": 6.001}, "mu and sigma"),
     "one image": ({"count": 1}, "at least 2"),
     "short fingerprint": ({"backbone": "ab"}, "64 hex digits"),
     "asymmetric": ({"code_covariance": torch.triu(torch.ones(3, 3))}, "symmetric"),
@@ -135,8 +147,27 @@ def test_impossible_contents_are_refused_even_when_signed(name: str) -> None:
 
 
 def test_the_dataclass_checks_itself() -> None:
-    with pytest.raises(EnrollmentError, match="mu >= 0 < sigma"):
+    with pytest.raises(EnrollmentError, match="mu and sigma"):
         replace(make(), sigma=-1.0)
+
+
+def test_what_lies_on_a_bound_is_taken() -> None:
+    for edges in ({"mu": LEAST, "sigma": LEAST}, {"mu": 6.0, "sigma": 6.0}):
+        assert open_enrollment(seal_enrollment(replace(make(), **edges), KEY)).enrollment.mu
+    large = replace(make(), encoder=torch.full((3, 6), -LARGEST), code_mean=torch.zeros(3))
+    assert open_enrollment(seal_enrollment(large, KEY)).enrollment.dim == 6
+
+
+def test_a_file_with_impossible_numbers_still_has_its_name() -> None:
+    enrollment = make()
+    object.__setattr__(enrollment, "sigma", 1e-60)
+    content = seal_enrollment(enrollment, KEY)
+    assert len(signed_id(content)) == 32
+    assert (
+        signed_id(seal_enrollment(make(), KEY)) == open_enrollment(seal_enrollment(make(), KEY)).id
+    )
+    with pytest.raises(EnrollmentError, match="signature"):
+        signed_id(content[:-1] + bytes([content[-1] ^ 1]))
 
 
 def with_copies(count: int = 3) -> Enrollment:

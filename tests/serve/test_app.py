@@ -96,7 +96,7 @@ def test_what_is_refused_or_rejected_counts_towards_the_quota(start: Start, worl
     path = f"/v1/quarantine/{stolen['id']}"
     assert client.post(path, json={"verdict": "reject"}, headers=judge).status_code == 204
     made = open_enrollment(world.small(1)).enrollment
-    for mu in (0.0, 1e-6):  # so sure of itself that it does not find what it decodes itself
+    for mu in (1e-7, 1e-6):  # so sure of itself that it does not find what it decodes itself
         sure = replace(made, mu=mu, sigma=1e-6)
         content = seal_enrollment(sure, Ed25519PrivateKey.generate())
         refused = client.post("/v1/enrollments", content=content, headers=eve)
@@ -146,6 +146,8 @@ def test_every_private_route_asks_for_a_token(start: Start, world: World) -> Non
         for method in operations:
             if path in ("/v1/policy", "/v1/backbone", "/livez", "/readyz", "/metrics"):
                 continue
+            if path == "/v1/session" and method in ("get", "delete"):
+                continue  # which say that nobody is signed in, and forget nobody
             private += 1
             for headers in ({}, {"Authorization": "Bearer wrong"}):
                 answer = client.request(method, path, headers=headers, content=b"x")

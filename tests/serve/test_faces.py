@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from sfumato.cipher.request import RequestKey
 from sfumato.cli.main import app
-from sfumato.data.decoding.decode import encode_png
+from sfumato.data.decoding.decode import decode_views, encode_png
 from sfumato.features.backbone import Backbone
 from sfumato.filter.rule.guard import SHARED
 from sfumato.serve.app import create_app
@@ -151,7 +151,7 @@ def test_no_face_may_still_be_a_copy(platform: Platform) -> None:
         terms = store.terms()
         assert terms is not None
         state = BankState.load(store, terms)
-    own = see(Backbone.load(platform.backbone), encode_png(ann(3)), hashes=True)
+    own = see(Backbone.load(platform.backbone), decode_views(encode_png(ann(3))), hashes=True)
     blank = replace(own, features=torch.empty(0, 128), pictures=())
     found = decide(
         state, blank, account_id=STRANGER, account_name=None, now=datetime(2026, 1, 1, tzinfo=UTC)

@@ -14,7 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from sfumato.cli.main import app
-from sfumato.data.decoding.decode import ImageLimits
+from sfumato.data.decoding.decode import ImageLimits, decode_views
 from sfumato.data.sources import load
 from sfumato.errors import ImageError
 from sfumato.serve.bank.extract import see
@@ -156,20 +156,22 @@ def test_check_says_which_frame(world: World, bank: str, tmp_path: Path) -> None
 
 def test_frames_are_counted_before_they_are_decoded(world: World) -> None:
     moving = apng("grey", parts=[(0, 0, 9, 9)] * 12)
-    seen = see(world.backbone, moving, hashes=False)
+    seen = see(world.backbone, decode_views(moving), hashes=False)
     assert seen.frames[0] == 0
     assert len(seen.frames) <= 13
     with pytest.raises(ImageError, match="at most 5 frames"):
-        see(world.backbone, moving, limits=ImageLimits(max_frames=5), hashes=False)
+        see(world.backbone, decode_views(moving, limits=ImageLimits(max_frames=5)), hashes=False)
     few = ImageLimits(max_moving_pixels=3000)
     with pytest.raises(ImageError, match="at most 3,000 pixels in all frames"):
-        see(world.backbone, moving, limits=few, hashes=False)
+        see(world.backbone, decode_views(moving, limits=few), hashes=False)
 
 
 def test_frames_that_are_alike_are_judged_once(world: World) -> None:
     still = digit(world, 0, 3).convert("RGB")
-    assert len(see(world.backbone, file([still] * 9, "TIFF"), hashes=True).frames) == 1
+    assert (
+        len(see(world.backbone, decode_views(file([still] * 9, "TIFF")), hashes=True).frames) == 1
+    )
     assert torch.equal(
-        see(world.backbone, file([still] * 9, "TIFF"), hashes=False).features,
-        see(world.backbone, file([still], "PNG"), hashes=False).features,
+        see(world.backbone, decode_views(file([still] * 9, "TIFF")), hashes=False).features,
+        see(world.backbone, decode_views(file([still], "PNG")), hashes=False).features,
     )

@@ -8,11 +8,12 @@ import zlib
 from collections.abc import Callable, Iterator
 
 import pytest
+import torch
 from PIL import Image
 
 from sfumato.filter.enrollment import open_enrollment
 from tests.serve.conftest import Start, bearer
-from tests.serve.world import HIDDEN, World
+from tests.serve.world import HIDDEN, World, forged
 
 
 def resigned(world: World) -> bytes:
@@ -27,6 +28,10 @@ def flipped(world: World) -> bytes:
     content = bytearray(world.enrollments[0])
     content[-5] ^= 1
     return bytes(content)
+
+
+def lying(world: World, **changes: object) -> bytes:
+    return forged(open_enrollment(world.enrollments[0]).enrollment, **changes)
 
 
 ENROLLMENTS: dict[str, tuple[Callable[[World], bytes], int, str]] = {
@@ -46,6 +51,10 @@ ENROLLMENTS: dict[str, tuple[Callable[[World], bytes], int, str]] = {
     "other width": (lambda w: w.other(hidden=HIDDEN - 1), 422, "`hidden` 8"),
     "other dimension": (lambda w: w.other(dim=63), 422, "D = 64"),
     "too large": (lambda w: w.other(dim=8192), 413, "at most"),
+    "sigma of 1e-60": (lambda w: lying(w, sigma=1e-60), 422, "mu and sigma"),
+    "mu of 1e300": (lambda w: lying(w, mu=1e300), 422, "mu and sigma"),
+    "sigma of 1e300": (lambda w: lying(w, sigma=1e300), 422, "mu and sigma"),
+    "weights of 3e38": (lambda w: lying(w, decoder=torch.full((64, HIDDEN), 3e38)), 422, "beyond"),
 }
 
 

@@ -7,12 +7,13 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from sfumato.serve.http.timeouts import PatientProtocol
+from sfumato.serve.http.connections import PatientProtocol, Places
 
 PLACES = 4
 
@@ -22,9 +23,8 @@ def serving(app: FastAPI) -> Iterator[str]:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         sock.listen(64)
-        config = uvicorn.Config(
-            app, http=PatientProtocol, log_level="error", limit_concurrency=PLACES
-        )
+        protocol = partial(PatientProtocol, places=Places(PLACES))
+        config = uvicorn.Config(app, http=protocol, log_level="error")  # type: ignore[arg-type]
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
         thread.start()

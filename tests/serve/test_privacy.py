@@ -120,10 +120,8 @@ def test_a_platform_cannot_tell_who_has_an_account(start: Start, world: World) -
     gate = bearer(service, "gate", role="uploader")
 
     def ask(owner: str, digit: int) -> tuple[int, str, dict[str, str]]:
-        sent = client.post(
-            "/v1/uploads", content=world.png(digit, 0), headers=gate, params={"account": owner}
-        )
-        return told(sent)
+        headers = gate | {"Sfumato-Account": owner}
+        return told(client.post("/v1/uploads", content=world.png(digit, 0), headers=headers))
 
     # A picture that nobody claims: whose account is asked for must not show.
     assert ask(OWNER, 8) == ask("nobody", 8) == ask("../etc", 8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +72,14 @@ class World:
     def small(self, seed: int) -> bytes:
         """One of many enrollments that are quick to make."""
         return self.other(seed=seed)
+
+
+def forged(base: Enrollment, **changes: object) -> bytes:
+    """An enrollment file, signed, with numbers that `Enrollment` itself refuses to hold."""
+    altered = copy(base)
+    for name, value in changes.items():
+        object.__setattr__(altered, name, value)
+    return seal_enrollment(altered, Ed25519PrivateKey.generate())
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from torch import Tensor
 from sfumato.data.order import random_order
 from sfumato.device import Device, resolve_device
 from sfumato.errors import DataError
+from sfumato.filter.bounds import LEAST
 from sfumato.filter.enrollment import Calibration, Enrollment
 from sfumato.filter.oneclass import (
     OneClass,
@@ -29,8 +30,6 @@ FOLDS: Final = 5
 """Parts of few images that `cross-fitted` measures on, each by a network that did not see it."""
 FEW: Final = 200
 """Images below which a held-out fifth is under 40 images, too few for a tail of sigma."""
-LEAST_SIGMA: Final = 1e-12
-"""Least sigma where mu is 0 as well."""
 
 
 def enroll(
@@ -67,6 +66,7 @@ def enroll(
     measure = {"held-out": _held_out, "cross-fitted": _cross_fitted, "training": _training}
     with one_thread():
         net, errors, trained = measure[calibration](own, config, seed, device)
+    mu = max(float(errors.mean()), LEAST)
     codes = net.encode(trained.flatten(0, -2)[None])[0]
     return Enrollment(
         encoder=net.encoder[0].cpu(),
@@ -75,8 +75,8 @@ def enroll(
         decoder_bias=net.decoder_bias[0].cpu(),
         code_mean=codes.mean(0).cpu(),
         code_covariance=codes.mT.cov().reshape(config.hidden, config.hidden).cpu(),
-        mu=float(errors.mean()),
-        sigma=max(float(errors.std()), LEAST_SPREAD * float(errors.mean()), LEAST_SIGMA),
+        mu=mu,
+        sigma=max(float(errors.std()), LEAST_SPREAD * mu, LEAST),
         calibration=calibration,
         count=len(features),
         backbone=backbone,
@@ -93,7 +93,7 @@ def page_settings(config: OneClassConfig) -> dict[str, Any]:
             "folds": FOLDS,
             "few": FEW,
             "leastSpread": LEAST_SPREAD,
-            "leastSigma": LEAST_SIGMA,
+            "least": LEAST,
         },
     }
 

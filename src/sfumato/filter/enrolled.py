@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sfumato.device import Device
 from sfumato.errors import DataError
-from sfumato.filter.enroll import LEAST_SIGMA
+from sfumato.filter.bounds import LEAST
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.oneclass import OneClass, OneClassConfig, Rows, squared_error, train
 from sfumato.filter.rule.guard import Sigmas, Unit
@@ -134,8 +134,8 @@ def enroll_all(
     ]
     return EnrolledUsers.of(
         net,
-        torch.stack([e.mean() for e in held]),
-        torch.stack([e.std().clamp(min=LEAST_SIGMA) for e in held]),
+        torch.stack([e.mean().clamp(min=LEAST) for e in held]),
+        torch.stack([e.std().clamp(min=LEAST) for e in held]),
         torch.stack([h.mean(0) for h in codes]),
         torch.stack([h.mT.cov() for h in codes]),
     )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
@@ -23,6 +22,7 @@ from torch import Tensor
 
 from sfumato.errors import EnrollmentError
 from sfumato.files import pack_tensors, unpack_tensors
+from sfumato.filter.bounds import LARGEST, are_errors, fits
 
 Calibration = Literal["held-out", "cross-fitted", "training"]
 """Whose reconstruction errors gave mu and sigma; `training` is the paper's way."""
@@ -53,8 +53,8 @@ class Enrollment:
     `backbone` is the fingerprint of the extractor that the features came from.
 
     Raises:
-        EnrollmentError: shapes disagree, a number is not finite, sigma is not positive, or there
-            are more hashes than images.
+        EnrollmentError: shapes disagree, a number is outside its bounds (`bounds`), or there are
+            more hashes than images.
     """
 
     encoder: Float[Tensor, "m d"]
@@ -73,10 +73,11 @@ class Enrollment:
 
     def __post_init__(self) -> None:
         _check_tensors({name: getattr(self, name) for name in _TENSORS})
-        if not (math.isfinite(self.mu) and math.isfinite(self.sigma)):
-            raise EnrollmentError(f"expected finite mu and sigma, got {self.mu} and {self.sigma}")
-        if self.mu < 0 or self.sigma <= 0:
-            raise EnrollmentError(f"expected mu >= 0 < sigma, got {self.mu} and {self.sigma}")
+        if not are_errors(torch.tensor([self.mu, self.sigma], dtype=torch.float64), self.dim):
+            raise EnrollmentError(
+                f"expected mu and sigma in 2^-40..{self.dim} (D), as float32 holds them, got "
+                f"{self.mu} and {self.sigma}; enroll again"
+            )
         if self.calibration not in get_args(Calibration):
             raise EnrollmentError(f"unknown calibration {self.calibration!r}")
         if self.count < 2:
@@ -137,6 +138,21 @@ def open_enrollment(content: bytes) -> SignedEnrollment:
     Raises:
         EnrollmentError: it is too large, cut short, of an unknown version, forged or malformed.
     """
+    tensors, header, owner, digest = _verified(content)
+    return SignedEnrollment(_parsed(header, tensors), owner, digest[:16].hex())
+
+
+def signed_id(content: bytes) -> str:
+    """Return the identifier of a file whose signature holds, whatever its numbers are.
+
+    Raises:
+        EnrollmentError: it is too large, cut short, of an unknown version or forged.
+    """
+    return _verified(content)[3][:16].hex()
+
+
+def _verified(content: bytes) -> tuple[dict[str, Tensor], dict[str, str], bytes, bytes]:
+    """Return tensors, header, the owner's key and the digest of a file whose signature holds."""
     tensors, header = unpack_tensors(content, limit_bytes=LIMIT_BYTES, error=EnrollmentError)
     version = header.get("sfumato.enrollment")
     if version is None:
@@ -149,8 +165,7 @@ def open_enrollment(content: bytes) -> SignedEnrollment:
     wrong = [name for name in _TENSORS if tensors[name].dtype != torch.float32]
     if wrong:
         raise EnrollmentError(f"expected float32, got {tensors[wrong[0]].dtype} in {wrong[0]}")
-    owner, digest = _verified(header, tensors)
-    return SignedEnrollment(_parsed(header, tensors), owner, digest[:16].hex())
+    return tensors, header, *_signed(header, tensors)
 
 
 def _digest(header: dict[str, str], tensors: dict[str, Tensor]) -> bytes:
@@ -164,7 +179,7 @@ def _digest(header: dict[str, str], tensors: dict[str, Tensor]) -> bytes:
     return digest.digest()
 
 
-def _verified(header: dict[str, str], tensors: dict[str, Tensor]) -> tuple[bytes, bytes]:
+def _signed(header: dict[str, str], tensors: dict[str, Tensor]) -> tuple[bytes, bytes]:
     try:
         owner = bytes.fromhex(header["owner"])
         signature = bytes.fromhex(header["signature"])
@@ -216,8 +231,10 @@ def _check_tensors(tensors: dict[str, Tensor]) -> None:
         if tuple(tensors[name].shape) != want:
             got = tuple(tensors[name].shape)
             raise EnrollmentError(f"expected {name} of shape {want}, got {got}")
-        if not bool(torch.isfinite(tensors[name]).all()):
-            raise EnrollmentError(f"{name} has values that are not finite")
+        if not fits(tensors[name], LARGEST**2 if name == "code_covariance" else LARGEST):
+            raise EnrollmentError(
+                f"{name} has values that are not finite or beyond what training makes; enroll again"
+            )
     covariance = tensors["code_covariance"].double()
     scale = float(covariance.diagonal().abs().max())
     if not torch.allclose(covariance, covariance.mT, rtol=1e-4, atol=1e-6 * scale):

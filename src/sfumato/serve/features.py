@@ -13,17 +13,22 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import FastAPI, Header, Request, Response
+from jaxtyping import Float
 from starlette.concurrency import run_in_threadpool
+from torch import Tensor
 
 from sfumato._version import __version__
 from sfumato.cipher.header import Suite
 from sfumato.cipher.request import check_public, seal_answer
-from sfumato.data.decoding.decode import ImageLimits, decode_image
+from sfumato.data.decoding.decode import ImageLimits, decode_image, open_picture
 from sfumato.errors import ConfigError, InputError, RequestError
 from sfumato.features.backbone import Backbone
 from sfumato.features.picture import feature_of
+from sfumato.serve.bank.lanes import SMALL_BYTES, SMALL_PIXELS, Lanes
 from sfumato.serve.http.bodies import read_body
-from sfumato.serve.http.listening import listening, run_app
+from sfumato.serve.http.docs import install_docs
+from sfumato.serve.http.guarding import Guarding
+from sfumato.serve.http.listening import listening, run_app, warn_in_the_clear
 from sfumato.serve.http.problems import install_problems
 from sfumato.serve.wire import BACKBONE_HEADER, FEATURES_PATH, PUBLIC_KEY_HEADER
 
@@ -61,8 +66,13 @@ def create_feature_app(backbone: Backbone, settings: FeatureSettings | None = No
         title="Sfumato features",
         version=__version__,
         description="Features of a picture, sealed to the key of whoever asks.",
+        docs_url=None,
+        redoc_url=None,
     )
+    app.add_middleware(Guarding)
+    install_docs(app)
     install_problems(app)
+    lanes = Lanes()
 
     @app.get("/livez")
     def livez() -> dict[str, str]:
@@ -83,8 +93,8 @@ def create_feature_app(backbone: Backbone, settings: FeatureSettings | None = No
             limit_bytes=settings.image_limit_bytes,
             seconds=settings.body_seconds,
         )
-        answer = await run_in_threadpool(_answer, backbone, settings, content, public)
-        headers = {BACKBONE_HEADER: backbone.fingerprint, "Cache-Control": "no-store"}
+        answer = await run_in_threadpool(_answer, backbone, settings, content, public, lanes)
+        headers = {BACKBONE_HEADER: backbone.fingerprint}
         return Response(answer, media_type="application/octet-stream", headers=headers)
 
     return app
@@ -99,6 +109,7 @@ def serve_features(backbone: Backbone, settings: FeatureSettings, *, host: str, 
     """
     app = create_feature_app(backbone, settings)
     with listening(host, port) as sock:
+        warn_in_the_clear(sock, None)
         host, port = sock.getsockname()[:2]
         words = f"serving {backbone.dim} features on http://{host}:{port}"
         run_app(app, sock, ready=partial(print, words, flush=True))
@@ -120,9 +131,23 @@ def _public_key(encoded: str | None) -> bytes:
     return public
 
 
-def _answer(backbone: Backbone, settings: FeatureSettings, content: bytes, public: bytes) -> bytes:
+def _answer(
+    backbone: Backbone,
+    settings: FeatureSettings,
+    content: bytes,
+    public: bytes,
+    lanes: Lanes,
+) -> bytes:
     limits = ImageLimits(
         max_bytes=settings.image_limit_bytes, max_pixels=settings.image_limit_pixels
     )
-    image = decode_image(content, limits=limits)
-    return seal_answer(feature_of(backbone, image), public, suite=settings.suite)
+
+    def features() -> Float[Tensor, "1 d"]:
+        return feature_of(backbone, decode_image(content, limits=limits))
+
+    large = len(content) > SMALL_BYTES
+    if large or open_picture(content, limits=limits).pixels > SMALL_PIXELS:
+        found = lanes.large(features, account=None)
+    else:
+        found = lanes.small(features)
+    return seal_answer(found, public, suite=settings.suite)

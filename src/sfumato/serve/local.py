@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sfumato.data.decoding.decode import decode_views
 from sfumato.errors import BankError, InputError
 from sfumato.features.backbone import Backbone
 from sfumato.features.policy import Policy
@@ -71,7 +72,7 @@ def add_files(
         for enrollment in enrollments:
             check_terms(enrollment, terms)
         owning = _account(store, account)
-        admission = _admission(store, terms, policy)
+        admission = admission_of(store, terms, policy)
         return [admission.enroll(owning, content) for content in contents]
 
 
@@ -123,11 +124,12 @@ def judge(
         policy = opened_backbone.policy
         state = BankState.load(store, terms, policy=policy, reach=reach)
         now = store.clock.now()
-    seen = see(opened_backbone, content, hashes=state.asks_hashes)
+    seen = see(opened_backbone, decode_views(content), hashes=state.asks_hashes)
     return decide(state, seen, account_id=account_id, account_name=account, now=now)
 
 
-def _admission(store: Store, terms: Terms, policy: Policy | None) -> Admission:
+def admission_of(store: Store, terms: Terms, policy: Policy | None) -> Admission:
+    """Return what lets enrollments of this bank count, without the limits of a service."""
     seen = store.last_change()  # before the bank: a change that it has already does no harm
     state = BankState.load(store, terms, policy=policy)
     return Admission(

@@ -9,7 +9,8 @@ from contextlib import suppress
 from functools import partial
 
 from sfumato.serve.app import create_app
-from sfumato.serve.http.listening import listening, run_app
+from sfumato.serve.http.connections import Places
+from sfumato.serve.http.listening import listening, run_app, warn_in_the_clear
 from sfumato.serve.service import FilterService, Load, in_memory
 from sfumato.serve.settings import ServeSettings
 
@@ -26,6 +27,7 @@ def serve(settings: ServeSettings, load: Load = in_memory) -> None:
     if tls is not None:
         tls.check()
     with listening(settings.host, settings.port) as sock:
+        warn_in_the_clear(sock, tls)
         service = FilterService.open(settings, load)
         host, port = sock.getsockname()[:2]
         scheme = "https" if tls else "http"
@@ -37,7 +39,7 @@ def serve(settings: ServeSettings, load: Load = in_memory) -> None:
                     create_app(service),
                     sock,
                     ready=partial(print, words, flush=True),
-                    concurrency=settings.concurrency,
+                    places=Places(settings.concurrency, settings.per_address),
                     tls=tls,
                 )
         finally:

@@ -31,8 +31,8 @@ from sfumato.serve.database.db import beside, open_database, reading
 from sfumato.serve.database.errors import check_pages
 from sfumato.serve.records import erasures
 from sfumato.serve.records.answers import answer_of
-from sfumato.serve.records.auth import Account, find_account
-from sfumato.serve.records.decisions import FACELESS, STRANGER, Decision, keep_blocks
+from sfumato.serve.records.auth import Account, check_may_name, find_account
+from sfumato.serve.records.decisions import FACELESS, STRANGER, Decision, Owner, keep_blocks
 from sfumato.serve.records.erasures import Erasure
 from sfumato.serve.records.near_counts import Tally
 from sfumato.serve.records.store import Entry, Store, Terms
@@ -275,28 +275,33 @@ class FilterService:
             ImageError: the bytes are no picture, or a too large one.
             RequestError: 403 only an uploader names another account, 429 too many uploads.
         """
-        account_id, name = self._asked_for(account, name)
+        account_id, owner = self._asked_for(account, name)
         if account.role != "uploader":
             self._upload_rate.check(account.id)
         with self.metrics.seconds.time():
-            seen = self.pictures(content, hashes=self.state.asks_hashes)
+            asks = owner.person or account.name
+            # A gateway that names nobody sends everybody's.
+            alone = owner.person or (None if account.role == "uploader" else account.name)
+            seen = self.pictures(content, hashes=self.state.asks_hashes, account=alone)
             now = self.store.clock.now()
-            found = decide(self.state, seen, account_id=account_id, account_name=name, now=now)
+            found = decide(self.state, seen, account_id=account_id, account_name=asks, now=now)
         nearest = found.nearest
         self.tally.count(nearest.account, math.inf if nearest.score is None else nearest.score)
-        self._record(account, found)
+        self._record(owner, found)
         return UploadAnswer(id=found.id, decision=found.verdict, reason=found.reason)
 
-    def _record(self, account: Account, found: Decision) -> None:
+    def _record(self, owner: Owner, found: Decision) -> None:
         against, enforced = found.against, found.enforced
         if against is not None:
-            self.blocks((account.id, found))
+            self.blocks((owner, found))
         self.metrics.count_upload(
             blocked=against is not None, enforced=enforced, faceless=found.faceless
         )
         where = "" if against is None or found.frame is None else f", by frame {found.frame}"
         where += f"; {FACELESS}" if found.faceless else ""
-        _log.info("decision %s for account %d: %s%s", found.id, account.id, found.verdict, where)
+        _log.info(
+            "decision %s for account %d: %s%s", found.id, owner.account_id, found.verdict, where
+        )
 
     def check_ready(self) -> None:
         """Raise a ServiceError where the database does not answer, or was not heard of lately."""
@@ -309,13 +314,15 @@ class FilterService:
         """Take over rules that were just changed, before that is acknowledged."""
         self._apply()
 
-    def _asked_for(self, account: Account, name: str | None) -> tuple[int, str]:
+    def _asked_for(self, account: Account, name: str | None) -> tuple[int, Owner]:
+        """Return whose enrollments may override, and whose the upload is."""
         if name is None:
-            return account.id, account.name
-        if account.role != "uploader":
-            raise RequestError(403, "only an uploader may name another account; leave it out")
+            return account.id, Owner(account.id)
+        check_may_name(account)
         found = find_account(self.store.engine, name)
-        return (found.id if found else STRANGER), name
+        # A person without an account cannot appeal; their gateway can, for them.
+        owner = Owner(found.id if found else account.id, person=name, gateway_id=account.id)
+        return (found.id if found else STRANGER), owner
 
     def _erasing(self) -> float:
         try:

@@ -72,12 +72,17 @@ class ServeSettings:
     """Time in which a request's body must have arrived."""
     concurrency: int = 64
     """Requests served at once; more are answered 503 so that memory stays bounded."""
+    per_address: int | None = None
+    """Those of one address; None is half of them, and all for a proxy on this machine."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"`port` must lie in 0..65535, got {self.port}")
-        if min(self.hidden or 1, self.quota, self.concurrency) < 1 or self.hidden == 0:
-            raise ConfigError("`hidden`, `quota` and `concurrency` must be at least 1")
+        counts = (self.quota, self.concurrency, self.hidden, self.per_address)
+        if any(count is not None and count < 1 for count in counts):
+            raise ConfigError(
+                "`hidden`, `quota`, `concurrency` and `per_address` must be at least 1"
+            )
         rates = self.uploads_per_minute, self.enrollments_per_minute, self.requests_per_minute
         if min(self.flood, *rates) < 1:
             raise ConfigError(

@@ -10,6 +10,10 @@ from typing import Final, Literal
 from pydantic import BaseModel, Field
 
 FEATURES_PATH: Final = "/v1/features"
+ACCOUNT_HEADER: Final = "Sfumato-Account"
+"""Header of a request that is about another account than the token's: no name is in a URL."""
+PAGE_HEADER: Final = "Sfumato-Page"
+"""Header of the requests of the service's own pages, beside the cookie that holds their token."""
 PUBLIC_KEY_HEADER: Final = "Sfumato-Public-Key"
 """Header of a request for features: the public key to which the answer is sealed, base64url."""
 BACKBONE_HEADER: Final = "Sfumato-Backbone"
@@ -62,19 +66,21 @@ class DecisionAnswer(BaseModel):
     """An upload that an enrollment matched, as a moderator sees it."""
 
     id: str
-    account: str = Field(description="The account that uploaded.")
+    account: str = Field(
+        description="Whose upload it was: an account's, or whom a platform's uploader named."
+    )
     enrollment: str | None = Field(description="The matching enrollment; null once it is erased.")
     enrollment_account: str | None = Field(description="The account of that enrollment.")
     enforced: bool = Field(description="Whether it was blocked, rather than only recorded.")
     claim: Claim
     unit: Unit = Field(description="Of margin and score, where the claim is one of a class.")
-    margin: float = Field(
+    margin: float | None = Field(
         description="Distance below the class's threshold, in sigmas or in powers of ten of the "
-        "share of strangers; or bits below a copy's threshold."
+        "share of strangers; or bits below a copy's threshold. Null where it is not known."
     )
     score: float | None = Field(
         description="Sigmas from the class's mean, or log10 of the share of strangers' pictures "
-        "that the bank matches as well; null for a near copy."
+        "that the bank matches as well; null for a near copy, and where it is not known."
     )
     created: str
     appeal: Appeal

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
-from sfumato.data.decoding.decode import ImageLimits
+from sfumato.data.decoding.decode import ImageLimits, View
 from sfumato.errors import ImageError
 from sfumato.serve.bank.extract import Pictures
 from tests.serve.conftest import Start, bearer
@@ -34,7 +35,7 @@ def test_requests_on_many_threads_share_a_few(
     threads: set[int] = set()
     at_once, most, lock, see = 0, 0, threading.Lock(), service.pictures.see
 
-    def counted(content: bytes, *, hashes: bool) -> object:
+    def counted(views: Iterator[View], *, hashes: bool) -> object:
         nonlocal at_once, most
         with lock:
             threads.add(threading.get_ident())
@@ -43,7 +44,7 @@ def test_requests_on_many_threads_share_a_few(
         threading.Event().wait(0.02)
         with lock:
             at_once -= 1
-        return see(content, hashes=hashes)
+        return see(views, hashes=hashes)
 
     monkeypatch.setattr(service.pictures, "see", counted)
 

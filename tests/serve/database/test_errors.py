@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -23,7 +24,7 @@ from sfumato.serve.backup import check
 from sfumato.serve.clients.filter import FilterClient
 from sfumato.serve.database.clock import Clock
 from sfumato.serve.database.db import open_database
-from sfumato.serve.http import timeouts as patience
+from sfumato.serve.http import connections as patience
 from sfumato.serve.records.audit_log import verify
 from sfumato.serve.records.auth import add_account, add_token, authenticate
 from sfumato.serve.service import FilterService
@@ -327,7 +328,8 @@ def serving(app: object) -> Iterator[int]:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         sock.listen(16)
-        config = uvicorn.Config(app, http=patience.PatientProtocol, log_level="error")
+        protocol = partial(patience.PatientProtocol, places=patience.Places(16))
+        config = uvicorn.Config(app, http=protocol, log_level="error")  # type: ignore[arg-type]
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
         thread.start()

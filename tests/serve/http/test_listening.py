@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from sfumato.serve.http.listening import listening, run_app
+from sfumato.serve.http.listening import listening, run_app, warn_in_the_clear
+from sfumato.serve.settings import Tls
 
 
 @pytest.fixture
@@ -36,3 +38,22 @@ def test_a_signal_at_the_moment_of_the_announcement_stops_it(ignored: None) -> N
     assert announced == [True]
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{port}/")
+
+
+@pytest.mark.parametrize(
+    ("host", "tls", "warned"),
+    [
+        ("0.0.0.0", None, True),
+        ("::", None, True),
+        ("127.0.0.1", None, False),
+        ("localhost", None, False),
+        ("0.0.0.0", Tls(Path("chain.pem"), Path("key.pem")), False),
+    ],
+)
+def test_a_service_that_others_reach_in_the_clear_says_so(
+    capsys: pytest.CaptureFixture[str], host: str, tls: Tls | None, warned: bool
+) -> None:
+    with listening(host, 0) as sock:
+        warn_in_the_clear(sock, tls)
+    said = capsys.readouterr()
+    assert (said.out, "without TLS: pictures and tokens" in said.err) == ("", warned)

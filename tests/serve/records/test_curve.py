@@ -19,6 +19,7 @@ from sfumato.serve.records.rules import Rules
 from tests.serve.conftest import Start, bearer
 from tests.serve.world import World
 
+ADA = {"Sfumato-Account": "ada"}
 Uploads = list[tuple[int, float]]
 UPLOADS = st.lists(st.tuples(st.integers(1, 3), st.floats(-5, 25)), max_size=40)
 ALPHAS = st.integers(0, 200).map(lambda tenth: tenth / 10)
@@ -130,20 +131,19 @@ def test_moderators_foresee_what_then_happens(start: Start, world: World) -> Non
 
     before = upload()
     assert 0 < before < len(images)
-    for query in ({}, {"account": "ada"}):
-        curve = client.get("/v1/curve", params=query, headers=judge).json()
+    for headers in (judge, judge | ADA):
+        curve = client.get("/v1/curve", headers=headers).json()
         assert (curve["threshold"], curve["own"], curve["uploads"]) == (2.0, False, len(images))
         assert curve["points"][20]["blocked"] == before
     changed = set()
     for alpha in (0.0, 0.7, 20.0):
-        query = {"value": alpha, "account": "ada"}
-        seen = client.get("/v1/forecast", params=query, headers=judge).json()
+        seen = client.get("/v1/forecast", params={"value": alpha}, headers=judge | ADA).json()
         passed = seen["uploads"] // len(images)
-        client.patch("/v1/accounts/ada", json={"alpha": alpha}, headers=judge)
+        client.patch("/v1/account-rules", json={"alpha": alpha}, headers=judge | ADA)
         assert upload() * passed == seen["blocked_after"]
         changed.add(seen["blocked_after"] // passed)
     assert len(changed) == 3
-    assert client.get("/v1/curve", params={"account": "ada"}, headers=judge).json()["own"]
+    assert client.get("/v1/curve", headers=judge | ADA).json()["own"]
 
 
 def test_only_moderators_see_what_stood_against_an_upload(start: Start, world: World) -> None:
@@ -168,7 +168,7 @@ def test_only_moderators_see_what_stood_against_an_upload(start: Start, world: W
         assert client.get(f"/v1/decisions/{missing}", headers=judge).status_code == 404
     for name in ("curve", "forecast?value=1"):
         assert client.get(f"/v1/{name}", headers=eve).status_code == 403
-    asked = client.get("/v1/curve", params={"account": "nobody"}, headers=judge)
+    asked = client.get("/v1/curve", headers=judge | {"Sfumato-Account": "nobody"})
     assert asked.status_code == 404
 
 

@@ -18,6 +18,7 @@ from sfumato.serve.records.decisions import (
     Counts,
     Decision,
     Match,
+    Owner,
     Ruling,
     appeal,
     appeals,
@@ -43,7 +44,7 @@ def stopped(margin: float = 1.0, *, enforced: bool = True, enrollment: str = "0"
     return Decision(against=match, nearest=match, frame=None, enforced=enforced)
 
 
-def recorded(store: Store) -> dict[str, float]:
+def recorded(store: Store) -> dict[str, float | None]:
     with reading(store.engine) as session:
         return {row.id: row.margin for row in session.scalars(select(DecisionRow))}
 
@@ -60,7 +61,7 @@ def status(call: Callable[[], object]) -> int:
 def test_only_what_was_really_blocked_is_appealed_by_its_uploader_once(store: Store) -> None:
     ada, eve = (add_account(store.engine, name)[0].id for name in ("ada", "eve"))
     blocked, observed = stopped(), stopped(enforced=False)
-    keep_blocks(store, "", [(ada, blocked), (ada, observed)])
+    keep_blocks(store, "", [(Owner(ada), blocked), (Owner(ada), observed)])
 
     def ask(id_: str, who: int) -> int:
         return status(lambda: appeal(store, id_, account_id=who, actor="x", note="why"))
@@ -78,7 +79,7 @@ def test_only_what_was_really_blocked_is_appealed_by_its_uploader_once(store: St
 def test_only_an_open_appeal_is_ruled_on_once(store: Store, ruling: Ruling) -> None:
     ada = add_account(store.engine, "ada")[0].id
     quiet, asked = stopped(), stopped()
-    keep_blocks(store, "", [(ada, quiet), (ada, asked)])
+    keep_blocks(store, "", [(Owner(ada), quiet), (Owner(ada), asked)])
     appeal(store, asked.id, account_id=ada, actor="ada", note="")
 
     def judge(id_: str, how: Ruling = ruling) -> int:
@@ -112,7 +113,7 @@ def test_counts_are_those_of_counting_one_by_one(store: Store) -> None:
     expected: dict[str, Counter[str]] = {}
     for number, (name, enforced, state) in enumerate(kinds):
         uploads = [stopped(enforced=enforced, enrollment=name) for _ in range(number % 4)]
-        keep_blocks(store, "", [(ada, upload) for upload in uploads])
+        keep_blocks(store, "", [(Owner(ada), upload) for upload in uploads])
         for upload in uploads:
             if state != "none":
                 appeal(store, upload.id, account_id=ada, actor="ada", note="")
@@ -131,7 +132,7 @@ def test_all_of_a_batch_are_on_record_in_one_transaction(store: Store) -> None:
     uploads = [stopped(float(number)) for number in range(20)]
     commits: list[object] = []
     event.listen(store.engine, "commit", commits.append)
-    keep_blocks(store, "", [(account, upload) for upload in uploads])
+    keep_blocks(store, "", [(Owner(account), upload) for upload in uploads])
     assert len(commits) == 1
     assert recorded(store) == {upload.id: upload.match.margin for upload in uploads}
     # The enrollment was erased while they were scored: it is not named.
@@ -141,7 +142,7 @@ def test_all_of_a_batch_are_on_record_in_one_transaction(store: Store) -> None:
 def test_none_of_a_batch_is_on_record_where_one_cannot_be(store: Store) -> None:
     account = add_account(store.engine, "ada")[0].id
     with pytest.raises(Exception, match=r"(?i)foreign key"):
-        keep_blocks(store, "", [(who, stopped()) for who in (account, account + 1, account)])
+        keep_blocks(store, "", [(Owner(who), stopped()) for who in (account, account + 1, account)])
     assert recorded(store) == {}
 
 

@@ -23,7 +23,8 @@ def test_a_place_says_at_which_thresholds_it_is_claimed(score: float, tenths: in
 def test_what_no_threshold_reaches_is_nobodys() -> None:
     assert place(3, 20.0) == (3, 200)
     assert place(3, 20.01) == place(3, math.inf) == (NOBODY, FAR)
-    assert place(3, -1e9) == (3, -FAR)
+    assert place(3, -1e9) == place(3, -math.inf) == (3, -FAR)
+    assert place(3, math.nan) == (NOBODY, FAR)
 
 
 def test_two_processes_add_up(database: str) -> None:

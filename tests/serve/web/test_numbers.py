@@ -15,7 +15,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from sfumato.data.decoding.decode import decode_image
+from sfumato.data.decoding.decode import ImageLimits, decode_image
 from sfumato.data.imageset import ImageSet
 from sfumato.features.augmentation import Augmentation
 from sfumato.features.backbone import Backbone, open_backbone
@@ -78,6 +78,28 @@ PICTURES = [
     picture("L", (120, 64), "PNG", 3),
     picture("RGB", (333, 201), "BMP", 4),
 ]
+
+
+_SMALLER = """async ([planes, width, height, kept]) => {
+  const { smaller } = await import("/web/picture.js");
+  const made = smaller(planes, width, height, kept);
+  return [made.height, made.width, made.planes.map((plane) => Array.from(plane))];
+}"""
+
+
+def test_a_large_picture_is_halved_as_the_service_does(visit: Visitor) -> None:
+    page = visit()
+    tab = page.open("/enroll")
+    content, limits = PICTURES[1], ImageLimits(kept_pixels=400)
+    whole = decode_image(content).double() / 255
+    sent = [whole.flatten(1).tolist(), whole.shape[2], whole.shape[1], 400]
+    height, width, planes = tab.evaluate(_SMALLER, sent)
+    found = torch.tensor(planes).view(3, height, width)
+    expected = decode_image(content, limits=limits).float() / 255
+    assert found.shape == expected.shape
+    assert float((found - expected).abs().max()) <= 1.01 / 255
+    script = page.context.request.get(f"{page.url}/web/picture.js").text()
+    assert f"const KEPT = {ImageLimits().kept_pixels:_};" in script
 
 
 def features(backbone: Backbone, pictures: list[bytes]) -> Float[Tensor, "n d"]:
@@ -222,8 +244,8 @@ def test_equal_pictures_have_the_sigma_that_python_gives(visit: Visitor, world: 
     python = enroll(rows, config, backbone="ab" * 32, seed=1, calibration="held-out")
     assert sigma() == pytest.approx((python.mu, python.sigma), rel=0.01)
     assert python.sigma == pytest.approx(LEAST_SPREAD * python.mu, rel=1e-6)
-    settings["calibration"]["leastSigma"] = 7.5
-    assert sigma()[1] == 7.5
+    settings["calibration"]["least"] = 7.5
+    assert sigma() == (7.5, 7.5)
 
 
 def test_two_pictures_are_enough_and_one_is_not(visit: Visitor, world: World) -> None:

@@ -9,10 +9,12 @@ from sfumato.features.backbone import open_backbone
 from sfumato.features.preprocess import Preprocess
 from sfumato.serve.web.pages import runs_in_browser
 from tests.serve.conftest import Start
-from tests.serve.web.conftest import SCREENS, Visitor, axe
+from tests.serve.live import LiveServer
+from tests.serve.web.conftest import SCREENS, Visitor, axe, token
 from tests.serve.world import World
 
 PAGES = ("/", "/enroll", "/moderate")
+TOKEN = "not a token, and kept nowhere"
 
 
 @pytest.fixture
@@ -68,7 +70,7 @@ def test_a_page_names_what_a_browser_can_compute(world: World) -> None:
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", [*PAGES, "/docs"])
 def test_it_fits_the_screen_and_axe_finds_nothing(visit: Visitor, screen: str, path: str) -> None:
     tab = visit(**SCREENS[screen]).open(path)
     wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -94,17 +96,43 @@ def test_the_keyboard_reaches_the_content_the_token_and_the_picture(visit: Visit
     assert tab.evaluate("document.activeElement.id") == "content"
 
 
-def test_the_token_stays_in_this_tab(visit: Visitor) -> None:
+KEPT = "localStorage.length + sessionStorage.length + document.cookie.length"
+
+
+def test_a_token_that_nobody_has_is_kept_nowhere(visit: Visitor) -> None:
     page = visit()
     tab = page.open("/")
-    tab.fill("#token", "not a token, and kept in the tab alone")
-    with page.tab.expect_response("**/v1/account") as answer:
+    tab.fill("#token", TOKEN)
+    with page.tab.expect_response("**/v1/session") as answer:
         tab.keyboard.press("Tab")
     assert answer.value.status == 401
     tab.wait_for_selector("#who >> text=nobody has this token")
-    assert tab.evaluate("localStorage.length + document.cookie.length") == 0
-    assert tab.evaluate("Object.values(sessionStorage)") == [
-        "not a token, and kept in the tab alone"
-    ]
+    assert tab.evaluate(KEPT) == 0
+    assert (page.context.cookies(), tab.input_value("#token")) == ([], "")
     assert all("kept" not in request.url for request in page.asked)
     page.said.clear()  # the browser's own line about the 401
+
+
+def test_no_script_reads_the_token_and_signing_out_forgets_it(
+    visit: Visitor, server: LiveServer
+) -> None:
+    page, mine = visit(), token(server, "nell")
+    tab = page.open("/", mine)
+    assert tab.evaluate(KEPT) == 0
+    assert mine not in tab.content()
+    assert tab.input_value("#token") == ""
+    (cookie,) = page.context.cookies()
+    assert (cookie["value"], cookie["httpOnly"], cookie["sameSite"]) == (mine, True, "Strict")
+    tab.goto(f"{server.url}/enroll")  # the next page is signed in as well
+    tab.wait_for_selector("#who >> text=nell, user")
+    tab.click("#leave")
+    tab.wait_for_selector("#who >> text=not signed in")
+    assert page.context.cookies() == []
+
+
+def test_the_routes_are_described_without_a_script(visit: Visitor) -> None:
+    page = visit()
+    tab = page.open("/docs")
+    assert tab.locator("script").count() == 0
+    assert "POST /v1/uploads" in tab.inner_text("main")
+    assert tab.evaluate("getComputedStyle(document.querySelector('dl')).display") == "grid"

@@ -12,9 +12,8 @@ from sfumato.cli.filter.options import (
     Account,
     Beside,
     Database,
-    backbone_beside,
     needs_serve,
-    policy_of,
+    policy_beside,
 )
 from sfumato.cli.imports import quick_imports
 from sfumato.cli.options import AsJson, finish
@@ -47,14 +46,9 @@ def bank_add(
     with quick_imports():
         from sfumato.serve.local import add_files
 
-    beside = None if backbone is None and "://" in db else backbone_beside(db, backbone)
-    if beside is not None and (beside.is_file() or backbone is not None):
-        policy = policy_of(beside)
-    else:
-        policy = None
-        typer.echo(NO_BACKBONE, err=True)
+    policy = policy_beside(db, backbone, missing=NO_BACKBONE)
     entries = add_files(db, files, account, policy=policy)
-    _show(entries, as_json=as_json)
+    show_entries(entries, as_json=as_json)
 
 
 @app.command("remove")
@@ -68,10 +62,7 @@ def bank_remove(
     from sfumato.serve.local import remove
 
     gone, done = remove(db, enrollment)
-    text = f"erased {gone.id} of {gone.account}"
-    if not done:
-        text += "; its bytes are in the files until a service or 'db purge' rids them of it"
-    finish({"erased": gone.id, "done": done}, text, as_json=as_json)
+    show_erased(gone, done=done, as_json=as_json)
 
 
 @app.command("list")
@@ -82,10 +73,20 @@ def bank_list(db: Database = DATABASE, as_json: AsJson = False) -> None:
 
     with opened(db) as store:
         entries = store.entries()
-    _show(entries, as_json=as_json)
+    show_entries(entries, as_json=as_json)
 
 
-def _show(entries: list[Entry], *, as_json: bool) -> None:
+def show_erased(gone: Entry, *, done: bool, as_json: bool) -> None:
+    """Print what was erased, and whether its bytes are gone."""
+    text = f"erased {gone.id} of {gone.account}"
+    if not done:
+        text += "; its bytes are in the files until a service or 'db purge' rids them of it"
+    result = {"erased": gone.id, "account": gone.account, "done": done}
+    finish(result, text, as_json=as_json)
+
+
+def show_entries(entries: list[Entry], none: str = "the bank is empty", *, as_json: bool) -> None:
+    """End a command with a list of enrollments, or with the words for `none`."""
     lines = [f"{e.id}  {e.status:<12}{e.account:<16}{e.created[:19]}  {e.reason}" for e in entries]
     result = {
         "enrollments": [
@@ -99,4 +100,4 @@ def _show(entries: list[Entry], *, as_json: bool) -> None:
             for e in entries
         ]
     }
-    finish(result, "\n".join(lines) or "the bank is empty", as_json=as_json)
+    finish(result, "\n".join(lines) or none, as_json=as_json)

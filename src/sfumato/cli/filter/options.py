@@ -85,6 +85,20 @@ def policy_of(file: Path) -> Policy | None:
     return found
 
 
+def policy_beside(database: str, backbone: Path | None, *, missing: str) -> Policy | None:
+    """Return the policy of the backbone beside a database; without a file, warn that it is missing.
+
+    Raises:
+        ArtifactError: the file that is given, or lies there, is no backbone's.
+    """
+    unknown = backbone is None and "://" in database
+    beside = None if unknown else backbone_beside(database, backbone)
+    if beside is not None and (beside.is_file() or backbone is not None):
+        return policy_of(beside)
+    typer.echo(missing, err=True)
+    return None
+
+
 def needs_serve() -> None:
     """Raise an UnavailableError where the `serve` extra is not installed."""
     from importlib.util import find_spec

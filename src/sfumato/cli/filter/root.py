@@ -12,6 +12,8 @@ from sfumato.cli.configoptions import changes_of
 from sfumato.cli.filter import admin as filter_admin
 from sfumato.cli.filter import bank as filter_bank
 from sfumato.cli.filter import calibrate as filter_calibrate
+from sfumato.cli.filter import moderate as filter_moderate
+from sfumato.cli.filter import send as filter_send
 from sfumato.cli.filter import serve as filter_serve
 from sfumato.cli.filter.options import (
     DATABASE,
@@ -32,12 +34,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Block uploads of pictures that others enrolled.")
 app.add_typer(filter_bank.app, name="bank")
+app.add_typer(filter_moderate.app, name="moderate")
 app.add_typer(filter_admin.user, name="user")
 app.add_typer(filter_admin.rules, name="rules")
 app.add_typer(filter_admin.db, name="db")
 app.command("calibrate")(filter_calibrate.calibrate)
 app.command("log")(filter_admin.log)
 app.command("serve")(filter_serve.serve)
+app.command("send")(filter_send.send)
 
 
 @app.command()

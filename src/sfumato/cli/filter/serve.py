@@ -36,6 +36,13 @@ def serve(
     concurrency: Annotated[
         int, typer.Option(help="Requests served at once; more are answered 503.")
     ] = 64,
+    per_address: Annotated[
+        int | None,
+        typer.Option(
+            help="Those of one address; half of --concurrency by default, and for a proxy on this "
+            "machine no limit."
+        ),
+    ] = None,
     body_seconds: Annotated[
         float, typer.Option(help="Seconds in which a request's body must have arrived.")
     ] = 30.0,
@@ -73,6 +80,7 @@ def serve(
         requests_per_minute=requests,
         shortlist=shortlist,
         concurrency=concurrency,
+        per_address=per_address,
         body_seconds=body_seconds,
         tls=Tls(tls_certificate, tls_key) if tls_certificate and tls_key else None,
     )

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from sfumato.data.decoding.formats import FORMATS, format_of, guess, read
-from sfumato.data.decoding.layers import on_white
+from sfumato.data.decoding.layers import on_white, reduced
 from sfumato.data.decoding.orientation import UPRIGHT, turned
 from sfumato.data.decoding.source import Source
 from sfumato.errors import ConfigError, ImageError
@@ -26,6 +26,7 @@ from sfumato.errors import ConfigError, ImageError
 Box = tuple[int, int, int, int]
 """A part of a picture: left, top, right, bottom, in pixels."""
 
+_PASSES = 12
 _SEVERAL = {"TIFF": "several pages", "HEIF": "several pictures"}
 # What Pillow's readers raise on malformed bytes; a Warning where a process makes them errors.
 _FAULTS = (
@@ -57,15 +58,21 @@ class ImageLimits:
     """Bytes of the file; checked before anything is read."""
     max_pixels: int = 64_000_000
     """Width times height as the header claims; checked before decoding (192 MB of RGB)."""
+    kept_pixels: int = 16_000_000
+    """Pixels that are looked at. A larger picture is made smaller, by a half or a quarter of its
+    sides, until it has no more: as a JPEG while it is decoded. No format takes more than five bytes
+    a pixel of its full size; what follows takes many."""
     max_frames: int = 400
     """Frames of an animation, or pages; of those that `decode_views` looks at."""
     max_moving_pixels: int = 256_000_000
-    """Width times height times frames; a second or two of decoding."""
+    """Width times height times frames, or times the passes in which a JPEG comes; a second or two
+    of decoding. A dozen passes are always taken: cameras and editors write ten."""
     formats: tuple[str, ...] = FORMATS
     """Allowed formats, recognised by content and never by a file's name."""
 
     def __post_init__(self) -> None:
-        if min(self.max_bytes, self.max_pixels, self.max_frames, self.max_moving_pixels) < 1:
+        pixels = (self.max_pixels, self.kept_pixels, self.max_moving_pixels)
+        if min(self.max_bytes, self.max_frames, *pixels) < 1:
             raise ConfigError("limits of bytes, pixels and frames must be at least 1")
         if not self.formats or not set(self.formats) <= set(FORMATS):
             raise ConfigError(f"formats must be some of {FORMATS}, got {self.formats}")
@@ -90,12 +97,14 @@ def decode_image(
 ) -> UInt8[Tensor, "c h w"]:
     """Decode one still picture as browsers show it on white: 8-bit grey (c = 1) or RGB (c = 3).
 
-    `channels` None keeps grey pictures grey. `box` cuts a part first; `size` (height, width) then
-    keeps the largest centred part of that shape and resizes it with antialiasing, so that nothing
-    is distorted. Of 16 bits the upper 8 count, CMYK and palettes become RGB, colour profiles are
-    converted to sRGB, EXIF orientation is applied and that of XMP or text is not. Animations and
-    files of several pages are refused: a release of one frame would lose the others. The second
-    pictures in a phone's JPEG (MPO: depth, gain map) are no frames and are ignored.
+    A picture of more than `limits.kept_pixels` is made smaller, unless a `size` or a `box` says
+    what of it is wanted. `channels` None keeps grey pictures grey. `box` cuts a part first; `size`
+    (height, width) then keeps the largest centred part of that shape and resizes it with
+    antialiasing, so that nothing is distorted. Of 16 bits the upper 8 count, CMYK and palettes
+    become RGB, colour profiles are converted to sRGB, EXIF orientation is applied and that of XMP
+    or text is not. Animations and files of several pages are refused: a release of one frame would
+    lose the others. The second pictures in a phone's JPEG (MPO: depth, gain map) are no frames and
+    are ignored.
 
     Raises:
         ImageError: too many bytes or pixels, an unknown format or one whose reader is not
@@ -110,9 +119,7 @@ def decode_image(
             f"its {'pages' if name == 'TIFF' else 'frames'}"
         )
     try:
-        # Twice the asked size leaves the antialiasing to the resize below.
-        least = 2 * max(size) if size is not None and box is None else None
-        stored = next(source.pictures(_Budget(limits), least))
+        stored = _still(source, limits, size, box)
         flat = turned(on_white(stored, source.profile), source.orientation)
     except ImageError:
         raise
@@ -124,39 +131,71 @@ def decode_image(
 
 
 def decode_views(content: bytes, *, limits: ImageLimits | None = None) -> Iterator[View]:
-    """Yield every picture that viewers may show of a file, of each frame first what browsers do.
-
-    None comes twice.
-
-    They are all frames as they are composed, a still picture that an animation hides from viewers
-    that know it, and all pages; each of these also without its colour profile, and turned by EXIF
-    where browsers do not turn it: there are viewers that do. A filter that judged fewer would be
-    passed by the others.
+    """Yield every picture that viewers may show of a file; see `OpenedPicture.views`.
 
     Raises:
         ImageError: as `decode_image`, and too many frames; when the one at fault is reached.
     """
+    yield from open_picture(content, limits=limits).views()
+
+
+def open_picture(content: bytes, *, limits: ImageLimits | None = None) -> OpenedPicture:
+    """Return a file whose header was read, and nothing decoded.
+
+    Raises:
+        ImageError: as `decode_image`, as far as the header says.
+    """
     limits = limits or ImageLimits()
-    name, source = _open(content, limits)
-    readings = [
-        (profile, turn)
-        for profile in dict.fromkeys((source.profile, None))
-        for turn in _orientations(source)
-    ]
-    alone = not source.several and len(readings) == 1
-    seen: set[bytes] = set()
-    try:
-        for frame, stored in enumerate(source.pictures(_Budget(limits), None)):
-            for profile, turn in readings:
-                picture = _tensor(turned(on_white(stored, profile), turn))
-                digest = b"" if alone else _digest(picture)
-                if digest not in seen:
-                    seen.add(digest)
-                    yield View(picture, frame)
-    except ImageError:
-        raise
-    except _FAULTS as error:
-        raise _damaged(name, error) from error
+    return OpenedPicture(*_open(content, limits), limits)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedPicture:
+    """A file of a known format."""
+
+    name: str
+    """Its format."""
+    source: Source
+    limits: ImageLimits
+
+    @property
+    def pixels(self) -> int:
+        """Width times height, as the header claims; of an animation, or of pages, one."""
+        return self.source.size[0] * self.source.size[1]
+
+    def views(self) -> Iterator[View]:
+        """Yield every picture that viewers may show, of each frame first what browsers do.
+
+        They are all frames as they are composed, a still picture that an animation hides from
+        viewers that know it, and all pages; each of these also without its colour profile, and
+        turned by EXIF where browsers do not turn it: there are viewers that do. A filter that
+        judged fewer would be passed by the others. None comes twice. All are made smaller until
+        they have `limits.kept_pixels`.
+
+        Raises:
+            ImageError: the file is malformed, or has too many frames; when that is reached.
+        """
+        source, limits = self.source, self.limits
+        readings = [
+            (profile, turn)
+            for profile in dict.fromkeys((source.profile, None))
+            for turn in _orientations(source)
+        ]
+        alone = not source.several and len(readings) == 1
+        seen: set[bytes] = set()
+        try:
+            for frame, whole in enumerate(source.pictures(_Budget(limits), _draft(source, limits))):
+                stored = reduced(whole, _rest(source, whole, limits))
+                for profile, turn in readings:
+                    picture = _tensor(turned(on_white(stored, profile), turn))
+                    digest = b"" if alone else _digest(picture)
+                    if digest not in seen:
+                        seen.add(digest)
+                        yield View(picture, frame)
+        except ImageError:
+            raise
+        except _FAULTS as error:
+            raise _damaged(self.name, error) from error
 
 
 def png_url(png: bytes) -> str:
@@ -192,7 +231,52 @@ def _open(content: bytes, limits: ImageLimits) -> tuple[str, Source]:
     except _FAULTS as error:
         raise ImageError(f"expected a picture, got a damaged {name}: {_reason(error)}") from error
     _check_size(source.size, limits)
+    _check_passes(source, limits)
     return name, source
+
+
+def _check_passes(source: Source, limits: ImageLimits) -> None:
+    most = max(_PASSES, limits.max_moving_pixels // max(1, source.size[0] * source.size[1]))
+    if source.passes > most:
+        raise ImageError(
+            f"expected a JPEG of at most {most} passes at {source.size[0]}x{source.size[1]}, got "
+            f"{source.passes}; save it anew"
+        )
+
+
+def _still(
+    source: Source, limits: ImageLimits, size: tuple[int, int] | None, box: Box | None
+) -> Image.Image:
+    budget = _Budget(limits)
+    if box is not None:
+        return next(source.pictures(budget, None))
+    if size is not None:
+        # Twice the asked size leaves the antialiasing to the resize that follows.
+        return next(source.pictures(budget, (2 * max(size), 2 * max(size))))
+    whole = next(source.pictures(budget, _draft(source, limits)))
+    return reduced(whole, _rest(source, whole, limits))
+
+
+def _draft(source: Source, limits: ImageLimits) -> tuple[int, int] | None:
+    factor = _factor(source.size, limits)
+    width, height = source.size
+    return None if factor == 1 else (max(1, width // factor), max(1, height // factor))
+
+
+def _rest(source: Source, whole: Image.Image, limits: ImageLimits) -> int:
+    """Return by what a decoded picture's sides are still divided: a JPEG may be smaller already."""
+    if source.several:
+        return _factor(whole.size, limits)
+    done = round(max(source.size) / max(whole.size))
+    return max(1, _factor(source.size, limits) // max(1, done))
+
+
+def _factor(size: tuple[int, int], limits: ImageLimits) -> int:
+    """Return by what a picture's sides are divided: 1, 2, 4 and so on."""
+    factor = 1
+    while size[0] * size[1] > limits.kept_pixels * factor**2:
+        factor *= 2
+    return factor
 
 
 class _Budget:

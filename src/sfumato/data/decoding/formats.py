@@ -92,7 +92,7 @@ def _webp(content: bytes) -> Source:
 def _bmp(content: bytes) -> Source:
     picture = Image.open(BytesIO(content), formats=["BMP"])
 
-    def pictures(check: Check, _: int | None) -> Iterator[Image.Image]:
+    def pictures(check: Check, _: tuple[int, int] | None) -> Iterator[Image.Image]:
         check(picture.size)
         picture.load()
         # Browsers take a fourth channel for transparency only where it is not all noughts.
@@ -105,7 +105,7 @@ def _bmp(content: bytes) -> Source:
 def _tiff(content: bytes) -> Source:
     picture = TiffImageFile(BytesIO(content))
 
-    def pictures(check: Check, least: int | None) -> Iterator[Image.Image]:
+    def pictures(check: Check, least: tuple[int, int] | None) -> Iterator[Image.Image]:
         def page(size: tuple[int, int]) -> None:
             picture.info.pop("xmp", None)  # Pillow would turn the page by it
             check(size)
@@ -122,7 +122,7 @@ def _tiff(content: bytes) -> Source:
 def _pnm(content: bytes) -> Source:
     picture = Image.open(BytesIO(content), formats=["PPM"])
 
-    def pictures(check: Check, least: int | None) -> Iterator[Image.Image]:
+    def pictures(check: Check, least: tuple[int, int] | None) -> Iterator[Image.Image]:
         for found in one(picture)(check, least):
             wide = found.mode == "I"  # of 0 to 65,535, whatever the file's own largest value
             yield Image.fromarray((np.asarray(found) >> 8).astype(np.uint8)) if wide else found

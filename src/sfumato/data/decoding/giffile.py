@@ -49,7 +49,7 @@ def read_gif(content: bytes) -> Source:
     first, several = some[0], len(some) > 1
     size = _screen(content, first)
 
-    def pictures(check: Check, _: int | None) -> Iterator[Image.Image]:
+    def pictures(check: Check, _: tuple[int, int] | None) -> Iterator[Image.Image]:
         if not several and (first.place, first.size, first.key) == ((0, 0), size, None):
             check(size)
             yield _opened(first)

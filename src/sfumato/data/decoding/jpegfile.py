@@ -5,6 +5,7 @@ A camera's second pictures (MPO: depth, gain map, preview) are no frames, and no
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from io import BytesIO
@@ -18,6 +19,8 @@ from sfumato.data.decoding.source import Source, one
 SIGNATURE: Final = b"\xff\xd8\xff"
 _SCAN, _END = 0xDA, 0xD9
 _SEGMENT_LIMIT: Final = 10_000  # a profile and a thumbnail take a few hundred
+_END_MARKER: Final = b"\xff\xd9"
+_MARKERS: Final = re.compile(b"\xff[\xd9\xda]")  # of the end, and of a scan
 _BARE: Final = {0x01, *range(0xD0, 0xD9)}  # markers without content
 _EXIF: Final = b"Exif\0"
 _ICC: Final = b"ICC_PROFILE\0"
@@ -48,9 +51,22 @@ def read_jpeg(content: bytes) -> Source:
     return Source(
         size=picture.size,
         pictures=one(picture),
+        passes=_scans(content),
         orientation=UPRIGHT if exif is None else exif_orientation(exif),
         profile=_joined(icc),
     )
+
+
+def _scans(content: bytes) -> int:
+    """Return how many scans the picture has. A scan of a few bytes may go over all its pixels."""
+    # Behind the segments before the first scan: what looks like a marker in them is none.
+    start = max((end for _, _, end in _segments(content)), default=2)
+    scans = 0
+    for marker in _MARKERS.finditer(content, start):
+        if marker[0] == _END_MARKER:
+            break
+        scans += 1
+    return max(1, scans)
 
 
 def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:

@@ -13,8 +13,9 @@ from sfumato.data.decoding.colour import to_srgb
 from sfumato.errors import ImageError
 
 _WHITE: Final = (255, 255, 255, 255)  # what a page shows beneath a transparent picture
+_BAND: Final = 1 << 20  # pixels that are made smaller at once
 _PLAIN: Final = ("L", "RGB", "CMYK", "LAB")
-_ALPHA: Final = {"LA": "L", "La": "L", "RGBA": "RGB", "RGBa": "RGB", "PA": "RGB"}
+_ALPHA: Final = {"LA": "L", "La": "L", "RGBA": "RGB", "RGBa": "RGB"}
 
 
 Then = Literal["keep", "clear", "restore"]
@@ -77,18 +78,54 @@ def on_white(picture: Image.Image, profile: bytes | None) -> Image.Image:
     return whole.convert(plain.mode)
 
 
+def reduced(picture: Image.Image, factor: int) -> Image.Image:
+    """Return a picture of any mode `factor` times smaller: each pixel is the mean of a square.
+
+    Colours count by their opacity, so that a transparent pixel's hidden colour does not show. It
+    goes a band of rows at a time, so that it takes little more memory than what it returns.
+    """
+    if factor == 1 or picture.mode in ("I", "F"):  # which have no range: `on_white` refuses them
+        return picture
+    width, height = picture.size
+    rows = factor * max(1, _BAND // (width * factor))
+    made: Image.Image | None = None
+    for top in range(0, height, rows):
+        part = picture.crop((0, top, width, min(top + rows, height)))
+        small = (eight_bits(part) if part.mode.startswith("I;16") else _unindexed(part)).reduce(
+            factor
+        )
+        if made is None:
+            made = Image.new(small.mode, (small.width, -(-height // factor)))
+        made.paste(small, (0, top // factor))
+    return picture if made is None else made
+
+
+def eight_bits(picture: Image.Image) -> Image.Image:
+    """Return 16-bit grey as 8-bit grey: the upper byte, as browsers take it; others as they are."""
+    if not picture.mode.startswith("I"):
+        return picture
+    return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+
+
+def _unindexed(picture: Image.Image) -> Image.Image:
+    """Return a picture of a palette, or of one bit, with its colours."""
+    if picture.mode == "P":
+        return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    if picture.mode == "PA":
+        return picture.convert("RGBA")
+    return picture.convert("L") if picture.mode == "1" else picture
+
+
 def _separated(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """Return a picture's colours (L, RGB, CMYK or LAB; 8 bits) and its transparency, if any."""
     if picture.mode.startswith("I;16"):
-        # The upper byte, as browsers, and Pillow's own reader of 16-bit colour, take it.
-        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)), None
+        return eight_bits(picture), None
     if picture.mode in ("I", "F"):
         raise ImageError(
             f"expected 8 or 16 bits a sample, got 32 ({picture.mode}); save it with 8 or 16"
         )
-    if picture.mode == "P" and picture.has_transparency_data:
-        picture = picture.convert("RGBA")
+    picture = _unindexed(picture)
     if picture.mode not in _ALPHA:
-        return picture.convert("L" if picture.mode == "1" else "RGB"), None
+        return picture if picture.mode in _PLAIN else picture.convert("RGB"), None
     straight = picture.convert("LA" if _ALPHA[picture.mode] == "L" else "RGBA")
     return straight.convert(_ALPHA[picture.mode]), straight.getchannel("A")

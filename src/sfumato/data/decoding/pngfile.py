@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Final
 
 import numpy as np
+from jaxtyping import Int64
 from PIL import Image
 
 from sfumato.data.decoding.colour import is_profile
-from sfumato.data.decoding.layers import Layer, Then, composed
+from sfumato.data.decoding.layers import Layer, Then, composed, eight_bits
 from sfumato.data.decoding.orientation import UPRIGHT, exif_orientation
 from sfumato.data.decoding.profiles import SRGB, Primaries, coded_profile, matrix_profile
 from sfumato.data.decoding.source import Check, Pictures, Source
@@ -27,6 +28,7 @@ _ANCILLARY: Final = 0x20  # the bit of a kind that says that a reader may do wit
 _CHUNK_LIMIT: Final = 100_000  # an encoder writes a few for every megabyte
 _PROFILE_LIMIT: Final = 4 << 20  # bytes of an inflated profile; larger ones are ignored
 _LIKE_SRGB: Final = (2.2 * 0.95, 2.2 * 1.05)  # exponents that browsers take for sRGB's curve
+_BAND: Final = 1 << 20  # pixels whose colour keys are looked for at once
 _PREVIOUS: Final = 2  # the disposal that brings back what was there before
 _GREY, _RGB = 0, 2  # the colour types that may have a transparent colour
 
@@ -167,7 +169,7 @@ def _inflated(chunk: bytes) -> bytes | None:
 
 
 def _still(parts: _Parts, still: Image.Image) -> Pictures:
-    def pictures(check: Check, _: int | None) -> Iterator[Image.Image]:
+    def pictures(check: Check, _: tuple[int, int] | None) -> Iterator[Image.Image]:
         check(still.size)
         yield _keyed(still, b"".join(parts.still), parts)
 
@@ -199,7 +201,7 @@ def _animation(parts: _Parts) -> Pictures:
         check((max(size[0], width), max(size[1], height)))
         return Layer(lambda: decode(frame), (left, top), (width, height), blend == 1, then)
 
-    def pictures(check: Check, _: int | None) -> Iterator[Image.Image]:
+    def pictures(check: Check, _: tuple[int, int] | None) -> Iterator[Image.Image]:
         if not parts.default_shown:
             check(size)
             yield _keyed(Image.open(BytesIO(content), formats=["PNG"]), content, parts)
@@ -214,9 +216,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def _eight_bit_colour(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I"):
-        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-    return picture.convert("RGBA")
+    return eight_bits(picture).convert("RGBA")
 
 
 def _keyed(picture: Image.Image, content: bytes, parts: _Parts) -> Image.Image:
@@ -226,31 +226,44 @@ def _keyed(picture: Image.Image, content: bytes, parts: _Parts) -> Image.Image:
     picture.load()
     if (kind, len(chunk)) == (_GREY, 2):
         key = np.array(struct.unpack(">H", chunk))
-        samples = np.asarray(picture)[:, :, None].astype(np.uint16)
         if depth < 8:
             key = key * (1 if depth == 1 else 255 // (2**depth - 1))
-        colours = picture if depth == 16 else picture.convert("L")
+        alpha = _alpha([picture], key)
+        colours = eight_bits(picture) if depth == 16 else picture.convert("L")
         plain = "L"
     elif (kind, len(chunk)) == (_RGB, 6):
         key = np.array(struct.unpack(">3H", chunk))
-        samples = np.asarray(picture).astype(np.uint16)
-        if depth == 16:
-            samples = samples << 8 | _lower_bytes(content)
+        alpha = _alpha([picture, *([_lower_bytes(content)] if depth == 16 else [])], key)
         colours, plain = picture, "RGB"
     else:
         return picture
-    if colours.mode.startswith("I"):
-        colours = Image.fromarray((np.asarray(colours) >> 8).astype(np.uint8))
     made = colours.convert(plain + "A")
-    clear = (samples == key).all(-1)
-    made.putalpha(Image.fromarray(np.where(clear, 0, 255).astype(np.uint8)))
+    made.putalpha(alpha)
     return made
 
 
-def _lower_bytes(content: bytes) -> np.ndarray:
+def _alpha(parts: Sequence[Image.Image], key: Int64[np.ndarray, " c"]) -> Image.Image:
+    """Return the transparency of samples, given as one picture or as upper and lower bytes.
+
+    It is made a band of rows at a time: the samples of a large picture as numbers would take many
+    times its memory.
+    """
+    width, height = parts[0].size
+    alpha = Image.new("L", (width, height))
+    rows = max(1, _BAND // width)
+    for top in range(0, height, rows):
+        box = (0, top, width, min(top + rows, height))
+        first, *lower = (np.asarray(part.crop(box)).astype(np.uint16) for part in parts)
+        samples = (first << 8 | lower[0]) if lower else first
+        clear = (samples.reshape(*samples.shape[:2], -1) == key).all(-1)
+        alpha.paste(Image.fromarray(np.where(clear, 0, 255).astype(np.uint8)), box)
+    return alpha
+
+
+def _lower_bytes(content: bytes) -> Image.Image:
     """Return the lower bytes of 16-bit colour, which Pillow reads the upper ones of."""
     again = Image.open(BytesIO(content), formats=["PNG"])
     # The same samples taken for the other order of bytes.
     again.tile = [tile._replace(args="RGB;16L") for tile in again.tile]
     again.load()
-    return np.asarray(again).astype(np.uint16)
+    return again

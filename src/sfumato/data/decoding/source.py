@@ -11,9 +11,9 @@ from sfumato.data.decoding.orientation import UPRIGHT
 
 Check = Callable[[tuple[int, int]], None]
 """Asked with width and height before each picture is decoded; raises where that is too much."""
-Pictures = Callable[[Check, int | None], Iterator[Image.Image]]
+Pictures = Callable[[Check, tuple[int, int] | None], Iterator[Image.Image]]
 """Decodes one after the other, as stored; a JPEG at a half, a quarter or an eighth of its size
-where it stays above the given number of pixels on both sides."""
+where it stays as large as the given width and height."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,8 @@ class Source:
     size: tuple[int, int]
     """Width and height that its header claims."""
     pictures: Pictures
+    passes: int = 1
+    """How often the decoder goes over all pixels: of a progressive JPEG once a scan."""
     several: bool = False
     """Whether it holds more than one picture: frames or pages."""
     orientation: int = UPRIGHT
@@ -36,11 +38,11 @@ class Source:
 def one(picture: Image.Image) -> Pictures:
     """Return how a file is decoded that holds one picture, given as Pillow opened it."""
 
-    def pictures(check: Check, least: int | None) -> Iterator[Image.Image]:
+    def pictures(check: Check, least: tuple[int, int] | None) -> Iterator[Image.Image]:
         check(picture.size)
         if least is not None:
             # A JPEG decodes at 1/2, 1/4 or 1/8 for a fraction of the cost.
-            picture.draft(None, (least, least))
+            picture.draft(None, least)
         picture.load()
         yield picture
 
@@ -50,7 +52,7 @@ def one(picture: Image.Image) -> Pictures:
 def each(picture: Image.Image) -> Pictures:
     """Return how all pictures of a file are decoded that Pillow goes through by itself."""
 
-    def pictures(check: Check, _: int | None) -> Iterator[Image.Image]:
+    def pictures(check: Check, _: tuple[int, int] | None) -> Iterator[Image.Image]:
         index = 0
         while True:
             try:

@@ -19,6 +19,7 @@ from torch import Tensor
 from sfumato.errors import BankError, InputError
 from sfumato.files import MALFORMED, map_tensors, write_tensors
 from sfumato.filter.bank.segment import STORED, Segment, dtypes, shapes
+from sfumato.filter.bounds import are_errors
 
 _VERSION = 1
 _NAMES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -108,9 +109,8 @@ def _segments(
         for name, tensor in own.items():
             if tensor.shape != (count, *rows[name]) or tensor.dtype != kinds[name] or not count:
                 raise BankError(f"{i}.{name} is {tensor.dtype} {tuple(tensor.shape)}")
-        statistics = torch.stack([own["mu"], own["sigma"]])
-        if not bool(statistics.isfinite().all()) or not bool((statistics[1] > 0).all()):
-            raise BankError("expected finite mu and positive sigma")
+        if not are_errors(torch.stack([own["mu"], own["sigma"]]), dim):
+            raise BankError(f"expected mu and sigma in 2^-40..{dim}")
         yield Segment(own, count)
 
 

@@ -81,22 +81,22 @@ def check_own(
         limit: The largest error that it claims.
 
     Raises:
-        EnrollmentError: sigma is too small for its mu, it does not claim its own samples, or they
-            are all the same.
+        EnrollmentError: sigma is too small for its mu, it does not claim its own samples, they are
+            all the same, or a number is NaN.
     """
-    if sigma < (LEAST_SPREAD - _ROUNDING) * mu:
+    if not sigma >= (LEAST_SPREAD - _ROUNDING) * mu:
         raise EnrollmentError(
             f"expected sigma of at least {LEAST_SPREAD:g} mu, got {sigma:.3g} and mu {mu:.3g}; "
             "enroll again with this version"
         )
     own = float((errors <= limit).float().mean())
-    if own < LEAST_OWN:
+    if not own >= LEAST_OWN:
         raise EnrollmentError(
             f"expected an enrollment that claims what it decodes itself, got one that claims "
             f"{own:.0%} of it; enroll again"
         )
     varied = float(samples.var(0).sum())
-    if varied < LEAST_VARIED * mu:
+    if not varied >= LEAST_VARIED * mu:
         raise EnrollmentError(
             "expected an enrollment whose samples differ from each other, got one that returns "
             "nearly the same picture for all; enroll pictures that differ"

@@ -1,14 +1,8 @@
-"""Computes the features of uploaded pictures on as many threads as there are cores.
-
-Each thread that runs a network keeps memory for its next run: torch's scratch memory, compiled
-operations, and the C library's own pool. Web requests come on up to forty threads; each of them
-would keep tens of megabytes. Decoding all pictures that arrive at once would take memory, too.
-"""
+"""Computes the features of uploaded pictures on a few threads (`lanes`)."""
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -17,11 +11,12 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from sfumato.data.decoding.decode import ImageLimits, decode_views
+from sfumato.data.decoding.decode import ImageLimits, View, open_picture
 from sfumato.features.backbone import Backbone
 from sfumato.features.picture import all_features_of
 from sfumato.filter.neardup import BYTES
 from sfumato.filter.views import view_hashes
+from sfumato.serve.bank.lanes import SMALL_BYTES, SMALL_PIXELS, Lanes
 
 _NO_HASHES: Final = torch.empty(0, BYTES, dtype=torch.uint8)
 
@@ -44,16 +39,14 @@ class Seen:
         return self.frames[picture] + 1 if self.frames[-1] else None
 
 
-def see(
-    backbone: Backbone, content: bytes, *, limits: ImageLimits | None = None, hashes: bool
-) -> Seen:
-    """Decode all that a file shows, one picture at a time, with features and hashes.
+def see(backbone: Backbone, views: Iterable[View], *, hashes: bool) -> Seen:
+    """Return what all that a file shows is to the filter, one picture at a time.
 
     Raises:
-        ImageError: the bytes are no picture, or it is too large or has too many frames or faces.
+        ImageError: the file is malformed, or has too many frames or faces.
     """
     features, found, frames = [], [], []
-    for view in decode_views(content, limits=limits):
+    for view in views:
         features.append(all_features_of(backbone, view.picture))
         found.append(view_hashes(view.picture) if hashes else _NO_HASHES)
         frames.append(view.frame)
@@ -64,22 +57,31 @@ def see(
 class Pictures:
     """Decodes pictures within limits and computes their features by a backbone.
 
-    Thread-safe: who asks waits for a free core, in order of arrival.
+    Thread-safe: who asks waits for a thread, small pictures apart from large ones.
     """
 
     def __init__(self, backbone: Backbone, limits: ImageLimits) -> None:
-        self.see = partial(see, backbone, limits=limits)
-        cores = os.cpu_count() or 1
-        self._cores = ThreadPoolExecutor(cores, thread_name_prefix="sfumato-picture")
+        self.limits, self.lanes = limits, Lanes()
+        self.see = partial(see, backbone)
 
-    def __call__(self, content: bytes, *, hashes: bool = False) -> Seen:
+    def __call__(self, content: bytes, *, hashes: bool = False, account: str | None = None) -> Seen:
         """Return what the pictures in a file's bytes are to the filter; as `see`.
 
         Raises:
-            ImageError: as `see`.
+            ImageError: the bytes are no picture, or a too large one; as `see`.
+            RequestError: 429, 503 too many large pictures of this account, or of all, are here.
         """
-        return self._cores.submit(self.see, content, hashes=hashes).result()
+        if len(content) > SMALL_BYTES:
+            return self.lanes.large(partial(self._open_and_see, content, hashes), account=account)
+        opened = open_picture(content, limits=self.limits)
+        work = partial(self.see, opened.views(), hashes=hashes)
+        if opened.pixels > SMALL_PIXELS or opened.source.several:
+            return self.lanes.large(work, account=account)
+        return self.lanes.small(work)
+
+    def _open_and_see(self, content: bytes, hashes: bool) -> Seen:
+        return self.see(open_picture(content, limits=self.limits).views(), hashes=hashes)
 
     def close(self) -> None:
         """End the threads, after what they work on."""
-        self._cores.shutdown()
+        self.lanes.close()

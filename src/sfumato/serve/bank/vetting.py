@@ -9,6 +9,7 @@ from typing import Final
 from jaxtyping import Float
 from torch import Tensor
 
+from sfumato.errors import EnrollmentError
 from sfumato.features.policy import Policy
 from sfumato.filter.bank.bank import Bank
 from sfumato.filter.enrollment import Enrollment
@@ -33,6 +34,8 @@ def check_itself(enrollment: Enrollment) -> None:
     alone = _bank([enrollment])
     # One that could foresee the samples could be made to claim these alone.
     samples = alone.samples("0", SAMPLES, seed=secrets.randbits(32))
+    if not bool(samples.isfinite().all()):
+        raise EnrollmentError("expected an enrollment that decodes numbers, got NaN; enroll again")
     check_own(
         samples,
         alone.errors(samples)[:, 0],

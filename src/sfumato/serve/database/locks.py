@@ -10,13 +10,12 @@ holds them.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from filelock import FileLock, Timeout
 from sqlalchemy import Engine, text
 
 from sfumato.errors import ServiceError
@@ -45,17 +44,14 @@ def change_lock(engine: Engine, *, patience_seconds: float = _PATIENCE_SECONDS) 
 
 @contextmanager
 def _file_lock(path: str, deadline: float) -> Iterator[None]:
-    handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    # Never a lock that is but a file: a killed process would leave it behind.
+    lock = FileLock(path, mode=0o600, poll_interval=_PAUSE_SECONDS, fallback_to_soft=False)
     try:
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                _wait(deadline)
+        held = lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
+    except Timeout as error:
+        raise _others() from error
+    with held:
         yield
-    finally:
-        os.close(handle)
 
 
 @contextmanager
@@ -74,5 +70,9 @@ def _server_lock(engine: Engine, deadline: float) -> Iterator[None]:
 
 def _wait(deadline: float) -> None:
     if time.monotonic() > deadline:
-        raise ServiceError("others keep changing the bank; try again")
+        raise _others()
     time.sleep(_PAUSE_SECONDS)
+
+
+def _others() -> ServiceError:
+    return ServiceError("others keep changing the bank; try again")

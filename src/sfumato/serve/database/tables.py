@@ -6,7 +6,7 @@ database.
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -120,14 +120,23 @@ class DecisionRow(Base):
     """One upload that an enrollment stood against. Neither the picture nor its features."""
 
     __tablename__ = "decisions"
+    # PostgreSQL sorts NaN above every number; SQLite keeps it as NULL.
+    __table_args__ = tuple(
+        CheckConstraint(f"{column} BETWEEN -1e30 AND 1e30", name=f"decisions_{column}_is_finite")
+        for column in ("margin", "score")
+    )
     id: Mapped[str] = mapped_column(primary_key=True)
+    # Whose upload it is: the person's, or their gateway's where they have no account.
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), index=True)
+    # As the gateway named them, and which gateway it was; None where the account itself uploaded.
+    person: Mapped[str | None]
+    gateway_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))
     enrollment: Mapped[str | None] = mapped_column(
         ForeignKey("enrollments.id", ondelete="SET NULL"), index=True
     )
     enforced: Mapped[bool]
     claim: Mapped[str]
-    margin: Mapped[float]
+    margin: Mapped[float | None]  # None where an old release recorded no number
     score: Mapped[float | None]
     policy: Mapped[str]
     created: Mapped[str]
@@ -150,6 +159,9 @@ class AnchorRow(Base):
     """The anchor of an enrollment under a policy: computing it anew takes all public pictures."""
 
     __tablename__ = "anchors"
+    __table_args__ = (
+        CheckConstraint("anchor > 0 AND anchor <= 1e30", name="anchors_anchor_is_positive"),
+    )
     policy: Mapped[str] = mapped_column(primary_key=True)
     enrollment: Mapped[str] = mapped_column(
         ForeignKey("enrollments.id", ondelete="CASCADE"), primary_key=True, index=True

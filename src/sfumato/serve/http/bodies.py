@@ -7,10 +7,41 @@ files, and a private picture must not be written to the service's disk.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from starlette.requests import ClientDisconnect, Request
 
 from sfumato.errors import RequestError
+
+
+class Arriving:
+    """Counts the bodies of each account that are on their way: slow ones hold places."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._bodies: Counter[int] = Counter()
+
+    @contextmanager
+    def one_of(self, account_id: int) -> Iterator[None]:
+        """Count one more in a `with` block.
+
+        Raises:
+            RequestError: 429 too many of this account are on their way.
+        """
+        if self._bodies[account_id] >= self._most:
+            raise RequestError(
+                429,
+                f"expected at most {self._most} files of an account on their way at once; "
+                "send them one after the other",
+                retry_after=1,
+            )
+        self._bodies[account_id] += 1
+        try:
+            yield
+        finally:
+            self._bodies -= Counter({account_id: 1})  # an account that has none is forgotten
 
 
 async def read_body(request: Request, *, what: str, limit_bytes: int, seconds: float) -> bytes:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Path, Request, Security
+from fastapi import Depends, Header, Path, Request, Security
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from sfumato.errors import RequestError
 from sfumato.serve.records.auth import Account, Scope, authenticate
 from sfumato.serve.service import FilterService
+from sfumato.serve.wire import ACCOUNT_HEADER, PAGE_HEADER
 
 
 def binary_body(description: str) -> dict[str, Any]:
@@ -57,6 +59,25 @@ async def service(request: Request) -> FilterService:
 Service = Annotated[FilterService, Depends(service)]
 
 
+def cookie_name(request: Request) -> str:
+    """Return the name of the cookie that holds a page's token.
+
+    Browsers keep cookies apart by host alone, and the port in the name keeps apart the services of
+    one host. Over TLS the prefix says that no other host may have set it.
+    """
+    port = "" if request.url.port is None else f"-{request.url.port}"
+    return f"{'__Host-' if request.url.scheme == 'https' else ''}sfumato{port}"
+
+
+def session_header(request: Request) -> str | None:
+    """Return the token of a page of this service as the header that a program sends.
+
+    A page of another origin can make a browser send the cookie, but not this header with it.
+    """
+    token = request.cookies.get(cookie_name(request))
+    return f"Bearer {token}" if token and PAGE_HEADER in request.headers else None
+
+
 # For the document alone: `authenticate` reads the header itself, and says what is wrong with it.
 _BEARER: Final = HTTPBearer(auto_error=False, description="A token of `sfumato filter user add`.")
 
@@ -67,7 +88,7 @@ def caller(
     _: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
 ) -> Account:
     """Admit a request with any valid token: 401 nobody has it."""
-    header = request.headers.get("authorization")
+    header = request.headers.get("authorization") or session_header(request)
     return authenticate(filters.store.engine, filters.store.clock, header)
 
 
@@ -107,4 +128,34 @@ Enroller = Annotated[Account, Depends(needs("enroll"))]
 Uploader = Annotated[Account, Depends(uploading)]
 Appellant = Annotated[Account, Depends(needs("upload"))]
 Moderator = Annotated[Account, Depends(needs("moderate"))]
+Named = Annotated[
+    str | None,
+    Header(
+        alias=ACCOUNT_HEADER,
+        min_length=1,
+        max_length=64,
+        pattern=r"^[ -~]+$",
+        description="Name of the account that the request is about, where it is not the token's: "
+        "in a header, so that no log of addresses has it.",
+    ),
+]
+
+
+async def known_query(request: Request) -> None:
+    """Refuse what the route does not know behind a `?`: it would be ignored, and logs keep it.
+
+    Raises:
+        RequestError: 422 there is such a thing.
+    """
+    route: APIRoute = request.scope["route"]
+    known = {field.alias for field in route.dependant.query_params}
+    unknown = sorted(request.query_params.keys() - known)
+    if unknown:
+        raise RequestError(
+            422,
+            f"expected {' and '.join(sorted(known)) or 'nothing'} after the '?', got "
+            f"{unknown[0][:40]!r}; an account is named in the header {ACCOUNT_HEADER}",
+        )
+
+
 Id = Annotated[str, Path(description="32 hexadecimal digits.", max_length=200)]

@@ -5,21 +5,27 @@ Its logs never contain a body or a header.
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import ipaddress
+import logging
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, Final, cast
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.config import LOGGING_CONFIG
 
 from sfumato.errors import ConfigError, ServiceError
-from sfumato.serve.http.timeouts import PatientProtocol
+from sfumato.serve.http.connections import HEADER_SECONDS, PatientProtocol, Places
 from sfumato.serve.settings import Tls
 
-_CONCURRENCY = 32  # requests at once; more are answered 503 so that memory stays bounded
+_PLACES = Places(requests=32)  # more are answered 503 so that memory stays bounded
+_FILES: Final = 65_536
 
 
 def run_app(
@@ -27,24 +33,36 @@ def run_app(
     sock: socket.socket,
     *,
     ready: Callable[[], None],
-    concurrency: int = _CONCURRENCY,
+    places: Places = _PLACES,
     tls: Tls | None = None,
 ) -> None:
     """Serve `app` on a listening socket until told to stop by SIGINT or SIGTERM.
 
     `ready` is called once requests are answered and signals heeded.
     """
+    _allow_files(_FILES)
     config = uvicorn.Config(
         app,
         log_config=log_config(),
-        limit_concurrency=concurrency,
-        http=PatientProtocol,
+        http=cast("type[asyncio.Protocol]", partial(PatientProtocol, places=places)),
         timeout_graceful_shutdown=10,
         server_header=False,
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
     )
     _Announcing(config, ready).run(sockets=[sock])
+
+
+def _allow_files(most: int) -> None:
+    """Allow as many open files, connections among them, as the system lets this process have."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class _Announcing(uvicorn.Server):
@@ -56,6 +74,11 @@ class _Announcing(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""
+        if self.config.ssl is not None:
+            # A handshake that is not finished counts among no connections yet; asyncio gives it 60.
+            loop = asyncio.get_running_loop()
+            listen = partial(loop.create_server, ssl_handshake_timeout=HEADER_SECONDS)
+            loop.create_server = listen  # type: ignore[method-assign]  # uvicorn has no setting
         await super().startup(sockets)
         if self.started:
             self._ready()
@@ -90,9 +113,34 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         yield sock
 
 
+class WithoutQuery(logging.Filter):
+    """Leaves what follows a `?` out of the log of requests: people put names there."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Shorten the address, which uvicorn gives as the third argument."""
+        if isinstance(record.args, tuple) and len(record.args) == 5:
+            client, method, path, *rest = record.args
+            record.args = (client, method, str(path).partition("?")[0], *rest)
+        return True
+
+
+def warn_in_the_clear(sock: socket.socket, tls: Tls | None) -> None:
+    """Say so where others' machines can reach a service that does not speak TLS."""
+    host = str(sock.getsockname()[0])
+    if tls is None and not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+        print(  # on stderr, as every warning: stdout has the address alone
+            f"warning: listening on {host} without TLS: pictures and tokens cross the network for "
+            "all to read; speak TLS, or listen on 127.0.0.1 behind a proxy that does",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
 def log_config() -> dict[str, Any]:
     """Return uvicorn's logging, all of it on stderr, with ours beside it."""
     config: dict[str, Any] = copy.deepcopy(LOGGING_CONFIG)
+    config["filters"] = {"without_query": {"()": WithoutQuery}}
+    config["handlers"]["access"]["filters"] = ["without_query"]
     config["handlers"]["access"]["stream"] = "ext://sys.stderr"
     config["loggers"]["sfumato"] = {"handlers": ["default"], "level": "INFO", "propagate": False}
     return config

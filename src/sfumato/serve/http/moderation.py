@@ -6,10 +6,10 @@ from dataclasses import asdict
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 
 from sfumato.errors import RequestError
-from sfumato.serve.http.deps import Id, Moderator, Service, problems
+from sfumato.serve.http.deps import Id, Moderator, Named, Service, problems
 from sfumato.serve.http.schemas import (
     AccountRulesBody,
     CountsAnswer,
@@ -28,13 +28,9 @@ from sfumato.serve.records import audit_log as ledger
 from sfumato.serve.records import curve, decisions, rules
 from sfumato.serve.records.auth import find_account
 from sfumato.serve.service import FilterService
-from sfumato.serve.wire import DecisionAnswer
+from sfumato.serve.wire import ACCOUNT_HEADER, DecisionAnswer
 
 router = APIRouter()
-AccountQuery = Annotated[
-    str | None,
-    Query(max_length=64, description="Account of the threshold; the bank's by default."),
-]
 
 
 @router.get("/v1/quarantine", responses=problems(401, 403))
@@ -102,7 +98,7 @@ def bank_rules(_: Moderator, filters: Service) -> RulesAnswer:
 
 
 @router.get("/v1/curve", responses=problems(401, 403, 404, 422, 507))
-def threshold_curve(_: Moderator, filters: Service, account: AccountQuery = None) -> CurveAnswer:
+def threshold_curve(_: Moderator, filters: Service, account: Named = None) -> CurveAnswer:
     """Acceptance and accuracy for every threshold of the bank, or of an account."""
     threshold = _threshold(filters, account)
     ruled, tally = decisions.rulings(filters.store, filters.policy_digest), filters.tally.read()
@@ -124,7 +120,7 @@ def forecast(
         float,
         Query(ge=0, le=rules.MOST_ALPHA, description="Of the threshold, in the curve's unit."),
     ],
-    account: AccountQuery = None,
+    account: Named = None,
 ) -> ForecastAnswer:
     """What a threshold, of the bank or of an account, would have changed so far."""
     threshold = _threshold(filters, account)
@@ -148,18 +144,20 @@ async def change_rules(body: RulesBody, account: Moderator, filters: Service) ->
 
 
 @router.patch(
-    "/v1/accounts/{name}", status_code=204, responses=problems(400, 401, 403, 404, 422, 507)
+    "/v1/account-rules", status_code=204, responses=problems(400, 401, 403, 404, 422, 507)
 )
 async def change_account(
-    name: Annotated[str, Path(max_length=64)],
     body: AccountRulesBody,
     account: Moderator,
     filters: Service,
+    named: Named = None,
 ) -> None:
     """Change the threshold of one account's enrollments, or disable them for a time."""
+    if named is None:
+        raise RequestError(422, f"expected the account's name in the header {ACCOUNT_HEADER}")
 
     def change() -> None:
-        rules.change_account(filters.changing, name, actor=account.name, **body.model_dump())
+        rules.change_account(filters.changing, named, actor=account.name, **body.model_dump())
         filters.apply_rules()
 
     await filters.changes.run(account.id, change)

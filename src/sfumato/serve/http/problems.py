@@ -19,6 +19,7 @@ from sfumato.errors import (
     SfumatoError,
     StorageError,
 )
+from sfumato.serve.http.guarding import SAFE
 
 _RETRY_SECONDS = 2
 _log = logging.getLogger("sfumato.serve")
@@ -32,7 +33,10 @@ _STATUS: dict[type[SfumatoError], int] = {
 
 def problem(status: int, detail: str, *, retry_after: int | None = None) -> JSONResponse:
     """Return an `application/problem+json` answer."""
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    # Here too: what fails or is refused before the app answers does not come through `Guarding`.
+    headers = dict(SAFE)
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
     if retry_after is not None or status == 503:
         headers["Retry-After"] = str(retry_after or _RETRY_SECONDS)
     return JSONResponse(

@@ -5,20 +5,22 @@ Each reads a request, calls the service in a worker thread, and returns the answ
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
-from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 
-from sfumato.serve.http.bodies import read_body
+from sfumato.serve.http.bodies import Arriving, read_body
+from sfumato.serve.http.conditional import unchanged
 from sfumato.serve.http.deps import (
     Anybody,
     Appellant,
     Enroller,
     Id,
+    Named,
     Service,
     Uploader,
     binary_body,
@@ -29,7 +31,10 @@ from sfumato.serve.http.schemas import (
     AppealBody,
     PolicyAnswer,
 )
+from sfumato.serve.http.sessions import answer_of
 from sfumato.serve.records import decisions, erasures
+from sfumato.serve.records.auth import Account, check_may_name
+from sfumato.serve.service import FilterService
 from sfumato.serve.wire import EnrollmentAnswer, ErasureAnswer, UploadAnswer
 
 router = APIRouter()
@@ -38,7 +43,7 @@ router = APIRouter()
 @router.get("/v1/account", responses=problems(401))
 def own_account(account: Anybody) -> AccountAnswer:
     """The account of the request's token."""
-    return AccountAnswer(name=account.name, role=account.role, scopes=sorted(account.scopes))
+    return answer_of(account)
 
 
 @router.get("/v1/policy")
@@ -48,12 +53,12 @@ async def policy(filters: Service) -> PolicyAnswer:
 
 
 @router.get("/v1/backbone", response_class=Response)
-def backbone(filters: Service, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+def backbone(request: Request, filters: Service) -> Response:
     """The provider's public backbone file; its ETag is its fingerprint."""
     tag = f'"{filters.backbone.fingerprint}"'
-    if if_none_match == tag:
-        return Response(status_code=304, headers={"ETag": tag})
     headers = {"ETag": tag, "Cache-Control": "public, no-cache"}
+    if unchanged(request, tag):
+        return Response(status_code=304, headers=headers)
     return Response(filters.backbone_file, media_type="application/octet-stream", headers=headers)
 
 
@@ -68,11 +73,8 @@ async def enroll(request: Request, account: Enroller, filters: Service) -> Enrol
 
     Whether it counts shows later; see its status.
     """
-    content = await read_body(
-        request,
-        what="an enrollment",
-        limit_bytes=filters.enrollment_limit_bytes,
-        seconds=filters.settings.body_seconds,
+    content = await _arrived(
+        request, account, filters, what="an enrollment", limit=filters.enrollment_limit_bytes
     )
     entry = await filters.admissions.run(account.id, partial(filters.enroll, account, content))
     return filters.shown(entry)
@@ -118,23 +120,13 @@ async def upload(
     request: Request,
     account: Uploader,
     filters: Service,
-    for_account: Annotated[
-        str | None,
-        Query(
-            alias="account",
-            max_length=64,
-            description="Name of the account for which a platform's uploader asks.",
-        ),
-    ] = None,
+    person: Named = None,
 ) -> UploadAnswer:
     """Decide whether the account may share an image. The image is not kept."""
-    content = await read_body(
-        request,
-        what="an image",
-        limit_bytes=filters.image_limits.max_bytes,
-        seconds=filters.settings.body_seconds,
+    content = await _arrived(
+        request, account, filters, what="an image", limit=filters.image_limits.max_bytes
     )
-    return await run_in_threadpool(filters.decide, account, content, for_account)
+    return await run_in_threadpool(filters.decide, account, content, person)
 
 
 @router.post(
@@ -142,8 +134,19 @@ async def upload(
     status_code=204,
     responses=problems(400, 401, 403, 404, 409, 422, 507),
 )
-async def appeal(decision_id: Id, body: AppealBody, account: Appellant, filters: Service) -> None:
-    """Ask a moderator to look again at an upload of the account that was blocked."""
+async def appeal(
+    decision_id: Id,
+    body: AppealBody,
+    account: Appellant,
+    filters: Service,
+    person: Named = None,
+) -> None:
+    """Ask a moderator to look again at an upload of the account that was blocked.
+
+    The person for whom a platform's uploader sent it may, and the uploader for them.
+    """
+    if person is not None:
+        check_may_name(account)
     change = partial(
         decisions.appeal,
         filters.changing,
@@ -151,8 +154,22 @@ async def appeal(decision_id: Id, body: AppealBody, account: Appellant, filters:
         account_id=account.id,
         actor=account.name,
         note=body.note,
+        person=person,
     )
     await filters.changes.run(account.id, change)
+
+
+async def _arrived(
+    request: Request, account: Account, filters: FilterService, *, what: str, limit: int
+) -> bytes:
+    """Return a body; one account's slow ones take few of the places that all share."""
+    arriving: Arriving = request.app.state.arriving
+    # A platform's gateway sends everybody's.
+    alone = nullcontext() if account.role == "uploader" else arriving.one_of(account.id)
+    with alone:
+        return await read_body(
+            request, what=what, limit_bytes=limit, seconds=filters.settings.body_seconds
+        )
 
 
 @router.get("/livez", response_class=PlainTextResponse)

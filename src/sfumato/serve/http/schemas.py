@@ -68,6 +68,12 @@ class AccountAnswer(BaseModel):
     scopes: list[Scope]
 
 
+class SessionAnswer(BaseModel):
+    """Whom the browser of a page is signed in as."""
+
+    account: AccountAnswer | None = Field(description="Null where it is not signed in.")
+
+
 class PointAnswer(BaseModel):
     """What one threshold does with the uploads and rulings so far."""
 

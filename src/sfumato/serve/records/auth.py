@@ -161,6 +161,12 @@ def find_account(engine: Engine, name: str) -> Account | None:
         return Account(row.id, row.name, role, SCOPES[role])
 
 
+def check_may_name(account: Account) -> None:
+    """Raise a RequestError (403) unless the account may act for a person whom it names."""
+    if account.role != "uploader":
+        raise RequestError(403, "only an uploader may name another account; leave it out")
+
+
 def _checked_role(role: str) -> str:
     if role not in get_args(Role):
         raise InputError(f"expected a role of {', '.join(get_args(Role))}, got {role!r}")

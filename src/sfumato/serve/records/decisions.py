@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Container, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Final, Literal
 
 from sqlalchemy import ColumnElement, func, select
@@ -103,6 +103,18 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose an upload is: who may appeal, and whom a moderator sees."""
+
+    account_id: int
+    """The person's account, or their gateway's where they have none."""
+    person: str | None = None
+    """The person as a platform's gateway named them; None where the account itself uploaded."""
+    gateway_id: int | None = None
+    """That gateway's account."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ruled:
     """A blocked upload on which a moderator ruled."""
 
@@ -124,8 +136,8 @@ class Counts:
     overturned: int = 0
 
 
-def keep_blocks(store: Store, policy: str, uploads: Sequence[tuple[int, Decision]]) -> list[None]:
-    """Record decisions that something stands against, each with the account that uploaded.
+def keep_blocks(store: Store, policy: str, uploads: Sequence[tuple[Owner, Decision]]) -> list[None]:
+    """Record decisions that something stands against, each with whose upload it was.
 
     `policy` is the digest of the policy that they were taken under, or ''. All are on disk when
     this returns, or none is. One sync to disk serves all of them.
@@ -140,20 +152,31 @@ def keep_blocks(store: Store, policy: str, uploads: Sequence[tuple[int, Decision
     return [None] * len(uploads)
 
 
-def appeal(store: Store, id_: str, *, account_id: int, actor: str, note: str) -> None:
-    """Ask a moderator to look at a decision again; the uploader may, once.
+def appeal(
+    store: Store, id_: str, *, account_id: int, actor: str, note: str, person: str | None = None
+) -> None:
+    """Ask a moderator to look at a decision again; the person whose upload it was may, once.
+
+    So may the gateway that sent it, for the `person` for whom it did.
 
     Raises:
-        RequestError: 404 this account was not blocked under this id, 409 it appealed already.
+        RequestError: 404 no upload of theirs was blocked under this id, 409 it was appealed.
     """
     with changing(store.engine) as session:
         row = _row(session, id_)
-        if row is None or row.account_id != account_id or not row.enforced:
+        if row is None or not row.enforced or not _owns(row, account_id, person):
             raise RequestError(404, f"no upload of yours was blocked under {id_[:40]!r}")
         if row.appeal != "none":
             raise RequestError(409, f"this appeal is {row.appeal} already")
         row.appeal, row.note = "open", note
         record(session, at=store.clock.text(), actor=actor, action="appeal", subject=id_)
+
+
+def _owns(row: DecisionRow, account_id: int, person: str | None) -> bool:
+    if person is None:
+        # A gateway names for whom it asks; what it sent for nobody in particular is its own.
+        return row.account_id == account_id and row.gateway_id != account_id
+    return (row.gateway_id, row.person) == (account_id, person)
 
 
 def rule(store: Store, id_: str, ruling: Ruling, *, actor: str) -> None:
@@ -245,12 +268,12 @@ def _row(session: Session, id_: str) -> DecisionRow | None:
 
 
 def _row_of(
-    account_id: int, decision: Decision, there: Container[str], created: str, policy: str
+    owner: Owner, decision: Decision, there: Container[str], created: str, policy: str
 ) -> DecisionRow:
     match = decision.match
     return DecisionRow(
         id=decision.id,
-        account_id=account_id,
+        **asdict(owner),
         # One that was erased while the upload was scored is no longer named.
         enrollment=match.enrollment if match.enrollment in there else None,
         enforced=decision.enforced,
@@ -267,7 +290,7 @@ def _row_of(
 def _answer(row: DecisionRow, account: str, enrollment_account: str | None) -> DecisionAnswer:
     return DecisionAnswer(
         id=row.id,
-        account=account,
+        account=row.person or account,
         enrollment=row.enrollment,
         enrollment_account=enrollment_account,
         enforced=row.enforced,

@@ -37,8 +37,10 @@ Place = tuple[int, int]
 
 def place(account_id: int, score: float) -> Place:
     """Return where an upload is counted. A threshold of t / 10 claims the tenths up to t."""
-    tenth = FAR if math.isinf(score) else math.ceil(score * TENTHS)
-    return (NOBODY, FAR) if tenth >= FAR else (account_id, max(tenth, _NEAR))
+    # Compared before it is rounded: infinity and NaN have no whole tenths.
+    if not score * TENTHS <= FAR - 1:
+        return NOBODY, FAR
+    return account_id, math.ceil(max(score * TENTHS, _NEAR))
 
 
 class Tally:

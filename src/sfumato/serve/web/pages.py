@@ -10,9 +10,9 @@ import hashlib
 import json
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sfumato._version import __version__
@@ -21,6 +21,7 @@ from sfumato.features.backbone import Backbone
 from sfumato.features.preprocess import Preprocess
 from sfumato.filter.enroll import page_settings
 from sfumato.filter.oneclass import OneClassConfig
+from sfumato.serve.http.conditional import unchanged
 from sfumato.serve.http.deps import Service
 
 router = APIRouter(include_in_schema=False)
@@ -91,13 +92,13 @@ def moderate(filters: Service) -> Response:
 
 
 @router.get("/web/{name}")
-def static(name: str, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+def static(request: Request, name: str) -> Response:
     """A script or a style."""
     file = _FILES.get(name)
     if file is None:
         raise RequestError(404, f"there is no {name[:40]!r}")
     headers = (_WORKER_HEADERS if name == _WORKER else _HEADERS) | {"ETag": file.tag}
-    if if_none_match == file.tag:
+    if unchanged(request, file.tag):
         return Response(status_code=304, headers=headers)
     return Response(file.content, media_type=file.media_type, headers=headers)
 

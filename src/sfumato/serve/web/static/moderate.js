@@ -27,10 +27,8 @@ async function say(work) {
   }
 }
 
-const query = (parts) => new URLSearchParams(account ? { ...parts, account } : parts);
-
 async function showCurve() {
-  curve = await json("GET", `/v1/curve?${query({})}`);
+  curve = await json("GET", "/v1/curve", undefined, account);
   const whose = account ? (curve.own ? `${account}'s own threshold` : `the bank's threshold, for ${account}`)
     : "the bank's threshold";
   unit = UNITS[curve.unit];
@@ -63,7 +61,7 @@ async function foresee() {
   $("saved").textContent = "";
   drawShares($("shares"), curve, value);
   drawTradeoff($("tradeoff"), curve, value);
-  const found = await json("GET", `/v1/forecast?${query({ value })}`);
+  const found = await json("GET", `/v1/forecast?value=${value}`, undefined, account);
   if (turn !== asked) return;  // the slider moved on meanwhile
   $("forecast").replaceChildren(...sentences(found));
   $("save").disabled = value === curve.threshold;
@@ -109,9 +107,8 @@ $("threshold").addEventListener("input", () => {
 $("change").addEventListener("submit", async (event) => {
   event.preventDefault();
   const value = Number($("threshold").value);
-  const path = account ? `/v1/accounts/${encodeURIComponent(account)}` : "/v1/rules";
   try {
-    await call("PATCH", path, { [unit.field]: value });
+    await call("PATCH", account ? "/v1/account-rules" : "/v1/rules", { [unit.field]: value }, account);
     await showCurve();
     $("saved").textContent = `Saved: ${unit.words(value)}.`;
   } catch (error) {
@@ -135,7 +132,7 @@ async function showAppeals() {
       await call("POST", `/v1/appeals/${appeal.id}`, { ruling });
       await showCurve();
     };
-    const inside = appeal.claim === "class"
+    const inside = appeal.margin === null ? "how near is not known" : appeal.claim === "class"
       ? UNITS[appeal.unit].distance(appeal.margin) : `${appeal.margin} bits inside a near copy`;
     entry(list, [
       element("p", {}, element("b", {}, appeal.account), ` was blocked by a claim of `,

@@ -238,7 +238,7 @@ export function enroll(features, views, settings, seed, progress = () => {}) {
     errors.push(...job.measured.map((row) => trained.error(features[row])));
     return trained;
   });
-  const mu = mean(errors);
+  const mu = Math.max(mean(errors), measuring.least);
   const spread = Math.sqrt(errors.reduce((sum, e) => sum + (e - mu) ** 2, 0) / (errors.length - 1));
   const { middle, covariance } = codeStatistics(network, own.flatMap((row) => views[row]));
   return {
@@ -251,7 +251,7 @@ export function enroll(features, views, settings, seed, progress = () => {}) {
       code_covariance: [[config.hidden, config.hidden], covariance],
     },
     mu,
-    sigma: Math.max(spread, measuring.leastSpread * mu, measuring.leastSigma),
+    sigma: Math.max(spread, measuring.leastSpread * mu, measuring.least),
     calibration,
     count: features.length,
   };

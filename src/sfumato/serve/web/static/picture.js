@@ -10,7 +10,26 @@ export async function decode(file) {
   const context = canvas(width, height);
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
-  return { width, height, planes: planes(context.getImageData(0, 0, width, height).data) };
+  return smaller(planes(context.getImageData(0, 0, width, height).data), width, height);
+}
+
+// As sfumato.data.decoding.decode.ImageLimits.kept_pixels.
+const KEPT = 16_000_000;
+
+// A larger picture is halved until it has no more: each pixel is the mean of a square.
+export function smaller(whole, width, height, kept = KEPT) {
+  let factor = 1;
+  while (width * height > kept * factor ** 2) factor *= 2;
+  if (factor === 1) return { width, height, planes: whole };
+  const [across, down] = [Math.ceil(width / factor), Math.ceil(height / factor)];
+  const mean = (plane) => Float64Array.from({ length: across * down }, (_, i) => {
+    const [left, top] = [(i % across) * factor, Math.floor(i / across) * factor];
+    const [right, bottom] = [Math.min(left + factor, width), Math.min(top + factor, height)];
+    let sum = 0;
+    for (let y = top; y < bottom; y++) for (let x = left; x < right; x++) sum += plane[y * width + x];
+    return Math.round(255 * sum / ((right - left) * (bottom - top))) / 255;
+  });
+  return { width: across, height: down, planes: whole.map(mean) };
 }
 
 // Some browsers alter what is read from a canvas, against tracking; features of such pictures

@@ -1,20 +1,22 @@
-// The token and the one way to the service's routes.
+// Signing in, and the one way to the service's routes. The token is in a cookie that no script reads.
 
 import { $ } from "./dom.js";
 
-// Of this tab alone: closing it forgets the token.
-const KEY = "sfumato.token";
+// No page of another origin can have it sent with this header, whatever its browser keeps.
+const OWN = { "Sfumato-Page": "1" };
 
-export async function call(method, path, body) {
-  const token = sessionStorage.getItem(KEY);
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+// `account` is whom the request is about, where that is not the token's account.
+export async function call(method, path, body, account = "", more = {}) {
+  const headers = { ...OWN, ...more };
+  if (/[^ -~]/.test(account)) throw new Error("a name has letters, digits and . _ @ - alone");
+  if (account) headers["Sfumato-Account"] = account;
   const binary = body instanceof Blob || body instanceof Uint8Array;
   if (body !== undefined) headers["Content-Type"] = binary ? "application/octet-stream" : "application/json";
   const answer = await reached(path, {
     method,
     headers,
     body: body === undefined || binary ? body : JSON.stringify(body),
-    credentials: "omit",
+    credentials: "same-origin",
     cache: "no-store",
     redirect: "error",
   });
@@ -22,8 +24,8 @@ export async function call(method, path, body) {
   return answer;
 }
 
-export async function json(method, path, body) {
-  return (await call(method, path, body)).json();
+export async function json(method, path, body, account = "") {
+  return (await call(method, path, body, account)).json();
 }
 
 async function reached(path, request) {
@@ -42,31 +44,34 @@ async function reason(answer) {
   }
 }
 
-// Bind the token's field; `changed` gets the account that the token acts for, or null.
+// Bind the token's field; `changed` gets the account that the browser is signed in as, or null.
 export function session(changed) {
   const input = $("token");
-  const look = async () => {
-    const token = sessionStorage.getItem(KEY);
+  let turn = 0;
+  const show = async (asked) => {
+    const own = ++turn;
     let account = null;
-    $("who").textContent = "kept in this tab only";
-    if (token) {
-      try {
-        account = await json("GET", "/v1/account");
-        $("who").textContent = `${account.name}, ${account.role}`;
-      } catch (error) {
-        $("who").textContent = error.message;
-      }
+    let words = "not signed in";
+    try {
+      account = (await (await asked).json()).account;
+      if (account) words = `${account.name}, ${account.role}`;
+    } catch (error) {
+      words = error.message;
     }
-    // Another token may have been pasted while this one was asked about.
-    if (token === sessionStorage.getItem(KEY)) changed(account);
+    if (own !== turn) return;  // another token was pasted while this one was asked about
+    $("who").textContent = words;
+    $("leave").hidden = account === null;
+    changed(account);
   };
-  input.value = sessionStorage.getItem(KEY) ?? "";
   input.addEventListener("change", () => {
     const token = input.value.trim();
-    if (token) sessionStorage.setItem(KEY, token);
-    else sessionStorage.removeItem(KEY);
-    look();
+    input.value = "";
+    if (token) show(call("PUT", "/v1/session", undefined, "", { Authorization: `Bearer ${token}` }));
+  });
+  $("leave").addEventListener("click", async () => {
+    await call("DELETE", "/v1/session");
+    show(call("GET", "/v1/session"));
   });
   $("session").addEventListener("submit", (event) => event.preventDefault());
-  look();
+  show(call("GET", "/v1/session"));
 }

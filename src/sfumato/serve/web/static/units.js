@@ -5,6 +5,9 @@
 
 const share = (value) => (value >= 0.001 ? `${Number((100 * value).toPrecision(2))} %` : value.toExponential(1));
 
+// Two places, or a power of ten where that would be a row of digits.
+const number = (value) => (Math.abs(value) < 1e6 ? value.toFixed(2) : value.toExponential(1));
+
 export const UNITS = {
   alpha: {
     field: "alpha",
@@ -17,8 +20,8 @@ export const UNITS = {
     value: (position) => position,
     along: (value) => value / 8,
     words: (value) => `alpha ${value}`,
-    distance: (margin) => `${margin.toFixed(2)} sigmas inside the claim`,
-    compared: (score, threshold) => `${score.toFixed(2)} against ${threshold.toFixed(2)} sigmas`,
+    distance: (margin) => `${number(margin)} sigmas inside the claim`,
+    compared: (score, threshold) => `${number(score)} against ${number(threshold)} sigmas`,
   },
   false_blocks: {
     field: "false_blocks",

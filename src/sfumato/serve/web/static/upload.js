@@ -64,11 +64,12 @@ async function behind(answer) {
   } catch (error) {
     return element("p", { class: "soft" }, `For moderators: ${error.message}.`);
   }
-  const threshold = found.score === null ? null : found.score + found.margin;
+  const known = found.score !== null && found.margin !== null;
+  const threshold = known ? found.score + found.margin : null;
   return facts([
     ["Rule", found.claim === "class" ? "claim of a class" : "near copy of an enrolled picture"],
     ["Score against threshold", threshold === null ? null : UNITS[found.unit].compared(found.score, threshold)],
-    ["Bits inside", threshold === null ? String(found.margin) : null],
+    ["Bits inside", found.claim === "copy" && found.margin !== null ? String(found.margin) : null],
     ["Claimed by", found.enrollment_account ?? "an enrollment that was erased"],
     ["Effect", found.enforced ? "enforced: the upload was blocked" : "observed only: the upload was shared"],
   ]);

@@ -1,0 +1,126 @@
+"""Which connections are kept, and which requests find a place: nobody's idling costs anybody else.
+
+A connection takes a place only while a request of it is answered. One that waits for a request has
+`HEADER_SECONDS` from its beginning, or from the last answer, to send a whole header; drops of it
+win no time. There are a few times as many connections as places. When a new one comes to a full
+house, one that waits is closed: of the address with the most, the one that waits longest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from sfumato.serve.http.problems import problem
+
+HEADER_SECONDS: Final = 10.0
+_A_PLACE: Final = 8  # connections a place: most wait for their next request
+_ALWAYS: Final = "/livez"  # a process that is busy is alive, and must not be restarted for it
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """How much of a service is anybody's."""
+
+    requests: int
+    """Answered at once."""
+    of_one: int | None = None
+    """Of one address; None is half of them, and no limit for this machine's own addresses: a proxy
+    in front has a limit of its own."""
+
+    @property
+    def connections(self) -> int:
+        """Connections that are kept."""
+        return _A_PLACE * self.requests
+
+    def of(self, address: str) -> int:
+        """Return how many requests of an address are answered at once."""
+        if self.of_one is not None:
+            return self.of_one
+        return self.requests if _is_own(address) else max(1, self.requests // 2)
+
+
+class PatientProtocol(H11Protocol):
+    """Uvicorn's, which waits for ever for a header's end and takes the idle for the busy."""
+
+    def __init__(self, *arguments: Any, places: Places, **settings: Any) -> None:  # noqa: ANN401
+        super().__init__(*arguments, **settings)
+        self.places = places
+        self.address = ""
+        self.waits_since: float | None = None
+        """When it began to wait for a request; None while one is answered."""
+        self._deadline: asyncio.TimerHandle | None = None
+        self._served, self.app = self.app, cast("Any", self._admitted)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Let it wait for its first request, and another one go where there are too many."""
+        super().connection_made(transport)
+        self.address = self.client[0] if self.client else ""
+        self._wait()
+        if len(self.connections) > self.places.connections:
+            self._most_dispensable().transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget its deadline."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def handle_events(self) -> None:
+        """Stop the clock when a request has come whole."""
+        super().handle_events()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop_waiting()
+
+    def on_response_complete(self) -> None:
+        """Start it again."""
+        self._wait()
+        super().on_response_complete()
+
+    def _wait(self) -> None:
+        self._stop_waiting()
+        self.waits_since = self.loop.time()
+        self._deadline = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        self.waits_since = None
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _most_dispensable(self) -> PatientProtocol:
+        every = cast("set[PatientProtocol]", self.connections)
+        counts = Counter(one.address for one in every)
+        waiting = [one for one in every if one.waits_since is not None]
+        return min(waiting, key=lambda one: (-counts[one.address], one.waits_since or 0.0))
+
+    async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = self._refusal() if scope["path"] != _ALWAYS else None
+        if refusal is None:
+            await cast("Any", self._served)(scope, receive, send)
+            return
+        answer = problem(503, f"{refusal}; come back in a moment")
+        answer.headers["Connection"] = "close"  # which gives its place among connections up, too
+        await answer(scope, receive, send)
+
+    def _refusal(self) -> str | None:
+        """Return why a request that has just come, and is counted, is not answered."""
+        if len(self.tasks) > self.places.requests:
+            return "too many requests at once"
+        every = cast("set[PatientProtocol]", self.connections)
+        own = sum(one.waits_since is None for one in every if one.address == self.address)
+        if own > self.places.of(self.address):
+            return "too many requests at once from this address"
+        return None
+
+
+def _is_own(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:  # a socket in the file system has none
+        return True

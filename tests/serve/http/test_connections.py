@@ -1,0 +1,227 @@
+"""Idle and dripping connections cost nobody else anything, and one address has its share."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from sfumato.serve.http import connections, listening
+from sfumato.serve.http.connections import PatientProtocol, Places
+from tests.serve.conftest import Start, bearer
+from tests.serve.test_tls import made
+
+PLACES = 4
+OTHER = "127.0.0.2"  # as good an address of this machine as the first, on Linux
+needs_other = pytest.mark.skipif(sys.platform != "linux", reason="needs a second loopback address")
+
+
+class Site:
+    """A running app whose `/slow` answers when `go` is set."""
+
+    def __init__(self, port: int, go: threading.Event) -> None:
+        self.port, self.go = port, go
+        self.opened = ExitStack()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def idle(self, beginning: bytes = b"", *, source: str = "127.0.0.1") -> socket.socket:
+        made = socket.create_connection(("127.0.0.1", self.port), 10, (source, 0))
+        made.sendall(beginning)
+        return self.opened.enter_context(made)
+
+    def ask(self, path: str = "/", *, source: str = "127.0.0.1") -> httpx.Response:
+        transport = httpx.HTTPTransport(local_address=source)
+        with httpx.Client(transport=transport, timeout=30) as client:
+            return client.get(self.url + path)
+
+
+def quick_and_slow(go: threading.Event) -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/slow")
+    async def slow() -> str:
+        while not go.is_set():
+            await asyncio.sleep(0.01)
+        return "ok"
+
+    @app.get("/livez")
+    @app.get("/")
+    async def quick() -> str:
+        return "ok"
+
+    return app
+
+
+@contextmanager
+def site(places: Places, app: object = None, **settings: object) -> Iterator[Site]:
+    go, ready = threading.Event(), threading.Event()
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen(128)
+        config = uvicorn.Config(
+            app or quick_and_slow(go),
+            http=partial(PatientProtocol, places=places),  # type: ignore[arg-type]
+            log_level="error",
+            **settings,  # type: ignore[arg-type]
+        )
+        server = listening._Announcing(config, ready.set)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
+        thread.start()
+        assert ready.wait(30)
+        found = Site(sock.getsockname()[1], go)
+        try:
+            yield found
+        finally:
+            go.set()
+            found.opened.close()
+            server.should_exit = True
+            thread.join(30)
+
+
+def closed(waiting: socket.socket) -> bool:
+    """Whether the other side has closed it, or does within a second."""
+    waiting.settimeout(1)
+    try:
+        return waiting.recv(1000) == b""
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+
+
+@pytest.mark.parametrize("beginning", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n"])
+def test_seventy_idle_connections_take_no_place(beginning: bytes) -> None:
+    """Before: uploads and `/livez` were answered 503 for 19 s."""
+    with site(Places(PLACES)) as found:
+        for _ in range(70):
+            found.idle(beginning)
+        for path in ("/", "/livez"):
+            assert found.ask(path).status_code == 200
+
+
+def test_drops_of_a_header_win_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.5)
+    with site(Places(PLACES)) as found:
+        slow = found.idle(b"GET / HTTP/1.1\r\n")
+        assert seconds_until_closed(slow, b"X-Drop: 1\r\n") < 10
+
+
+def test_drops_after_an_answer_win_none_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.5)
+    with site(Places(PLACES)) as found:
+        slow = found.idle(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert slow.recv(1000).startswith(b"HTTP/1.1 200")
+        slow.sendall(b"GET / HTTP/1.1\r\n")
+        assert seconds_until_closed(slow, b"X-Drop: 1\r\n") < 10
+
+
+def seconds_until_closed(slow: socket.socket, drop: bytes) -> float:
+    """Send drops until the other side has enough of them."""
+    started = time.monotonic()
+    while time.monotonic() - started < 20:
+        try:
+            slow.sendall(drop)
+        except ConnectionError:
+            break
+        time.sleep(0.05)
+    return time.monotonic() - started
+
+
+@needs_other
+def test_in_a_full_house_the_crowd_s_longest_idle_goes_first() -> None:
+    places = Places(PLACES)
+    with site(places) as found:
+        few = found.idle(source=OTHER)
+        crowd = []
+        for _ in range(places.connections - 1):
+            crowd.append(found.idle())
+            time.sleep(0.002)  # so that they came one after the other
+        assert found.ask(source=OTHER).status_code == 200
+        assert closed(crowd[0])
+        assert not closed(crowd[-1])
+        assert not closed(few)
+
+
+@needs_other
+def test_one_address_has_its_share_of_the_places() -> None:
+    with site(Places(PLACES, of_one=2)) as found, ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(found.ask, "/slow") for _ in range(2)]
+        waiting(found, 2)
+        refused = found.ask()
+        assert refused.status_code == 503
+        assert "from this address" in refused.json()["detail"]
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert found.ask(source=OTHER).status_code == 200
+        assert found.ask("/livez").status_code == 200
+        found.go.set()
+        assert [one.result(30).status_code for one in asked] == [200, 200]
+
+
+def waiting(found: Site, count: int) -> None:
+    """Wait until so many requests are being answered: the next one is refused then."""
+    for _ in range(500):
+        if found.ask().status_code == 503:
+            return
+        time.sleep(0.01)
+    raise AssertionError(count)
+
+
+def test_a_service_without_a_free_place_says_that_it_lives() -> None:
+    with site(Places(PLACES)) as found, ThreadPoolExecutor(8) as pool:
+        for _ in range(PLACES):
+            pool.submit(found.ask, "/slow")
+        waiting(found, PLACES)
+        assert found.ask("/livez").status_code == 200
+        found.go.set()
+
+
+def test_a_proxy_on_this_machine_has_all_places_and_others_half() -> None:
+    places = Places(64)
+    assert [places.of(a) for a in ("127.0.0.1", "::1", "")] == [64, 64, 64]
+    assert [places.of(a) for a in ("192.0.2.1", "2001:db8::1")] == [32, 32]
+    assert Places(64, of_one=3).of("127.0.0.1") == Places(64, of_one=3).of("192.0.2.1") == 3
+    assert Places(1).of("192.0.2.1") == 1
+
+
+def test_a_handshake_that_does_not_end_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "HEADER_SECONDS", 0.5)
+    tls = made(tmp_path)
+    with site(Places(PLACES), ssl_certfile=tls.certificate, ssl_keyfile=tls.key) as found:
+        silent = found.idle()
+        started = time.monotonic()
+        while not closed(silent):
+            assert time.monotonic() - started < 20
+
+
+def test_slow_bodies_of_one_account_leave_places_for_others(start: Start) -> None:
+    client, service = start(concurrency=8)
+    eve, ada = bearer(service, "eve"), bearer(service, "ada")
+    head = "POST /v1/uploads HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\nAuthorization: "
+    with site(Places(8), client.app) as found:
+        slow = [found.idle(f"{head}{eve['Authorization']}\r\n\r\nonly".encode()) for _ in range(8)]
+        answers = [b""]
+        while len(answers) < 7:
+            ready, _, _ = select.select(slow, [], [], 20)
+            answers += [one.recv(1000) for one in ready]
+            slow = [one for one in slow if one not in ready]
+        assert {answer.split()[1] for answer in answers[1:]} == {b"429"}
+        answer = httpx.get(f"{found.url}/v1/enrollments", headers=ada, timeout=30)
+        assert answer.status_code == 200
