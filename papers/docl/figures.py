@@ -283,3 +283,25 @@ def draw_membership(run: Run, results: Results) -> None:
     axes.legend(frameon=False, fontsize=8, loc="upper right")
     axes.set_title("Which pictures were enrolled? MNIST's pixels", fontsize=10, loc="left")
     figure.savefig(run.figure("frontier"))
+
+
+def draw_imbalance(run: Run, results: Results) -> None:
+    """Accuracy as half of the classes shrink: of all classes above, of the small ones below."""
+    found = results["imbalance"]
+    figure = Figure(figsize=(4 * len(found) + 0.4, 6), dpi=150, layout="constrained")
+    places = figure.subplots(2, len(found), squeeze=False, sharex=True)
+    colours = (_ACCENT, "#a9b4bf", _SOFT, _INK)
+    titles = {"balanced": "all classes", "small": "the small classes"}
+    for column, (name, rows) in enumerate(found.items()):
+        ratios = [row["ratio"] for row in rows.values()]
+        ways = [way for way in next(iter(rows.values())) if way != "ratio"]
+        for axes, (key, title) in zip(places[:, column], titles.items(), strict=True):
+            for way, colour in zip(ways, colours, strict=True):
+                values = [100 * row[way][key] for row in rows.values()]
+                axes.plot(ratios, values, color=colour, marker="o", ms=4, label=way)
+            axes.set(xscale="log", title=f"{name}: {title}", ylabel="accuracy, %")
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.grid(color="#e4e7eb", lw=0.6)
+        places[1, column].set_xlabel("large : small")
+    places[0, 0].legend(frameon=False, fontsize=8, loc="lower left")
+    figure.savefig(run.figure("accuracy"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from papers.docl.cifar10 import cifar10
 from papers.docl.copies import copies
 from papers.docl.faces import faces
+from papers.docl.imbalance import imbalance
 from papers.docl.leak import leak
 from papers.docl.membership import membership
 from papers.docl.mnist import mnist
@@ -22,6 +23,7 @@ RECIPES: dict[str, Recipe] = {
     "shortlist": shortlist,
     "sizes": sizes,
     "training": training,
+    "imbalance": imbalance,
     "membership": membership,
     "leak": leak,
 }
