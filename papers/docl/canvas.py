@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -29,7 +31,7 @@ def panels(width: float = 8.4, height: float = 3.4) -> tuple[Figure, tuple[Axes,
     return figure, (left, right)
 
 
-def bare(axes: Axes, lines: str = "both") -> None:
+def bare(axes: Axes, lines: Literal["both", "x", "y"] = "both") -> None:
     """Take the frame off, and draw faint lines behind what is drawn."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis=lines, color=_LINES, lw=0.6)

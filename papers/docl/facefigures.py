@@ -59,7 +59,6 @@ def draw_variants(run: Run, variants: Results, papers: dict[str, float]) -> None
         right.annotate(name, (10, 100 * accuracy), (6, -3), textcoords="offset points", fontsize=7)
     left.set(xlabel="person of the first set", ylabel="accuracy, %", xticks=range(10))
     left.set_title("Accuracy of each person (Fig. 2)", fontsize=10, loc="left")
-    left.legend(frameon=False, fontsize=7, ncols=len(names), loc="lower left")
     right.set(xlabel="people enrolled", ylabel="accuracy, %", xticks=range(1, 11), xlim=(0.7, 11.6))
     right.set_title("More people (Fig. 5), mean of all sets", fontsize=10, loc="left")
     right.legend(frameon=False, fontsize=7, loc="lower left")

@@ -175,7 +175,7 @@ def _compared(
             else [(half, (large,) * 10, alike[large]) for half in halves]
         )
         found[str(small)] = {"ratio": large / small} | {
-            way: _summary(way, worlds, alike) for way in alike[large]
+            way: summary(way, worlds, alike) for way in alike[large]
         }
     return found
 
@@ -190,11 +190,12 @@ def _chosen(digits: Digits, sizes: Sizes) -> dict[str, Tried]:
     return {way: max(tried, key=lambda one: one.merit) for way, tried in ways.items()}
 
 
-def _summary(
+def summary(
     way: str,
     worlds: Sequence[tuple[Sequence[int], Sizes, Mapping[str, Tried]]],
     alike: Mapping[int, Mapping[str, Tried]],
 ) -> dict[str, Any]:
+    """Return what one way reaches, the mean over worlds, and what their imbalance costs."""
     rows = []
     for half, sizes, chosen in worlds:
         own = chosen[way].tested
