@@ -239,7 +239,7 @@ def draw_imbalance(run: Run, results: Results) -> None:
     found = results["imbalance"]
     figure = Figure(figsize=(4 * len(found) + 0.4, 6), dpi=150, layout="constrained")
     places = figure.subplots(2, len(found), squeeze=False, sharex=True)
-    colours = (ACCENT, PALE, SOFT, INK)
+    colours = (ACCENT, "#7cc4d4", PALE, SOFT, INK)
     titles = {"balanced": "all classes", "small": "the small classes"}
     for column, (name, rows) in enumerate(found.items()):
         ratios = [row["ratio"] for row in rows.values()]

@@ -33,8 +33,9 @@ Sizes = tuple[int, ...]
 """How many pictures each class has."""
 Recalls = Float[Tensor, " classes"]
 
-ONE_CLASS, RIVAL, WEIGHTED, ADJUSTED = (
+ONE_CLASS, PAPERS, RIVAL, WEIGHTED, ADJUSTED = (
     "one-class",
+    "one-class, the paper's training",
     "all classes",
     "all classes, weighted",
     "all classes, adjusted",
@@ -109,9 +110,9 @@ class Digits:
             self._errors[key] = tuple(scores(net, part.x) for part in self.judges)
         return self._errors[key]
 
-    def one_class(self, sizes: Sizes) -> Iterator[Tried]:
-        """Yield every one-class training in a world."""
-        for preset in self.settings["presets"]:
+    def one_class(self, presets: Sequence[str], sizes: Sizes) -> Iterator[Tried]:
+        """Yield one-class trainings in a world."""
+        for preset in presets:
             found = [
                 torch.stack([self.errors(preset, n)[i][:, c] for c, n in enumerate(sizes)], 1)
                 for i in range(len(self.judges))
@@ -152,8 +153,14 @@ def imbalance(run: Run, settings: Mapping[str, Any]) -> Results:
         name: _compared(Digits(run, spec, settings), halves, settings)
         for name, spec in settings["backbones"].items()
     }
-    presets = {name: asdict(OneClassConfig.preset(name)) for name in settings["presets"]}
-    results: Results = {"trainings": presets, "halves": halves, "imbalance": found}
+    results: Results = {
+        "training": asdict(OneClassConfig()),
+        "trainings": {
+            name: asdict(OneClassConfig.preset(name)) for name in (*settings["presets"], "paper")
+        },
+        "halves": halves,
+        "imbalance": found,
+    }
     draw_imbalance(run, results)
     return results
 
@@ -186,7 +193,10 @@ def _sized(half: Sequence[int], small: int, large: int) -> Sizes:
 
 def _chosen(digits: Digits, sizes: Sizes) -> dict[str, Tried]:
     """Return the best setting of each way on validation."""
-    ways = {ONE_CLASS: list(digits.one_class(sizes))} | digits.rivals(sizes)
+    ways = {
+        ONE_CLASS: list(digits.one_class(digits.settings["presets"], sizes)),
+        PAPERS: list(digits.one_class(["paper"], sizes)),
+    } | digits.rivals(sizes)
     return {way: max(tried, key=lambda one: one.merit) for way, tried in ways.items()}
 
 
