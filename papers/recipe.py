@@ -2,7 +2,7 @@
 
 A paper's `run.py` holds `RECIPES`, a dict of names to functions `(Run, settings) -> results`.
 Settings come from `recipes/<recipe>.toml`, table `[full]` or `[quick]`; results go to
-`results/<recipe>[-quick].json` with the versions, seed, command and data that made them.
+`results/<recipe>[-quick][-seed<N>].json` with the versions, seed, command and data that made them.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Stem of this run's result and figure files."""
-        return f"{self.recipe}-quick" if self.quick else self.recipe
+        """Stem of this run's result and figure files; another seed's lie beside the first's."""
+        seed = f"-seed{self.seed}" if self.seed else ""
+        return f"{self.recipe}-quick{seed}" if self.quick else f"{self.recipe}{seed}"
 
     def figure(self, title: str) -> Path:
         """Return the path of a figure of this run."""

@@ -68,7 +68,11 @@ def test_what_kept_nothing_is_not_counted(tmp_path: Path, study: Study) -> None:
     with pytest.raises(KeyboardInterrupt):
         execute(start(tmp_path, seed=1), study)
     study.kills = False
-    assert execute(start(tmp_path, seed=0), study)[1]["seconds"] == 200, "another seed's parts"
+    path, results = execute(start(tmp_path, seed=0), study)
+    assert results["seconds"] == 200, "another seed's parts are not gone on from"
+    assert path.name == "leak-quick.json"
+    again, _ = execute(start(tmp_path, seed=1), study)
+    assert again.name == "leak-quick-seed1.json", "one seed's results do not replace another's"
 
 
 def test_a_killed_start_has_written_its_seconds(
