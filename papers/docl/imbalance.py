@@ -23,6 +23,7 @@ from papers.docl.figures import draw_imbalance
 from papers.docl.rival import Lesson, recalls, train_rival
 from papers.docl.worlds import features_of, pictures_by_class, views_of
 from papers.recipe import Results, Run
+from papers.stages import Stages
 from sfumato.data.sources import load
 from sfumato.features.backbone import Backbone, open_backbone
 from sfumato.filter.enrolled import scores
@@ -149,15 +150,17 @@ def imbalance(run: Run, settings: Mapping[str, Any]) -> Results:
     generator = torch.Generator().manual_seed(run.seed)
     order = torch.randperm(10, generator=generator).tolist()
     halves = [order[:5], order[5:]]
-    found = {
-        name: _compared(Digits(run, spec, settings), halves, settings)
-        for name, spec in settings["backbones"].items()
-    }
+    digits = {name: Digits(run, spec, settings) for name, spec in settings["backbones"].items()}
+    for preset in (*settings["presets"], "paper"):
+        run.fits(preset, OneClassConfig.preset(preset))
+    stages = Stages.of(run, settings)
+
+    def compared(name: str) -> dict[str, Any]:
+        return stages.keep(name, lambda _: (_compared(digits[name], halves, settings), {}))[0]
+
+    found = {name: compared(name) for name in digits}
     results: Results = {
         "training": asdict(OneClassConfig()),
-        "trainings": {
-            name: asdict(OneClassConfig.preset(name)) for name in (*settings["presets"], "paper")
-        },
         "halves": halves,
         "imbalance": found,
     }
