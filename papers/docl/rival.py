@@ -22,7 +22,7 @@ from sfumato.nets.classifiers import Perceptron
 
 _BATCH = 128
 _LEAST_STEPS = 20  # an epoch: a few pictures are gone through several times in one
-_EPOCHS, _PATIENCE = 200, 15
+_EPOCHS, _PATIENCE = 200, 8
 _LR, _DECAY = 2e-3, 1e-2
 
 
