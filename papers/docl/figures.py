@@ -248,8 +248,11 @@ def draw_imbalance(run: Run, results: Results) -> None:
             for way, colour in zip(ways, colours, strict=True):
                 values = [100 * row[way][key] for row in rows.values()]
                 axes.plot(ratios, values, color=colour, marker="o", ms=4, label=way)
-            axes.set(xscale="log", title=f"{name}: {title}", ylabel="accuracy, %")
+            axes.set(xscale="log", ylabel="accuracy, %")
+            axes.set_title(f"{name}: {title}", fontsize=10, loc="left")
+            axes.set_xticks(ratios, [f"{ratio:g} : 1" for ratio in ratios])
+            axes.minorticks_off()
             bare(axes)
-        places[1, column].set_xlabel("large : small")
+        places[1, column].set_xlabel("pictures of a large class : of a small one")
     places[0, 0].legend(frameon=False, fontsize=8, loc="lower left")
     figure.savefig(run.figure("accuracy"))
