@@ -10,66 +10,40 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from sfumato.errors import BankError, EnrollmentError
 from sfumato.features.policy import Policy
 from sfumato.filter.bank.bank import Bank, BankScores
 from sfumato.filter.bank.scoring import BATCH
-from sfumato.filter.copies import Copies, Copy
+from sfumato.filter.copies import Copies, Copy, count_near
 from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.rule.calibration import Rarity, anchors
-from sfumato.filter.rule.front import Front, front
-from sfumato.filter.rule.guard import NOBODY, Sigmas, Unit, contest_rule
+from sfumato.filter.rule.front import Front
+from sfumato.filter.rule.guard import Sigmas, Unit
 from sfumato.filter.rule.screening import (
     CONTESTED,
     Comparison,
     Likeness,
-    Screening,
     compare,
-    concluded,
     pair_rows,
 )
 from sfumato.filter.rule.yielding import ClassScore, yields
 from sfumato.serve.bank.batches import Batches
-from sfumato.serve.bank.interface import deciding, no_match
+from sfumato.serve.bank.beside import Beside
+from sfumato.serve.bank.interface import deciding
+from sfumato.serve.bank.relations import Relations, one_upload
 from sfumato.serve.records.decisions import Match
 from sfumato.serve.records.rules import Rules, read_rules
 from sfumato.serve.records.shard_share import WHOLE, Share
 from sfumato.serve.records.store import Store, Terms
-
-
-@dataclass(frozen=True, slots=True)
-class _Relations:
-    """What the rule needs of the bank's columns, in their order."""
-
-    accounts: Int64[Tensor, " n"]
-    contested: Int64[Tensor, "pairs 2"]
-    alpha: Float[Tensor, " n"]
-    unit: Unit
-    """Of scores and `alpha`."""
-    until: datetime | None
-    """When `alpha` changes by itself, because a disabling ends."""
-
-    def at(self, rows: Int64[Tensor, " k"]) -> _Relations:
-        """Return what concerns these columns alone, in the order of `rows`."""
-        place = torch.full((len(self.accounts),), -1)
-        place[rows] = torch.arange(len(rows))
-        pairs = place[self.contested]
-        return replace(
-            self,
-            accounts=self.accounts[rows],
-            contested=pairs[(pairs >= 0).all(1)],
-            alpha=self.alpha[rows],
-            unit=self.unit.at(rows),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +58,8 @@ class Upload:
 class BankState:
     """All active enrollments, or a share of them; with a `reach` only a shortlist is scored.
 
-    With a `policy` claims reach as far as its target of false blocks, else to alpha sigmas.
+    With a `policy` claims reach as far as its target of false blocks and the first one stands. Else
+    they reach to alpha sigmas, and the one with the smaller error stands.
     """
 
     def __init__(
@@ -98,12 +73,13 @@ class BankState:
         self.terms, self.share, self.policy = terms, share, policy
         self.bank = _empty(terms, reach=reach)
         self.accounts: dict[str, int] = {}
+        self._arrivals: dict[str, int] = {}
         self._everybody: set[str] = set()
         self._anchors: dict[str, float] = {}
         self._contests: dict[tuple[str, str], Likeness] = {}
         self._rules = Rules()
         self._copies = Copies()
-        self._relations: _Relations | None = None
+        self._relations: Relations | None = None
         self._lock = threading.Lock()
         self.batches = Batches(self._decide_all, most=BATCH)
 
@@ -132,7 +108,7 @@ class BankState:
                     enrollment = open_enrollment(stored.content).enrollment
                 except EnrollmentError as error:
                     raise damaged(stored.id, error) from error
-                state.add(stored.id, enrollment, stored.account_id)
+                state.add(stored.id, enrollment, stored.account_id, arrival=stored.arrival)
         if policy:
             store.keep_anchors(policy.digest, state.anchors_but(known))
         state._contests = _keyed(store.contests())
@@ -143,17 +119,24 @@ class BankState:
         return len(self.accounts)
 
     def add(
-        self, name: str, enrollment: Enrollment, account_id: int, contests: Iterable[Likeness] = ()
+        self,
+        name: str,
+        enrollment: Enrollment,
+        account_id: int,
+        contests: Iterable[Likeness] = (),
+        *,
+        arrival: int,
     ) -> None:
         """Let an enrollment count, with the contested pairs that it is in; once is enough.
 
+        `arrival` is its place in the order in which all came, quarantined ones included.
         Of an enrollment of another share only the pairs are kept: it may not override some here.
         """
         with self._lock:
             self._everybody.add(name)
             if self.share.holds(name) and name not in self.accounts:
                 self.bank.add(name, enrollment)
-                self.accounts[name] = account_id
+                self.accounts[name], self._arrivals[name] = account_id, arrival
                 if self.policy is not None and name not in self._anchors:
                     errors = self.bank.errors(self.policy.cohort, [name])
                     self._anchors[name] = float(anchors(errors))
@@ -169,6 +152,7 @@ class BankState:
             self._relations = None
             self._everybody.discard(name)
             self._anchors.pop(name, None)
+            self._arrivals.pop(name, None)
             if self.accounts.pop(name, None) is None:
                 return
             self.bank.remove(name)
@@ -235,7 +219,7 @@ class BankState:
     def _decide_all(self, uploads: Sequence[Upload]) -> list[Match]:
         scores, related = self._scored(uploads)
         return [
-            _decided(_row(scores, row), related, upload.account_id)
+            related.decided(one_upload(scores, row), upload.account_id)
             for row, upload in enumerate(uploads)
         ]
 
@@ -248,36 +232,45 @@ class BankState:
         scores, related = self._scored(uploads)
         pairs = tuple(self._contests)
         return [
-            front(
-                scores.ids,
-                errors,
-                related.unit(errors[None])[0],
-                alpha=_thresholds(listed, related),
-                accounts=related.accounts,
-                account=upload.account_id,
-                pairs=pairs,
-            )
-            for errors, listed, upload in zip(scores.errors, scores.listed, uploads, strict=True)
+            related.front(one_upload(scores, row), upload.account_id, pairs)
+            for row, upload in enumerate(uploads)
         ]
 
-    def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
-        """Compare a newcomer, which does not count yet, with everybody else's enrollments."""
+    def screen(
+        self,
+        name: str,
+        enrollment: Enrollment,
+        account_id: int,
+        among: Collection[str] | None = None,
+    ) -> Comparison:
+        """Compare a newcomer, which does not count yet, with everybody else's enrollments.
+
+        With `among` only with those. Others may come and go meanwhile: nothing is held still.
+        """
         # A newcomer who could foresee the samples could be trained to fail on them.
-        seed = secrets.randbits(32)
-        return concluded([self.compare(name, enrollment, account_id, seed)])
+        return self.compare(name, enrollment, account_id, secrets.randbits(32), among)
 
-    def compare(self, name: str, enrollment: Enrollment, account_id: int, seed: int) -> Comparison:
+    def compare(
+        self,
+        name: str,
+        enrollment: Enrollment,
+        account_id: int,
+        seed: int,
+        among: Collection[str] | None = None,
+    ) -> Comparison:
         """Return what screening a newcomer finds in this share; samples are drawn from `seed`."""
-        own = [known for known, account in self.accounts.items() if account == account_id]
-        candidates = _Candidates(self.bank, self.terms, name, enrollment)
-        contested = CONTESTED if self.policy is None else self.policy.contested
-        found = compare(name, candidates, seed=seed, contested=contested, own=own)
-        if enrollment.copies is None:
-            return found
         with self._lock:
-            return replace(found, copied=self._copies.shared(enrollment.copies, set(own)))
+            own = [known for known, account in self.accounts.items() if account == account_id]
+            beside = Beside(self.bank, name, enrollment)
+            copies = enrollment.copies
+            theirs = None if copies is None else self._copies.of_others(set(own), among)
+        contested = CONTESTED if self.policy is None else self.policy.contested
+        found = compare(name, beside, seed=seed, contested=contested, own=own, among=among)
+        if copies is None or theirs is None:
+            return found
+        return replace(found, copied=count_near(copies, theirs))
 
-    def _scored(self, uploads: Sequence[Upload]) -> tuple[BankScores, _Relations]:
+    def _scored(self, uploads: Sequence[Upload]) -> tuple[BankScores, Relations]:
         with self._lock:
             related = self._related(max(upload.now for upload in uploads))
             # The uploaders' own are always scored: they may override a claim.
@@ -290,16 +283,17 @@ class BankState:
             related = related.at(scores.rows)
         return scores, related
 
-    def _related(self, now: datetime) -> _Relations:
+    def _related(self, now: datetime) -> Relations:
         known = self._relations
         if known is None or (known.until is not None and known.until <= now):
             names = self.bank.ids
             accounts = [self.accounts[name] for name in names]
-            known = _Relations(
+            known = Relations(
                 torch.tensor(accounts, dtype=torch.int64),
                 pair_rows(self._contests.values(), names),
                 self._rules.thresholds(names, accounts, now, self.policy),
                 self._unit(names),
+                self._arrived(names),
                 self._rules.changes_after(now),
             )
             self._relations = known
@@ -311,38 +305,10 @@ class BankState:
         found = torch.tensor([self._anchors[name] for name in names])
         return Rarity(found, self.policy.dimension, len(self._everybody))
 
-
-def _row(scores: BankScores, row: int) -> BankScores:
-    one = slice(row, row + 1)
-    return replace(scores, errors=scores.errors[one], listed=scores.listed[one])
-
-
-def _thresholds(listed: Bool[Tensor, " n"], related: _Relations) -> Float[Tensor, " n"]:
-    """Return alpha of each claim on one upload; of those not listed for it minus infinity."""
-    return related.alpha.masked_fill(~listed, -torch.inf)
-
-
-def _decided(scores: BankScores, related: _Relations, account_id: int) -> Match:
-    """Apply the default rule to one upload."""
-    owned = (related.accounts == account_id)[None]
-    alpha = _thresholds(scores.listed[0], related)
-    outcome = contest_rule(
-        scores.errors,
-        related.unit(scores.errors),
-        owned,
-        contested=related.contested,
-        alpha=alpha,
-    )
-    column, margin = int(outcome.enrollment), float(outcome.margin)
-    if column == NOBODY:
-        return no_match()
-    return Match(
-        claim="class",
-        enrollment=scores.ids[column],
-        account=int(related.accounts[column]),
-        margin=margin,
-        score=float(alpha[column]) - margin,
-    )
+    def _arrived(self, names: Sequence[str]) -> Float[Tensor, " n"] | None:
+        if self.policy is None:
+            return None
+        return torch.tensor([self._arrivals[name] for name in names], dtype=torch.float64)
 
 
 def damaged(enrollment_id: str, error: EnrollmentError) -> BankError:
@@ -355,41 +321,6 @@ def damaged(enrollment_id: str, error: EnrollmentError) -> BankError:
 
 def _keyed(pairs: Iterable[Likeness]) -> dict[tuple[str, str], Likeness]:
     return {(pair.overrider, pair.claimant): pair for pair in pairs}
-
-
-class _Candidates:
-    """A bank with one newcomer beside it: screened as if it were in the bank, and never in it."""
-
-    def __init__(self, bank: Bank, terms: Terms, name: str, enrollment: Enrollment) -> None:
-        self._bank, self._name = bank, name
-        self._newcomer = _empty(terms)
-        self._newcomer.add(name, enrollment)
-
-    @property
-    def ids(self) -> Sequence[str]:
-        return (*self._bank.ids, self._name)
-
-    @property
-    def mu(self) -> Float[Tensor, " n"]:
-        return torch.cat([self._bank.mu, self._newcomer.mu])
-
-    @property
-    def sigma(self) -> Float[Tensor, " n"]:
-        return torch.cat([self._bank.sigma, self._newcomer.sigma])
-
-    def errors(
-        self, x: Float[Tensor, "b d"], ids: Sequence[str] | None = None
-    ) -> Float[Tensor, "b n"]:
-        asked = self.ids if ids is None else ids
-        known = [name for name in asked if name != self._name]
-        columns = dict(zip(known, self._bank.errors(x, known).unbind(1), strict=True))
-        if self._name in asked:
-            columns[self._name] = self._newcomer.errors(x)[:, 0]
-        return torch.stack([columns[name] for name in asked], 1)
-
-    def samples(self, id: str, count: int, seed: int) -> Float[Tensor, "s d"]:  # noqa: A002
-        bank = self._newcomer if id == self._name else self._bank
-        return bank.samples(id, count, seed=seed)
 
 
 def _empty(terms: Terms, *, reach: float | None = None) -> Bank:
