@@ -30,8 +30,9 @@ def seconds_before(folder: Path) -> float:
 class Clock:
     """Counts from its making, and writes every few seconds, so that a killed start counts too."""
 
-    def __init__(self, parts: Mapping[Path, float]) -> None:
-        self._parts, self._start, self._ended = parts, time.perf_counter(), Event()
+    def __init__(self, parts: Mapping[Path, float], *, every: float = _EVERY) -> None:
+        self._parts, self._every = parts, every
+        self._start, self._ended = time.perf_counter(), Event()
         self._thread = Thread(target=self._run, daemon=True)
 
     @property
@@ -54,7 +55,7 @@ class Clock:
         self._write()
 
     def _run(self) -> None:
-        while not self._ended.wait(_EVERY):
+        while not self._ended.wait(self._every):
             self._write()
 
     def _write(self) -> None:
