@@ -1,4 +1,4 @@
-"""Stolen faces in a calibrated bank: who of two claims stands, and who came first.
+"""Stolen faces in a calibrated bank, where only who came first overrides, and where anybody may.
 
 Everybody of a bank steals all that another person enrolled, enrolls it too, and uploads that
 person's new pictures. An attacker takes the kind of attack that works on pictures held out of
@@ -54,6 +54,13 @@ def attackers(run: Run, settings: Mapping[str, Any]) -> Results:
     ]
     results: Results = {
         "training": asdict(config),
+        "owners_blocked_by_attackers": {
+            str(target): {
+                band.config.name: _taken(crowd, users, tests, band, contested, math.log10(target))
+                for band in bands
+            }
+            for target in settings["targets"]
+        },
         "contested": contested,
         "pairs": len(pairs),
         "targets": {
@@ -117,6 +124,32 @@ def _tried(
         "owners_kept_second_half": fmean(kept[len(kept) // 2 :]),
         "owners_kept_least": min(kept),
     }
+
+
+def _taken(
+    crowd: Crowd,
+    users: EnrolledUsers,
+    tests: Sequence[Tensor],
+    band: Attackers,
+    contested: float,
+    alpha: float,
+) -> dict[str, float]:
+    """Return what attackers who came later, and are not contested, block of their victims' uploads.
+
+    `smaller`: as the rule is, where the victim overrides with an error that is no larger.
+    `claimed`: as if nobody overrode.
+    """
+    assert isinstance(users.unit, Rarity)
+    anchor = anchors(scores(band.net, crowd.strangers["cohort"]))
+    unit = Rarity(anchor, users.unit.dimension, len(users))
+    found: list[tuple[float, float]] = []
+    for i, (_, v) in enumerate(band.pairs):
+        forged = scores(band.net, tests[v])
+        claimed = (unit(forged) <= alpha)[:, i] & (band.alike[i, v] >= contested)
+        smaller = forged[:, i] < scores(users.net, tests[v])[:, v]
+        found.append((float((claimed & smaller).double().mean()), float(claimed.double().mean())))
+    smaller_mean, claimed_mean = (fmean(column) for column in zip(*found, strict=True))
+    return {"smaller": smaller_mean, "claimed": claimed_mean}
 
 
 def _share(

@@ -79,7 +79,7 @@ def test_without_overriding_it_does_not_matter_what_the_adversary_enrols(
     assert torch.equal(shared[0], shared[2])
 
 
-def test_where_the_first_claim_stands_only_who_came_first_gains_by_stealing(
+def test_where_the_order_counts_only_who_came_first_gains_by_stealing(
     users: EnrolledUsers,
 ) -> None:
     pairs = all_pairs(USERS)
@@ -92,9 +92,12 @@ def test_where_the_first_claim_stands_only_who_came_first_gains_by_stealing(
     late, early = (
         Setting(rule="first", alpha=3.0, contested=0.0, early=early) for early in (False, True)
     )
-    innocent = innocent_shared(users, TESTS, pairs, late, seed=0)
-    assert shared(late) == pytest.approx(float(innocent.mean()))
-    assert shared(early) == 1.0
+    assert shared(late) == pytest.approx(
+        float(innocent_shared(users, TESTS, pairs, late, seed=0).mean())
+    )
+    unordered = shared(Setting(alpha=3.0, contested=0.0))
+    assert shared(early) == pytest.approx(unordered, abs=0.01)
+    assert unordered > shared(late) + 0.2
     assert shared(replace(early, contested=DEFAULT.contested)) < 0.2
     assert float(owners_kept(users, TESTS, late, seed=0).mean()) > 0.95
 

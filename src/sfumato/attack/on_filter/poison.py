@@ -33,7 +33,6 @@ from sfumato.filter.rule.guard import (
     ALPHA,
     Scores,
     contest_rule,
-    first_claims,
     paper_rule,
 )
 from sfumato.filter.rule.screening import CONTESTED, SAMPLES, likeness
@@ -49,10 +48,10 @@ class Setting:
     """One way to run the filter."""
 
     rule: Literal["paper", "contest", "first"] = "contest"
-    """`paper`; `contest`, where the smaller of two errors stands; `first`, where the first of two
-    claims does. Users enrolled in their order."""
+    """`paper`; `contest`, where an enrollment of a smaller error overrides a claim; `first`, where
+    it also has to have come before. Users came in their order."""
     early: bool = False
-    """Whether adversaries enrolled before everybody, else after. Only `first` asks."""
+    """Whether adversaries came before everybody, else after. Only `first` asks."""
     alpha: float = ALPHA
     """Half width (paper) or upper edge (default rule) of a claim, in the users' unit."""
     advantage: float = 1.0
@@ -154,11 +153,10 @@ def stolen_shared(
             known[:, k] = torch.inf  # the forged enrollment stands in the honest one's place
         x = torch.cat([known, forged[v][:, i : i + 1]], 1)
         # Whoever else resembles the forged enrollment does not matter: it only overrides here.
-        # It claims whatever it likes to: its owner reports the limit.
+        # Nor does its own limit count, since no claim stands against its own owner.
         grown = torch.full((len(users) + 1,) * 2, torch.inf)
         grown[:-1, :-1], grown[-1, :-1] = alike, attackers.alike[i]
         common = users.unit.at(torch.tensor([*range(len(users)), v]))(x)
-        common[:, -1] = -torch.inf
         arrival = [*range(len(users)), -1 if setting.early else len(users)]
         blocked = _decide(common, grown, x, [k, len(users)], setting, arrival)
         shared.append(1 - blocked.float().mean())
@@ -265,10 +263,12 @@ def _decide(
     if setting.rule == "paper":
         return paper_rule(x, common, mask, alpha=setting.alpha).blocked
     pairs = (alike < setting.contested).nonzero()
-    ranks = x
-    if setting.rule == "first":
-        came = torch.tensor(arrival, dtype=torch.float64)
-        ranks = first_claims(came, common, mask, alpha=setting.alpha)
     return contest_rule(
-        ranks, common, mask, contested=pairs, alpha=setting.alpha, advantage=setting.advantage
+        x,
+        common,
+        mask,
+        contested=pairs,
+        alpha=setting.alpha,
+        advantage=setting.advantage,
+        arrival=torch.tensor(arrival).double() if setting.rule == "first" else None,
     ).blocked

@@ -58,8 +58,8 @@ class Upload:
 class BankState:
     """All active enrollments, or a share of them; with a `reach` only a shortlist is scored.
 
-    With a `policy` claims reach as far as its target of false blocks and the first one stands. Else
-    they reach to alpha sigmas, and the one with the smaller error stands.
+    With a `policy` claims reach as far as its target of false blocks, and only an enrollment that
+    came before another one overrides it. Else they reach to alpha sigmas, in whatever order.
     """
 
     def __init__(

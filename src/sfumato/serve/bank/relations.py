@@ -7,20 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from sfumato.filter.bank.bank import BankScores
 from sfumato.filter.rule.front import Front, front
-from sfumato.filter.rule.guard import (
-    NOBODY,
-    Owned,
-    PerEnrollment,
-    Scores,
-    Unit,
-    contest_rule,
-    first_claims,
-)
+from sfumato.filter.rule.guard import NOBODY, PerEnrollment, Unit, contest_rule
 from sfumato.serve.bank.interface import no_match
 from sfumato.serve.records.decisions import Match
 
@@ -35,7 +27,7 @@ class Relations:
     unit: Unit
     """Of scores and `alpha`."""
     arrival: Float[Tensor, " n"] | None
-    """When each came, where the first claim stands; None where the smaller error does."""
+    """When each came; None where the order does not count."""
     until: datetime | None
     """When `alpha` changes by itself, because a disabling ends."""
 
@@ -55,9 +47,14 @@ class Relations:
 
     def decided(self, scores: BankScores, account_id: int) -> Match:
         """Apply the default rule to the scores of one upload of an account."""
-        asked = self._asked(scores, account_id)
+        owned, alpha = self._asked(scores, account_id)
         outcome = contest_rule(
-            asked.ranks, asked.common, asked.owned, contested=self.contested, alpha=asked.alpha
+            scores.errors,
+            self.unit(scores.errors),
+            owned[None],
+            contested=self.contested,
+            alpha=alpha,
+            arrival=self.arrival,
         )
         column, margin = int(outcome.enrollment), float(outcome.margin)
         if column == NOBODY:
@@ -67,42 +64,30 @@ class Relations:
             enrollment=scores.ids[column],
             account=int(self.accounts[column]),
             margin=margin,
-            score=float(asked.alpha[column]) - margin,
+            score=float(alpha[column]) - margin,
         )
 
     def front(self, scores: BankScores, account_id: int, pairs: Iterable[tuple[str, str]]) -> Front:
         """Return the front for the scores of one upload of an account."""
-        asked = self._asked(scores, account_id)
+        _, alpha = self._asked(scores, account_id)
         return front(
             scores.ids,
-            asked.ranks[0],
-            asked.common[0],
-            alpha=asked.alpha,
+            scores.errors[0],
+            self.unit(scores.errors)[0],
+            alpha=alpha,
             accounts=self.accounts,
             account=account_id,
             pairs=pairs,
+            arrival=self.arrival,
         )
 
-    def _asked(self, scores: BankScores, account_id: int) -> _Asked:
-        owned = (self.accounts == account_id)[None]
-        # Who is not listed claims nothing. The uploader's own are always scored, so what they
-        # claim is known.
-        alpha = self.alpha.masked_fill(~(scores.listed | owned)[0], -torch.inf)
-        common = self.unit(scores.errors)
-        ranks = scores.errors
-        if self.arrival is not None:
-            ranks = first_claims(self.arrival, common, owned, alpha=alpha)
-        return _Asked(ranks, common, owned, alpha)
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What `contest_rule` takes for one upload."""
-
-    ranks: Scores
-    common: Scores
-    owned: Owned
-    alpha: PerEnrollment
+    def _asked(
+        self, scores: BankScores, account_id: int
+    ) -> tuple[Bool[Tensor, " n"], PerEnrollment]:
+        """Return which enrollments the account owns, and how far each one's claim reaches."""
+        # Who is not listed claims nothing.
+        alpha = self.alpha.masked_fill(~scores.listed[0], -torch.inf)
+        return self.accounts == account_id, alpha
 
 
 def one_upload(scores: BankScores, row: int) -> BankScores:
