@@ -2,14 +2,14 @@
 
 A paper's `run.py` holds `RECIPES`, a dict of names to functions `(Run, settings) -> results`.
 Settings come from `recipes/<recipe>.toml`, table `[full]` or `[quick]`; results go to
-`results/<recipe>[-quick].json` with the versions, seed, command and data that made them.
+`results/<recipe>[-quick][-seed<N>].json` with the versions, seed, command and data that made them.
 """
 
 from __future__ import annotations
 
 import json
 import platform
-import time
+import shutil
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from papers.clock import Clock, seconds_before
 from sfumato.data.imageset import ImageSet
 from sfumato.device import Device
 from sfumato.files import write_bytes
@@ -38,11 +39,14 @@ class Run:
     out: Path
     data: dict[str, str] = field(default_factory=dict)
     fitted: dict[str, Any] = field(default_factory=dict)
+    parts: dict[Path, float] = field(default_factory=dict)
+    """Folders of finished parts, with the seconds that earlier starts of this run took."""
 
     @property
     def name(self) -> str:
-        """Stem of this run's result and figure files."""
-        return f"{self.recipe}-quick" if self.quick else self.recipe
+        """Stem of this run's result and figure files; another seed's lie beside the first's."""
+        seed = f"-seed{self.seed}" if self.seed else ""
+        return f"{self.recipe}-quick{seed}" if self.quick else f"{self.recipe}{seed}"
 
     def figure(self, title: str) -> Path:
         """Return the path of a figure of this run."""
@@ -60,6 +64,14 @@ class Run:
         values = {name: value for name, value in asdict(config).items() if name not in _OWN}
         self.fitted[part] = values
 
+    def keeps(self, folder: Path) -> Path:
+        """Record a folder of parts from which an interrupted run goes on, and return it.
+
+        It is thrown away when the results are written.
+        """
+        self.parts.setdefault(folder, seconds_before(folder))
+        return folder
+
     @property
     def command(self) -> str:
         """The command that makes these results again."""
@@ -76,8 +88,8 @@ def execute(run: Run, recipe: Recipe) -> tuple[Path, Results]:
     folder = Path(__file__).parent / run.slug / "recipes"
     settings = tomllib.loads((folder / f"{run.recipe}.toml").read_text())
     chosen = settings["quick" if run.quick else "full"]
-    start = time.perf_counter()
-    results = recipe(run, chosen)
+    with Clock(run.parts) as clock:
+        results = recipe(run, chosen)
     document = {
         "paper": run.slug,
         "recipe": run.recipe,
@@ -86,7 +98,7 @@ def execute(run: Run, recipe: Recipe) -> tuple[Path, Results]:
         "command": run.command,
         "settings": chosen,
         "fitted": run.fitted,
-        "seconds": round(time.perf_counter() - start, 1),
+        "seconds": round(clock.seconds, 1),
         "machine": platform.machine(),
         "versions": {name: version(name) for name in ("sfumato", "torch", "numpy")}
         | {"python": platform.python_version()},
@@ -95,6 +107,8 @@ def execute(run: Run, recipe: Recipe) -> tuple[Path, Results]:
     }
     path = run.out / "results" / f"{run.name}.json"
     write_bytes(path, (json.dumps(document, indent=1) + "\n").encode())
+    for folder in run.parts:
+        shutil.rmtree(folder, ignore_errors=True)
     return path, document
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +36,7 @@ class Stages:
         """
         made_of = (run.seed, run.device, dict(settings), run.data, run.fitted)
         digest = fingerprint(sfumato.__version__, *made_of)[:12]
-        return cls(run.out / "stages" / f"{run.name}-{digest}")
+        return cls(run.keeps(run.out / "stages" / f"{run.name}-{digest}"))
 
     def keep(self, name: str, make: Callable[[Path], Stage]) -> Stage:
         """Return a finished stage, or make it and keep it.
@@ -56,7 +55,3 @@ class Stages:
         for left in self.folder.glob(f"{name}.training*"):
             left.unlink()
         return json.loads(text), contiguous  # as it will be read, were it read
-
-    def done(self) -> None:
-        """Throw the stages away: the results are written elsewhere."""
-        shutil.rmtree(self.folder, ignore_errors=True)

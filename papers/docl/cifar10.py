@@ -16,8 +16,9 @@ from torch import Tensor
 
 from papers.docl import figures, measure
 from papers.docl.mobilenet import load_mobilenet
-from papers.docl.worlds import Pictures, World, pictures_by_class, sizes
+from papers.docl.worlds import Pictures, World, kept_world, pictures_by_class, sizes
 from papers.recipe import Results, Run
+from papers.stages import Stages
 from sfumato.data.options import Split
 from sfumato.data.sources import load
 from sfumato.filter.oneclass import OneClassConfig, Preset
@@ -33,7 +34,9 @@ def cifar10(run: Run, settings: Mapping[str, Any]) -> Results:
         things_of(run, "train", settings["images"]),
         things_of(run, "test", settings["tests"]),
     )
-    world = things.world(config, None, None, seed=run.seed)
+    run.fits("enrolled", config)
+    stages = Stages.of(run, settings)
+    world = kept_world(things, config, (None, None), stages, seed=run.seed)
     # The last images of each class compare the trainings; the test images only score ours.
     held = settings["held"]
     kept = World(
@@ -57,7 +60,8 @@ def cifar10(run: Run, settings: Mapping[str, Any]) -> Results:
         "note": _LOSSY,
     }
     chosen_sizes = settings["adversary"]
-    part = things.world(config, chosen_sizes["images"], chosen_sizes["tests"], seed=run.seed)
+    counts = chosen_sizes["images"], chosen_sizes["tests"]
+    part = kept_world(things, config, counts, stages, seed=run.seed)
     enrolled = part.enrolled(config, calibration="held-out", seed=run.seed)
     results["adversary"] = measure.adversary(
         enrolled, part.trained, part.tests, config, chosen_sizes, seed=run.seed

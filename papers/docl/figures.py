@@ -6,14 +6,10 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from papers.docl.canvas import ACCENT, INK, PALE, SOFT, bare, canvas, panels
 from papers.recipe import Results, Run
-
-mpl.use("Agg")
-
-_INK, _ACCENT, _SOFT = "#1f2933", "#0b7285", "#c2703d"
 
 
 def draw_all(run: Run, results: Results, *, paper: float) -> None:
@@ -28,42 +24,14 @@ def draw_all(run: Run, results: Results, *, paper: float) -> None:
         draw_classes(run, results["classes"], note)
 
 
-def draw_faces(run: Run, results: Results, *, paper: float) -> None:
-    """Draw figures 2 to 4 of the headline variant; matrices and bars are of the first set."""
-    note = "first random set of ten people; accuracy is over all sets"
-    draw_per_class(run, results["per_class"][0], results["accuracy"], paper, note)
-    rules = {"paper": results["adversary"]["paper"], "default": results["adversary"]["contest"]}
-    draw_adversary(run, {name: _rule(found[0]) for name, found in rules.items()}, note)
-    figure, axes = _canvas(6, 3.6)
-    rows = results["acceptance"]
-    x, y = ([row[key] for row in rows] for key in ("blocked", "accepted"))
-    axes.plot(x, y, color=_ACCENT, marker="o", ms=3)
-    for row, a, b in zip(rows, x, y, strict=True):
-        axes.annotate(f"{row['alpha']:g}", (a, b), (4, 4), textcoords="offset points", fontsize=7)
-    axes.set(xlabel="private images claimed", ylabel="unseen people accepted")
-    axes.set_title("Alpha (numbers) trades one for the other (Fig. 3)", fontsize=10, loc="left")
-    figure.savefig(run.figure("acceptance"))
-
-
-def _rule(finding: dict[str, Any]) -> dict[str, Any]:
-    """Return a finding of `poison` as `draw_adversary` takes it."""
-    details = finding["details"]
-    return {
-        "best": details["best"],
-        "owners_kept_per_class": details["owners_kept"],
-        "owners_kept": details["owners_kept_mean"],
-        "stolen_blocked": 1 - finding["value"],
-    }
-
-
 def draw_per_class(run: Run, values: list[float], overall: float, paper: float, note: str) -> None:
     """Fig. 2: accuracy of each class."""
-    figure, axes = _canvas(6, 3.2)
-    axes.bar(range(len(values)), values, color=_ACCENT, width=0.7)
+    figure, axes = canvas(6, 3.2)
+    axes.bar(range(len(values)), values, color=ACCENT, width=0.7)
     for i, value in enumerate(values):
         axes.text(i, value, f"{100 * value:.1f}", ha="center", va="bottom", fontsize=8)
-    axes.axhline(overall, color=_INK, lw=1, label=f"all classes {100 * overall:.1f} %")
-    axes.axhline(paper, color=_SOFT, lw=1, ls="--", label=f"paper {100 * paper:.0f} %")
+    axes.axhline(overall, color=INK, lw=1, label=f"all classes {100 * overall:.1f} %")
+    axes.axhline(paper, color=SOFT, lw=1, ls="--", label=f"paper {100 * paper:.0f} %")
     low = max(0.0, min([*values, paper]) - 0.05)
     axes.set(xticks=range(len(values)), xlabel="class", ylabel="accuracy", ylim=(low, 1.01))
     axes.legend(frameon=False, fontsize=8, loc="lower right", ncols=2, bbox_to_anchor=(1, 1))
@@ -74,11 +42,11 @@ def draw_per_class(run: Run, values: list[float], overall: float, paper: float, 
 
 def draw_acceptance(run: Run, curves: dict[str, list[dict[str, float]]]) -> None:
     """Fig. 3: private images held back against other images accepted, as alpha grows."""
-    figure, axes = _canvas(6, 4)
+    figure, axes = canvas(6, 4)
     styles = {"training": "--", "held-out": "-"}
     names = {"paper": "the paper's interval", "claim": "any claim"}
     for calibration, rows in curves.items():
-        for rule, colour in (("paper", _SOFT), ("claim", _ACCENT)):
+        for rule, colour in (("paper", SOFT), ("claim", ACCENT)):
             x = [row[f"{rule}_accuracy"] for row in rows]
             y = [row[f"{rule}_accepted"] for row in rows]
             label = f"{names[rule]}, mu and sigma {calibration}"
@@ -109,7 +77,7 @@ def draw_adversary(run: Run, rules: dict[str, Any], note: str) -> None:
         picture = place.imshow(shown, vmin=0, vmax=1, cmap="BrBG")
         for (i, j), value in np.ndenumerate(matrix):
             if value >= 0:
-                colour = "white" if abs(value - 0.5) > 0.35 else _INK
+                colour = "white" if abs(value - 0.5) > 0.35 else INK
                 place.text(
                     j,
                     i,
@@ -140,13 +108,13 @@ def draw_adversary(run: Run, rules: dict[str, Any], note: str) -> None:
 
 def draw_classes(run: Run, classes: dict[str, list[float]], note: str) -> None:
     """Fig. 5: accuracy of each class as the number of classes grows."""
-    figure, axes = _canvas(6, 3.4)
+    figure, axes = canvas(6, 3.4)
     counts = [int(k) for k in classes]
     table = np.array(list(classes.values()))
     colours = mpl.colormaps["tab10"](np.arange(table.shape[1]))
     for c in range(table.shape[1]):
         axes.plot(counts, table[:, c], marker="o", ms=3, lw=1, color=colours[c], label=str(c))
-    axes.plot(counts, table.mean(1), color=_INK, lw=2.5, label="mean")
+    axes.plot(counts, table.mean(1), color=INK, lw=2.5, label="mean")
     axes.set(xlabel="enrolled classes", ylabel="accuracy", xticks=counts)
     axes.legend(frameon=False, fontsize=7, ncols=1, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.set_title("More classes (Fig. 5)", fontsize=10, loc="left")
@@ -154,21 +122,12 @@ def draw_classes(run: Run, classes: dict[str, list[float]], note: str) -> None:
     figure.savefig(run.figure("classes"))
 
 
-def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#e4e7eb", lw=0.6)
-    axes.set_axisbelow(True)
-    return figure, axes
-
-
 def draw_shortlist(run: Run, results: Results) -> None:
     """Of full scoring's blocks, those that a list finds, against the share of the bank asked."""
     worlds = results["worlds"]
     figure = Figure(figsize=(3.3 * len(worlds) + 0.6, 3.4), dpi=150, layout="constrained")
     places = figure.subplots(1, len(worlds), squeeze=False, sharey=True)[0]
-    colours = (_SOFT, _ACCENT, _INK)
+    colours = (SOFT, ACCENT, INK)
     for place, (name, world) in zip(places, worlds.items(), strict=True):
         for table, colour in zip(world["alphas"], colours, strict=True):
             rows = table["reach"]
@@ -197,10 +156,10 @@ def draw_copies(run: Run, results: Results) -> None:
     figure = Figure(figsize=(6.4, 0.42 * len(kinds) + 1.2), dpi=150, layout="constrained")
     axes = figure.subplots()
     ways = {
-        "one view": ("PDQ of the upload as it is", "#a9b4bf"),
-        "pdq": ("PDQ of its views", _SOFT),
-        "class": ("class model alone", _ACCENT),
-        "both": ("both", _INK),
+        "one view": ("PDQ of the upload as it is", PALE),
+        "pdq": ("PDQ of its views", SOFT),
+        "class": ("class model alone", ACCENT),
+        "both": ("both", INK),
     }
     for i, found in enumerate(kinds.values()):
         for j, (way, (_, colour)) in enumerate(ways.items()):
@@ -212,18 +171,17 @@ def draw_copies(run: Run, results: Results) -> None:
         axes.plot([], [], "o", ms=4, color=colour, label=name)
     axes.set(yticks=range(len(kinds)), yticklabels=list(kinds), xlabel="uploads blocked, %")
     axes.set(xlim=(-2, 102), ylim=(len(kinds) - 0.5, -0.5))
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="x", color="#e4e7eb", lw=0.6)
+    bare(axes, "x")
     axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.4, 1), ncols=2)
     figure.savefig(run.figure("blocked"))
 
 
 def draw_sizes(run: Run, results: Results) -> None:
     """What a calibrated bank blocks as it grows, beside the best verifier at the same rate."""
-    figure, (left, right) = _panels()
+    figure, (left, right) = panels()
     banks = results["sizes"]
     counts = [int(name) for name in banks]
-    for i, colour in enumerate((_ACCENT, _SOFT)):
+    for i, colour in enumerate((ACCENT, SOFT)):
         rows = [found["targets"][i] for found in banks.values()]
         target = rows[0]["target"]
         label = f"promise: {100 * target:g} % of strangers"
@@ -256,14 +214,14 @@ def draw_sizes(run: Run, results: Results) -> None:
 
 def draw_attackers(run: Run, results: Results) -> None:
     """What is blocked of stolen pictures, and what owners keep, by rule and promised rate."""
-    figure, (left, right) = _panels()
+    figure, (left, right) = panels()
     targets = results["targets"]
     rules = list(next(iter(targets.values())))
     width = 0.8 / len(targets)
     for i, (target, found) in enumerate(targets.items()):
         places = [place + i * width for place in range(len(rules))]
         label = f"promise: {100 * float(target):g} % of strangers"
-        colour = (_ACCENT, _SOFT)[i % 2]
+        colour = (ACCENT, SOFT)[i % 2]
         for axes, key in ((left, "blocked"), (right, "owners_kept")):
             axes.bar(places, [100 * found[rule][key] for rule in rules], width, color=colour,
                      label=label)  # fmt: skip
@@ -278,22 +236,13 @@ def draw_attackers(run: Run, results: Results) -> None:
     figure.savefig(run.figure("rules"))
 
 
-def _panels() -> tuple[Figure, tuple[Axes, Axes]]:
-    figure = Figure(figsize=(8.4, 3.4), dpi=150, layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(color="#e4e7eb", lw=0.6)
-    return figure, (left, right)
-
-
 def draw_membership(run: Run, results: Results) -> None:
     """The frontier: how surely a platform tells enrolled pictures, against the accuracy."""
-    figure, axes = _canvas(6.4, 4)
-    colours = {"default": _ACCENT, "paper": _SOFT}
+    figure, axes = canvas(6.4, 4)
+    colours = {"default": ACCENT, "paper": SOFT}
     for count, trainings in results["membership"].items():
         for name, found in trainings.items():
-            auc, colour = found["auc"], colours.get(name, _INK)
+            auc, colour = found["auc"], colours.get(name, INK)
             y = 100 * found["accuracy"]
             axes.plot(auc["interval"], [y, y], color=colour, lw=1)
             axes.plot(auc["value"], y, "o", ms=4, color=colour)
@@ -301,9 +250,33 @@ def draw_membership(run: Run, results: Results) -> None:
             axes.annotate(label, (auc["value"], y), (4, 4), textcoords="offset points", fontsize=6)
     for name, colour in colours.items():
         axes.plot([], [], "o", ms=4, color=colour, label=f"{name} training, by pictures enrolled")
-    axes.axvline(0.5, color=_INK, lw=0.8, ls=":")
+    axes.axvline(0.5, color=INK, lw=0.8, ls=":")
     axes.set(xlabel="area under the curve of the strongest attack (0.5: guessing)")
     axes.set(ylabel="accuracy on new pictures, %")
     axes.legend(frameon=False, fontsize=8, loc="upper right")
     axes.set_title("Which pictures were enrolled? MNIST's pixels", fontsize=10, loc="left")
     figure.savefig(run.figure("frontier"))
+
+
+def draw_imbalance(run: Run, results: Results) -> None:
+    """Accuracy as half of the classes shrink: of all classes above, of the small ones below."""
+    found = results["imbalance"]
+    figure = Figure(figsize=(4 * len(found) + 0.4, 6), dpi=150, layout="constrained")
+    places = figure.subplots(2, len(found), squeeze=False, sharex=True)
+    colours = (ACCENT, "#7cc4d4", PALE, SOFT, INK)
+    titles = {"balanced": "all classes", "small": "the small classes"}
+    for column, (name, rows) in enumerate(found.items()):
+        ratios = [row["ratio"] for row in rows.values()]
+        ways = [way for way in next(iter(rows.values())) if way != "ratio"]
+        for axes, (key, title) in zip(places[:, column], titles.items(), strict=True):
+            for way, colour in zip(ways, colours, strict=True):
+                values = [100 * row[way][key] for row in rows.values()]
+                axes.plot(ratios, values, color=colour, marker="o", ms=4, label=way)
+            axes.set(xscale="log", ylabel="accuracy, %")
+            axes.set_title(f"{name}: {title}", fontsize=10, loc="left")
+            axes.set_xticks(ratios, [f"{ratio:g} : 1" for ratio in ratios])
+            axes.minorticks_off()
+            bare(axes)
+        places[1, column].set_xlabel("pictures of a large class : of a small one")
+    places[0, 0].legend(frameon=False, fontsize=8, loc="lower left")
+    figure.savefig(run.figure("accuracy"))

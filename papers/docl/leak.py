@@ -57,7 +57,8 @@ def leak(run: Run, settings: Mapping[str, Any]) -> Results:
 def _figure(values: Sequence[Sequence[float]]) -> dict[str, Any]:
     rows = torch.tensor(values)
     low, high = mean_interval(rows)
-    return {"value": float(rows.mean()), "interval": [low, high]}
+    # Shares, areas and cosines are 1 at most.
+    return {"value": float(rows.mean()), "interval": [low, min(1.0, high)]}
 
 
 def _drawn(

@@ -18,6 +18,7 @@ from torch import Tensor
 from papers.docl.figures import draw_membership
 from papers.docl.worlds import pictures_by_class, training, views_of
 from papers.recipe import Results, Run
+from papers.stages import Stages
 from sfumato.attack.on_filter.membership import judged, member_scores, observed
 from sfumato.attack.on_filter.shadows import Pool, Shadows, train_shadows
 from sfumato.attack.tools.scores import mean_interval
@@ -42,10 +43,14 @@ class _Trial:
 def membership(run: Run, settings: Mapping[str, Any]) -> Results:
     """Attack the shipped training, the paper's, and other points of the frontier."""
     trainings = {name: training(**v) for name, v in settings["trainings"].items()}
+    for name, config in trainings.items():
+        run.fits(name, config)
+    run.uses(load("mnist", split="train", data_dir=run.data_dir))
+    stages = Stages.of(run, settings)
     found: dict[str, dict[str, Any]] = {}
     for name, trials in settings["trials"].items():
         for trial in (_Trial(**one) for one in trials):
-            told = _attacked(run, settings, trainings[name], trial)
+            told = _attacked(run, settings, trainings[name], trial, stages, name)
             found.setdefault(str(trial.pictures), {})[name] = told
     results: Results = {
         "training": asdict(OneClassConfig()),
@@ -57,9 +62,18 @@ def membership(run: Run, settings: Mapping[str, Any]) -> Results:
 
 
 def _attacked(
-    run: Run, settings: Mapping[str, Any], config: OneClassConfig, trial: _Trial
+    run: Run,
+    settings: Mapping[str, Any],
+    config: OneClassConfig,
+    trial: _Trial,
+    stages: Stages,
+    name: str,
 ) -> dict[str, Any]:
-    draws = [_drawn(run, settings, config, trial, draw) for draw in range(trial.draws)]
+    def drawn(draw: int) -> dict[str, Any]:
+        part = f"{name}-{trial.pictures}-{draw}"
+        return stages.keep(part, lambda _: (_drawn(run, settings, config, trial, draw), {}))[0]
+
+    draws = [drawn(draw) for draw in range(trial.draws)]
     attacks = {
         name: {
             "auc": _figure([d["attacks"][name]["auc"] for d in draws]),

@@ -6,6 +6,7 @@ from papers.docl.attackers import attackers
 from papers.docl.cifar10 import cifar10
 from papers.docl.copies import copies
 from papers.docl.faces import faces
+from papers.docl.imbalance import imbalance
 from papers.docl.leak import leak
 from papers.docl.membership import membership
 from papers.docl.mnist import mnist
@@ -24,6 +25,7 @@ RECIPES: dict[str, Recipe] = {
     "sizes": sizes,
     "attackers": attackers,
     "training": training,
+    "imbalance": imbalance,
     "membership": membership,
     "leak": leak,
 }

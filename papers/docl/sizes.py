@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from papers.docl.faces import chosen_backbone, extracted
 from papers.docl.figures import draw_sizes
 from papers.docl.worlds import views_of
 from papers.recipe import Results, Run
+from papers.stages import Stage, Stages
 from sfumato.data.imageset import ImageSet
 from sfumato.data.order import random_order
 from sfumato.data.sets.lfw import TIGHT
@@ -76,14 +78,24 @@ def sizes(run: Run, settings: Mapping[str, Any]) -> Results:
     """Measure what a calibrated bank blocks at each size, and which score few pictures allow."""
     crowd = crowd_of(run)
     config = OneClassConfig().suited("face")
-    banks = {}
-    for count in settings["people"]:
-        enrolled, _ = let_enroll(crowd, config, count, settings["pictures"], seed=run.seed)
-        banks[str(count)] = _bank(crowd, enrolled, settings["targets"], settings["beyond"])
-    few = {
-        str(pictures): _scores(crowd, config, pictures, settings, run.seed)
-        for pictures in settings["few"]
-    }
+    run.fits("enrolled", config)
+    stages = Stages.of(run, settings)
+
+    def bank(count: int) -> dict[str, Any]:
+        def make(_: Path) -> Stage:
+            enrolled, _views = let_enroll(crowd, config, count, settings["pictures"], seed=run.seed)
+            return _bank(crowd, enrolled, settings["targets"], settings["beyond"]), {}
+
+        return stages.keep(f"people-{count}", make)[0]
+
+    def few_pictures(count: int) -> dict[str, Any]:
+        def make(_: Path) -> Stage:
+            return _scores(crowd, config, count, settings, run.seed), {}
+
+        return stages.keep(f"pictures-{count}", make)[0]
+
+    banks = {str(count): bank(count) for count in settings["people"]}
+    few = {str(count): few_pictures(count) for count in settings["few"]}
     results: Results = {"training": asdict(config), "sizes": banks, "scores": few}
     draw_sizes(run, results)
     return results

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from papers.stages import Stage, Stages
 from sfumato.data.imageset import ImageSet
 from sfumato.features.augmentation import Augmentation
 from sfumato.features.backbone import Backbone
@@ -80,6 +82,30 @@ class Pictures:
             [features_of(self.backbone, x) for x in others],
             seen or None,
         )
+
+
+def kept_world(
+    things: Pictures,
+    config: OneClassConfig,
+    counts: tuple[int | None, int | None],
+    stages: Stages,
+    *,
+    seed: int,
+) -> World:
+    """Return `things.world`, a class at a time, each kept: networks may take hours to extract."""
+
+    def kept(c: int) -> dict[str, Tensor]:
+        def make(_: Path) -> Stage:
+            own = Pictures(things.backbone, [things.train[c]], [things.tests[c]])
+            world = own.world(config, *counts, seed=seed + c)
+            views = {} if world.views is None else {"views": world.views[0]}
+            return {}, {"train": world.train[0], "tests": world.tests[0]} | views
+
+        return stages.keep(f"features-{counts[0]}-{c}", make)[1]
+
+    parts = [kept(c) for c in range(len(things.train))]
+    views = [part["views"] for part in parts if "views" in part]
+    return World([p["train"] for p in parts], [p["tests"] for p in parts], views or None)
 
 
 def training(name: str, **changes: Any) -> OneClassConfig:  # noqa: ANN401 - from a recipe's table

@@ -184,7 +184,6 @@ def study(run: Run, settings: Mapping[str, Any]) -> Results:
         "accuracies": {name: list(fitted.accuracies) for name, fitted in made.items()},
     }
     _draw(run, work, attacked, results)
-    work.stages.done()
     return results
 
 

@@ -16,6 +16,7 @@ from papers.san.expression import load_expression
 from papers.san.measure import Witness
 from papers.san.probes import train_probe
 from papers.san.worlds import World, celeba, characters, lfw
+from papers.stages import Stages
 from sfumato.data.assemble import conform
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions
@@ -41,9 +42,9 @@ _NAMED_IMAGES = 4  # pictures of a person from which a matcher of our own can le
 def _recipe(make: Callable[[Run, Mapping[str, Any]], World]) -> Recipe:
     def recipe(run: Run, settings: Mapping[str, Any]) -> Results:
         world = make(run, settings)
-        state = run.out / "state" / run.name
         config = config_of(settings)
         run.fits("san", config)
+        state = Stages.of(run, settings).folder
         config = replace(config, seed=run.seed, device=run.device, checkpoint=state)
         trained, other = _two_matchers(run, world, settings, config)
         known = _known(run, world, settings, config, trained)
@@ -100,7 +101,7 @@ def _matcher(
         seed=seed,
         device=run.device,
         batch_size=64,
-        checkpoint=run.out / "state" / run.name / f"{name}.ckpt",
+        checkpoint=Stages.of(run, settings).folder / f"{name}.ckpt",
     )
     return train_matcher(people, "identity", stage, width=8 + 4 * (seed - run.seed))
 
@@ -227,7 +228,7 @@ def _taught(
         seed=run.seed + _STRANGER_SEED,
         device=run.device,
         batch_size=64,
-        checkpoint=run.out / "state" / run.name / f"{name}.ckpt",
+        checkpoint=Stages.of(run, settings).folder / f"{name}.ckpt",
     )
     train_classifier(classifier, as_uint8(images), labels, stage, title=name)
     return classifier

@@ -47,8 +47,9 @@ def test_what_backs_a_headline_trains_as_the_library_does() -> None:
     for result in headlines():
         found = json.loads((DOCL / "results" / f"{result}.json").read_text())
         trained = "training" in found and {k: found["training"].get(k) for k in SETTINGS}
-        presets = (asdict(OneClassConfig.preset(name)) for name in ("default", "plain"))
-        shipped = [{k: v for k, v in each.items() if k in SETTINGS} for each in presets]
+        presets = [OneClassConfig.preset(name) for name in ("default", "plain")]
+        presets.append(OneClassConfig().suited("face"))
+        shipped = [{k: v for k, v in asdict(p).items() if k in SETTINGS} for p in presets]
         wrong = (
             "is of other settings: run it again" if result not in EARLIER else "is new: off EARLIER"
         )
