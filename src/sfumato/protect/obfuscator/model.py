@@ -1,7 +1,8 @@
 """The paper `obfuscator`: a picture is kept only as a feature map that classifies.
 
 The map is that of VGG16 at a cut, optionally narrowed to a few channels and hidden in Gaussian
-noise that is drawn anew for every picture; it is stored as 8-bit integers.
+noise; it is stored as 8-bit integers. `sfumato release` gives a picture one noise for good
+(`protect/release/map_noise.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import torch
 from jaxtyping import Float, Int8, Int64, Shaped
 from torch import Tensor, nn
 
+from sfumato.device import device_of
 from sfumato.errors import ConfigError, DataError
 from sfumato.fit.outputs import outputs
 from sfumato.nets.cuts import DEEP_CUT
@@ -91,17 +93,29 @@ class Obfuscator(PretrainedProtector):
         return means + self.noise * torch.randn_like(means) if self.noise else means
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Shaped[Tensor, "n m y x"]:
-        """Return the release: noise from torch's generator, then int8 or bfloat16.
+        """Return a release with noise from torch's generator, as an adversary tries it out.
 
-        Whoever can guess the generator's state can take the noise away again: `sfumato release`
-        seeds it from the operating system.
+        Whoever can guess the generator's state can take this noise away again, and whoever gets
+        many maps of one picture can average it away: what leaves its owner is `release_with` noise
+        that is secret and the picture's own, as `sfumato release` draws it.
         """
-        maps = self.noisy(self.means(images))
+        return self._stored(self.noisy(self.means(images)))
+
+    @torch.no_grad()
+    def release_with(
+        self, images: Float[Tensor, "n c h w"], noise: Float[Tensor, "n m y x"]
+    ) -> Shaped[Tensor, "n m y x"]:
+        """Return the release under this standard normal noise, added on the processor."""
+        self.eval()
+        means = self.means(images.to(device_of(self))).cpu()
+        return self._stored(means + self.noise * noise)
+
+    def _stored(self, maps: Float[Tensor, "n m y x"]) -> Shaped[Tensor, "n m y x"]:
         return self.quantised(maps) if self.stored == "int8" else maps.to(torch.bfloat16)
 
     def quantised(self, maps: Float[Tensor, "n m y x"]) -> Int8[Tensor, "n m y x"]:
         """Return maps in steps of `step`, cut at 127 of them."""
-        return (maps / self.step).round().clamp(-_LEVELS, _LEVELS).to(torch.int8)
+        return (maps / self.step.to(maps.device)).round().clamp(-_LEVELS, _LEVELS).to(torch.int8)
 
     def floats(self, stored: Shaped[Tensor, "n m y x"]) -> Float[Tensor, "n m y x"]:
         """Return stored maps as the numbers that they stand for.
