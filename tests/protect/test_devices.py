@@ -107,7 +107,7 @@ def test_an_obfuscator(card: str, objective: str) -> None:
     assert int((there.int() - maps.int()).abs().max()) <= 1
     torch.testing.assert_close(made.logits(maps), logits, atol=1e-3, rtol=1e-3)
     assert made.classify(maps).device.type == "cpu"
-    assert (fitted.excess_nats is not None) == (objective == "rate")
+    assert (fitted.protector.certificate is not None) == (objective == "rate")
 
 
 def test_a_warm_up_that_is_there_already(card: str) -> None:

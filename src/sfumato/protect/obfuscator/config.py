@@ -66,6 +66,12 @@ class ObfuscatorConfig(Presets):
         least=0,
         panel=_MAPS,
     )
+    most_nats: float = setting(
+        1.0,
+        "The most that any map says beyond the class that it tells, in nats; of rate.",
+        least=0,
+        panel=_MAPS,
+    )
     cut: int = setting(
         DEEP_CUT,
         "Layers of VGG16 (poolings too) in the obfuscator; 6 is the paper's, deeper maps need to "

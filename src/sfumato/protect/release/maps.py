@@ -122,10 +122,16 @@ class _Tally:
 
 def fingerprint(obfuscator: Obfuscator) -> str:
     """SHA-256 (hex) over all that makes the maps, so not over the classifier behind them."""
-    made = obfuscator.shape, obfuscator.map_shape, obfuscator.stored, obfuscator.noise
+    made = (
+        obfuscator.shape,
+        obfuscator.map_shape,
+        obfuscator.stored,
+        obfuscator.noise,
+        obfuscator.most_nats,
+    )
     digest = hashlib.sha256(repr(made).encode())
     for key, value in sorted(obfuscator.state_dict().items()):
-        if not key.startswith("classifier."):
+        if not key.startswith("classifier.") and key != "nats":
             digest.update(key.encode() + value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
