@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.splits import split_images
-from sfumato.device import device_of
+from sfumato.device import device_of, resolve_device
 from sfumato.errors import ConfigError, DataError
 from sfumato.fit import Epoch, History
 from sfumato.nets.vgg import xavier
@@ -20,7 +21,8 @@ from sfumato.protect.obfuscator.alternations import rounds
 from sfumato.protect.obfuscator.config import ObfuscatorConfig
 from sfumato.protect.obfuscator.losses import rate_loss
 from sfumato.protect.obfuscator.model import Obfuscator
-from sfumato.protect.obfuscator.training import Job
+from sfumato.protect.obfuscator.teachers import taught
+from sfumato.protect.obfuscator.training import Job, Labels
 
 _RAMP = 0.4  # share of the epochs over which the rate's weight grows to its full value
 _CHECKED = 0.1  # of the images, where none are given for it, only measure accuracy
@@ -50,8 +52,9 @@ def fit_obfuscator(
     utility_labels(images, utility)
     if check is None:
         images, check = split_images(images, (1 - _CHECKED, _CHECKED), seed=config.seed)
+    labels = _labels(images, utility, config)
     made = _drawn(images, utility, config)
-    job = Job(made, images.floats(), utility_labels(images, utility), check, config)
+    job = Job(made, images.floats(), labels, check, config)
     histories = {"warm-up": _first_stage(job) if warm is None else _start(made, warm)}
     if config.objective in ("psnr", "bounded"):
         histories["rounds"] = rounds(job)
@@ -65,6 +68,25 @@ def fit_obfuscator(
         trained=len(images),
         checked=len(check),
     )
+
+
+def _labels(images: ImageSet, utility: str, config: ObfuscatorConfig) -> Labels:
+    if not config.teachers:
+        return utility_labels(images, utility)
+
+    def teach(others: ImageSet, number: int) -> Obfuscator:
+        path = config.checkpoint
+        alone = replace(
+            config,
+            teachers=0,
+            seed=config.seed + number + 1,
+            checkpoint=None if path is None else path.with_name(f"{path.name}.teacher{number}"),
+        )
+        seen = others.subset(range(1))  # nobody looks at a teacher's accuracy
+        made = fit_obfuscator(others, utility=utility, config=alone, check=seen).protector
+        return made.to(resolve_device(config.device))
+
+    return taught(images, config.teachers, teach, seed=config.seed)
 
 
 def _drawn(images: ImageSet, utility: str, config: ObfuscatorConfig) -> Obfuscator:

@@ -90,10 +90,14 @@ def within_rate(maps: Maps, priors: Float[Tensor, "k c h w"], most: float) -> Ma
 
 def rate_loss(
     logits: Float[Tensor, "n k"],
-    labels: Int64[Tensor, "n"],
+    labels: Int64[Tensor, "n"] | Float[Tensor, "n k"],
     means: Maps,
     priors: Float[Tensor, "k c h w"],
     lam: float,
 ) -> Float[Tensor, ""]:
-    """Return cross-entropy plus lambda times the mean excess rate."""
-    return F.cross_entropy(logits, labels) + lam * excess_rate(means, priors, labels).mean()
+    """Return cross-entropy plus lambda times the mean excess rate.
+
+    Of probabilities in place of labels, the rate is over the prior of the likeliest class.
+    """
+    classes = labels if labels.ndim == 1 else labels.argmax(1)
+    return F.cross_entropy(logits, labels) + lam * excess_rate(means, priors, classes).mean()
