@@ -16,6 +16,7 @@ from papers.obfuscator import attacks
 from papers.obfuscator.parties import Parties, parties
 from papers.recipe import Results, Run, frozen
 from papers.stages import Stage, Stages
+from sfumato.attack.membership import MembershipDetails
 from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.data.imageset import ImageSet
 from sfumato.device import resolve_device
@@ -31,17 +32,20 @@ _LOST = 0.005  # accuracy that a choice may cost on validation pictures
 def choices(run: Run, settings: Mapping[str, Any]) -> Results:
     """Measure every variant of a recipe, with every seed, under every bound; choose one."""
     measured: dict[str, list[dict[str, Any]]] = {}
+    kept = []
     for seed in settings["seeds"]:
         one = replace(run, seed=seed)
         party = parties(one, settings)
         for name in settings["variants"]:
             run.fits(name, config_of(settings, name))
         stages = Stages.of(one, settings)
+        kept.append(stages)
         for name in settings["variants"]:
             fitted = stages.keep(f"{name}-{seed}", _measuring(one, settings, party, name))
             measured.setdefault(name, []).append(fitted[0])
     rows = {name: _summary(found) for name, found in measured.items()}
-    stages.done()
+    for stages in kept:
+        stages.done()
     return {"variants": rows, "chosen": chosen(rows), "seeds": list(settings["seeds"])}
 
 
@@ -87,13 +91,15 @@ def _at(
     made.measure_nats(party.victims.floats())
     config = LearnerConfig(device=run.device, **frozen(settings["learners"]))
     member = attacks.membership(run, party, made, config)
+    details = member.details
+    assert isinstance(details, MembershipDetails)
     return {
         "validation_accuracy": _accuracy(made, party.validation),
         "accuracy": _accuracy(made, party.victims),
         "training_accuracy": _accuracy(made, party.keeper),
         "nats": made.certificate,
-        "members": member.details.ways | {"counts": member.value, "interval": member.interval},
-        "trained": [(one.learner, one.seed) for one in member.details.trained],
+        "members": dict(details.ways) | {"counts": member.value, "interval": member.interval},
+        "trained": [(one.learner, one.seed) for one in details.trained],
     }
 
 
