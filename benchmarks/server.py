@@ -154,7 +154,7 @@ def _obey(service: FilterService, backbone: Backbone) -> None:
     for line in sys.stdin:
         count, most = map(int, line.split())
         for number in range(len(service.state), count):
-            service.state.add(f"{number:032x}", next(supply), owner.id)
+            service.state.add(f"{number:032x}", next(supply), owner.id, arrival=len(service.state))
         assert isinstance(service.state, BankState)
         service.state.batches.most = most
         print("ready", flush=True)

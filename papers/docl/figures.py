@@ -254,6 +254,30 @@ def draw_sizes(run: Run, results: Results) -> None:
     figure.savefig(run.figure("sizes"))
 
 
+def draw_attackers(run: Run, results: Results) -> None:
+    """What is blocked of stolen pictures, and what owners keep, by rule and promised rate."""
+    figure, (left, right) = _panels()
+    targets = results["targets"]
+    rules = list(next(iter(targets.values())))
+    width = 0.8 / len(targets)
+    for i, (target, found) in enumerate(targets.items()):
+        places = [place + i * width for place in range(len(rules))]
+        label = f"promise: {100 * float(target):g} % of strangers"
+        colour = (_ACCENT, _SOFT)[i % 2]
+        for axes, key in ((left, "blocked"), (right, "owners_kept")):
+            axes.bar(places, [100 * found[rule][key] for rule in rules], width, color=colour,
+                     label=label)  # fmt: skip
+        floor = 100 * found[rules[0]]["blocked_without_theft"]
+        left.axhline(floor, color=colour, lw=0.8, ls=":")
+    left.set(ylabel="stolen pictures blocked, %\n(dotted: nothing stolen)", ylim=(0, 100))
+    right.set(ylabel="own pictures that owners get shared, %", ylim=(90, 100))
+    for axes in (left, right):
+        names = [rule.replace(", ", ",\n") for rule in rules]
+        axes.set_xticks([place + width / 2 for place in range(len(rules))], names, fontsize=7)
+        axes.legend(fontsize=7, loc="lower left", framealpha=0.95)
+    figure.savefig(run.figure("rules"))
+
+
 def _panels() -> tuple[Figure, tuple[Axes, Axes]]:
     figure = Figure(figsize=(8.4, 3.4), dpi=150, layout="constrained")
     left, right = figure.subplots(1, 2)

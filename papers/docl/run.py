@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from papers.docl.attackers import attackers
 from papers.docl.cifar10 import cifar10
 from papers.docl.copies import copies
 from papers.docl.faces import faces
@@ -21,6 +22,7 @@ RECIPES: dict[str, Recipe] = {
     "copies": copies,
     "shortlist": shortlist,
     "sizes": sizes,
+    "attackers": attackers,
     "training": training,
     "membership": membership,
     "leak": leak,

@@ -74,11 +74,11 @@ class Enrolled:
 
 def sizes(run: Run, settings: Mapping[str, Any]) -> Results:
     """Measure what a calibrated bank blocks at each size, and which score few pictures allow."""
-    crowd = _crowd(run)
+    crowd = crowd_of(run)
     config = OneClassConfig().suited("face")
     banks = {}
     for count in settings["people"]:
-        enrolled, _ = _enrolled(crowd, config, count, settings["pictures"], seed=run.seed)
+        enrolled, _ = let_enroll(crowd, config, count, settings["pictures"], seed=run.seed)
         banks[str(count)] = _bank(crowd, enrolled, settings["targets"], settings["beyond"])
     few = {
         str(pictures): _scores(crowd, config, pictures, settings, run.seed)
@@ -89,7 +89,8 @@ def sizes(run: Run, settings: Mapping[str, Any]) -> Results:
     return results
 
 
-def _crowd(run: Run) -> Crowd:
+def crowd_of(run: Run) -> Crowd:
+    """Return all of LFW behind dlib's network, its scaler fitted on strangers."""
     images = run.uses(load("lfw", data_dir=run.data_dir, box=TIGHT, size=SIDE))
     owner = images.label("identity")
     single = (owner.bincount()[owner] == 1).nonzero()[:, 0]
@@ -103,7 +104,7 @@ def _crowd(run: Run) -> Crowd:
     return Crowd(backbone, images, features, owner, parts)
 
 
-def _enrolled(
+def let_enroll(
     crowd: Crowd, config: OneClassConfig, count: int, pictures: int, *, seed: int
 ) -> tuple[Enrolled, list[Tensor]]:
     """Let people enroll so many pictures, or all but one; of two both, and nothing is uploaded.
@@ -216,7 +217,7 @@ def _scores(
 ) -> dict[str, Any]:
     """Return what each score blocks where all have the same share of false blocks in the cohort."""
     count, target = settings["few_people"], settings["targets"][0]
-    enrolled, views = _enrolled(crowd, config, count, pictures, seed=seed)
+    enrolled, views = let_enroll(crowd, config, count, pictures, seed=seed)
     folds = min(5, pictures)
     users = enroll_all(enrolled.private, config, views=views, folds=folds, seed=seed)
     anchor = anchors(enrolled.errors(crowd.strangers["cohort"]))

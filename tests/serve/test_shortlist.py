@@ -32,14 +32,14 @@ def state_of(world: World, *, reach: float | None) -> BankState:
     state = BankState(terms, reach=reach)
     for account, digit in enumerate((0, 1, 6)):
         enrollment = open_enrollment(world.enrollments[digit]).enrollment
-        state.add(f"digit{digit}", enrollment, account)
+        state.add(f"digit{digit}", enrollment, account, arrival=len(state))
         again = open_enrollment(world.copy(digit)).enrollment
         pair = Likeness(overrider=f"copy{digit}", claimant=f"digit{digit}", value=0.1)
-        state.add(f"copy{digit}", again, account + 10, [pair])
+        state.add(f"copy{digit}", again, account + 10, [pair], arrival=len(state))
     for seed in range(60):
         small = open_enrollment(world.small(seed)).enrollment
         still = replace(small, code_covariance=1e-6 * small.code_covariance)
-        state.add(f"small{seed}", still, 100 + seed)
+        state.add(f"small{seed}", still, 100 + seed, arrival=len(state))
     return state
 
 

@@ -18,6 +18,7 @@ Decision, at the service:
 - Bank: all enrollments of one backbone, scored together.
 - BankScores: the scores of a batch of uploads against a bank.
 - contest_rule: decides a batch of uploads; the default rule.
+- first_claims: what that rule compares in a bank with a policy.
 - paper_rule: decides a batch of uploads as the paper does.
 - Outcome: what a rule says about a batch of uploads.
 """

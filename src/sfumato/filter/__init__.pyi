@@ -5,7 +5,7 @@ from .enroll import enroll
 from .enrollment import Enrollment, SignedEnrollment, open_enrollment, seal_enrollment
 from .oneclass import OneClass, OneClassConfig
 from .private_pictures import FolderFeatures, owner_key, read_features
-from .rule.guard import Outcome, contest_rule, paper_rule
+from .rule.guard import Outcome, contest_rule, first_claims, paper_rule
 
 __all__ = [
     "Bank",
@@ -18,6 +18,7 @@ __all__ = [
     "SignedEnrollment",
     "contest_rule",
     "enroll",
+    "first_claims",
     "open_enrollment",
     "owner_key",
     "paper_rule",

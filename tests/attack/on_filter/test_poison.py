@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -10,6 +12,7 @@ from sfumato.attack.on_filter.poison import (
     Setting,
     all_attackers,
     all_pairs,
+    innocent_shared,
     owners_kept,
     poison,
     stolen_shared,
@@ -74,6 +77,26 @@ def test_without_overriding_it_does_not_matter_what_the_adversary_enrols(
     ]
     assert torch.equal(shared[0], shared[1])
     assert torch.equal(shared[0], shared[2])
+
+
+def test_where_the_first_claim_stands_only_who_came_first_gains_by_stealing(
+    users: EnrolledUsers,
+) -> None:
+    pairs = all_pairs(USERS)
+    separate = AttackerConfig(mode="separate")
+    attackers = all_attackers(users, TRAIN, pairs, separate, TRAINING, seed=1)
+
+    def shared(setting: Setting) -> float:
+        return float(stolen_shared(users, attackers, TESTS, setting, seed=0).mean())
+
+    late, early = (
+        Setting(rule="first", alpha=3.0, contested=0.0, early=early) for early in (False, True)
+    )
+    innocent = innocent_shared(users, TESTS, pairs, late, seed=0)
+    assert shared(late) == pytest.approx(float(innocent.mean()))
+    assert shared(early) == 1.0
+    assert shared(replace(early, contested=DEFAULT.contested)) < 0.2
+    assert float(owners_kept(users, TESTS, late, seed=0).mean()) > 0.95
 
 
 def test_evasion_raises_the_error_on_decoded_samples_as_it_was_asked_to(

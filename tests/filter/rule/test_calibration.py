@@ -32,9 +32,29 @@ def test_the_power_of_a_power_law_is_found(dimension: float) -> None:
     assert found == pytest.approx(dimension, rel=0.12)
 
 
-def test_too_few_public_pictures_have_no_tail() -> None:
-    with pytest.raises(DataError, match="give more public pictures"):
-        tail_dimension(torch.ones(3), torch.full((10, 3), 2.0))
+@pytest.mark.parametrize("dimension", [2.0, 11.0])
+def test_a_bank_of_few_enrollments_has_the_same_power(dimension: float) -> None:
+    """Of 900 errors few or none are below an anchor; the estimate is then of the lowest ones."""
+    scales = torch.tensor([1.0, 3.0, 9.0])
+    found = []
+    for seed in range(100):
+        errors = power_tails(300, scales, dimension, seed=seed)
+        found.append(tail_dimension(scales * 0.01 ** (1 / dimension) / 2, errors))
+    assert sum(found) / 100 == pytest.approx(dimension, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("errors", "expected"),
+    [
+        (torch.rand(6, 3), "expected more than 20 errors to fit the tail, got 18"),
+        (torch.full((90, 3), torch.inf), "more than 20 errors to fit the tail, got 0"),
+        (torch.full((90, 3), 2.0), "got equal ones; give other public pictures"),
+    ],
+    ids=["few", "infinite", "equal"],
+)
+def test_pictures_that_have_no_tail_are_refused(errors: torch.Tensor, expected: str) -> None:
+    with pytest.raises(DataError, match=expected):
+        tail_dimension(torch.ones(3), errors)
 
 
 @pytest.mark.parametrize("size", [1, 10, 1000])

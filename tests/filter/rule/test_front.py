@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfumato.filter.rule.front import Front, decide, front, joined
-from sfumato.filter.rule.guard import NOBODY, contest_rule
+from sfumato.filter.rule.guard import NOBODY, contest_rule, first_claims
 
 # Few values, so that scores, edges and margins tie all the time.
 _SCORES = st.sampled_from([0.0, 0.25, 0.5, 1.0, 2.0, 3.0, float("inf")])
@@ -28,6 +28,7 @@ def banks(draw: st.DrawFn) -> dict[str, object]:
         "account": draw(st.sampled_from([1, 2, -1])),
         "pairs": draw(st.lists(st.tuples(place, place), max_size=4)) if n else [],
         "parts": draw(st.integers(1, 4)),
+        "arrival": draw(st.none() | st.permutations([2**30 + i for i in range(n)])),
     }
 
 
@@ -38,6 +39,11 @@ def test_parts_decide_as_the_whole(bank) -> None:
     names = [f"e{i}" for i in range(n)]
     pairs = [(names[k], names[v]) for k, v in bank["pairs"]]
     columns = {key: bank[key] for key in ("scores", "common", "alpha", "accounts")}
+    owned = columns["accounts"] == account
+    if bank["arrival"] is not None:
+        arrival = torch.tensor(bank["arrival"], dtype=torch.float64)
+        ranks = first_claims(arrival, columns["common"][None], owned[None], alpha=columns["alpha"])
+        columns["scores"] = ranks[0]
 
     def part(index: int) -> Front:
         chosen = [i for i in range(n) if i % bank["parts"] == index]
@@ -57,7 +63,7 @@ def test_parts_decide_as_the_whole(bank) -> None:
     whole = contest_rule(
         columns["scores"][None],
         columns["common"][None],
-        (columns["accounts"] == account)[None],
+        owned[None],
         contested=torch.tensor(bank["pairs"], dtype=torch.int64).reshape(-1, 2),
         alpha=columns["alpha"],
     )

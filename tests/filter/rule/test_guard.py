@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sfumato.filter.rule.guard import NOBODY, Sigmas, contest_rule, paper_rule
+from sfumato.filter.rule.guard import NOBODY, Sigmas, contest_rule, first_claims, paper_rule
 
 NO_PAIRS = torch.zeros(0, 2, dtype=torch.int64)
 
@@ -70,6 +70,37 @@ def test_ties_and_edges_are_decided_as_told_in_words(seed: int, alpha: float) ->
         scores, Sigmas(mu, sigma)(scores), owned, contested=contested, alpha=alpha
     )
     assert outcome.blocked.tolist() == slow_contest(scores, mu, sigma, owned, contested, alpha)
+
+
+def slow_first(
+    common: Tensor, owned: Tensor, arrival: Tensor, contested: Tensor, alpha: float
+) -> list[bool]:
+    """The rule of first claims as it is told in words, one upload and one claim at a time."""
+    barred = {tuple(pair) for pair in contested.tolist()}
+    blocked = []
+    for e, own in zip(common.tolist(), owned.tolist(), strict=True):
+        claims = [k for k, score in enumerate(e) if score <= alpha]
+        stands = [
+            not any(own[k] and arrival[k] < arrival[v] and (k, v) not in barred for k in claims)
+            for v in claims
+            if not own[v]
+        ]
+        blocked.append(any(stands))
+    return blocked
+
+
+@given(seed=st.integers(0, 10_000), alpha=st.sampled_from([-3.0, -2.0, -1.0]))
+@settings(max_examples=60, deadline=None)
+def test_the_first_of_two_claims_stands(seed: int, alpha: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    common = -torch.randint(0, 5, (40, 6), generator=generator).float()
+    owned = torch.rand(40, 6, generator=generator) < 0.3
+    contested = torch.randint(0, 6, (5, 2), generator=generator)
+    # Beyond 2^24 float32 takes neighbors for one number.
+    arrival = 2**40 + torch.randperm(6, generator=generator).double()
+    ranks = first_claims(arrival, common, owned, alpha=alpha)
+    outcome = contest_rule(ranks, common, owned, contested=contested, alpha=alpha)
+    assert outcome.blocked.tolist() == slow_first(common, owned, arrival, contested, alpha)
 
 
 def test_a_victims_numbers_signed_anew_override_nothing() -> None:

@@ -35,7 +35,7 @@ def feature(world: World, digit: int) -> torch.Tensor:
 
 def test_a_newcomer_cannot_foresee_the_samples_it_is_screened_on(world: World) -> None:
     state, copy = empty(world), enrollment(world, 0)
-    state.add("victim", copy, 1)
+    state.add("victim", copy, 1, arrival=len(state))
 
     def values(found: Screening) -> tuple[float, ...]:
         return tuple(pair.value for pair in found.contested)
@@ -49,7 +49,7 @@ def test_a_newcomer_cannot_foresee_the_samples_it_is_screened_on(world: World) -
 
 def test_the_owners_own_are_not_compared_and_screening_adds_nothing(world: World) -> None:
     state, copy = empty(world), enrollment(world, 0)
-    state.add("first", copy, 1)
+    state.add("first", copy, 1, arrival=len(state))
     assert state.screen("second", copy, 1) == Screening((), 0.0)
     assert state.screen("second", copy, 2).contested
     assert len(state) == 1
@@ -67,21 +67,21 @@ def test_nothing_of_the_erased_is_left_in_any_pair(world: World) -> None:
         Likeness(overrider=a, claimant=b, value=0.1) for a, b in ("xy", "yx", "yz", "zy", "zw")
     ]
     for account, name in enumerate("xyz"):
-        state.add(name, enrollment(world, 0), account, likenesses)
+        state.add(name, enrollment(world, 0), account, likenesses, arrival=len(state))
     assert len(pairs(state, world)) == 5
     state.remove("y")
     assert pairs(state, world) == {("z", "w")}
     assert len(state) == 2
     state.remove("w")  # of another part: only its pairs are here
     assert pairs(state, world) == set()
-    state.add("y", enrollment(world, 0), 1)
+    state.add("y", enrollment(world, 0), 1, arrival=len(state))
     assert pairs(state, world) == set()
 
 
 def test_of_two_timed_disablings_each_ends_at_its_own_time(world: World) -> None:
     state = empty(world)
     for account, digit in enumerate((0, 1)):
-        state.add(str(digit), enrollment(world, digit), account)
+        state.add(str(digit), enrollment(world, digit), account, arrival=len(state))
 
     def blocked(hours: float) -> list[bool]:
         now = NOW + timedelta(hours=hours)
@@ -111,14 +111,25 @@ def test_a_pair_of_which_one_is_not_listed_bars_nobody_else(
     for reach in (None, 1.5):
         state = empty(world, reach=reach)
         for number in range(6):
-            state.add(f"small{number}", replace(small, code_covariance=still), 100 + number)
+            state.add(
+                f"small{number}",
+                replace(small, code_covariance=still),
+                100 + number,
+                arrival=len(state),
+            )
         pair = Likeness(overrider=barred[0], claimant=barred[1], value=0.1)
-        state.add("far", replace(small, code_covariance=still), 200, [pair])
-        state.add("own", made, 1)
-        state.add("claim", worse, 2)
+        state.add("far", replace(small, code_covariance=still), 200, [pair], arrival=len(state))
+        state.add("own", made, 1, arrival=len(state))
+        state.add("claim", worse, 2, arrival=len(state))
         x = feature(world, 0)
         assert state.decide(x, STRANGER, NOW).blocks
         assert not state.decide(x, 1, NOW).blocks
         # The pair means what it says where both are listed.
-        state.add("x", small, 300, [Likeness(overrider="own", claimant="claim", value=0.1)])
+        state.add(
+            "x",
+            small,
+            300,
+            [Likeness(overrider="own", claimant="claim", value=0.1)],
+            arrival=len(state),
+        )
         assert state.decide(x, 1, NOW).blocks

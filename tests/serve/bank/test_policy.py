@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from sqlalchemy import func, select
 
 from sfumato.features.policy import Policy
-from sfumato.filter.enrollment import open_enrollment
+from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.rule.calibration import LEVEL
 from sfumato.serve.bank.memory import BankState
 from sfumato.serve.database.db import open_database, reading
@@ -40,7 +41,12 @@ def terms_of(world: World) -> Terms:
 def filled(world: World, policy: Policy | None) -> BankState:
     state = BankState(terms_of(world), policy=policy)
     for account, digit in enumerate(ENROLLED):
-        state.add(str(digit), open_enrollment(world.enrollments[digit]).enrollment, account)
+        state.add(
+            str(digit),
+            open_enrollment(world.enrollments[digit]).enrollment,
+            account,
+            arrival=len(state),
+        )
     return state
 
 
@@ -89,13 +95,65 @@ def test_a_larger_bank_asks_for_a_rarer_match(world: World, policy: Policy) -> N
     x = world.backbone(world.images[0][130][None])
     before = state.decide(x, STRANGER, NOW).score
     for seed in range(27):  # they claim nothing, and count all the same
-        state.add(f"small{seed}", open_enrollment(world.small(seed)).enrollment, 50 + seed)
+        state.add(
+            f"small{seed}",
+            open_enrollment(world.small(seed)).enrollment,
+            50 + seed,
+            arrival=len(state),
+        )
     after = state.decide(x, STRANGER, NOW).score
     assert before is not None
     assert after == pytest.approx(before + 1, abs=1e-4)
     for seed in range(27):
         state.remove(f"small{seed}")
     assert state.decide(x, STRANGER, NOW).score == pytest.approx(before, abs=1e-6)
+
+
+def test_who_enrolls_stolen_pictures_later_neither_shares_them_nor_takes_them(
+    world: World, policy: Policy
+) -> None:
+    """The attacker's enrollment reconstructs them better than their owner's own."""
+    better = open_enrollment(world.enrollments[0]).enrollment
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(better.decoder.shape, generator=generator)
+    worse = replace(better, decoder=better.decoder + 0.3 * noise)
+    idle = open_enrollment(world.small(0)).enrollment  # it claims nothing
+    rows = world.backbone(world.images[0][120:]).split(1)
+
+    def shared(first: Enrollment, second: Enrollment, account: int) -> int:
+        state = BankState(terms_of(world), policy=policy)
+        state.add("first", first, 1, arrival=1)
+        state.add("second", second, 2, arrival=2)
+        return sum(not state.decide(row, account, NOW).blocks for row in rows)
+
+    claimed = len(rows) - shared(worse, idle, STRANGER)
+    assert 0 < claimed < len(rows)
+    assert shared(worse, better, 2) <= len(rows) - claimed
+    assert shared(worse, better, 1) >= claimed
+    assert shared(better, better, 1) == len(rows)
+
+
+def test_the_order_of_arrival_survives_a_restart_and_a_removal(
+    world: World, policy: Policy, tmp_path: Path
+) -> None:
+    """Removing an enrollment moves the last one into its column."""
+    store = Store(open_database(f"sqlite:///{tmp_path}/bank.db"))
+    store.fix_terms(terms_of(world))
+    names = ("somebody", "first", "later")
+    accounts = [add_account(store.engine, name, with_token=False)[0] for name in names]
+    contents = [world.enrollments[1], world.enrollments[0], world.copy(0)]
+    for account, content in zip(accounts, contents, strict=True):
+        stored = Stored(id=open_enrollment(content).id, account_id=account.id, content=content)
+        store.insert(stored, status="active", reason="")
+    state = BankState.load(store, terms_of(world), policy=policy)
+    state.remove(open_enrollment(contents[0]).id)
+    rows = world.backbone(world.images[0][120:]).split(1)
+    blocked = [
+        sum(state.decide(row, account.id, NOW).blocks for row in rows) for account in accounts
+    ]
+    assert blocked[0] == blocked[2] > 0
+    assert blocked[1] == 0
+    store.engine.dispose()
 
 
 def test_an_account_may_have_a_target_of_its_own(world: World, policy: Policy) -> None:

@@ -43,7 +43,7 @@ class Platform:
         signed, own = open_enrollment(content), self.held.setdefault(account, [])
         reason = objection(self.state, signed, account, own)
         if not reason:
-            self.state.add(signed.id, signed.enrollment, account)
+            self.state.add(signed.id, signed.enrollment, account, arrival=len(self.state))
             own.append(Stored(id=signed.id, account_id=account, content=content))
         return reason
 

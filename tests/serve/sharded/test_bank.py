@@ -259,7 +259,7 @@ def test_uploads_that_wait_are_scored_together(
         assert [row.enrollment for row in front.rows] == [row.enrollment for row in alone.rows]
         assert front.pairs == alone.pairs
         for row, expected in zip(front.rows, alone.rows, strict=True):
-            assert row.score == pytest.approx(expected.score, rel=1e-5)
+            assert row.rank == pytest.approx(expected.rank, rel=1e-5)
 
 
 def test_a_part_that_cannot_be_read_stops_the_start_and_later_costs_requests(crowd: Crowd) -> None:

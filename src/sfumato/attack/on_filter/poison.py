@@ -29,7 +29,13 @@ from sfumato.attack.tools.scores import resampled_interval
 from sfumato.device import Device
 from sfumato.filter.enrolled import EnrolledUsers, scores
 from sfumato.filter.oneclass import OneClass, OneClassConfig, Rows
-from sfumato.filter.rule.guard import ALPHA, Scores, Unit, contest_rule, paper_rule
+from sfumato.filter.rule.guard import (
+    ALPHA,
+    Scores,
+    contest_rule,
+    first_claims,
+    paper_rule,
+)
 from sfumato.filter.rule.screening import CONTESTED, SAMPLES, likeness
 from sfumato.types import Details, Finding
 
@@ -42,8 +48,11 @@ Pairs = Sequence[tuple[int, int]]
 class Setting:
     """One way to run the filter."""
 
-    rule: Literal["paper", "contest"] = "contest"
-    """`paper`, or the default rule."""
+    rule: Literal["paper", "contest", "first"] = "contest"
+    """`paper`; `contest`, where the smaller of two errors stands; `first`, where the first of two
+    claims does. Users enrolled in their order."""
+    early: bool = False
+    """Whether adversaries enrolled before everybody, else after. Only `first` asks."""
     alpha: float = ALPHA
     """Half width (paper) or upper edge (default rule) of a claim, in the users' unit."""
     advantage: float = 1.0
@@ -72,7 +81,7 @@ def decide(
     setting: Setting,
 ) -> Bool[Tensor, " b"]:
     """Return which uploads are blocked, given all scores and the uploader's enrollments."""
-    return _decide(users.unit, alike, x, owned, setting)
+    return _decide(users.unit(x), alike, x, owned, setting, range(len(users)))
 
 
 def owners_kept(
@@ -111,12 +120,14 @@ def all_attackers(
 ) -> Attackers:
     """Train an adversary for each pair on both users' training features, and screen it.
 
-    Of the victim's, the last fifth is held out.
+    `train` has features of pictures, or of as many views of each. Of the victim's pictures, the
+    last fifth is held out.
     """
     used, held = zip(*map(hold_out, train), strict=True)
     own, stolen = [train[k] for k, _ in pairs], [used[v] for _, v in pairs]
     net = train_attackers(own, stolen, config, training, seed=seed, device=device)
-    return Attackers(pairs, config, net, enrolled_likeness(users, net, seed=seed), held)
+    tried = [x.flatten(0, -2) for x in held]  # of pictures, or of all their views
+    return Attackers(pairs, config, net, enrolled_likeness(users, net, seed=seed), tried)
 
 
 def innocent_shared(
@@ -143,11 +154,14 @@ def stolen_shared(
             known[:, k] = torch.inf  # the forged enrollment stands in the honest one's place
         x = torch.cat([known, forged[v][:, i : i + 1]], 1)
         # Whoever else resembles the forged enrollment does not matter: it only overrides here.
-        # Nor does its own limit count, since no claim stands against its own owner.
+        # It claims whatever it likes to: its owner reports the limit.
         grown = torch.full((len(users) + 1,) * 2, torch.inf)
         grown[:-1, :-1], grown[-1, :-1] = alike, attackers.alike[i]
-        unit = users.unit.at(torch.tensor([*range(len(users)), v]))
-        shared.append(1 - _decide(unit, grown, x, [k, len(users)], setting).float().mean())
+        common = users.unit.at(torch.tensor([*range(len(users)), v]))(x)
+        common[:, -1] = -torch.inf
+        arrival = [*range(len(users)), -1 if setting.early else len(users)]
+        blocked = _decide(common, grown, x, [k, len(users)], setting, arrival)
+        shared.append(1 - blocked.float().mean())
     return torch.stack(shared)
 
 
@@ -239,17 +253,22 @@ def _kind(attackers: Attackers, shared: Tensor, users: int, setting: Setting) ->
 
 
 def _decide(
-    unit: Unit,
+    common: Scores,
     alike: Float[Tensor, "n n"],
     x: Scores,
     owned: Sequence[int],
     setting: Setting,
+    arrival: Sequence[int],
 ) -> Bool[Tensor, " b"]:
     mask = torch.zeros(x.shape, dtype=torch.bool)
     mask[:, list(owned)] = True
     if setting.rule == "paper":
-        return paper_rule(x, unit(x), mask, alpha=setting.alpha).blocked
+        return paper_rule(x, common, mask, alpha=setting.alpha).blocked
     pairs = (alike < setting.contested).nonzero()
+    ranks = x
+    if setting.rule == "first":
+        came = torch.tensor(arrival, dtype=torch.float64)
+        ranks = first_claims(came, common, mask, alpha=setting.alpha)
     return contest_rule(
-        x, unit(x), mask, contested=pairs, alpha=setting.alpha, advantage=setting.advantage
+        ranks, common, mask, contested=pairs, alpha=setting.alpha, advantage=setting.advantage
     ).blocked

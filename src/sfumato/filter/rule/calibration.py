@@ -39,7 +39,8 @@ Of 0.3, 0.5, 1, 2, 5 and 25 % it kept the promised rate best on unseen people (0
 target of 1 %, with 10, 100 and 900 people of LFW), and blocked as much as any that did.
 """
 _LEAST = 1e-30  # an error of exactly 0 has no logarithm
-_FEW = 20
+_FEW: Final = 20
+"""Errors that the tail is fitted to at least: a bank of few enrollments has few below an anchor."""
 
 
 def anchors(cohort: Float[Tensor, "p n"]) -> PerEnrollment:
@@ -53,19 +54,31 @@ def anchors(cohort: Float[Tensor, "p n"]) -> PerEnrollment:
 def tail_dimension(anchor: PerEnrollment, errors: Float[Tensor, "p n"]) -> float:
     """Return the power of the common tail, by Hill's estimator over all enrollments.
 
+    The tail is what lies below an anchor, or the `_FEW` errors that are lowest of their anchor
+    where that is fewer: it then ends at the next error.
+
     `errors` are on other public pictures than those of the anchors.
 
     Raises:
-        DataError: too few errors are below their anchor.
+        DataError: there are not more errors than that, or all in the tail are equal.
     """
     ratios = errors.clamp(min=_LEAST) / anchor
-    below = ratios[ratios < 1]
-    if len(below) < _FEW:
+    ratios = ratios[ratios.isfinite()]  # flat
+    if len(ratios) <= _FEW:
         raise DataError(
-            f"expected {_FEW} public pictures below an anchor to fit the tail, got {len(below)}; "
+            f"expected more than {_FEW} errors to fit the tail, got {len(ratios)}; "
             "give more public pictures"
         )
-    return float(1 / -below.log().mean())
+    lowest = ratios.topk(_FEW + 1, largest=False).values.sort().values
+    end = lowest[-1].clamp(min=1)
+    tail = (ratios[ratios < end] / end).log()
+    if len(tail) < 2:
+        raise DataError(
+            "expected public pictures of different errors to fit the tail, got equal ones; "
+            "give other public pictures"
+        )
+    # Of a power law, one less than their number makes it unbiased.
+    return (len(tail) - 1) / -float(tail.sum())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """The part of a bank's scores that a decision over several parts needs.
 
 An upload is blocked by the enrollment with the largest margin that no enrollment of the uploader
-overrides (`contest_rule`). The uploader's enrollment overrides another one by a smaller score. A
-claim that has both a larger score and a smaller margin than another can be dropped: every
-enrollment that overrides the other also overrides it. The claims that remain, in order of falling
-margin, have falling scores. Of n claims about log n remain. A front also holds the uploader's own
-scores, and the claims that some enrollment may not override.
+overrides (`contest_rule`). The uploader's enrollment overrides another one by a smaller rank. A
+claim that has both a larger rank and a smaller margin than another can be dropped: every enrollment
+that overrides the other also overrides it. The claims that remain, in order of falling margin, have
+falling ranks. Of n claims about log n remain. A front also holds the uploader's own ranks, and the
+claims that some enrollment may not override.
 
 All numbers are those that the part computed, so ties are the same as in one bank.
 """
@@ -24,14 +24,15 @@ from sfumato.filter.rule.guard import NOBODY, contest_rule
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One enrollment and its score of the upload, as plain numbers that can be sent.
+    """What one enrollment says of the upload, as plain numbers that can be sent.
 
-    `common` is the score in the unit of `alpha`, the enrollment's threshold.
+    `common` is its score in the unit of `alpha`, the enrollment's threshold; of two claims the one
+    with the smaller `rank` stands.
     """
 
     enrollment: str
     account: int
-    score: float
+    rank: float
     common: float
     alpha: float
 
@@ -50,7 +51,7 @@ class Front:
 
 def front(
     ids: Sequence[str],
-    scores: Float[Tensor, " n"],
+    ranks: Float[Tensor, " n"],
     common: Float[Tensor, " n"],
     *,
     alpha: Float[Tensor, " n"],
@@ -65,10 +66,10 @@ def front(
     here = tuple(pairs)
     margin = (alpha - common).masked_fill(accounts == account, -torch.inf)
     claimants = {claimant for _, claimant in here}
-    columns = {*_stairs(scores, margin), *(accounts == account).nonzero()[:, 0].tolist()}
+    columns = {*_stairs(ranks, margin), *(accounts == account).nonzero()[:, 0].tolist()}
     columns |= {i for i, name in enumerate(ids) if name in claimants} if claimants else set()
     rows = [
-        Row(ids[i], int(accounts[i]), *(float(column[i]) for column in (scores, common, alpha)))
+        Row(ids[i], int(accounts[i]), *(float(column[i]) for column in (ranks, common, alpha)))
         for i in sorted(columns)
     ]
     return Front(tuple(rows), here)
@@ -88,11 +89,13 @@ def decide(whole: Front, account: int) -> tuple[float, Row | None]:
     """
     names = {row.enrollment: i for i, row in enumerate(whole.rows)}
     known = [(names[k], names[v]) for k, v in whole.pairs if k in names and v in names]
-    columns = [[r.score, r.common, r.alpha] for r in whole.rows]
-    scores, common, alpha = torch.tensor(columns).reshape(-1, 3).unbind(1)
+    # Orders of arrival are larger than float32 counts; margins are float32's, as in one bank.
+    ranks = torch.tensor([row.rank for row in whole.rows], dtype=torch.float64)
+    columns = [[row.common, row.alpha] for row in whole.rows]
+    common, alpha = torch.tensor(columns).reshape(-1, 2).unbind(1)
     owned = torch.tensor([row.account == account for row in whole.rows], dtype=torch.bool)
     outcome = contest_rule(
-        scores[None],
+        ranks[None],
         common[None],
         owned[None],
         contested=torch.tensor(known, dtype=torch.int64).reshape(-1, 2),
@@ -102,11 +105,11 @@ def decide(whole: Front, account: int) -> tuple[float, Row | None]:
     return float(outcome.margin), None if found == NOBODY else whole.rows[found]
 
 
-def _stairs(scores: Float[Tensor, " n"], margin: Float[Tensor, " n"]) -> list[int]:
-    """Return the columns that no other one beats in both score and margin; ties go to the first."""
+def _stairs(ranks: Float[Tensor, " n"], margin: Float[Tensor, " n"]) -> list[int]:
+    """Return the columns that no other one beats in both rank and margin; ties go to the first."""
     order = margin.argsort(descending=True, stable=True)
     order = order[~margin[order].isneginf()]
-    falling = scores[order]
+    falling = ranks[order]
     new = torch.ones(len(order), dtype=torch.bool)
     if len(order) > 1:
         new[1:] = falling[1:] < falling.cummin(0).values[:-1]

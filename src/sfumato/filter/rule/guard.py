@@ -3,8 +3,9 @@
 Pure functions over a matrix of scores (uploads x enrollments; small means "one of mine"), the same
 scores in a unit that is common to all enrollments, and a mask of the enrollments that the uploader
 owns. The paper takes the squared error of eq. (8), in sigmas from the mean that each enrollment
-reports for its own images (`Sigmas`). A bank with a policy takes how rare the error is among
-strangers (`calibration.Rarity`).
+reports for its own images (`Sigmas`), and of two claims the one with the smaller error. A bank with
+a policy takes how rare the error is among strangers (`calibration.Rarity`), and of two claims the
+one that was enrolled first (`first_claims`).
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def paper_rule(
 
 
 def contest_rule(
-    scores: Scores,
+    ranks: Scores,
     common: Scores,
     owned: Owned,
     *,
@@ -119,15 +120,17 @@ def contest_rule(
 
     An upload is blocked if an enrollment that is not the uploader's claims it (its score in the
     common unit is at most `alpha`), unless an owned one overrides that claim: it has the smaller
-    score, and may override (the pair is not contested). There is no lower edge: an image with an
+    rank, and may override (the pair is not contested). There is no lower edge: an image with an
     unusually small error is more likely one of the enrolled kind.
-    Overriding compares scores as they are, never in the uploader's own sigmas: nobody wins by
-    reporting a large `mu`. An adversary who trains on a victim's images gets smaller scores than
-    the victim on them; screening finds the pair contested, and the victim's claim then stands
-    whatever the score.
 
-    `advantage` in [0, 1] asks an overriding score to be below that part of the claim's score (no
-    score may be negative then). It is the answer to an adversary who evades screening: one network
+    Ranks are the scores as they are, or `first_claims`. They are never in the uploader's own
+    sigmas: nobody wins by reporting a large `mu`. An adversary who trains on a victim's images gets
+    smaller scores than the victim on them; screening finds the pair contested, and the victim's
+    claim then stands whatever the score. One that evades screening wins by scores, and loses by
+    first claims unless it enrolled before its victim.
+
+    `advantage` in [0, 1] asks an overriding rank to be below that part of the claim's rank (no
+    rank may be negative then). It is the answer to an adversary who evades screening: one network
     of M units has to serve own and stolen pictures, so it rarely beats the victim's by much. At 0
     nobody overrides, and what the adversary enrolls is of no use at all; owners then pay for every
     foreign claim on their own pictures.
@@ -135,9 +138,9 @@ def contest_rule(
     Time and memory are linear in uploads times enrollments; each contested enrollment of the
     uploader costs one more pass over a column.
     """
-    if not scores.shape[1]:
-        return _nobody(len(scores))
-    overridden = _best_own(scores, owned, contested) < advantage * scores
+    if not ranks.shape[1]:
+        return _nobody(len(ranks))
+    overridden = _best_own(ranks, owned, contested) < advantage * ranks
     margins = alpha - common
     standing = margins.masked_fill(owned | overridden, -torch.inf)
     margin, enrollment = standing.max(1)
@@ -145,10 +148,29 @@ def contest_rule(
     return Outcome(margin >= 0, decided, margin)
 
 
-def _best_own(scores: Scores, owned: Owned, contested: Pairs) -> Scores:
-    """Return, for each upload and claim v, the smallest owned score that may override v."""
-    best = scores.masked_fill(~owned, torch.inf)
-    result = best.min(1, keepdim=True).values.repeat(1, scores.shape[1])
+def first_claims(
+    arrival: Float[Tensor, " n"], common: Scores, owned: Owned, *, alpha: float | PerEnrollment
+) -> Scores:
+    """Return the ranks under which the first of two claims stands, for `contest_rule`.
+
+    An uploader's enrollment overrides what was enrolled after it, and only on a picture that it
+    claims itself. So whoever enrolls stolen pictures after their owner gains nothing by it, and
+    takes nothing from the owner's own uploads.
+
+    Args:
+        arrival: When each enrollment came; only the order counts.
+        common: Scores in the common unit.
+        owned: The uploader's enrollments.
+        alpha: The largest score in the common unit that each enrollment claims.
+    """
+    silent = owned & (common > alpha)
+    return arrival.expand(common.shape).masked_fill(silent, torch.inf)
+
+
+def _best_own(ranks: Scores, owned: Owned, contested: Pairs) -> Scores:
+    """Return, for each upload and claim v, the smallest owned rank that may override v."""
+    best = ranks.masked_fill(~owned, torch.inf)
+    result = best.min(1, keepdim=True).values.repeat(1, ranks.shape[1])
     relevant = contested[owned.any(0)[contested[:, 0]]]
     for v in relevant[:, 1].unique():
         barred = relevant[relevant[:, 1] == v, 0]

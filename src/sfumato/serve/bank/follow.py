@@ -119,7 +119,10 @@ class Follower:
         except EnrollmentError as error:
             raise damaged(enrollment_id, error) from error
         contests = self._store.contests(enrollment_id)
-        self._state.add(enrollment_id, enrollment, found[0].account_id, contests)
+        stored = found[0]
+        self._state.add(
+            enrollment_id, enrollment, stored.account_id, contests, arrival=stored.arrival
+        )
 
     def _read_rules(self, _: str) -> None:
         self._state.rules = read_rules(self._store)

@@ -45,7 +45,13 @@ class Deciding(Protocol):
         ...
 
     def add(
-        self, name: str, enrollment: Enrollment, account_id: int, contests: Iterable[Likeness] = ()
+        self,
+        name: str,
+        enrollment: Enrollment,
+        account_id: int,
+        contests: Iterable[Likeness] = (),
+        *,
+        arrival: int,
     ) -> None:
         """Let an enrollment count that is in the database."""
         ...

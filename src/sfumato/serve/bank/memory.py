@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from sfumato.errors import BankError, EnrollmentError
@@ -26,8 +26,8 @@ from sfumato.filter.bank.scoring import BATCH
 from sfumato.filter.copies import Copies, Copy
 from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.rule.calibration import Rarity, anchors
-from sfumato.filter.rule.front import Front, front
-from sfumato.filter.rule.guard import NOBODY, Sigmas, Unit, contest_rule
+from sfumato.filter.rule.front import Front
+from sfumato.filter.rule.guard import Sigmas, Unit
 from sfumato.filter.rule.screening import (
     CONTESTED,
     Comparison,
@@ -39,37 +39,12 @@ from sfumato.filter.rule.screening import (
 )
 from sfumato.filter.rule.yielding import ClassScore, yields
 from sfumato.serve.bank.batches import Batches
-from sfumato.serve.bank.interface import deciding, no_match
+from sfumato.serve.bank.interface import deciding
+from sfumato.serve.bank.relations import Relations, one_upload
 from sfumato.serve.records.decisions import Match
 from sfumato.serve.records.rules import Rules, read_rules
 from sfumato.serve.records.shard_share import WHOLE, Share
 from sfumato.serve.records.store import Store, Terms
-
-
-@dataclass(frozen=True, slots=True)
-class _Relations:
-    """What the rule needs of the bank's columns, in their order."""
-
-    accounts: Int64[Tensor, " n"]
-    contested: Int64[Tensor, "pairs 2"]
-    alpha: Float[Tensor, " n"]
-    unit: Unit
-    """Of scores and `alpha`."""
-    until: datetime | None
-    """When `alpha` changes by itself, because a disabling ends."""
-
-    def at(self, rows: Int64[Tensor, " k"]) -> _Relations:
-        """Return what concerns these columns alone, in the order of `rows`."""
-        place = torch.full((len(self.accounts),), -1)
-        place[rows] = torch.arange(len(rows))
-        pairs = place[self.contested]
-        return replace(
-            self,
-            accounts=self.accounts[rows],
-            contested=pairs[(pairs >= 0).all(1)],
-            alpha=self.alpha[rows],
-            unit=self.unit.at(rows),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +59,8 @@ class Upload:
 class BankState:
     """All active enrollments, or a share of them; with a `reach` only a shortlist is scored.
 
-    With a `policy` claims reach as far as its target of false blocks, else to alpha sigmas.
+    With a `policy` claims reach as far as its target of false blocks and the first one stands. Else
+    they reach to alpha sigmas, and the one with the smaller error stands.
     """
 
     def __init__(
@@ -98,12 +74,13 @@ class BankState:
         self.terms, self.share, self.policy = terms, share, policy
         self.bank = _empty(terms, reach=reach)
         self.accounts: dict[str, int] = {}
+        self._arrivals: dict[str, int] = {}
         self._everybody: set[str] = set()
         self._anchors: dict[str, float] = {}
         self._contests: dict[tuple[str, str], Likeness] = {}
         self._rules = Rules()
         self._copies = Copies()
-        self._relations: _Relations | None = None
+        self._relations: Relations | None = None
         self._lock = threading.Lock()
         self.batches = Batches(self._decide_all, most=BATCH)
 
@@ -132,7 +109,7 @@ class BankState:
                     enrollment = open_enrollment(stored.content).enrollment
                 except EnrollmentError as error:
                     raise damaged(stored.id, error) from error
-                state.add(stored.id, enrollment, stored.account_id)
+                state.add(stored.id, enrollment, stored.account_id, arrival=stored.arrival)
         if policy:
             store.keep_anchors(policy.digest, state.anchors_but(known))
         state._contests = _keyed(store.contests())
@@ -143,17 +120,24 @@ class BankState:
         return len(self.accounts)
 
     def add(
-        self, name: str, enrollment: Enrollment, account_id: int, contests: Iterable[Likeness] = ()
+        self,
+        name: str,
+        enrollment: Enrollment,
+        account_id: int,
+        contests: Iterable[Likeness] = (),
+        *,
+        arrival: int,
     ) -> None:
         """Let an enrollment count, with the contested pairs that it is in; once is enough.
 
+        `arrival` is its place in the order in which all came, quarantined ones included.
         Of an enrollment of another share only the pairs are kept: it may not override some here.
         """
         with self._lock:
             self._everybody.add(name)
             if self.share.holds(name) and name not in self.accounts:
                 self.bank.add(name, enrollment)
-                self.accounts[name] = account_id
+                self.accounts[name], self._arrivals[name] = account_id, arrival
                 if self.policy is not None and name not in self._anchors:
                     errors = self.bank.errors(self.policy.cohort, [name])
                     self._anchors[name] = float(anchors(errors))
@@ -169,6 +153,7 @@ class BankState:
             self._relations = None
             self._everybody.discard(name)
             self._anchors.pop(name, None)
+            self._arrivals.pop(name, None)
             if self.accounts.pop(name, None) is None:
                 return
             self.bank.remove(name)
@@ -235,7 +220,7 @@ class BankState:
     def _decide_all(self, uploads: Sequence[Upload]) -> list[Match]:
         scores, related = self._scored(uploads)
         return [
-            _decided(_row(scores, row), related, upload.account_id)
+            related.decided(one_upload(scores, row), upload.account_id)
             for row, upload in enumerate(uploads)
         ]
 
@@ -248,16 +233,8 @@ class BankState:
         scores, related = self._scored(uploads)
         pairs = tuple(self._contests)
         return [
-            front(
-                scores.ids,
-                errors,
-                related.unit(errors[None])[0],
-                alpha=_thresholds(listed, related),
-                accounts=related.accounts,
-                account=upload.account_id,
-                pairs=pairs,
-            )
-            for errors, listed, upload in zip(scores.errors, scores.listed, uploads, strict=True)
+            related.front(one_upload(scores, row), upload.account_id, pairs)
+            for row, upload in enumerate(uploads)
         ]
 
     def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
@@ -277,7 +254,7 @@ class BankState:
         with self._lock:
             return replace(found, copied=self._copies.shared(enrollment.copies, set(own)))
 
-    def _scored(self, uploads: Sequence[Upload]) -> tuple[BankScores, _Relations]:
+    def _scored(self, uploads: Sequence[Upload]) -> tuple[BankScores, Relations]:
         with self._lock:
             related = self._related(max(upload.now for upload in uploads))
             # The uploaders' own are always scored: they may override a claim.
@@ -290,16 +267,17 @@ class BankState:
             related = related.at(scores.rows)
         return scores, related
 
-    def _related(self, now: datetime) -> _Relations:
+    def _related(self, now: datetime) -> Relations:
         known = self._relations
         if known is None or (known.until is not None and known.until <= now):
             names = self.bank.ids
             accounts = [self.accounts[name] for name in names]
-            known = _Relations(
+            known = Relations(
                 torch.tensor(accounts, dtype=torch.int64),
                 pair_rows(self._contests.values(), names),
                 self._rules.thresholds(names, accounts, now, self.policy),
                 self._unit(names),
+                self._arrived(names),
                 self._rules.changes_after(now),
             )
             self._relations = known
@@ -311,38 +289,10 @@ class BankState:
         found = torch.tensor([self._anchors[name] for name in names])
         return Rarity(found, self.policy.dimension, len(self._everybody))
 
-
-def _row(scores: BankScores, row: int) -> BankScores:
-    one = slice(row, row + 1)
-    return replace(scores, errors=scores.errors[one], listed=scores.listed[one])
-
-
-def _thresholds(listed: Bool[Tensor, " n"], related: _Relations) -> Float[Tensor, " n"]:
-    """Return alpha of each claim on one upload; of those not listed for it minus infinity."""
-    return related.alpha.masked_fill(~listed, -torch.inf)
-
-
-def _decided(scores: BankScores, related: _Relations, account_id: int) -> Match:
-    """Apply the default rule to one upload."""
-    owned = (related.accounts == account_id)[None]
-    alpha = _thresholds(scores.listed[0], related)
-    outcome = contest_rule(
-        scores.errors,
-        related.unit(scores.errors),
-        owned,
-        contested=related.contested,
-        alpha=alpha,
-    )
-    column, margin = int(outcome.enrollment), float(outcome.margin)
-    if column == NOBODY:
-        return no_match()
-    return Match(
-        claim="class",
-        enrollment=scores.ids[column],
-        account=int(related.accounts[column]),
-        margin=margin,
-        score=float(alpha[column]) - margin,
-    )
+    def _arrived(self, names: Sequence[str]) -> Float[Tensor, " n"] | None:
+        if self.policy is None:
+            return None
+        return torch.tensor([self._arrivals[name] for name in names], dtype=torch.float64)
 
 
 def damaged(enrollment_id: str, error: EnrollmentError) -> BankError:

@@ -78,6 +78,8 @@ class Stored:
     id: str
     account_id: int
     content: bytes
+    arrival: int = 0
+    """Its place in the order in which all came, from 1; 0 for one that is not stored yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -352,7 +354,7 @@ def _contests(pairs: Iterable[Likeness]) -> list[ContestRow]:
 
 
 def _stored(row: EnrollmentRow) -> Stored:
-    return Stored(id=row.id, account_id=row.account_id, content=row.content)
+    return Stored(id=row.id, account_id=row.account_id, content=row.content, arrival=row.sequence)
 
 
 def _entry(row: EnrollmentRow, account: str) -> Entry:

@@ -78,7 +78,13 @@ class ShardedBank:
         return sum(self._asked("size", self._store.last_change(), seconds=_SIZE_SECONDS))
 
     def add(
-        self, name: str, enrollment: Enrollment, account_id: int, contests: Iterable[Likeness] = ()
+        self,
+        name: str,
+        enrollment: Enrollment,
+        account_id: int,
+        contests: Iterable[Likeness] = (),
+        *,
+        arrival: int,
     ) -> None:
         """Nothing is kept here: the next question makes the shards read it from the database."""
 
