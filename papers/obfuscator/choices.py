@@ -128,7 +128,8 @@ def _over(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _seeds(values: Sequence[float]) -> dict[str, Any]:
-    return {"value": fmean(values), "interval": [min(values), max(values)], "seeds": list(values)}
+    found: dict[str, Any] = {"value": fmean(values), "seeds": list(values)}
+    return found if len(values) == 1 else found | {"interval": [min(values), max(values)]}
 
 
 def _mean(figure: Mapping[str, Any]) -> float:
