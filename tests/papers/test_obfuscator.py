@@ -46,7 +46,7 @@ def test_settings_to_choose_from_are_ones_that_exist(recipe: str, size: str) -> 
 
 def test_a_choice_is_made_on_validation_pictures_alone(tmp_path: Path) -> None:
     settings = {
-        "data": "digits", "train_split": "train", "test_split": "test", "utility": "digit",
+        "data": "digits", "train_split": "all", "test_split": "", "utility": "digit",
         "images": 200, "adversary": 120, "validation": 60, "victims": 80, "seeds": [0, 1],
         "bounds": [1e6, 0.5], "network": {"scale": 0.07, "epochs": 2},
         "variants": {"plain": {}, "taught": {"teachers": 2}},
