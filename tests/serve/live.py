@@ -63,6 +63,7 @@ class LiveServer:
             answer_minutes=0.0,
             flood=100_000,
             enrollments_per_minute=100_000,
+            requests_per_minute=100_000,
         )
 
     def start(self) -> str:

@@ -72,7 +72,9 @@ class Abused:
 @pytest.fixture
 def abused(start: Start) -> Abused:
     many = 1_000_000
-    _, service = start(uploads_per_minute=many, enrollments_per_minute=many)
+    _, service = start(
+        uploads_per_minute=many, enrollments_per_minute=many, requests_per_minute=many
+    )
     return Abused(service)
 
 

@@ -15,9 +15,9 @@ from sfumato.filter.enrollment import open_enrollment
 from sfumato.serve.app import create_app
 from sfumato.serve.backup import backup, check, restore
 from sfumato.serve.database.db import open_database
-from sfumato.serve.database.erasing import forget, purge
 from sfumato.serve.database.tables import Base
 from sfumato.serve.records.auth import add_account
+from sfumato.serve.records.erasures import erase, purge
 from sfumato.serve.records.store import Store, Stored, Terms
 from sfumato.serve.service import FilterService
 from sfumato.serve.settings import ServeSettings
@@ -151,7 +151,7 @@ def test_purging_rids_postgresql_of_what_was_erased(cluster: Cluster, world: Wor
         store.insert(stored, status="active", reason="")
     kept, *gone = contents
     for name in gone:
-        store.erase(name, actor="ada")
+        erase(store, name, actor="ada")
 
     def held(content: bytes) -> bool:
         # Compressed out of line in pieces of 2,000 bytes: random weights do not compress.
@@ -159,8 +159,7 @@ def test_purging_rids_postgresql_of_what_was_erased(cluster: Cluster, world: Wor
         files = (cluster.data / "base").rglob("*")
         return any(piece in path.read_bytes() for path in files if path.is_file())
 
-    forget(engine)
-    purge(engine)
+    purge(store)
     assert held(contents[kept])
     assert not [name for name in gone if held(contents[name])]
     assert [stored.id for stored in store.active()] == [kept]

@@ -14,7 +14,7 @@ from PIL import Image
 from sfumato.data.decoding.decode import encode_png
 from sfumato.data.sources import load
 from sfumato.errors import EnrollmentError
-from sfumato.filter.copies import Copies
+from sfumato.filter.copies import Copies, count_near
 from sfumato.filter.enrollment import open_enrollment, seal_enrollment
 from sfumato.filter.neardup import pdq, stack
 from tests.serve.conftest import Start, bearer
@@ -136,9 +136,9 @@ def test_hashes_near_to_somebody_elses_are_counted() -> None:
     copies.add("bob", hashes[12:15].clone())
     near = hashes[10:].clone()
     near[:, 0] ^= 255  # eight bits
-    assert copies.shared(near, ()) == 5
-    assert copies.shared(near, {"ada"}) == 3
-    assert copies.shared(near, {"ada", "bob"}) == 0
+    assert count_near(near, copies.of_others(())) == 5
+    assert count_near(near, copies.of_others({"ada"})) == 3
+    assert count_near(near, copies.of_others({"ada", "bob"})) == 0
 
 
 def test_hashes_are_overwritten_when_they_are_forgotten() -> None:

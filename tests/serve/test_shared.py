@@ -18,6 +18,7 @@ from sfumato.serve.clients.filter import FilterClient
 from sfumato.serve.database.db import open_database
 from sfumato.serve.local import add_files, remove
 from sfumato.serve.records.auth import account_named, add_account
+from sfumato.serve.records.erasures import erase
 from sfumato.serve.records.rules import change_account, change_bank, disable_enrollment
 from sfumato.serve.records.store import Store
 from tests.serve.live import LiveServer
@@ -64,6 +65,24 @@ def test_what_one_acknowledges_the_other_scores_and_what_it_erases_not(
         assert here.enrollments() == []
         with FilterClient(first.url, eve) as stranger:
             soon(lambda: stranger.upload(picture).decision == "share")
+
+
+@pytest.mark.slow
+def test_an_erasure_reaches_the_other_server_within_a_second(
+    servers: tuple[LiveServer, LiveServer], world: World
+) -> None:
+    first, second = servers
+    ada, eve = first.token("ada"), first.token("eve")
+    picture = world.png(0, 0)
+    with FilterClient(first.url, ada) as here, FilterClient(second.url, eve) as there:
+        for _ in range(20):
+            made = here.send_enrollment(world.enrollments[0])
+            soon(lambda: there.upload(picture).decision == "block")
+            here.erase(made.id)
+            acknowledged = time.monotonic()
+            while there.upload(picture).decision == "block":
+                assert time.monotonic() - acknowledged < 1.0
+            assert time.monotonic() - acknowledged < 1.0
 
 
 def test_newcomers_at_two_servers_do_not_pass_each_other_by(
@@ -165,12 +184,12 @@ def test_loading_while_others_change_ends_in_the_same_bank(world: World, databas
     for name, content in zip(names, contents, strict=True):
         stored = Stored(id=name, account_id=account.id, content=content)
         store.insert(stored, status="active", reason="")
-    store.erase(names[1], actor="ada")
+    erase(store, names[1], actor="ada")
     state = BankState.load(store, terms)
     follower = Follower(store, state, seen=0, also=lambda: None)
     follower.catch_up()
     assert sorted(state.accounts) == sorted([names[0], *names[2:]])
-    store.erase(names[0], actor="ada")
+    erase(store, names[0], actor="ada")
     follower.catch_up()
     follower.catch_up()
     assert sorted(state.accounts) == sorted(names[2:])

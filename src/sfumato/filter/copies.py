@@ -68,17 +68,23 @@ class Copies:
                 return Copy(names[row], int(near[row]))
         return None
 
-    def shared(self, hashes: UInt8[Tensor, "k 32"], own: Container[str]) -> int:
-        """Return how many hashes are near to one of an enrollment that is not among `own`."""
+    def of_others(
+        self, own: Container[str], among: Container[str] | None = None
+    ) -> UInt8[Tensor, "m 32"]:
+        """Return all hashes but those of enrollments in `own`; with `among`, only of those."""
         stacked, names = self.stacked or self._stack()
-        others = torch.tensor([name not in own for name in names], dtype=torch.bool)
-        theirs = stacked[others]
-        return sum(
-            int((distances(part, theirs) <= MATCH).any(1).sum()) for part in hashes.split(_AT_ONCE)
-        )
+        wanted = [name not in own and (among is None or name in among) for name in names]
+        return stacked[torch.tensor(wanted, dtype=torch.bool)]
 
     def _stack(self) -> tuple[UInt8[Tensor, "n 32"], list[str]]:
         names = [name for name, hashes in self._rows.items() for _ in range(len(hashes))]
         stacked = torch.cat([torch.empty(0, BYTES, dtype=torch.uint8), *self._rows.values()])
         self.stacked = (stacked, names)
         return self.stacked
+
+
+def count_near(hashes: UInt8[Tensor, "k 32"], others: UInt8[Tensor, "m 32"]) -> int:
+    """Return how many hashes are near to one of the others."""
+    return sum(
+        int((distances(part, others) <= MATCH).any(1).sum()) for part in hashes.split(_AT_ONCE)
+    )

@@ -20,11 +20,12 @@ from sfumato.files import replacing
 from sfumato.filter.enrollment import open_enrollment
 from sfumato.serve.bank.memory import damaged
 from sfumato.serve.database.db import open_database
-from sfumato.serve.database.errors import database_errors
+from sfumato.serve.database.errors import connected, database_errors
 from sfumato.serve.database.locks import change_lock
 from sfumato.serve.database.tables import Base, ClockRow
 from sfumato.serve.database.url import file_url, place
 from sfumato.serve.records.audit_log import verify
+from sfumato.serve.records.erasures import prove
 
 _CHUNK: Final = 64  # rows in memory at once; those of the enrollments are large
 
@@ -34,27 +35,37 @@ class Checked:
     """What a whole and sound database holds."""
 
     enrollments: int
+    erased: int
+    """Enrollments that were erased; of SQLite's files it was looked at that they hold none."""
+    pending: int
+    """Erased enrollments of which the files may still hold bytes."""
     events: int
     digest: str
     """The last digest of the audit log. Kept elsewhere, it reveals a log that was cut short."""
 
 
 def check(engine: Engine) -> Checked:
-    """Read every enrollment and every entry of the audit log.
+    """Read every enrollment and every entry of the audit log, and look for what was erased.
 
     Raises:
-        BankError: one is not as it was stored; the message names it.
+        BankError: one is not as it was stored, or bytes are left of one that was erased.
     """
     count = 0
-    with closing(_contents(engine)) as contents:
-        for id_, content in contents:
-            count += 1
-            try:
-                if open_enrollment(content).id != id_:
-                    raise EnrollmentError("it is another one")
-            except EnrollmentError as error:
-                raise damaged(id_, error) from error
-    return Checked(count, *verify(engine))
+
+    def sound() -> Generator[bytes]:
+        nonlocal count
+        with closing(_contents(engine)) as contents:
+            for id_, content in contents:
+                count += 1
+                try:
+                    if open_enrollment(content).id != id_:
+                        raise EnrollmentError("it is another one")
+                except EnrollmentError as error:
+                    raise damaged(id_, error) from error
+                yield content
+
+    erased = prove(engine, sound())
+    return Checked(count, erased.done, erased.pending, *verify(engine))
 
 
 def backup(engine: Engine, path: Path) -> Checked:
@@ -111,7 +122,7 @@ def _contents(engine: Engine) -> Generator[tuple[str, bytes]]:
 @contextmanager
 def _snapshot(engine: Engine) -> Iterator[Connection]:
     """Yield a connection that sees one state, whatever others write meanwhile."""
-    with database_errors(place(engine)), engine.connect() as connection:
+    with connected(engine) as connection:
         if engine.dialect.name != "sqlite":  # whose every transaction does
             connection = connection.execution_options(isolation_level="REPEATABLE READ")
         yield connection

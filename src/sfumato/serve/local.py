@@ -13,16 +13,17 @@ from sfumato.errors import BankError, InputError
 from sfumato.features.backbone import Backbone
 from sfumato.features.policy import Policy
 from sfumato.filter.enrollment import open_enrollment
-from sfumato.serve.bank.admission import admit, check_terms
+from sfumato.serve.bank.admission import Admission, check_terms
 from sfumato.serve.bank.decide import decide
 from sfumato.serve.bank.extract import see
+from sfumato.serve.bank.follow import Follower
 from sfumato.serve.bank.memory import BankState
 from sfumato.serve.database.db import open_database
-from sfumato.serve.database.locks import change_lock
 from sfumato.serve.database.url import database_url, is_sqlite
 from sfumato.serve.records.audit_log import COMMAND_LINE
 from sfumato.serve.records.auth import Account, account_named, add_account
 from sfumato.serve.records.decisions import STRANGER, Decision
+from sfumato.serve.records.erasures import erase, finish
 from sfumato.serve.records.store import Entry, Store, Terms
 
 _NO_LIMIT = 1 << 31
@@ -70,25 +71,29 @@ def add_files(
         for enrollment in enrollments:
             check_terms(enrollment, terms)
         owning = _account(store, account)
-        with change_lock(store.engine):
-            return [_add(store, terms, owning, content, policy) for content in contents]
+        admission = _admission(store, terms, policy)
+        return [admission.enroll(owning, content) for content in contents]
 
 
-def remove(database: str, enrollment_id: str) -> Entry:
-    """Erase an enrollment, given the first 8 or more digits of its id; return what it was.
+def remove(database: str, enrollment_id: str) -> tuple[Entry, bool]:
+    """Erase an enrollment, given the first 8 or more digits of its id.
+
+    Returns:
+        What it was, and whether no byte of it is left. Where some are, because somebody reads the
+        database as it was before, a service gets rid of them, or `filter db purge`.
 
     Raises:
         InputError: no enrollment, or more than one, has such an id.
     """
-    with opened(database) as store, change_lock(store.engine):
+    with opened(database) as store:
         found = [e for e in store.entries() if e.id.startswith(enrollment_id)]
         if len(found) != 1 or len(enrollment_id) < 8:
             raise InputError(
                 f"expected 8 or more digits of one enrollment's id, {enrollment_id!r} fits "
                 f"{len(found)}; 'sfumato filter bank list' shows them"
             )
-        store.erase(found[0].id, actor=COMMAND_LINE)
-        return found[0]
+        erase(store, found[0].id, actor=COMMAND_LINE)
+        return found[0], finish(store)
 
 
 def judge(
@@ -122,12 +127,16 @@ def judge(
     return decide(state, seen, account_id=account_id, account_name=account, now=now)
 
 
-def _add(
-    store: Store, terms: Terms, account: Account, content: bytes, policy: Policy | None
-) -> Entry:
-    # Loaded anew each time: the one before may have been quarantined, or not.
+def _admission(store: Store, terms: Terms, policy: Policy | None) -> Admission:
+    seen = store.last_change()  # before the bank: a change that it has already does no harm
     state = BankState.load(store, terms, policy=policy)
-    return admit(store, state, account, content, quota=_NO_LIMIT, flood=_NO_LIMIT)
+    return Admission(
+        store=store,
+        state=state,
+        follower=Follower(store, state, seen=seen),
+        quota=_NO_LIMIT,
+        flood=_NO_LIMIT,
+    )
 
 
 def _account(store: Store, name: str) -> Account:

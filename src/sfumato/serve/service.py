@@ -16,29 +16,33 @@ from sfumato.errors import RequestError, ServiceError, SfumatoError
 from sfumato.features.backbone import Backbone
 from sfumato.features.policy import Policy
 from sfumato.filter.neardup import available
-from sfumato.serve.bank.admission import admit, readmit
+from sfumato.serve.bank.admission import Admission
 from sfumato.serve.bank.batches import Batches
 from sfumato.serve.bank.decide import decide
+from sfumato.serve.bank.eraser import Eraser
 from sfumato.serve.bank.extract import Pictures
 from sfumato.serve.bank.follow import Follower
 from sfumato.serve.bank.interface import Deciding
+from sfumato.serve.bank.lane import Lane
 from sfumato.serve.bank.limits import RateLimit
 from sfumato.serve.bank.memory import BankState
 from sfumato.serve.bank.metrics import Metrics
-from sfumato.serve.database.db import open_database, reading
-from sfumato.serve.database.erasing import forget
+from sfumato.serve.database.db import beside, open_database, reading
 from sfumato.serve.database.errors import check_pages
-from sfumato.serve.database.locks import change_lock
+from sfumato.serve.records import erasures
 from sfumato.serve.records.answers import answer_of
 from sfumato.serve.records.auth import Account, find_account
 from sfumato.serve.records.decisions import FACELESS, STRANGER, Decision, keep_blocks
+from sfumato.serve.records.erasures import Erasure
 from sfumato.serve.records.near_counts import Tally
 from sfumato.serve.records.store import Entry, Store, Terms
 from sfumato.serve.settings import ServeSettings
-from sfumato.serve.wire import EnrollmentAnswer, Unit, UploadAnswer
+from sfumato.serve.wire import EnrollmentAnswer, Status, Unit, UploadAnswer
 
 _HIDDEN = 32  # the paper's M for ten classes
 _WRITTEN = 64  # blocks in one transaction
+_CONNECTIONS = 14  # two for each thread that changes something, and two for the eraser
+_ERASE_SECONDS = 2.0  # for which an answer waits until all bytes of an enrollment are gone
 _log = logging.getLogger("sfumato.serve")
 
 Load = Callable[[Store, Terms, Policy | None, ServeSettings], Deciding]
@@ -77,12 +81,33 @@ class FilterService:
         self.pictures = Pictures(backbone, self.image_limits)
         self.tally = Tally(store.engine, self.policy_digest)
         self.follower = Follower(store, state, seen=seen, also=self.tally.keep)
-        per_minute = settings.uploads_per_minute, settings.enrollments_per_minute
+        # Changes have threads and connections of their own: no upload waits for one.
+        self.changing = Store(beside(store.engine, connections=_CONNECTIONS), store.clock)
+        # Those that screen take long, and must not stand before the others.
+        self.admissions = Lane("enroll", threads=2, waiting=16, each=2)
+        self.readmissions = Lane("admit", threads=1, waiting=16, each=8)
+        self.changes = Lane("change", threads=3, waiting=48, each=8)
+        self.eraser = Eraser(self.changing)
+        self.admission = Admission(
+            store=self.changing,
+            state=state,
+            follower=self.follower,
+            quota=settings.quota,
+            flood=settings.flood,
+        )
+        self.metrics.erasing.set_function(self._erasing)
+        per_minute = (
+            settings.uploads_per_minute,
+            settings.enrollments_per_minute,
+            settings.requests_per_minute,
+        )
         # Blocks that come together are written together: each commit waits for the disk.
         self.blocks = Batches(
             partial(keep_blocks, store, self.policy_digest), most=_WRITTEN, together=True
         )
-        self._upload_rate, self._enroll_rate = (RateLimit(n, max(1, n // 6)) for n in per_minute)
+        self._upload_rate, self._enroll_rate, self._rate = (
+            RateLimit(n, max(1, n // 6)) for n in per_minute
+        )
 
     @classmethod
     def open(cls, settings: ServeSettings, load: Load = in_memory) -> FilterService:
@@ -101,6 +126,7 @@ class FilterService:
             store.engine.dispose()
             raise
         service.follower.start()
+        service.eraser.start()
         return service
 
     @classmethod
@@ -112,7 +138,6 @@ class FilterService:
         hidden = settings.hidden or (known.hidden if known else _HIDDEN)
         terms = Terms(backbone=backbone.fingerprint, dim=backbone.dim, hidden=hidden)
         store.fix_terms(terms)
-        forget(store.engine)  # a process killed while it erased may have left the log behind
         seen = store.last_change()  # before the bank: a change that it has already does no harm
         return cls(
             store=store,
@@ -125,11 +150,23 @@ class FilterService:
 
     def close(self) -> None:
         """Stop following, keep what was counted, and close the database."""
+        for lane in (self.admissions, self.readmissions, self.changes):
+            lane.close()
+        self.eraser.stop()
         self.follower.stop()
         self.pictures.close()
         with suppress(SfumatoError):  # counts are worth no failure to stop
             self.tally.keep(now=True)
+        self.changing.engine.dispose()
         self.store.engine.dispose()
+
+    def count_request(self, account: Account) -> None:
+        """Count a request of an account that has no limit of its own.
+
+        Raises:
+            RequestError: 429 it is one too many.
+        """
+        self._rate.check(account.id)
 
     @property
     def enrollment_limit_bytes(self) -> int:
@@ -174,10 +211,7 @@ class FilterService:
             StorageError: the disk is full; nothing was stored.
         """
         self._enroll_rate.check(account.id)
-        quota, flood = self.settings.quota, self.settings.flood
-        with change_lock(self.store.engine):
-            self.follower.catch_up()
-            entry = admit(self.store, self.state, account, content, quota=quota, flood=flood)
+        entry = self.admission.enroll(account, content)
         self._apply()
         self.metrics.admissions.labels(entry.status).inc()
         return entry
@@ -191,18 +225,27 @@ class FilterService:
             now=self.store.clock.now(),
         )
 
-    def erase(self, account: Account, enrollment_id: str) -> None:
-        """Erase one of the account's enrollments from memory and disk.
+    def erase(self, account: Account, enrollment_id: str) -> Erasure | None:
+        """Erase one of the account's enrollments. When this returns, it decides nothing.
+
+        That it must go is then on record, and stays so until it is gone. Asking again changes
+        nothing.
+
+        Returns:
+            None where no byte of it is left, else what the service still works on.
 
         Raises:
-            RequestError: 404 the account has no such enrollment.
+            RequestError: 404 the account never had such an enrollment.
         """
-        with change_lock(self.store.engine):
-            found = self.store.find(enrollment_id)
-            if found is None or found[0].account_id != account.id:
-                raise RequestError(404, f"you have no enrollment {enrollment_id[:40]!r}")
+        entry = self.store.entry(enrollment_id)
+        if entry is not None and entry.account == account.name:
             self._forget(enrollment_id, account)
-        self.metrics.erasures.inc()
+            self.metrics.erasures.inc()
+        elif erasures.erasure(self.store, account.id, enrollment_id) is None:
+            raise RequestError(404, f"you have no enrollment {enrollment_id[:40]!r}")
+        if self.eraser.settled(account.id, enrollment_id, seconds=_ERASE_SECONDS):
+            return None
+        return erasures.erasure(self.store, account.id, enrollment_id)
 
     def moderate(self, account: Account, enrollment_id: str, *, admit: bool) -> None:
         """Let a quarantined enrollment count from now on, or erase it.
@@ -210,16 +253,17 @@ class FilterService:
         Raises:
             RequestError: 404 no such enrollment waits.
         """
-        with change_lock(self.store.engine):
-            self.follower.catch_up()
-            found = self.store.find(enrollment_id)
-            if found is None or found[1].status != "quarantined":
-                raise RequestError(404, f"no enrollment {enrollment_id[:40]!r} is quarantined")
-            if admit:
-                readmit(self.store, self.state, found[0], actor=account.name)
-            else:
-                self._forget(enrollment_id, account)
-        self._apply()
+        missing = RequestError(404, f"no enrollment {enrollment_id[:40]!r} is quarantined")
+        entry = self.store.entry(enrollment_id)
+        if entry is None or entry.status != "quarantined":
+            raise missing
+        if admit:
+            self.admission.readmit(enrollment_id, actor=account.name)
+            self._apply()
+            return
+        if not self._forget(enrollment_id, account, only="quarantined"):
+            raise missing
+        self.eraser.ask()
 
     def decide(self, account: Account, content: bytes, name: str | None = None) -> UploadAnswer:
         """Decide whether the account may share an image. The image and its features are not kept.
@@ -273,6 +317,12 @@ class FilterService:
         found = find_account(self.store.engine, name)
         return (found.id if found else STRANGER), name
 
+    def _erasing(self) -> float:
+        try:
+            return float(erasures.count(self.store.engine).pending)
+        except SfumatoError:
+            return math.nan
+
     def _size(self) -> float:
         try:
             return float(len(self.state))
@@ -286,9 +336,9 @@ class FilterService:
         except SfumatoError as error:
             _log.error("a change is stored, and not applied yet: %s", error)
 
-    def _forget(self, enrollment_id: str, account: Account) -> None:
+    def _forget(self, enrollment_id: str, account: Account, only: Status | None = None) -> bool:
         try:
-            self.store.erase(enrollment_id, actor=account.name)
+            return erasures.erase(self.changing, enrollment_id, actor=account.name, only=only)
         finally:
-            # Also where the disk failed after the row was gone: what is gone must not decide.
+            # Also where the answer of the database got lost: what is gone must not decide.
             self._apply()

@@ -61,6 +61,8 @@ class ServeSettings:
     """Uploads of one account; a sixth of it at once. A platform's uploader has no limit."""
     enrollments_per_minute: int = 60
     """Enrollments that one account may send; a sixth of it at once."""
+    requests_per_minute: int = 600
+    """Other requests of one account; a sixth of it at once."""
     shortlist: float | None = None
     """`reach` of a shortlist (`filter.bank.shortlist`), which leaves out enrollments that cannot
     match an upload; None scores all."""
@@ -76,9 +78,11 @@ class ServeSettings:
             raise ConfigError(f"`port` must lie in 0..65535, got {self.port}")
         if min(self.hidden or 1, self.quota, self.concurrency) < 1 or self.hidden == 0:
             raise ConfigError("`hidden`, `quota` and `concurrency` must be at least 1")
-        if min(self.flood, self.uploads_per_minute, self.enrollments_per_minute) < 1:
+        rates = self.uploads_per_minute, self.enrollments_per_minute, self.requests_per_minute
+        if min(self.flood, *rates) < 1:
             raise ConfigError(
-                "`flood`, `uploads_per_minute` and `enrollments_per_minute` must be at least 1"
+                "`flood`, `uploads_per_minute`, `enrollments_per_minute` and "
+                "`requests_per_minute` must be at least 1"
             )
         if self.shortlist is not None and not self.shortlist >= 0:
             raise ConfigError(f"`shortlist` must be at least 0, got {self.shortlist}")

@@ -39,6 +39,17 @@ class EnrollmentAnswer(BaseModel):
     created: str
 
 
+class ErasureAnswer(BaseModel):
+    """An erasure as its account sees it: what it is about is gone from every decision at once."""
+
+    id: str = Field(description="The enrollment's.")
+    requested: str
+    done: str | None = Field(
+        description="When no byte of it was left in the database's files; null while the service "
+        "still tries to rid them of it."
+    )
+
+
 class UploadAnswer(BaseModel):
     """Whether an image may be shared. Never says whose image it is."""
 

@@ -10,7 +10,7 @@ import torch
 
 from sfumato.filter.bank import bank as bank_module
 from sfumato.filter.enrollment import Enrollment, open_enrollment
-from sfumato.filter.rule.screening import Likeness, Screening
+from sfumato.filter.rule.screening import Comparison, Likeness
 from sfumato.serve.bank.memory import BankState, Upload
 from sfumato.serve.records.rules import Rules
 from sfumato.serve.records.store import Terms
@@ -37,10 +37,10 @@ def test_a_newcomer_cannot_foresee_the_samples_it_is_screened_on(world: World) -
     state, copy = empty(world), enrollment(world, 0)
     state.add("victim", copy, 1, arrival=len(state))
 
-    def values(found: Screening) -> tuple[float, ...]:
+    def values(found: Comparison) -> tuple[float, ...]:
         return tuple(pair.value for pair in found.contested)
 
-    drawn = {values(state.screen("attacker", copy, 2)) for _ in range(3)}
+    drawn = {tuple(sorted(values(state.screen("attacker", copy, 2)))) for _ in range(3)}
     seeded = tuple(pair.value for pair in state.compare("attacker", copy, 2, 0).contested)
     assert len({*drawn, tuple(sorted(seeded))}) == 4
     assert all(len(found) == 2 for found in drawn)
@@ -50,7 +50,7 @@ def test_a_newcomer_cannot_foresee_the_samples_it_is_screened_on(world: World) -
 def test_the_owners_own_are_not_compared_and_screening_adds_nothing(world: World) -> None:
     state, copy = empty(world), enrollment(world, 0)
     state.add("first", copy, 1, arrival=len(state))
-    assert state.screen("second", copy, 1) == Screening((), 0.0)
+    assert state.screen("second", copy, 1) == Comparison((), ())
     assert state.screen("second", copy, 2).contested
     assert len(state) == 1
 

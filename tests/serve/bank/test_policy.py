@@ -18,6 +18,7 @@ from sfumato.serve.bank.memory import BankState
 from sfumato.serve.database.db import open_database, reading
 from sfumato.serve.database.tables import AnchorRow
 from sfumato.serve.records.auth import add_account
+from sfumato.serve.records.erasures import erase
 from sfumato.serve.records.rules import Rules
 from sfumato.serve.records.store import Store, Stored, Terms
 from tests.serve.world import HIDDEN, World
@@ -195,7 +196,7 @@ def test_anchors_are_kept_with_their_policy_and_go_with_their_enrollment(
     assert store.anchors(policy.digest) == kept
     assert store.anchors(other.digest) != kept
 
-    store.erase(next(iter(kept)), actor="test")
+    erase(store, next(iter(kept)), actor="test")
     with reading(store.engine) as session:
         assert session.scalar(select(func.count()).select_from(AnchorRow)) == 4
     store.engine.dispose()

@@ -15,9 +15,9 @@ from sfumato.features.policy import Policy
 from sfumato.filter.enroll import enroll
 from sfumato.filter.enrollment import Enrollment, open_enrollment, seal_enrollment
 from sfumato.filter.oneclass import OneClassConfig
-from sfumato.filter.rule.screening import BROAD
+from sfumato.filter.rule.screening import BROAD, concluded
 from sfumato.serve.bank.memory import BankState
-from sfumato.serve.bank.vetting import check_itself, objection
+from sfumato.serve.bank.vetting import check_itself, objection, public_errors
 from sfumato.serve.records.store import Stored, Terms
 
 HIDDEN, DIM, BACKBONE = 8, 64, "0" * 64
@@ -41,7 +41,9 @@ class Platform:
         check_itself(made)
         content = seal_enrollment(made, Ed25519PrivateKey.generate())
         signed, own = open_enrollment(content), self.held.setdefault(account, [])
-        reason = objection(self.state, signed, account, own)
+        screening = concluded([self.state.screen(signed.id, signed.enrollment, account)])
+        every = [made, *(open_enrollment(one.content).enrollment for one in own)]
+        reason = objection(self.state, screening, public_errors(every, self.state.policy))
         if not reason:
             self.state.add(signed.id, signed.enrollment, account, arrival=len(self.state))
             own.append(Stored(id=signed.id, account_id=account, content=content))

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 
 from sfumato.errors import BankError, RequestError, ServiceError, StorageError
 from sfumato.filter.enrollment import open_enrollment
+from sfumato.serve.backup import check
 from sfumato.serve.clients.filter import FilterClient
 from sfumato.serve.database.clock import Clock
 from sfumato.serve.database.db import open_database
@@ -49,6 +50,7 @@ class Book:
         self.queue = list(self.files)
         self.acknowledged: set[str] = set()
         self.undecided: set[str] = set()  # sent, but the answer did not come
+        self.answers = 0
 
     def compare(self, client: FilterClient) -> set[str]:
         """Check what the service lists, and take it for known."""
@@ -71,6 +73,7 @@ class Book:
                     assert client.send_enrollment(self.files[name]).id == name
                     self.acknowledged.add(name)
                 self.undecided.discard(name)
+                self.answers += 1
                 answered()
         except ServiceError:
             return
@@ -82,14 +85,21 @@ def _bank_size(url: str) -> int:
 
 
 def killed_while_working(book: Book, client: FilterClient, kill: Callable[[], object]) -> None:
-    # Dated from the seed and the first answer alone: a slow machine has work under way as well.
-    delay = random.Random(len(book.queue) + len(book.acknowledged)).uniform(0.02, 0.4)
-    killer = threading.Timer(delay, kill)
-    book.work(client, lambda: killer.ident or killer.start())
+    # Dated from the seed and the answers alone: a slow machine has work under way as well.
+    delay = random.Random(book.answers + len(book.acknowledged)).uniform(0.0, 0.2)
+    killer, enough = threading.Timer(delay, kill), book.answers + ANSWERS
+
+    def answered() -> None:
+        if book.answers >= enough and killer.ident is None:
+            killer.start()
+
+    book.work(client, answered)
     killer.join()
 
 
-KILLS = [pytest.param(5, id="few"), pytest.param(100, id="many", marks=pytest.mark.slow)]
+KILLS = [pytest.param(5, id="few"), pytest.param(200, id="many", marks=pytest.mark.slow)]
+ANSWERS = 10
+"""Enrollments and erasures that are acknowledged before each kill: 2,000 before 200."""
 
 
 @pytest.mark.parametrize("kills", KILLS)
@@ -105,14 +115,18 @@ def test_a_killed_server_keeps_every_acknowledged_enrollment(
             assert ada.upload(world.png(0, 0)).decision in ("share", "block")
             assert len(listed) == _bank_size(url)
             killed_while_working(book, ada, server.kill)
+    assert book.answers >= kills * ANSWERS
     with FilterClient(server.start(), token) as ada:
         listed = book.compare(ada)
-        assert len(listed) > 3
+        assert listed
         for name in listed:
             ada.erase(name)
+        _wait(lambda: all(one.done for one in ada.erasures()))
         server.kill()
     engine = open_database(server.db_url)
-    verify(engine)
+    found = check(engine)
+    assert (found.enrollments, found.pending) == (0, 0)
+    assert found.erased >= len(listed)
     engine.dispose()
     # PostgreSQL's files keep what was erased until they are purged; see test_backup.
     everything = b"".join(path.read_bytes() for path in server.folder.glob("bank.db*"))

@@ -16,6 +16,7 @@ from sfumato.filter.enrollment import Enrollment, open_enrollment, seal_enrollme
 from sfumato.filter.rule.screening import Likeness
 from sfumato.serve.database.db import open_database
 from sfumato.serve.records.auth import add_account
+from sfumato.serve.records.erasures import erase
 from sfumato.serve.records.store import Store, Stored, Terms
 
 DIM, HIDDEN, BACKBONE = 64, 8, "5" * 64
@@ -54,7 +55,7 @@ class Crowd:
         return name
 
     def erase(self, name: str) -> None:
-        self.store.erase(name, actor="test")
+        erase(self.store, name, actor="test")
         self.names.remove(name)
 
     def upload(self) -> torch.Tensor:

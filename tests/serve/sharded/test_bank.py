@@ -18,9 +18,11 @@ from sfumato.features.policy import Policy
 from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.neardup import available
 from sfumato.filter.rule.front import Front
+from sfumato.filter.rule.screening import concluded
 from sfumato.serve.bank.interface import Deciding
 from sfumato.serve.bank.memory import BankState, Upload
 from sfumato.serve.records.decisions import STRANGER, Match
+from sfumato.serve.records.erasures import erase
 from sfumato.serve.records.rules import (
     change_account,
     change_bank,
@@ -148,8 +150,8 @@ def test_screening_is_that_of_one_bank(
         newcomer = enrolled(crowd, name)
         crowd.erase(name)
         single = BankState.load(crowd.store, TERMS, policy=here.policy)
-        expected = single.screen(name, newcomer, crowd.accounts[0])
-        found = bank.screen(name, newcomer, crowd.accounts[0])
+        expected = concluded([single.screen(name, newcomer, crowd.accounts[0])])
+        found = concluded([bank.screen(name, newcomer, crowd.accounts[0])])
         pairs = [
             {(p.overrider, p.claimant): p.value for p in s.contested} for s in (found, expected)
         ]
@@ -288,7 +290,7 @@ def test_shards_may_be_asked_while_the_bank_changes(crowd: Crowd, two: Here) -> 
 
     def work() -> None:
         while not ended.is_set():
-            crowd.store.erase(crowd.insert(), actor="test")
+            erase(crowd.store, crowd.insert(), actor="test")
             crowd.names.pop()
 
     worker = threading.Thread(target=work)

@@ -216,7 +216,7 @@ def db_restore(
 
 @db.command("check")
 def db_check(db: Database = DATABASE, as_json: AsJson = False) -> None:
-    """Read every enrollment and the whole audit log, and say whether they are as they were."""
+    """Read all enrollments and the audit log, and look for bytes of what was erased."""
     with store_of(db) as store:
         from sfumato.serve.backup import check
 
@@ -226,14 +226,16 @@ def db_check(db: Database = DATABASE, as_json: AsJson = False) -> None:
 
 @db.command("purge")
 def db_purge(db: Database = DATABASE, as_json: AsJson = False) -> None:
-    """Rid PostgreSQL's files of erased enrollments; uploads wait meanwhile."""
+    """Rewrite the database without a byte of erased enrollments; uploads wait meanwhile."""
     with store_of(db) as store:
-        from sfumato.serve.database.erasing import purge
+        from sfumato.serve.records.erasures import purge
 
-        purge(store.engine)
+        purge(store)
     finish({"purged": True}, "purged", as_json=as_json)
 
 
 def _finish_checked(found: Checked, text: str, *, as_json: bool) -> None:
-    line = f"{text}: {found.enrollments} enrollments, {found.events} log entries, {found.digest}"
+    gone = f"{found.erased} erased without a trace, {found.pending} being erased"
+    line = f"{text}: {found.enrollments} enrollments, {gone}, {found.events} log entries, "
+    line += found.digest
     finish(asdict(found), line, as_json=as_json)

@@ -67,8 +67,11 @@ def bank_remove(
     needs_serve()
     from sfumato.serve.local import remove
 
-    gone = remove(db, enrollment)
-    finish({"erased": gone.id}, f"erased {gone.id} of {gone.account}", as_json=as_json)
+    gone, done = remove(db, enrollment)
+    text = f"erased {gone.id} of {gone.account}"
+    if not done:
+        text += "; its bytes are in the files until a service or 'db purge' rids them of it"
+    finish({"erased": gone.id, "done": done}, text, as_json=as_json)
 
 
 @app.command("list")

@@ -31,6 +31,7 @@ def serve(
     ] = 30.0,
     uploads: Annotated[int, typer.Option(help="Uploads of one account in a minute.")] = 600,
     enrollments: Annotated[int, typer.Option(help="Enrollments of one account in a minute.")] = 60,
+    requests: Annotated[int, typer.Option(help="Other requests of one account in a minute.")] = 600,
     shortlist: Shortlist = None,
     concurrency: Annotated[
         int, typer.Option(help="Requests served at once; more are answered 503.")
@@ -69,6 +70,7 @@ def serve(
         answer_minutes=answer_minutes,
         uploads_per_minute=uploads,
         enrollments_per_minute=enrollments,
+        requests_per_minute=requests,
         shortlist=shortlist,
         concurrency=concurrency,
         body_seconds=body_seconds,

@@ -19,7 +19,7 @@ autoencoder, and S samples of the newcomer through all N.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
 
@@ -27,6 +27,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from sfumato.errors import ConfigError
 from sfumato.filter.rule.claiming import claim_limit, false_claims
 
 CONTESTED: Final = 0.9
@@ -79,6 +80,10 @@ class Enrolled(Protocol):
 
     def samples(self, id_: str, count: int, *, seed: int) -> Float[Tensor, "s d"]:
         """Decoded samples of one enrollment."""
+        ...
+
+    def __contains__(self, id_: object) -> bool:
+        """Whether it has an enrollment now; a ConfigError says that it had none when asked."""
         ...
 
 
@@ -147,31 +152,61 @@ def compare(
     count: int = SAMPLES,
     contested: float = CONTESTED,
     own: Iterable[str] = (),
+    among: Collection[str] | None = None,
 ) -> Comparison:
     """Compare the enrollment `newcomer` with every other one of `bank`, both ways.
 
     `bank` may be a part of a larger one: see `concluded`. `own` names enrollments of the
     newcomer's owner in it: two classes of one person may be alike, but what they claim of others
-    adds up.
+    adds up. With `among` only those others are compared. One that is erased meanwhile is left out.
     """
     mine = [newcomer, *own]
-    others = [name for name in bank.ids if name not in mine]
+    others = [name for name in bank.ids if name not in mine and (among is None or name in among)]
     mu = dict(zip(bank.ids, bank.mu.tolist(), strict=True))
-    limits = torch.tensor([_limit(bank, name) for name in mine])
+    limits = {name: _limit(bank, name) for name in mine}
     asked = _drawn(others, seed)
     pairs, claimed = [], []
     for name in others:
-        measured = mine if name in asked else mine[:1]
-        errors = bank.errors(bank.samples(name, count, seed=seed), measured)
+        if (x := _samples(bank, name, count, seed)) is None:
+            continue
+        errors, left = _errors(bank, x, mine if name in asked else mine[:1])
         value = float(likeness(errors[:, :1], mu[name]))
         pairs.append(Likeness(overrider=newcomer, claimant=name, value=value))
         if name in asked:
-            claimed.append(false_claims(errors, limits) / count)
+            claims = torch.tensor([limits[one] for one in left])
+            claimed.append(false_claims(errors, claims) / count)
     if others:
-        errors = bank.errors(bank.samples(newcomer, count, seed=seed), others)
-        for name, value in zip(others, likeness(errors, mu[newcomer]).tolist(), strict=True):
+        errors, left = _errors(bank, bank.samples(newcomer, count, seed=seed), others)
+        for name, value in zip(left, likeness(errors, mu[newcomer]).tolist(), strict=True):
             pairs.append(Likeness(overrider=name, claimant=newcomer, value=value))
     return Comparison(tuple(pair for pair in pairs if pair.value < contested), tuple(claimed))
+
+
+def _samples(bank: Enrolled, name: str, count: int, seed: int) -> Float[Tensor, "s d"] | None:
+    """Return samples of an enrollment, or None where it was erased meanwhile."""
+    try:
+        return bank.samples(name, count, seed=seed)
+    except ConfigError:
+        if name in bank:
+            raise
+        return None
+
+
+def _errors(
+    bank: Enrolled, x: Float[Tensor, "b d"], names: Sequence[str]
+) -> tuple[Float[Tensor, "b k"], Sequence[str]]:
+    """Return the errors of these enrollments, but for those erased meanwhile, and whose they are.
+
+    Nothing holds the bank still while a newcomer is compared, or nobody else could change it.
+    """
+    while True:
+        try:
+            return bank.errors(x, names), names
+        except ConfigError:
+            left = [name for name in names if name in bank]
+            if len(left) == len(names):
+                raise
+            names = left
 
 
 def _limit(bank: Enrolled, name: str) -> float:
@@ -185,14 +220,20 @@ def _drawn(names: Sequence[str], seed: int) -> set[str]:
     return {names[i] for i in order[:MOST_OTHERS].tolist()}
 
 
+def joined(parts: Iterable[Comparison]) -> Comparison:
+    """Return the comparisons with several parts of a bank as one; a pair counts once."""
+    every = list(parts)
+    pairs = {(p.overrider, p.claimant): p for part in every for p in part.contested}
+    claimed = tuple(share for part in every for share in part.claimed)
+    return Comparison(tuple(pairs.values()), claimed, sum(part.copied for part in every))
+
+
 def concluded(parts: Iterable[Comparison]) -> Screening:
     """Return what the comparisons with all parts of a bank amount to, in whatever order."""
-    every = list(parts)
-    pairs = [pair for part in every for pair in part.contested]
-    claimed = [share for part in every for share in part.claimed]
-    share = math.fsum(claimed) / len(claimed) if len(claimed) >= FEW else 0.0
-    pairs.sort(key=lambda pair: (pair.value, pair.overrider, pair.claimant))
-    return Screening(tuple(pairs), share, sum(part.copied for part in every))
+    whole = joined(parts)
+    share = math.fsum(whole.claimed) / len(whole.claimed) if len(whole.claimed) >= FEW else 0.0
+    pairs = sorted(whole.contested, key=lambda p: (p.value, p.overrider, p.claimant))
+    return Screening(tuple(pairs), share, whole.copied)
 
 
 def pair_rows(pairs: Iterable[Likeness], ids: Sequence[str]) -> Int64[Tensor, "pairs 2"]:

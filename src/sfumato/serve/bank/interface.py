@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol, runtime_checkable
@@ -14,7 +14,7 @@ from torch import Tensor
 from sfumato.features.policy import Policy
 from sfumato.filter.copies import Copy
 from sfumato.filter.enrollment import Enrollment
-from sfumato.filter.rule.screening import Likeness, Screening
+from sfumato.filter.rule.screening import Comparison, Likeness
 from sfumato.serve.bank.extract import Seen
 from sfumato.serve.records.decisions import STRANGER, Match
 from sfumato.serve.records.rules import Rules
@@ -81,8 +81,14 @@ class Deciding(Protocol):
         """Return whether a near copy of somebody's does not stand against an account."""
         ...
 
-    def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
-        """Compare a newcomer with everybody else's enrollments."""
+    def screen(
+        self,
+        name: str,
+        enrollment: Enrollment,
+        account_id: int,
+        among: Collection[str] | None = None,
+    ) -> Comparison:
+        """Compare a newcomer with everybody else's enrollments, or with those of them `among`."""
         ...
 
 

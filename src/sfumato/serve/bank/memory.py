@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,7 +23,7 @@ from sfumato.errors import BankError, EnrollmentError
 from sfumato.features.policy import Policy
 from sfumato.filter.bank.bank import Bank, BankScores
 from sfumato.filter.bank.scoring import BATCH
-from sfumato.filter.copies import Copies, Copy
+from sfumato.filter.copies import Copies, Copy, count_near
 from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.rule.calibration import Rarity, anchors
 from sfumato.filter.rule.front import Front
@@ -32,13 +32,12 @@ from sfumato.filter.rule.screening import (
     CONTESTED,
     Comparison,
     Likeness,
-    Screening,
     compare,
-    concluded,
     pair_rows,
 )
 from sfumato.filter.rule.yielding import ClassScore, yields
 from sfumato.serve.bank.batches import Batches
+from sfumato.serve.bank.beside import Beside
 from sfumato.serve.bank.interface import deciding
 from sfumato.serve.bank.relations import Relations, one_upload
 from sfumato.serve.records.decisions import Match
@@ -237,22 +236,39 @@ class BankState:
             for row, upload in enumerate(uploads)
         ]
 
-    def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
-        """Compare a newcomer, which does not count yet, with everybody else's enrollments."""
-        # A newcomer who could foresee the samples could be trained to fail on them.
-        seed = secrets.randbits(32)
-        return concluded([self.compare(name, enrollment, account_id, seed)])
+    def screen(
+        self,
+        name: str,
+        enrollment: Enrollment,
+        account_id: int,
+        among: Collection[str] | None = None,
+    ) -> Comparison:
+        """Compare a newcomer, which does not count yet, with everybody else's enrollments.
 
-    def compare(self, name: str, enrollment: Enrollment, account_id: int, seed: int) -> Comparison:
+        With `among` only with those. Others may come and go meanwhile: nothing is held still.
+        """
+        # A newcomer who could foresee the samples could be trained to fail on them.
+        return self.compare(name, enrollment, account_id, secrets.randbits(32), among)
+
+    def compare(
+        self,
+        name: str,
+        enrollment: Enrollment,
+        account_id: int,
+        seed: int,
+        among: Collection[str] | None = None,
+    ) -> Comparison:
         """Return what screening a newcomer finds in this share; samples are drawn from `seed`."""
-        own = [known for known, account in self.accounts.items() if account == account_id]
-        candidates = _Candidates(self.bank, self.terms, name, enrollment)
-        contested = CONTESTED if self.policy is None else self.policy.contested
-        found = compare(name, candidates, seed=seed, contested=contested, own=own)
-        if enrollment.copies is None:
-            return found
         with self._lock:
-            return replace(found, copied=self._copies.shared(enrollment.copies, set(own)))
+            own = [known for known, account in self.accounts.items() if account == account_id]
+            beside = Beside(self.bank, name, enrollment)
+            copies = enrollment.copies
+            theirs = None if copies is None else self._copies.of_others(set(own), among)
+        contested = CONTESTED if self.policy is None else self.policy.contested
+        found = compare(name, beside, seed=seed, contested=contested, own=own, among=among)
+        if copies is None or theirs is None:
+            return found
+        return replace(found, copied=count_near(copies, theirs))
 
     def _scored(self, uploads: Sequence[Upload]) -> tuple[BankScores, Relations]:
         with self._lock:
@@ -305,41 +321,6 @@ def damaged(enrollment_id: str, error: EnrollmentError) -> BankError:
 
 def _keyed(pairs: Iterable[Likeness]) -> dict[tuple[str, str], Likeness]:
     return {(pair.overrider, pair.claimant): pair for pair in pairs}
-
-
-class _Candidates:
-    """A bank with one newcomer beside it: screened as if it were in the bank, and never in it."""
-
-    def __init__(self, bank: Bank, terms: Terms, name: str, enrollment: Enrollment) -> None:
-        self._bank, self._name = bank, name
-        self._newcomer = _empty(terms)
-        self._newcomer.add(name, enrollment)
-
-    @property
-    def ids(self) -> Sequence[str]:
-        return (*self._bank.ids, self._name)
-
-    @property
-    def mu(self) -> Float[Tensor, " n"]:
-        return torch.cat([self._bank.mu, self._newcomer.mu])
-
-    @property
-    def sigma(self) -> Float[Tensor, " n"]:
-        return torch.cat([self._bank.sigma, self._newcomer.sigma])
-
-    def errors(
-        self, x: Float[Tensor, "b d"], ids: Sequence[str] | None = None
-    ) -> Float[Tensor, "b n"]:
-        asked = self.ids if ids is None else ids
-        known = [name for name in asked if name != self._name]
-        columns = dict(zip(known, self._bank.errors(x, known).unbind(1), strict=True))
-        if self._name in asked:
-            columns[self._name] = self._newcomer.errors(x)[:, 0]
-        return torch.stack([columns[name] for name in asked], 1)
-
-    def samples(self, id: str, count: int, seed: int) -> Float[Tensor, "s d"]:  # noqa: A002
-        bank = self._newcomer if id == self._name else self._bank
-        return bank.samples(id, count, seed=seed)
 
 
 def _empty(terms: Terms, *, reach: float | None = None) -> Bank:

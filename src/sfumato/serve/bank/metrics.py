@@ -22,6 +22,11 @@ class Metrics:
             "sfumato_admissions", "Checked enrollments.", ["status"], registry=self.registry
         )
         self.erasures = Counter("sfumato_erasures", "Erased enrollments.", registry=self.registry)
+        self.erasing = Gauge(
+            "sfumato_erasures_pending",
+            "Erased enrollments of which the database's files still hold bytes.",
+            registry=self.registry,
+        )
         self.seconds = Histogram(
             "sfumato_decision_seconds",
             "From the image's bytes to share or block.",

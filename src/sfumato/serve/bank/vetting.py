@@ -6,14 +6,16 @@ import secrets
 from collections.abc import Sequence
 from typing import Final
 
+from jaxtyping import Float
+from torch import Tensor
+
 from sfumato.features.policy import Policy
 from sfumato.filter.bank.bank import Bank
-from sfumato.filter.enrollment import Enrollment, SignedEnrollment, open_enrollment
+from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.rule.calibration import Rarity, anchors
 from sfumato.filter.rule.claiming import check_own, claim_limit, false_claims, most_claims
-from sfumato.filter.rule.screening import SAMPLES
+from sfumato.filter.rule.screening import SAMPLES, Screening
 from sfumato.serve.bank.interface import Deciding
-from sfumato.serve.records.store import Stored
 
 # For moderators alone: an account that knew the reason could search for what it may not enroll.
 _ALIKE: Final = "it resembles an earlier enrollment"
@@ -28,9 +30,9 @@ def check_itself(enrollment: Enrollment) -> None:
     Raises:
         EnrollmentError: it does.
     """
-    alone = _bank([("", enrollment)])
+    alone = _bank([enrollment])
     # One that could foresee the samples could be made to claim these alone.
-    samples = alone.samples("", SAMPLES, seed=secrets.randbits(32))
+    samples = alone.samples("0", SAMPLES, seed=secrets.randbits(32))
     check_own(
         samples,
         alone.errors(samples)[:, 0],
@@ -40,11 +42,15 @@ def check_itself(enrollment: Enrollment) -> None:
     )
 
 
+def public_errors(
+    enrollments: Sequence[Enrollment], policy: Policy | None
+) -> Float[Tensor, "public k"] | None:
+    """Return each enrollment's error on each public picture; None where a bank has no policy."""
+    return None if policy is None else _bank(enrollments).errors(policy.cohort)
+
+
 def objection(
-    state: Deciding,
-    signed: SignedEnrollment,
-    account_id: int,
-    held: Sequence[Stored],
+    state: Deciding, screening: Screening, errors: Float[Tensor, "public k"] | None
 ) -> str:
     """Return why a moderator has to look at an enrollment before it counts; '' where none has to.
 
@@ -53,34 +59,30 @@ def objection(
 
     Args:
         state: The bank that it comes to.
-        signed: The enrollment.
-        account_id: Whose it is.
-        held: The active enrollments of that account.
+        screening: The enrollment compared with everybody else's.
+        errors: `public_errors` of the enrollment and the account's active ones.
     """
-    screening = state.screen(signed.id, signed.enrollment, account_id)
     if screening.contested:
         return _ALIKE
     if screening.copied:
         return _COPIED
-    if state.policy is None:
+    if state.policy is None or errors is None:
         return _BROAD if screening.broad else ""
-    every = [signed.enrollment, *(open_enrollment(one.content).enrollment for one in held)]
-    return _FALSE if _claim_too_much(every, state, state.policy) else ""
+    return _FALSE if _claim_too_much(errors, state, state.policy) else ""
 
 
-def _claim_too_much(enrollments: Sequence[Enrollment], state: Deciding, policy: Policy) -> bool:
+def _claim_too_much(errors: Float[Tensor, "public k"], state: Deciding, policy: Policy) -> bool:
     """Return whether enrollments of one account claim more of the public than their share."""
-    errors = _bank([(str(i), one) for i, one in enumerate(enrollments)]).errors(policy.cohort)
     size = len(state) + 1
     target = state.rules.threshold(None, policy)
     limits = Rarity(anchors(errors), policy.dimension, size).limits(target)
-    expected = len(policy.cohort) * 10**target * len(enrollments) / size
+    expected = len(policy.cohort) * 10**target * errors.shape[1] / size
     return false_claims(errors, limits) > most_claims(expected)
 
 
-def _bank(enrollments: Sequence[tuple[str, Enrollment]]) -> Bank:
-    first = enrollments[0][1]
+def _bank(enrollments: Sequence[Enrollment]) -> Bank:
+    first = enrollments[0]
     made = Bank.empty(first.dim, first.hidden, backbone=first.backbone)
-    for name, enrollment in enrollments:
-        made.add(name, enrollment)
+    for number, enrollment in enumerate(enrollments):
+        made.add(str(number), enrollment)
     return made

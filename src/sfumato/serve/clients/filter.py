@@ -20,12 +20,13 @@ from sfumato.filter.enrollment import seal_enrollment
 from sfumato.filter.neardup import pdq, stack
 from sfumato.filter.oneclass import OneClassConfig, Preset
 from sfumato.serve.clients.connection import Connection
-from sfumato.serve.wire import EnrollmentAnswer, UploadAnswer
+from sfumato.serve.wire import EnrollmentAnswer, ErasureAnswer, UploadAnswer
 
 T = TypeVar("T")
 _POLICY: Final = TypeAdapter(dict[str, Any])
 _ENROLLMENT: Final = TypeAdapter(EnrollmentAnswer)
 _ENROLLMENTS: Final = TypeAdapter(list[EnrollmentAnswer])
+_ERASURES: Final = TypeAdapter(list[ErasureAnswer])
 _UPLOAD: Final = TypeAdapter(UploadAnswer)
 
 
@@ -115,8 +116,16 @@ class FilterClient(Connection):
         return _read(_ENROLLMENTS.validate_json, self.send("GET", "/v1/enrollments"))
 
     def erase(self, enrollment_id: str) -> None:
-        """Erase one of the account's enrollments from the service, for good."""
+        """Erase one of the account's enrollments from the service, for good.
+
+        When this returns, the service decides nothing by it, and will not forget to rid its files
+        of it; `erasures` says when that is done. Asking again is harmless.
+        """
         self.send("DELETE", f"/v1/enrollments/{enrollment_id}")
+
+    def erasures(self) -> list[ErasureAnswer]:
+        """Return the account's erasures, the last one first."""
+        return _read(_ERASURES.validate_json, self.send("GET", "/v1/erasures"))
 
     def upload(self, image: bytes) -> UploadAnswer:
         """Ask whether an image file may be shared."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -29,6 +29,10 @@ _PRAGMAS: Final = (
     "temp_store=MEMORY",
     "busy_timeout=10000",
 )
+
+_CONNECTIONS: Final = 20
+_POOL_SECONDS: Final = 10
+_ORDER: Final = 0x5F_0A_71  # of a lock that nothing else in this database takes
 
 
 def open_database(url: str | URL) -> Engine:
@@ -68,26 +72,50 @@ def writing(engine: Engine) -> Iterator[Session]:
         yield session
 
 
-def open_sqlite(url: URL) -> Engine:
+@contextmanager
+def changing(engine: Engine) -> Iterator[Session]:
+    """Yield a session as `writing`, for what is numbered or logged: one at a time, in order.
+
+    Nobody then reads a later change first, and takes it that there is none between. It takes its
+    turn before it locks any row, so that two of these never wait for each other.
+    """
+    with writing(engine) as session:
+        if engine.dialect.name != "sqlite":  # whose writers take turns anyway
+            session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ORDER})
+        yield session
+
+
+def beside(engine: Engine, *, connections: int) -> Engine:
+    """Return the same database by connections of its own, so many at most.
+
+    Whoever waits for them takes none from those who ask by `engine`.
+    """
+    again = open_sqlite if is_sqlite(engine.url) else open_postgres
+    return again(engine.url, connections=connections)
+
+
+def open_sqlite(url: URL, *, connections: int = _CONNECTIONS) -> Engine:
     """Open a SQLite file with the settings that several processes need."""
     with database_errors(str(url.database)), suppress(FileExistsError):
         # Created before SQLite does, so that it and its log are the owner's alone.
         os.close(os.open(str(url.database), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     # hide_parameters: an error in the log must not carry what was being written.
-    engine = create_engine(url, hide_parameters=True)
+    engine = create_engine(url, hide_parameters=True, **_pool(connections))
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def open_postgres(url: URL) -> Engine:
+def open_postgres(url: URL, *, connections: int = _CONNECTIONS) -> Engine:
     """Open a PostgreSQL database."""
     # pre_ping: after the database was restarted, the first request must not pay for it.
-    engine = create_engine(
-        url, hide_parameters=True, pool_pre_ping=True, pool_timeout=10, pool_size=10
-    )
+    engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, **_pool(connections))
     event.listen(engine, "connect", _prepare_postgres)
     return engine
+
+
+def _pool(connections: int) -> dict[str, Any]:
+    return {"pool_size": connections, "max_overflow": 0, "pool_timeout": _POOL_SECONDS}
 
 
 def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:  # noqa: ANN401 - any DBAPI's

@@ -1,57 +1,116 @@
-"""Erase deleted rows physically.
+"""Rid the database's files of rows that were deleted.
 
 On SQLite the write-ahead log is truncated; on PostgreSQL VACUUM FULL rewrites the table.
 """
 
 from __future__ import annotations
 
-import time
+import re
+from typing import Final
 
-from sqlalchemy import Engine, text
+from psycopg import Connection as Driver
+from psycopg import Error
+from psycopg.errors import Diagnostic
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from sfumato.errors import ServiceError
-from sfumato.serve.database.errors import database_errors
-from sfumato.serve.database.url import place
+from sfumato.serve.database.errors import connected
+
+_PATIENCE_MS: Final = 50
+"""For which others may have to wait: SQLite's writers, or whoever reads PostgreSQL's table."""
+_SMALL_BYTES: Final = 32 << 20
+"""A table that is rewritten in a fraction of a second."""
+_LOCKED: Final = "55P03"
 
 
-def forget(engine: Engine, *, patience_seconds: float = 10.0) -> None:
-    """SQLite: move the log into the database and cut it to nothing: no erased byte stays on disk.
+def forget(engine: Engine) -> bool:
+    """Try once, without holding others up, to rid the files of deleted rows; return whether it did.
 
-    PostgreSQL keeps a deleted row's bytes, unseen by any query, until `purge`; nothing is done.
+    SQLite: move the log into the database, where deleted rows are zeros, and cut it to nothing; a
+    reader who still looks at an earlier state prevents that. PostgreSQL: rewrite the enrollments
+    where that takes a fraction of a second; a larger table waits for `rewrite`.
 
     Raises:
-        ServiceError: a reader kept the log open all this time; call it again.
+        ServiceError: the database does not answer.
     """
-    if engine.dialect.name != "sqlite":
-        return
-    deadline = time.monotonic() + patience_seconds
-    while True:
-        with database_errors(place(engine)), engine.connect() as connection:
-            plain = connection.execution_options(sqlite_begin="NONE")
-            busy, *_ = plain.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
-        if not busy:
-            return
-        if time.monotonic() > deadline:
-            raise ServiceError("the enrollment is erased but its log is in use; delete it again")
-        time.sleep(0.05)
+    if engine.dialect.name == "sqlite":
+        return _truncate(engine)
+    with connected(engine) as connection:
+        size = connection.scalar(text("SELECT pg_total_relation_size('enrollments')"))
+    return size is not None and size <= _SMALL_BYTES and _rewrite_table(engine, _PATIENCE_MS)
 
 
-def purge(engine: Engine) -> None:
-    """Rewrite what the database keeps, so that no erased enrollment is left in its tables.
+def rewrite(engine: Engine) -> bool:
+    """Rewrite all that the database keeps of enrollments, however long that takes; return True.
 
-    PostgreSQL: VACUUM FULL of the enrollments, under a lock that makes uploads wait, and a
-    checkpoint, after which the server recycles its log. Needs as much free space as they take.
+    SQLite: VACUUM. PostgreSQL: VACUUM FULL of the enrollments, under a lock that makes uploads
+    wait, and a checkpoint, after which the server recycles its log. Needs as much free space as
+    they take.
 
     Raises:
         StorageError: there is not enough space; nothing was lost.
-        ServiceError: the database does not answer, or the role may not checkpoint.
+        ServiceError: the database does not answer, a reader looks at what was erased, or the role
+            may not checkpoint.
     """
     if engine.dialect.name == "sqlite":
-        forget(engine)
-        return
-    with (
-        database_errors(place(engine)),
-        engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
-    ):
-        connection.execute(text("VACUUM (FULL) enrollments"))
-        connection.execute(text("CHECKPOINT"))
+        with connected(engine) as connection:
+            connection.execution_options(sqlite_begin="NONE").exec_driver_sql("VACUUM")
+        done = _truncate(engine, patience_ms=10_000)
+    else:
+        done = _rewrite_table(engine, 0)
+        with connected(engine) as connection:
+            automatic = connection.execution_options(isolation_level="AUTOCOMMIT")
+            automatic.execute(text("CHECKPOINT"))
+    if not done:
+        raise ServiceError(
+            "somebody still reads the database as it was before an erasure; end that, a backup or "
+            "an open transaction, and purge again"
+        )
+    return True
+
+
+def _truncate(engine: Engine, *, patience_ms: int = _PATIENCE_MS) -> bool:
+    # While it waits for readers nobody can write: so not for long.
+    with connected(engine) as connection:
+        plain = connection.execution_options(sqlite_begin="NONE")
+        usual = plain.exec_driver_sql("PRAGMA busy_timeout").scalar()
+        plain.exec_driver_sql(f"PRAGMA busy_timeout={patience_ms}")
+        try:
+            busy, *_ = plain.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        finally:
+            plain.exec_driver_sql(f"PRAGMA busy_timeout={usual}")
+    return not busy
+
+
+def _rewrite_table(engine: Engine, lock_ms: int) -> bool:
+    """Rewrite the enrollments of PostgreSQL; return whether no deleted row had to be kept."""
+    kept: list[str] = []
+    with connected(engine) as plain:
+        connection = plain.execution_options(isolation_level="AUTOCOMMIT")
+        driver = _driver(connection)
+
+        def hear(said: Diagnostic) -> None:
+            # "0 dead row versions cannot be removed yet", in the server's language.
+            kept.extend(re.findall(r"\d+", said.message_detail or "")[:1])
+
+        driver.add_notice_handler(hear)
+        try:
+            connection.execute(text(f"SET lock_timeout = {lock_ms}"))
+            connection.execute(text("VACUUM (FULL, VERBOSE) enrollments"))
+        except DBAPIError as error:
+            if isinstance(error.orig, Error) and error.orig.sqlstate == _LOCKED:
+                return False
+            raise
+        finally:
+            driver.remove_notice_handler(hear)
+            if not connection.invalidated:
+                connection.execute(text("SET lock_timeout = 0"))
+    return kept == ["0"]
+
+
+def _driver(connection: Connection) -> Driver[tuple[object, ...]]:
+    found = connection.connection.driver_connection
+    if not isinstance(found, Driver):
+        raise TypeError(f"expected a connection of psycopg, got {type(found).__name__}")
+    return found

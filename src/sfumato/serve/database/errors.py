@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -22,7 +22,7 @@ _POSTGRES_DAMAGED: Final = ("XX001", "XX002")  # data_corrupted, index_corrupted
 
 @contextmanager
 def database_errors(where: str = "the database") -> Iterator[None]:
-    """Epoch a database's or a disk's fault, in a block, into an error of ours.
+    """Turn a database's or a disk's fault, in a block, into an error of ours.
 
     An IntegrityError passes: what it means, only the caller knows.
 
@@ -43,6 +43,17 @@ def database_errors(where: str = "the database") -> Iterator[None]:
         raise _known(error, where) from error
 
 
+@contextmanager
+def connected(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection; its faults, and that none is free, are errors of ours.
+
+    Raises:
+        StorageError, BankError, ServiceError: as `database_errors`.
+    """
+    with database_errors(place(engine)), engine.connect() as connection:
+        yield connection
+
+
 def check_pages(engine: Engine) -> None:
     """Look at every page of a SQLite file; PostgreSQL finds its own damage when it reads.
 
@@ -51,11 +62,10 @@ def check_pages(engine: Engine) -> None:
     """
     if engine.dialect.name != "sqlite":
         return
-    where = place(engine)
-    with database_errors(where), engine.connect() as connection:
+    with connected(engine) as connection:
         found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
     if found != "ok":
-        raise _damaged(where, str(found))
+        raise _damaged(place(engine), str(found))
 
 
 def _known(error: DBAPIError, where: str) -> SfumatoError:

@@ -1,10 +1,11 @@
 """A lock, so that one process at a time changes the bank.
 
 Screening reads the whole bank before its result is stored. Without the lock, two enrollments that
-resemble each other could both be admitted. The lock is held while a newcomer is screened, which
-may take seconds. No transaction is open in that time, so uploads are decided and recorded
-meanwhile. SQLite's lock is a file lock of the operating system, PostgreSQL's an advisory lock of
-the server. Both end with the process that holds them.
+resemble each other could both be admitted. It is held while a newcomer is compared with the few
+that came while it was screened (`bank.screened`). No transaction is open in that time, so uploads
+are decided and recorded meanwhile, and an erasure needs no lock. SQLite's lock is a file lock of
+the operating system, PostgreSQL's an advisory lock of the server. Both end with the process that
+holds them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Final
 from sqlalchemy import Engine, text
 
 from sfumato.errors import ServiceError
+from sfumato.serve.database.errors import connected
 
 _KEY: Final = 0x5F_0A_70  # any number that nothing else in this database locks
 _PATIENCE_SECONDS: Final = 60.0
@@ -58,7 +60,8 @@ def _file_lock(path: str, deadline: float) -> Iterator[None]:
 
 @contextmanager
 def _server_lock(engine: Engine, deadline: float) -> Iterator[None]:
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with connected(engine) as plain:
+        connection = plain.execution_options(isolation_level="AUTOCOMMIT")
         while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _KEY}):
             _wait(deadline)
         try:

@@ -8,11 +8,12 @@ from typing import Final
 from sqlalchemy import Connection, Engine, inspect, text
 
 from sfumato.errors import BankError
+from sfumato.serve.database.errors import connected
 from sfumato.serve.database.locks import change_lock
 from sfumato.serve.database.url import place
 
 _FIRST: Final = "0001"
-NEWEST: Final = "0005"
+NEWEST: Final = "0006"
 """The last migration. Written here so that a database of this version is opened without Alembic,
 which takes a fifth of a second to import; a test holds it and `migrations` together."""
 _VERSIONS: Final = "alembic_version"
@@ -28,7 +29,7 @@ def upgrade(engine: Engine) -> None:
     if _is_newest(engine):
         return
     # Only the lock's holder looks closer: another process may be rebuilding the tables meanwhile.
-    with change_lock(engine), engine.connect() as connection:
+    with change_lock(engine), connected(engine) as connection:
         _refuse_unknown(connection)
         lenient = connection.dialect.name == "sqlite"
         if lenient:
@@ -57,7 +58,7 @@ def _run(connection: Connection) -> None:
 
 
 def _is_newest(engine: Engine) -> bool:
-    with engine.connect() as connection, connection.begin():
+    with connected(engine) as connection, connection.begin():
         return inspect(connection).has_table(_VERSIONS) and _revision(connection) == NEWEST
 
 

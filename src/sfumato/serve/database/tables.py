@@ -102,6 +102,20 @@ class ChangeRow(Base):
     enrollment: Mapped[str]
 
 
+class ErasureRow(Base):
+    """An enrollment that was erased, and when no byte of it was left on disk; see `erasures`."""
+
+    __tablename__ = "erasures"
+    # In the order of commits, as all that `changing` numbers.
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    # No foreign key: the enrollment is gone.
+    enrollment: Mapped[str] = mapped_column(unique=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), index=True)
+    requested: Mapped[str]
+    done: Mapped[str | None] = mapped_column(index=True)
+    marks: Mapped[bytes] = mapped_column(deferred=True)
+
+
 class DecisionRow(Base):
     """One upload that an enrollment stood against. Neither the picture nor its features."""
 

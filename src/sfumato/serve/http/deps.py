@@ -20,10 +20,13 @@ def binary_body(description: str) -> dict[str, Any]:
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI entries of the problems that a route may answer with."""
+    """Return the OpenAPI entries of the problems that a route may answer with.
+
+    Where a token is needed, its account may ask too often; everything may be too busy.
+    """
     return {
         status: {"description": _PROBLEMS[status], "content": _PROBLEM_CONTENT}
-        for status in (*statuses, 503)
+        for status in (*statuses, *([429] if 401 in statuses else []), 503)
     }
 
 
@@ -58,7 +61,7 @@ Service = Annotated[FilterService, Depends(service)]
 _BEARER: Final = HTTPBearer(auto_error=False, description="A token of `sfumato filter user add`.")
 
 
-def anybody(
+def caller(
     request: Request,
     filters: Service,
     _: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
@@ -68,21 +71,40 @@ def anybody(
     return authenticate(filters.store.engine, filters.store.clock, header)
 
 
+Caller = Annotated[Account, Depends(caller)]
+
+
+async def anybody(account: Caller, filters: Service) -> Account:
+    """Admit a request with any valid token, and count it: 429 it is one too many."""
+    filters.count_request(account)
+    return account
+
+
 Anybody = Annotated[Account, Depends(anybody)]
+
+
+def _good(account: Account, scope: Scope) -> Account:
+    if scope not in account.scopes:
+        raise RequestError(403, f"this token is not good for '{scope}'; ask for one that is")
+    return account
 
 
 def needs(scope: Scope) -> Callable[..., Awaitable[Account]]:
     """Return what admits callers whose token is good for `scope`: 401 nobody, 403 not good."""
 
     async def admitted(account: Anybody) -> Account:
-        if scope not in account.scopes:
-            raise RequestError(403, f"this token is not good for '{scope}'; ask for one that is")
-        return account
+        return _good(account, scope)
 
     return admitted
 
 
+async def uploading(account: Caller) -> Account:
+    """Admit an upload, which has a limit of its own: see `FilterService.decide`."""
+    return _good(account, "upload")
+
+
 Enroller = Annotated[Account, Depends(needs("enroll"))]
-Uploader = Annotated[Account, Depends(needs("upload"))]
+Uploader = Annotated[Account, Depends(uploading)]
+Appellant = Annotated[Account, Depends(needs("upload"))]
 Moderator = Annotated[Account, Depends(needs("moderate"))]
 Id = Annotated[str, Path(description="32 hexadecimal digits.", max_length=200)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
@@ -48,9 +49,13 @@ def quarantine(_: Moderator, filters: Service) -> list[QuarantineAnswer]:
     status_code=204,
     responses=problems(400, 401, 403, 404, 422, 507),
 )
-def moderate(enrollment_id: Id, body: VerdictBody, account: Moderator, filters: Service) -> None:
+async def moderate(
+    enrollment_id: Id, body: VerdictBody, account: Moderator, filters: Service
+) -> None:
     """Let a quarantined enrollment count, or erase it."""
-    filters.moderate(account, enrollment_id, admit=body.verdict == "admit")
+    admit = body.verdict == "admit"
+    lane = filters.readmissions if admit else filters.changes
+    await lane.run(account.id, partial(filters.moderate, account, enrollment_id, admit=admit))
 
 
 @router.get("/v1/appeals", responses=problems(401, 403))
@@ -64,9 +69,10 @@ def appeals(_: Moderator, filters: Service) -> list[DecisionAnswer]:
     status_code=204,
     responses=problems(400, 401, 403, 404, 422, 507),
 )
-def rule(decision_id: Id, body: RulingBody, account: Moderator, filters: Service) -> None:
+async def rule(decision_id: Id, body: RulingBody, account: Moderator, filters: Service) -> None:
     """Confirm a blocked upload, or overturn it."""
-    decisions.rule(filters.store, decision_id, body.ruling, actor=account.name)
+    ruled = partial(decisions.rule, filters.changing, decision_id, body.ruling, actor=account.name)
+    await filters.changes.run(account.id, ruled)
 
 
 @router.get("/v1/decisions/{decision_id}", responses=problems(401, 403, 404, 422))
@@ -130,25 +136,33 @@ def forecast(
 
 
 @router.patch("/v1/rules", responses=problems(400, 401, 403, 422, 507))
-def change_rules(body: RulesBody, account: Moderator, filters: Service) -> RulesAnswer:
+async def change_rules(body: RulesBody, account: Moderator, filters: Service) -> RulesAnswer:
     """Change the bank's rules, for every process within a second."""
-    rules.change_bank(filters.store, actor=account.name, **body.model_dump())
-    filters.apply_rules()
-    return bank_rules(account, filters)
+
+    def change() -> RulesAnswer:
+        rules.change_bank(filters.changing, actor=account.name, **body.model_dump())
+        filters.apply_rules()
+        return bank_rules(account, filters)
+
+    return await filters.changes.run(account.id, change)
 
 
 @router.patch(
     "/v1/accounts/{name}", status_code=204, responses=problems(400, 401, 403, 404, 422, 507)
 )
-def change_account(
+async def change_account(
     name: Annotated[str, Path(max_length=64)],
     body: AccountRulesBody,
     account: Moderator,
     filters: Service,
 ) -> None:
     """Change the threshold of one account's enrollments, or disable them for a time."""
-    rules.change_account(filters.store, name, actor=account.name, **body.model_dump())
-    filters.apply_rules()
+
+    def change() -> None:
+        rules.change_account(filters.changing, name, actor=account.name, **body.model_dump())
+        filters.apply_rules()
+
+    await filters.changes.run(account.id, change)
 
 
 @router.post(
@@ -156,10 +170,16 @@ def change_account(
     status_code=204,
     responses=problems(400, 401, 403, 404, 422, 507),
 )
-def disable(enrollment_id: Id, body: DisableBody, account: Moderator, filters: Service) -> None:
+async def disable(
+    enrollment_id: Id, body: DisableBody, account: Moderator, filters: Service
+) -> None:
     """Disable one enrollment for a time."""
-    rules.disable_enrollment(filters.store, enrollment_id, body.hours, actor=account.name)
-    filters.apply_rules()
+
+    def change() -> None:
+        rules.disable_enrollment(filters.changing, enrollment_id, body.hours, actor=account.name)
+        filters.apply_rules()
+
+    await filters.changes.run(account.id, change)
 
 
 @router.get("/v1/audit", responses=problems(401, 403, 422))

@@ -5,22 +5,32 @@ Each reads a request, calls the service in a worker thread, and returns the answ
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 
 from sfumato.serve.http.bodies import read_body
-from sfumato.serve.http.deps import Anybody, Enroller, Id, Service, Uploader, binary_body, problems
+from sfumato.serve.http.deps import (
+    Anybody,
+    Appellant,
+    Enroller,
+    Id,
+    Service,
+    Uploader,
+    binary_body,
+    problems,
+)
 from sfumato.serve.http.schemas import (
     AccountAnswer,
     AppealBody,
     PolicyAnswer,
 )
-from sfumato.serve.records import decisions
-from sfumato.serve.wire import EnrollmentAnswer, UploadAnswer
+from sfumato.serve.records import decisions, erasures
+from sfumato.serve.wire import EnrollmentAnswer, ErasureAnswer, UploadAnswer
 
 router = APIRouter()
 
@@ -32,7 +42,7 @@ def own_account(account: Anybody) -> AccountAnswer:
 
 
 @router.get("/v1/policy")
-def policy(filters: Service) -> PolicyAnswer:
+async def policy(filters: Service) -> PolicyAnswer:
     """What a device must know before it enrolls."""
     return PolicyAnswer(**filters.enrolling())
 
@@ -64,7 +74,7 @@ async def enroll(request: Request, account: Enroller, filters: Service) -> Enrol
         limit_bytes=filters.enrollment_limit_bytes,
         seconds=filters.settings.body_seconds,
     )
-    entry = await run_in_threadpool(filters.enroll, account, content)
+    entry = await filters.admissions.run(account.id, partial(filters.enroll, account, content))
     return filters.shown(entry)
 
 
@@ -75,11 +85,28 @@ def enrollments(account: Enroller, filters: Service) -> list[EnrollmentAnswer]:
 
 
 @router.delete(
-    "/v1/enrollments/{enrollment_id}", status_code=204, responses=problems(401, 403, 404, 507)
+    "/v1/enrollments/{enrollment_id}",
+    status_code=204,
+    responses=problems(401, 403, 404, 507)
+    | {202: {"model": ErasureAnswer, "description": "Erased; its bytes will be gone soon."}},
 )
-def erase(enrollment_id: Id, account: Enroller, filters: Service) -> None:
-    """Erase one of the account's enrollments, for good: from memory and from disk."""
-    filters.erase(account, enrollment_id)
+async def erase(enrollment_id: Id, account: Enroller, filters: Service) -> Response:
+    """Erase one of the account's enrollments, for good: from memory and from disk.
+
+    It decides nothing any more when this answers. 202 says that the database's files still hold
+    bytes of it, which the service gets rid of by itself; see `/v1/erasures`. Asking again is
+    harmless.
+    """
+    left = await filters.changes.run(account.id, partial(filters.erase, account, enrollment_id))
+    if left is None:
+        return Response(status_code=204)
+    return JSONResponse(_erasure(left).model_dump(), status_code=202)
+
+
+@router.get("/v1/erasures", responses=problems(401, 403))
+def erasures_of(account: Enroller, filters: Service) -> list[ErasureAnswer]:
+    """The account's erasures, and when no byte was left of each; the last one first."""
+    return [_erasure(one) for one in erasures.erasures(filters.store, account.id)]
 
 
 @router.post(
@@ -115,11 +142,17 @@ async def upload(
     status_code=204,
     responses=problems(400, 401, 403, 404, 409, 422, 507),
 )
-def appeal(decision_id: Id, body: AppealBody, account: Uploader, filters: Service) -> None:
+async def appeal(decision_id: Id, body: AppealBody, account: Appellant, filters: Service) -> None:
     """Ask a moderator to look again at an upload of the account that was blocked."""
-    decisions.appeal(
-        filters.store, decision_id, account_id=account.id, actor=account.name, note=body.note
+    change = partial(
+        decisions.appeal,
+        filters.changing,
+        decision_id,
+        account_id=account.id,
+        actor=account.name,
+        note=body.note,
     )
+    await filters.changes.run(account.id, change)
 
 
 @router.get("/livez", response_class=PlainTextResponse)
@@ -139,3 +172,7 @@ def readyz(filters: Service) -> str:
 def metrics(filters: Service) -> Response:
     """Counts and durations for Prometheus."""
     return Response(generate_latest(filters.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _erasure(found: erasures.Erasure) -> ErasureAnswer:
+    return ErasureAnswer(id=found.id, requested=found.requested, done=found.done)

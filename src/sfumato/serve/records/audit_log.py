@@ -15,7 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from sfumato.errors import BankError
@@ -24,7 +24,6 @@ from sfumato.serve.database.tables import AuditRow
 
 COMMAND_LINE: Final = "(command line)"
 """Who acts where no account does: someone who may open the database. No account has this name."""
-_KEY: Final = 0x5F_0A_71
 _FIRST: Final = "0" * 64
 Detail = Mapping[str, str | int | float | bool | None]
 
@@ -51,10 +50,10 @@ def record(
     subject: str,
     detail: Detail | None = None,
 ) -> None:
-    """Append an entry in the transaction that makes the change, so that neither is without it."""
-    if session.get_bind().dialect.name != "sqlite":
-        # One writer at a time, as on SQLite: else two entries would follow the same one.
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _KEY})
+    """Append an entry in the transaction that makes the change, so that neither is without it.
+
+    The transaction is one of `changing`: else two entries would follow the same one.
+    """
     last = session.scalar(select(AuditRow.digest).order_by(AuditRow.sequence.desc()).limit(1))
     fields = (at, actor, action, subject, json.dumps(dict(detail or {}), sort_keys=True))
     digest = _digest(last or _FIRST, fields)

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from sfumato.errors import InputError, RequestError
 from sfumato.serve.database.clock import Clock, as_text
-from sfumato.serve.database.db import reading, writing
+from sfumato.serve.database.db import changing, reading
 from sfumato.serve.database.tables import AccountRow, TokenRow
 from sfumato.serve.records.audit_log import COMMAND_LINE, record
 
@@ -62,7 +62,7 @@ def add_account(
     at = Clock(engine).text()
     row = AccountRow(name=name, role=_checked_role(role), created=at)
     try:
-        with writing(engine) as session:
+        with changing(engine) as session:
             session.add(row)
             session.flush()
             _audit(session, at, "add account", name, role=role)
@@ -95,7 +95,7 @@ def add_token(
         raise InputError(f"expected more than 0 and at most 36,500 days, got {days}")
     clock = Clock(engine)
     expires = as_text(clock.now() + timedelta(days=days)) if days is not None else None
-    with writing(engine) as session:
+    with changing(engine) as session:
         row = session.get_one(AccountRow, account.id)
         return _insert_token(session, row, wanted, clock.text(), expires)
 
@@ -104,7 +104,7 @@ def revoke_tokens(engine: Engine, name: str) -> int:
     """Delete every token of an account, from the next request on; return how many there were."""
     account = account_named(engine, name)
     at = Clock(engine).text()
-    with writing(engine) as session:
+    with changing(engine) as session:
         found = session.scalars(select(TokenRow.id).filter_by(account_id=account.id)).all()
         session.execute(delete(TokenRow).where(TokenRow.id.in_(found)))
         _audit(session, at, "revoke tokens", name, count=len(found))

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, aliased
 
 from sfumato.errors import RequestError
 from sfumato.filter.rule.guard import BLOCKED, SHARED
-from sfumato.serve.database.db import reading, writing
+from sfumato.serve.database.db import changing, reading, writing
 from sfumato.serve.database.tables import AccountRow, DecisionRow, EnrollmentRow
 from sfumato.serve.records.audit_log import record
 from sfumato.serve.records.store import Store
@@ -132,7 +132,9 @@ def keep_blocks(store: Store, policy: str, uploads: Sequence[tuple[int, Decision
     """
     with writing(store.engine) as session:
         ids = {decision.match.enrollment for _, decision in uploads}
-        there = set(session.scalars(select(EnrollmentRow.id).where(EnrollmentRow.id.in_(ids))))
+        named = select(EnrollmentRow.id).where(EnrollmentRow.id.in_(ids))
+        # None of them is erased before this is written: PostgreSQL would refuse all of it.
+        there = set(session.scalars(named.with_for_update(read=True, key_share=True)))
         created = store.clock.text()
         session.add_all(_row_of(*upload, there, created, policy) for upload in uploads)
     return [None] * len(uploads)
@@ -144,7 +146,7 @@ def appeal(store: Store, id_: str, *, account_id: int, actor: str, note: str) ->
     Raises:
         RequestError: 404 this account was not blocked under this id, 409 it appealed already.
     """
-    with writing(store.engine) as session:
+    with changing(store.engine) as session:
         row = _row(session, id_)
         if row is None or row.account_id != account_id or not row.enforced:
             raise RequestError(404, f"no upload of yours was blocked under {id_[:40]!r}")
@@ -160,7 +162,7 @@ def rule(store: Store, id_: str, ruling: Ruling, *, actor: str) -> None:
     Raises:
         RequestError: 404 no appeal is open under this id.
     """
-    with writing(store.engine) as session:
+    with changing(store.engine) as session:
         row = _row(session, id_)
         if row is None or row.appeal != "open":
             raise RequestError(404, f"no appeal is open under {id_[:40]!r}")

@@ -21,7 +21,7 @@ from sfumato.errors import BankError, InputError, RequestError
 from sfumato.features.policy import Policy
 from sfumato.filter.rule.guard import ALPHA
 from sfumato.serve.database.clock import as_text
-from sfumato.serve.database.db import reading, writing
+from sfumato.serve.database.db import changing, reading
 from sfumato.serve.database.tables import AccountRow, BankRow, ChangeRow, EnrollmentRow
 from sfumato.serve.records.audit_log import record
 from sfumato.serve.records.store import Store
@@ -224,7 +224,7 @@ def _change(
     missing = RequestError(404, f"there is no {subject[:40]!r}")
     if isinstance(wanted, str) and not (wanted.isascii() and wanted.isprintable()):
         raise missing
-    with writing(store.engine) as session:
+    with changing(store.engine) as session:
         row = session.scalars(select(table).filter_by(**{key: wanted})).one_or_none()
         if row is None:
             raise missing

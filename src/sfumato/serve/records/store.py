@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, cast
 
 from sqlalchemy import Engine, Select, delete, func, or_, select, union, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import undefer
+from sqlalchemy.orm import Session, undefer
 
 from sfumato.errors import BankError, RequestError
 from sfumato.filter.enrollment import MOST_COPIES
@@ -23,8 +23,7 @@ from sfumato.filter.neardup import BYTES
 from sfumato.filter.rule.guard import ALPHA
 from sfumato.filter.rule.screening import Likeness
 from sfumato.serve.database.clock import Clock, as_text
-from sfumato.serve.database.db import reading, writing
-from sfumato.serve.database.erasing import forget
+from sfumato.serve.database.db import changing, reading, writing
 from sfumato.serve.database.tables import (
     AccountRow,
     AnchorRow,
@@ -33,6 +32,7 @@ from sfumato.serve.database.tables import (
     ChangeRow,
     ContestRow,
     EnrollmentRow,
+    ErasureRow,
 )
 from sfumato.serve.records.audit_log import record
 from sfumato.serve.records.shard_share import WHOLE, Share
@@ -94,9 +94,9 @@ class Change:
 class Store:
     """The enrollments of one database."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
         self.engine = engine
-        self.clock = Clock(engine)
+        self.clock = clock or Clock(engine)
 
     def terms(self) -> Terms | None:
         """Return what this bank's enrollments fit, or None where nobody said so yet."""
@@ -133,9 +133,20 @@ class Store:
             rows = session.execute(query.order_by(EnrollmentRow.sequence)).all()
             return [_entry(row, name) for row, name in rows]
 
+    def entry(self, enrollment_id: str) -> Entry | None:
+        """Return one enrollment, without its content."""
+        if not is_id(enrollment_id):
+            return None
+        query = select(EnrollmentRow, AccountRow.name).join(
+            AccountRow, AccountRow.id == EnrollmentRow.account_id
+        )
+        with reading(self.engine) as session:
+            found = session.execute(query.where(EnrollmentRow.id == enrollment_id)).one_or_none()
+            return found and _entry(*found)
+
     def find(self, enrollment_id: str) -> tuple[Stored, Entry] | None:
         """Return one enrollment with its content."""
-        if not _ID.fullmatch(enrollment_id):
+        if not is_id(enrollment_id):
             return None
         with reading(self.engine) as session:
             found = session.execute(
@@ -166,6 +177,14 @@ class Store:
         )
         with reading(self.engine) as session:
             return [_stored(row) for row in session.scalars(wanted)]
+
+    def held_ids(self, account_id: int) -> frozenset[str]:
+        """Return the ids of the active enrollments of an account."""
+        query = select(EnrollmentRow.id).where(
+            EnrollmentRow.account_id == account_id, EnrollmentRow.status == "active"
+        )
+        with reading(self.engine) as session:
+            return frozenset(session.scalars(query))
 
     def arrivals(self, hours: float = 1.0) -> int:
         """Return how many enrollments came in the last hours, from anybody."""
@@ -201,7 +220,8 @@ class Store:
             return
         known = select(AnchorRow.enrollment).where(AnchorRow.policy == policy)
         missing = select(EnrollmentRow.id).where(EnrollmentRow.id.not_in(known))
-        with writing(self.engine) as session:
+        # An erasure meanwhile would take away what an anchor is about.
+        with changing(self.engine) as session:
             session.add_all(
                 AnchorRow(policy=policy, enrollment=name, anchor=anchors[name])
                 for name in session.scalars(missing).all()
@@ -267,10 +287,12 @@ class Store:
             created=at,
         )
         try:
-            with writing(self.engine) as session:
+            with changing(self.engine) as session:
                 session.add(row)
                 session.flush()
                 session.add_all(_contests(contests))
+                # The same file again: its bytes are to be there, whoever erased it before.
+                session.execute(delete(ErasureRow).where(ErasureRow.enrollment == stored.id))
                 name = session.scalars(
                     select(AccountRow.name).filter_by(id=stored.account_id)
                 ).one()
@@ -283,43 +305,31 @@ class Store:
 
     def refuse(self, enrollment_id: str, name: str) -> None:
         """Note in the audit log that an account's enrollment was refused: a try, too."""
-        with writing(self.engine) as session:
+        with changing(self.engine) as session:
             at = self.clock.text()
             record(session, at=at, actor=name, action=f"{_SENT}refused", subject=enrollment_id)
 
     def admit(self, enrollment_id: str, contests: Iterable[Likeness], *, actor: str) -> None:
-        """Let a quarantined enrollment count, as a moderator decided."""
-        with writing(self.engine) as session:
-            session.execute(
+        """Let a quarantined enrollment count, as a moderator decided.
+
+        Contested pairs with enrollments that were erased meanwhile are left out.
+
+        Raises:
+            RequestError: 404 it was erased or admitted meanwhile.
+        """
+        with changing(self.engine) as session:
+            found = session.execute(
                 update(EnrollmentRow)
-                .where(EnrollmentRow.id == enrollment_id)
+                .where(EnrollmentRow.id == enrollment_id, EnrollmentRow.status == "quarantined")
                 .values(status="active", reason="admitted by a moderator")
-            )
-            session.add_all(_contests(contests))
+                .returning(EnrollmentRow.id)
+            ).all()
+            if not found:
+                raise RequestError(404, f"no enrollment {enrollment_id[:40]!r} is quarantined")
+            session.add_all(_contests(_standing(session, contests)))
             session.add(ChangeRow(kind="add", enrollment=enrollment_id))
             at = self.clock.text()
             record(session, at=at, actor=actor, action="admit", subject=enrollment_id)
-
-    def erase(self, enrollment_id: str, *, actor: str) -> None:
-        """Delete an enrollment for good.
-
-        On return no query finds it, and SQLite's files hold no byte of it (PostgreSQL's do until
-        `purge`).
-
-        Raises:
-            ServiceError: it is deleted, but a reader still holds the log; erase it again.
-        """
-        with writing(self.engine) as session:
-            found = session.execute(
-                delete(EnrollmentRow)
-                .where(EnrollmentRow.id == enrollment_id)
-                .returning(EnrollmentRow.id)
-            ).all()
-            if found:
-                session.add(ChangeRow(kind="remove", enrollment=enrollment_id))
-                at = self.clock.text()
-                record(session, at=at, actor=actor, action="erase", subject=enrollment_id)
-        forget(self.engine)
 
     def _fixed(self, wanted: Terms) -> Terms:
         row = BankRow(
@@ -344,6 +354,18 @@ class Store:
     def _count(self, query: Select[Any]) -> int:
         with reading(self.engine) as session:
             return session.scalar(query) or 0
+
+
+def is_id(text: str) -> bool:
+    """Return whether a text may be the id of an enrollment."""
+    return _ID.fullmatch(text) is not None
+
+
+def _standing(session: Session, pairs: Iterable[Likeness]) -> list[Likeness]:
+    every = list(pairs)
+    names = {name for pair in every for name in (pair.overrider, pair.claimant)}
+    there = set(session.scalars(select(EnrollmentRow.id).where(EnrollmentRow.id.in_(names))))
+    return [pair for pair in every if {pair.overrider, pair.claimant} <= there]
 
 
 def _contests(pairs: Iterable[Likeness]) -> list[ContestRow]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -24,7 +24,8 @@ from sfumato.filter.copies import Copy
 from sfumato.filter.enrollment import Enrollment, seal_enrollment
 from sfumato.filter.neardup import available
 from sfumato.filter.rule.front import Front, decide, joined
-from sfumato.filter.rule.screening import Likeness, Screening, concluded
+from sfumato.filter.rule.screening import Comparison, Likeness
+from sfumato.filter.rule.screening import joined as joined_comparisons
 from sfumato.filter.rule.yielding import yields
 from sfumato.serve.bank.interface import deciding, no_match
 from sfumato.serve.records.decisions import Match
@@ -133,12 +134,23 @@ class ShardedBank:
         pairs = {(p.overrider, p.claimant) for p in self._store.contests(enrollment)}
         return yields(enrollment, [score for part in answers for score in part], pairs)
 
-    def screen(self, name: str, enrollment: Enrollment, account_id: int) -> Screening:
-        """Compare a newcomer, which does not count yet, with everybody else's enrollments."""
+    def screen(
+        self,
+        name: str,
+        enrollment: Enrollment,
+        account_id: int,
+        among: Collection[str] | None = None,
+    ) -> Comparison:
+        """Compare a newcomer, which does not count yet, with everybody else's enrollments.
+
+        With `among` only with those.
+        """
         # Signed by nobody in particular: the form in which its numbers are checked on arrival.
         content = seal_enrollment(enrollment, Ed25519PrivateKey.generate())
         after, seed = self._store.last_change(), secrets.randbits(32)
-        return concluded(self._asked("compare", after, name, content, account_id, seed))
+        wanted = None if among is None else tuple(among)
+        parts = self._asked("compare", after, name, content, account_id, seed, wanted)
+        return joined_comparisons(parts)
 
     def _front(self, features: Float[Tensor, "1 d"], account_id: int, now: datetime) -> Front:
         """Return the front of the whole bank.

@@ -112,11 +112,17 @@ class Shard:
         return self._reached(after).class_scores(enrollment, x, account_id, now)
 
     def compare(
-        self, after: int, name: str, content: bytes, account_id: int, seed: int
+        self,
+        after: int,
+        name: str,
+        content: bytes,
+        account_id: int,
+        seed: int,
+        among: Sequence[str] | None = None,
     ) -> Comparison:
-        """Compare a newcomer's enrollment file with everybody else's enrollments here."""
+        """Compare a newcomer's enrollment file with others here: all, or those `among`."""
         state = self._reached(after)
-        return state.compare(name, open_enrollment(content).enrollment, account_id, seed)
+        return state.compare(name, open_enrollment(content).enrollment, account_id, seed, among)
 
     def close(self) -> None:
         """Stop following, and close the database."""

@@ -1,0 +1,223 @@
+"""An erasure that is acknowledged is carried out, whatever happens, and that is proven."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import Engine, text
+
+from sfumato.errors import BankError
+from sfumato.filter.enrollment import open_enrollment
+from sfumato.serve.backup import check
+from sfumato.serve.clients.filter import FilterClient
+from sfumato.serve.database import erasing
+from sfumato.serve.database.db import beside, open_database
+from sfumato.serve.database.url import sqlite_path
+from sfumato.serve.records.auth import add_account
+from sfumato.serve.records.erasures import purge
+from sfumato.serve.records.store import Store
+from tests.serve.conftest import Start, bearer
+from tests.serve.live import LiveServer
+from tests.serve.postgres import Cluster
+from tests.serve.world import World
+
+
+def soon(holds: Callable[[], bool]) -> None:
+    for _ in range(300):
+        if holds():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it never came to hold")
+
+
+@contextmanager
+def reader(engine: Engine) -> Iterator[None]:
+    """Somebody who looks at the database as it is now: a backup, say."""
+    other = beside(engine, connections=1)
+    with other.connect() as connection:
+        if engine.dialect.name != "sqlite":
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        connection.execute(text("SELECT count(*) FROM enrollments")).scalar()
+        yield
+    other.dispose()
+
+
+def holds(engine: Engine, request: pytest.FixtureRequest, content: bytes) -> bool:
+    """Whether any file of a database has a piece of an enrollment's weights."""
+    path = sqlite_path(engine)
+    if path is None:
+        found: Cluster = request.getfixturevalue("cluster")
+        folder = found.data / "base"
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("CHECKPOINT"))  # writes what is in memory
+    else:
+        folder = path.parent
+    files = b"".join(part.read_bytes() for part in folder.rglob("*") if part.is_file())
+    return any(content[at : at + 24] in files for at in range(len(content) // 2, len(content), 97))
+
+
+def test_an_erasure_with_a_reader_open_is_carried_out_when_it_can_be(
+    start: Start, world: World, request: pytest.FixtureRequest
+) -> None:
+    client, service = start()
+    ada, eve = bearer(service, "ada"), bearer(service, "eve")
+    engine, content = service.store.engine, world.enrollments[0]
+    kept = client.post("/v1/enrollments", content=world.small(5), headers=ada).json()
+    made = client.post("/v1/enrollments", content=content, headers=ada).json()
+    path, upload = f"/v1/enrollments/{made['id']}", {"content": world.png(0, 0), "headers": eve}
+    assert client.post("/v1/uploads", **upload).json()["decision"] == "block"
+    assert holds(engine, request, content)
+    with reader(engine):
+        answer = client.delete(path, headers=ada)
+        assert answer.status_code == 202
+        assert answer.json()["done"] is None
+        # It decides nothing any more, and nobody can tell that it was there.
+        assert client.post("/v1/uploads", **upload).json()["decision"] == "share"
+        assert [e["id"] for e in client.get("/v1/enrollments", headers=ada).json()] == [kept["id"]]
+        assert client.get("/v1/erasures", headers=ada).json() == [answer.json()]
+        assert client.get("/v1/erasures", headers=eve).json() == []
+        assert "sfumato_erasures_pending 1.0" in client.get("/metrics").text
+        again = client.delete(path, headers=ada)
+        assert (again.status_code, again.json()) == (202, answer.json())
+        assert client.delete(path, headers=eve).status_code == 404
+        found = check(engine)
+        assert (found.enrollments, found.erased, found.pending) == (1, 0, 1)
+        assert holds(engine, request, content)
+    soon(lambda: client.get("/v1/erasures", headers=ada).json()[0]["done"] is not None)
+    assert not holds(engine, request, content)
+    assert client.delete(path, headers=ada).status_code == 204
+    found = check(engine)
+    assert (found.enrollments, found.erased, found.pending) == (1, 1, 0)
+    log = [e["action"] for e in _log(client, service)]
+    assert log.count("erase") == 1
+
+
+def _log(client: httpx.Client, service: object) -> list[dict[str, str]]:
+    judge = bearer(service, "judge", role="moderator")  # type: ignore[arg-type]
+    found: list[dict[str, str]] = client.get("/v1/audit", headers=judge).json()
+    return found
+
+
+def test_an_erasure_outlives_the_process_that_took_it(
+    world: World, tmp_path: Path, database: str, request: pytest.FixtureRequest
+) -> None:
+    server, content = LiveServer(world, tmp_path, database), world.enrollments[0]
+    engine = open_database(database)
+    server.start()
+    token = server.token("ada")
+    with FilterClient(server.url, token) as ada:
+        made = ada.send_enrollment(content)
+        with reader(engine):
+            ada.erase(made.id)
+            assert [(one.id, one.done) for one in ada.erasures()] == [(made.id, None)]
+            server.kill(signal.SIGKILL)
+    assert holds(engine, request, content)
+    server.start()
+    with FilterClient(server.url, token) as ada:
+        soon(lambda: ada.erasures()[0].done is not None)
+        assert not holds(engine, request, content)
+        ada.erase(made.id)
+    server.kill()
+    assert check(engine).erased == 1
+    engine.dispose()
+
+
+def test_uploads_are_recorded_while_an_erasure_waits_for_a_reader(
+    start: Start, world: World
+) -> None:
+    """SQLite's log could not be written for 10 s each time that it could not be cut."""
+    _, service = start()
+    engine = service.store.engine
+    ada, eve = (add_account(engine, name)[0] for name in ("ada", "eve"))
+    service.enroll(ada, world.enrollments[0])
+    other = service.enroll(ada, world.small(3))
+    with reader(engine):
+        assert service.erase(ada, other.id) is not None
+        began = time.monotonic()
+        for index in range(20):
+            service.decide(eve, world.png(0, index))
+        assert time.monotonic() - began < 6
+
+
+def test_the_check_finds_what_an_erasure_left(world: World, tmp_path: Path, start: Start) -> None:
+    client, service = start()
+    engine = service.store.engine
+    path = sqlite_path(engine)
+    if path is None:
+        pytest.skip("a client cannot look at its files")
+    ada, eve = bearer(service, "ada"), bearer(service, "eve")
+    made = client.post("/v1/enrollments", content=world.enrollments[0], headers=ada).json()
+    # The same weights, of somebody else: they are to be there.
+    client.post("/v1/enrollments", content=world.copy(1), headers=eve)
+    mine = client.post("/v1/enrollments", content=world.enrollments[1], headers=ada).json()
+    for one in (made, mine):
+        assert client.delete(f"/v1/enrollments/{one['id']}", headers=ada).status_code == 204
+    assert check(engine).erased == 2
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE leak (bytes BLOB)")
+        connection.execute("INSERT INTO leak VALUES (?)", (world.enrollments[0],))
+        connection.commit()
+    with pytest.raises(BankError, match=r"still holds \d+ pieces .* db purge"):
+        check(engine)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE leak")
+        connection.commit()
+    purge(service.changing)
+    assert check(engine).erased == 2
+
+
+def test_what_is_enrolled_again_is_no_longer_erased(start: Start, world: World) -> None:
+    client, service = start()
+    ada = bearer(service, "ada")
+    for _ in range(2):
+        made = client.post("/v1/enrollments", content=world.small(1), headers=ada).json()
+        assert client.get("/v1/erasures", headers=ada).json() == []
+        assert check(service.store.engine).erased == 0
+        assert client.delete(f"/v1/enrollments/{made['id']}", headers=ada).status_code == 204
+        assert [e["id"] for e in client.get("/v1/erasures", headers=ada).json()] == [made["id"]]
+
+
+def test_a_large_table_of_postgresql_waits_for_a_purge(
+    start: Start, world: World, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, service = start()
+    if sqlite_path(service.store.engine) is not None:
+        pytest.skip("SQLite overwrites in place")
+    monkeypatch.setattr(erasing, "_SMALL_BYTES", 1000)
+    ada, content = bearer(service, "ada"), world.enrollments[0]
+    made = client.post("/v1/enrollments", content=content, headers=ada).json()
+    assert client.delete(f"/v1/enrollments/{made['id']}", headers=ada).status_code == 202
+    engine = service.store.engine
+    assert holds(engine, request, content)
+    purge(service.changing)
+    assert not holds(engine, request, content)
+    assert client.delete(f"/v1/enrollments/{made['id']}", headers=ada).status_code == 204
+
+
+def test_a_rejected_enrollment_is_erased_once(start: Start, world: World) -> None:
+    client, service = start()
+    ada, eve = bearer(service, "ada"), bearer(service, "eve")
+    judge = bearer(service, "judge", role="moderator")
+    client.post("/v1/enrollments", content=world.enrollments[0], headers=ada)
+    waits = client.post("/v1/enrollments", content=world.copy(0), headers=eve).json()
+    path, verdict = f"/v1/quarantine/{waits['id']}", {"verdict": "reject"}
+    assert client.post(path, json=verdict, headers=judge).status_code == 204
+    assert client.post(path, json=verdict, headers=judge).status_code == 404
+    # Its account may ask for what a moderator did already.
+    assert client.delete(f"/v1/enrollments/{waits['id']}", headers=eve).status_code == 204
+
+
+def test_an_id_is_one_of_the_accounts_own(start: Start, world: World) -> None:
+    client, service = start()
+    ada = bearer(service, "ada")
+    unknown = open_enrollment(world.enrollments[0]).id
+    for wrong in (unknown, "0" * 32, "x" * 32, "%00", "a" * 199):
+        assert client.delete(f"/v1/enrollments/{wrong}", headers=ada).status_code == 404
+    assert Store(service.store.engine).entry("\0") is None
