@@ -14,11 +14,13 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from papers.clock import Clock, seconds_before
 from sfumato.data.imageset import ImageSet
+from sfumato.data.pixels import digests
 from sfumato.device import Device
 from sfumato.files import write_bytes
 
@@ -41,6 +43,7 @@ class Run:
     fitted: dict[str, Any] = field(default_factory=dict)
     parts: dict[Path, float] = field(default_factory=dict)
     """Folders of finished parts, with the seconds that earlier starts of this run took."""
+    parties: dict[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -58,6 +61,19 @@ class Run:
         """Record an image set's fingerprint in the results, and return it."""
         self.data[f"{images.name}/{images.split}"] = images.fingerprint()
         return images
+
+    def apart(self, **parties: ImageSet) -> None:
+        """Record who has which pictures, and how many pictures two of them share, to the pixel.
+
+        Attackers learn on one party's, settings are chosen on another's, and the judged party's are
+        read once: a test reads of every result that has this record that nobody shares a picture.
+        """
+        seen = {name: set(digests(images.images)) for name, images in parties.items()}
+        self.parties.update(
+            (name, {"pictures": len(images), "fingerprint": images.fingerprint()})
+            for name, images in parties.items()
+        )
+        self.parties["shared"] = sum(len(a & b) for a, b in combinations(seen.values(), 2))
 
     def fits(self, part: str, config: Any) -> None:  # noqa: ANN401 - the config of any fit
         """Record every setting with which a part is trained: defaults may change one day."""
@@ -103,6 +119,7 @@ def execute(run: Run, recipe: Recipe) -> tuple[Path, Results]:
         "versions": {name: version(name) for name in ("sfumato", "torch", "numpy")}
         | {"python": platform.python_version()},
         "data": dict(sorted(run.data.items())),
+        "parties": run.parties,
         **results,
     }
     path = run.out / "results" / f"{run.name}.json"

@@ -41,5 +41,5 @@ def figure(kept: Sequence[dict[str, Any]], at: Sequence[str | int]) -> Figure:
     values = [float(one["value"] if isinstance(one, dict) else one) for one in found]
     if len(values) > 1:
         return Figure(fmean(values), (min(values), max(values)), len(values))
-    low_high = tuple(found[0]["interval"]) if isinstance(found[0], dict) else None
-    return Figure(values[0], low_high, 1)
+    low_high = found[0].get("interval") if isinstance(found[0], dict) else None
+    return Figure(values[0], None if low_high is None else (low_high[0], low_high[1]), 1)

@@ -78,7 +78,7 @@ def others(
     config = LearnerConfig(device=run.device, **frozen(settings["learners"]))
 
     found = {
-        "membership": _membership(run, party, made, config),
+        "membership": membership(run, party, made, config),
         "linkage": _run(
             LinkageAttack(label=party.utility, seeds=(run.seed,), config=config),
             made,
@@ -116,7 +116,7 @@ def retrain(run: Run, party: Parties, made: Obfuscator) -> float:
     return classifier.accuracy(new)
 
 
-def _membership(
+def membership(
     run: Run,
     party: Parties,
     made: Obfuscator,
@@ -129,10 +129,13 @@ def _membership(
         (images.subset(range(half)), images.subset(range(half, count)))
         for images in (party.keeper, party.adversary)
     )
-    known = with_membership(members[0], strangers[0])
-    victims = with_membership(members[1], strangers[1])
+    kept = (party.utility,)
+    known = with_membership(members[0], strangers[0], keep=kept)
+    victims = with_membership(members[1], strangers[1], keep=kept)
     return _run(
-        MembershipAttack(classify=made.logits, seeds=(run.seed,), config=config),
+        MembershipAttack(
+            classify=made.logits, label=party.utility, seeds=(run.seed,), config=config
+        ),
         made,
         known,
         victims,

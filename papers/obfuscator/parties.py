@@ -25,6 +25,8 @@ class Parties:
 
     keeper: ImageSet
     adversary: ImageSet
+    validation: ImageSet
+    """Pictures on which settings are chosen; empty where a recipe chooses none."""
     victims: ImageSet
     utility: str
 
@@ -36,20 +38,25 @@ class Parties:
 
 def parties(run: Run, settings: Mapping[str, Any]) -> Parties:
     """Load and divide the pictures; victims are of the published test part where there is one."""
-    total = settings["images"] + settings["adversary"]
-    apart = bool(settings["test_split"])
-    train = _load(run, settings, settings["train_split"], total + (not apart) * settings["victims"])
     counts = [settings["images"], settings["adversary"]]
-    if not apart:
+    if "validation" in settings:
+        counts.append(settings["validation"])
+    if not settings["test_split"]:
         counts.append(settings["victims"])
-    keeper, adversary, *rest = split_images(
-        train, [count / sum(counts) for count in counts], seed=run.seed
+    train = _load(run, settings, settings["train_split"], sum(counts))
+    parts = split_images(train, [count / sum(counts) for count in counts], seed=run.seed)
+    if settings["test_split"]:
+        parts.append(_load(run, settings, settings["test_split"], settings["victims"]))
+    keeper, adversary, *between, victims = (
+        run.uses(shuffled(part, seed=run.seed)) for part in parts
     )
-    victims = rest[0] if rest else _load(run, settings, settings["test_split"], settings["victims"])
+    validation = between[0] if between else adversary.subset([])
+    run.apart(keeper=keeper, adversary=adversary, validation=validation, victims=victims)
     return Parties(
-        keeper=run.uses(shuffled(keeper, seed=run.seed)),
-        adversary=run.uses(shuffled(adversary, seed=run.seed)),
-        victims=run.uses(shuffled(victims, seed=run.seed)),
+        keeper=keeper,
+        adversary=adversary,
+        validation=validation,
+        victims=victims,
         utility=settings["utility"],
     )
 

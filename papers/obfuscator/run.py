@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from papers.obfuscator.choices import choices
 from papers.obfuscator.study import study
 from papers.recipe import Recipe, Results, Run
 
@@ -29,4 +30,19 @@ def _recipe(about: str) -> Recipe:
     return recipe
 
 
-RECIPES: dict[str, Recipe] = {name: _recipe(about) for name, about in _ABOUT.items()}
+def bound(run: Run, settings: Mapping[str, Any]) -> Results:
+    """MNIST, small: lambda, and the most that a map may say, chosen on validation pictures."""
+    return choices(run, settings)
+
+
+def members(run: Run, settings: Mapping[str, Any]) -> Results:
+    """CIFAR-10, few pictures and many epochs: who was in the training, and what hides it."""
+    return choices(run, settings)
+
+
+CHOICES: dict[str, Recipe] = {"bound": bound, "members": members}
+"""Those that choose settings; the others train what was chosen, and the paper's."""
+RECIPES: dict[str, Recipe] = {
+    **{name: _recipe(about) for name, about in _ABOUT.items()},
+    **CHOICES,
+}

@@ -166,7 +166,7 @@ def study(run: Run, settings: Mapping[str, Any]) -> Results:
         "paper_accuracy": {name: made[name].accuracies[-1] for name in against},
         "accuracy": default.accuracies[-1],
         "retrained_accuracy": work.retrained(_DEFAULT),
-        "certified_nats": default.excess_nats,
+        "nats": default.protector.certificate,
         "map": list(default.protector.map_shape),
         "bytes_a_picture": _bytes(default.protector),
         "psnr_matrix": {
@@ -257,7 +257,7 @@ def _point(name: str, fitted: Fitted[Obfuscator], attacked: Attacked) -> dict[st
         "cut": made.cut,
         "map": list(made.map_shape),
         "accuracy": fitted.accuracies[-1],
-        "certified_nats": fitted.excess_nats,
+        "nats": made.certificate,
         "psnr": best["psnr"]["value"],
         "psnr_interval": best["psnr"]["interval"],
         "ssim": best["ssim"]["value"],
@@ -271,7 +271,6 @@ def _packed(fitted: Fitted[Obfuscator]) -> Stage:
         "histories": {name: asdict(history) for name, history in fitted.histories.items()},
         "trained": fitted.trained,
         "checked": fitted.checked,
-        "excess_nats": fitted.excess_nats,
     }
     return document, dict(fitted.protector.state_dict())
 
@@ -284,7 +283,6 @@ def _unpacked(document: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Fit
         histories={name: History(**kept) for name, kept in document["histories"].items()},
         trained=document["trained"],
         checked=document["checked"],
-        excess_nats=document["excess_nats"],
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sfumato.attack.tools.scores import area, psnr, ssim
+from sfumato.attack.tools.scores import area, psnr, ssim, two_sided
 from sfumato.attack.verify import tar_at_far
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.pixels import as_uint8
@@ -78,6 +78,17 @@ def attribute_auc(
             for version, found in scores[name].items()
         }
     return areas, scores
+
+
+def readable(areas: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the same areas two-sided, as an adversary reads them: 0.125 is as good as 0.875."""
+    return {
+        name: {
+            key: two_sided(value) if isinstance(value, float) else value
+            for key, value in found.items()
+        }
+        for name, found in areas.items()
+    }
 
 
 def match(

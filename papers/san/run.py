@@ -164,6 +164,7 @@ def _measured(
     return {
         "private": world.private,
         "attribute_auc": areas,
+        "attribute_auc_two_sided": of.readable(areas),
         "match_auc": match_areas,
         "tar_at_far_1e-2": rates,
         "psnr": ratio,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -54,6 +56,38 @@ def test_where_nothing_was_remembered_nothing_is_found() -> None:
     finding = _attack(None)
     assert 0.38 < finding.value < 0.62
     assert set(finding.details.ways) == {"release", "certainty"}
+
+
+def test_whoever_knows_the_class_sees_where_a_classifier_is_right() -> None:
+    """It is as sure of strangers as of members, and wrong of a third of the strangers."""
+
+    def pictures(count: int, seed: int) -> ImageSet:
+        made = _noise(count, seed)
+        kind = torch.arange(count) % 3
+        return replace(made, labels={"kind": kind}, classes={"kind": ("a", "b", "c")})
+
+    parts = [pictures(300, seed) for seed in range(1, 5)]
+    own, hidden = (with_membership(*pair, keep=["kind"]) for pair in (parts[:2], parts[2:]))
+    said = {}
+    for both in (own, hidden):
+        wrong = (both.labels[MEMBER] == 0) & (torch.arange(len(both)) // 3 % 3 == 0)
+        told = (both.labels["kind"] + wrong.long()) % 3
+        said |= {
+            row.numpy().tobytes(): int(at) for row, at in zip(both.floats(), told, strict=True)
+        }
+
+    def release(images: Tensor) -> Tensor:
+        told = torch.tensor([said[row.numpy().tobytes()] for row in images])
+        return torch.nn.functional.one_hot(told, 3).float()
+
+    images = hidden.floats()
+    victim = Releases(protector="told", tensor=release(images), images=images, labels=hidden.labels)
+    knowledge = Knowledge(images=own.floats(), labels=own.labels, query=release)
+    attack = MembershipAttack(classify=lambda rows: 4 * rows, label="kind", config=_CONFIG)
+    details = attack.run(victim, knowledge).details
+    assert details.way == "truth"
+    assert details.ways["certainty"] == 0.5
+    assert details.ways["truth"] == pytest.approx((1 + 1 / 3) / 2, abs=0.02)
 
 
 def test_both_kinds_of_pictures_are_needed() -> None:

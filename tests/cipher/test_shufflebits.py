@@ -15,14 +15,21 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import sfumato
+from sfumato.cipher import stages
 from sfumato.cipher.permutation import ShuffleKey, derive_key, draw_key
 from sfumato.cipher.shufflebits import (
-    WORDS,
     ShuffleBits,
     mask_tensor,
     shuffle_bits,
-    swap_stages,
     unshuffle_bits,
+)
+from sfumato.cipher.stages import (
+    WORDS,
+    Kernel,
+    compile_kernel,
+    swap_at_once,
+    swap_stages,
+    widened_masks,
 )
 from sfumato.errors import ConfigError
 
@@ -112,6 +119,74 @@ def test_strided_inputs_and_many_chunks() -> None:
     assert torch.equal(words, swap_stages(x.contiguous().view(torch.int32), mask_tensor(key), 32))
     with pytest.raises(ConfigError, match="contiguous"):
         ShuffleBits(key)(x, out=torch.empty(3, 400_001, dtype=torch.int32).t())
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.bfloat16])
+@pytest.mark.parametrize("start", [0, 1, 2, 3])
+def test_narrow_words_need_no_place_or_number_that_fits_wide_ones(
+    dtype: torch.dtype, start: int
+) -> None:
+    key = draw_key(TYPES[dtype])
+    for count in (0, 1, 2, 3, 4, 5, 301):
+        x = every_kind(dtype, 310)[start : start + count]
+        expected = slowly(x.clone(), key) if count else x.view(WORDS[key.width])
+        assert torch.equal(shuffle_bits(x, key), expected)
+        out = torch.empty(count + start, dtype=WORDS[key.width])[start:]
+        ShuffleBits(key)(x, out=out)
+        assert torch.equal(out, expected)
+        words, masks = x.view(out.dtype), mask_tensor(key)
+        together = widened_masks(masks, key.width)
+        assert torch.equal(swap_at_once(words, masks, key.width, None, together=together), expected)
+        out.zero_()
+        assert swap_at_once(words, masks, key.width, out, together=together) is out
+        assert torch.equal(out, expected)
+
+
+@pytest.mark.parametrize("width", [8, 16, 32, 64])
+def test_a_kernel_that_is_ready_gives_the_same_words(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The compiler is left out: what it is given, and where its kernel is used, counts here."""
+    used = []
+
+    def compiled(kernel: Kernel, *, dynamic: bool) -> Kernel:
+        assert dynamic, "else each length of a chunk is compiled"
+
+        def counted(*given: Tensor) -> None:
+            used.append(len(given[0]))
+            kernel(*given)
+
+        return counted
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    monkeypatch.setattr(stages, "_KERNELS", {})
+    key = draw_key(width)
+    x = torch.randint(-(2**62), 2**62, (9001,)).view(WORDS[width])
+    slow = shuffle_bits(x, key)
+    assert compile_kernel.__wrapped__(width) is not None
+    assert torch.equal(shuffle_bits(x, key), slow)
+    assert len(used) == 2, "tried, and then used"
+    shuffle_bits(x[:100], key)
+    assert len(used) == 2, "few words are not worth it"
+
+
+@pytest.mark.parametrize("fault", ["raises", "wrong"])
+def test_a_compiler_that_fails_leaves_the_other_way(
+    fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compiled(_: Kernel, *, dynamic: bool) -> Kernel:
+        def broken(words: Tensor, masks: Tensor, out: Tensor) -> None:
+            if fault == "raises":
+                raise OSError("no compiler")
+            out.copy_(words)
+
+        return broken
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    monkeypatch.setattr(stages, "_KERNELS", {})
+    assert compile_kernel.__wrapped__(32) is None
+    key, x = draw_key(32), torch.randn(9000)
+    assert same_bits(unshuffle_bits(shuffle_bits(x, key), key, x.dtype), x)
 
 
 def test_the_key_is_not_saved_with_the_network_and_changes_in_place() -> None:

@@ -17,6 +17,7 @@ from sfumato.errors import ConfigError, InputError
 from sfumato.nets.cuts import PAPER_CUT
 from sfumato.protect.anonymizer.model import Anonymizer
 from sfumato.protect.obfuscator.model import Obfuscator
+from sfumato.protect.release.maps import open_maps
 
 
 def test_a_blurred_collection_is_written_and_read_back(tmp_path: Path) -> None:
@@ -183,3 +184,47 @@ def test_a_protector_fitted_anew_does_not_go_on_with_an_old_release(
     assert "something else: the protector changed" in str(result.exception)
     shutil.rmtree(tmp_path / ".out.part")
     assert _release(*command).exit_code == 0
+
+
+def _obfuscator(noise: float = 1.0) -> Obfuscator:
+    return Obfuscator(
+        channels=1, height=32, width=32, utility="who", classes=["a", "b"], scale=0.07,
+        map_channels=4, noise=noise,
+    ).eval()  # fmt: skip
+
+
+def test_released_again_maps_are_the_same_and_their_secret_stays_beside(tmp_path: Path) -> None:
+    album, made = _album(tmp_path / "album"), tmp_path / "made"
+    _obfuscator().save_pretrained(made)
+    maps = []
+    for name in ("first", "again"):
+        result = _release(made, f"--data=folder:{album}", f"-o{tmp_path / name}")
+        assert result.exit_code == 0, result.output
+        read = open_maps(tmp_path / name).maps
+        maps.append(sorted(row.numpy().tobytes() for row in read))
+        assert [path.name for path in (tmp_path / name).iterdir()] == ["maps.arrow"]
+    assert maps[0] == maps[1]
+    key = tmp_path / "made.noise-key"
+    assert json.loads(result.stdout.splitlines()[-1])["noise_key"] == str(key)
+    other = tmp_path / "keys" / "mine"
+    _release(made, f"--data=folder:{album}", f"-o{tmp_path / 'other'}", f"--noise-key={other}")
+    assert other.is_file()
+    assert maps[0] != sorted(row.numpy().tobytes() for row in open_maps(tmp_path / "other").maps)
+
+
+def test_a_noise_key_is_refused_where_it_would_be_handed_on_or_draws_nothing(
+    tmp_path: Path,
+) -> None:
+    album, made, out = _album(tmp_path / "album"), tmp_path / "made", tmp_path / "out"
+    _obfuscator().save_pretrained(made)
+    for inside in (made / "key", out / "key"):
+        result = _release(made, f"--data=folder:{album}", f"-o{out}", f"--noise-key={inside}")
+        assert isinstance(result.exception, ConfigError)
+        assert "is handed on, and its secret with it" in str(result.exception)
+    result = _release("blur:1", f"--data=folder:{album}", f"-o{out}", f"--noise-key={tmp_path}/k")
+    assert isinstance(result.exception, ConfigError)
+    assert "--noise-key is for an obfuscator with noise, got blur:1" in str(result.exception)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["album", "made"]
+    _obfuscator(noise=0.0).save_pretrained(tmp_path / "still")
+    assert _release(tmp_path / "still", f"--data=folder:{album}", f"-o{out}").exit_code == 0
+    assert not (tmp_path / "still.noise-key").exists()

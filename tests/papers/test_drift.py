@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from papers.anonymizer import methods
+from papers.obfuscator.choices import config_of as obfuscator_choice
 from papers.obfuscator.study import config_of as obfuscator_config
 from papers.san.run import config_of as san_config
 from papers.shufflebits import attacks as shufflebits
@@ -30,8 +31,12 @@ def _anonymizer(settings: Settings, part: str) -> object:
     return methods.prototypes_config(settings)
 
 
+def _obfuscator(settings: Settings, part: str) -> object:
+    return (obfuscator_choice if "variants" in settings else obfuscator_config)(settings, part)
+
+
 CONFIGS: dict[str, Callable[[Settings, str], object]] = {
-    "obfuscator": obfuscator_config,
+    "obfuscator": _obfuscator,
     "san": lambda settings, _: san_config(settings),
     "anonymizer": _anonymizer,
 }

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from papers.obfuscator import attacks, parties
-from papers.obfuscator.run import RECIPES
+from papers.obfuscator import attacks, choices, parties
+from papers.obfuscator.run import CHOICES, RECIPES
 from papers.obfuscator.study import alone, config_of, duels
 from papers.recipe import Run, frozen
 from sfumato.attack.tools.decoder import ReconstructionConfig
@@ -24,7 +24,7 @@ def settings_of(recipe: str, size: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("size", ["full", "quick"])
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", RECIPES.keys() - CHOICES.keys())
 def test_settings_are_ones_that_exist(recipe: str, size: str) -> None:
     settings = settings_of(recipe, size)
     for name in duels(settings) | alone(settings):
@@ -32,6 +32,49 @@ def test_settings_are_ones_that_exist(recipe: str, size: str) -> None:
     assert config_of(settings, "bottleneck").objective == "rate"
     ReconstructionConfig(**{k: v for k, v in settings["attack"].items() if k != "seeds"})
     LearnerConfig(**frozen(settings["learners"]))
+
+
+@pytest.mark.parametrize("size", ["full", "quick"])
+@pytest.mark.parametrize("recipe", CHOICES)
+def test_settings_to_choose_from_are_ones_that_exist(recipe: str, size: str) -> None:
+    settings = settings_of(recipe, size)
+    for name in settings["variants"]:
+        assert choices.config_of(settings, name).objective == "rate"
+    assert settings["validation"] > 0
+    LearnerConfig(**frozen(settings["learners"]))
+
+
+def test_a_choice_is_made_on_validation_pictures_alone(tmp_path: Path) -> None:
+    settings = {
+        "data": "digits", "train_split": "all", "test_split": "", "utility": "digit",
+        "images": 200, "adversary": 120, "validation": 60, "victims": 80, "seeds": [0, 1],
+        "bounds": [1e6, 0.5], "network": {"scale": 0.07, "epochs": 2},
+        "variants": {"plain": {}, "taught": {"teachers": 2}},
+        "learners": {"learners": ["perceptron", "trees"], "restarts": 2, "epochs": 2},
+    }  # fmt: skip
+    run = _run(tmp_path)
+    results = CHOICES["bound"](run, settings)
+    assert set(results["variants"]) == {"plain", "taught"}
+    for row in results["variants"].values():
+        assert set(row) == {"1e+06", "0.5"}
+        assert max(row["0.5"]["nats"]["worst"]["seeds"]) <= 0.5
+        assert len(row["0.5"]["accuracy"]["seeds"]) == 2
+        assert set(row["0.5"]["members"]) == {"release", "certainty", "truth"}
+        assert {learner for learner, _ in row["0.5"]["trained"]} == {"perceptron", "trees"}
+    assert json.loads(json.dumps(results)) == results
+    assert run.parties["shared"] == 0
+    assert run.parties["validation"]["pictures"] == 60
+
+
+def test_the_least_bound_that_costs_little_is_chosen() -> None:
+    def row(accuracy: float, victims: float) -> dict[str, Any]:
+        return {"validation_accuracy": {"value": accuracy}, "accuracy": {"value": victims}}
+
+    rows = {
+        "a": {"1e+06": row(0.97, 0.5), "1": row(0.968, 0.4), "0.25": row(0.9, 0.99)},
+        "b": {"1e+06": row(0.969, 0.9), "1": row(0.969, 0.3), "0.25": row(0.96, 0.99)},
+    }
+    assert choices.chosen(rows) == {"variant": "b", "bound": "1", "validation_accuracy": 0.969}
 
 
 TINY = {

@@ -98,16 +98,16 @@ def _fitted(card: str, **settings: object) -> tuple[Fitted, ImageSet]:
 def test_an_obfuscator(card: str, objective: str) -> None:
     fitted, images = _fitted(card, objective=objective, cycles=2, renew=1)
     made = fitted.protector
-    made.noise = 0.0  # drawn on either device, it is another
-    maps = made.release(images.floats())
+    silence = torch.zeros(len(images), *made.map_shape)
+    maps = made.release_with(images.floats(), silence)
     logits = made.logits(maps)
     made.to(resolve_device(card))
-    there = made.release(images.floats())
+    there = made.release_with(images.floats(), silence)
     assert there.device.type == "cpu"
     assert int((there.int() - maps.int()).abs().max()) <= 1
     torch.testing.assert_close(made.logits(maps), logits, atol=1e-3, rtol=1e-3)
     assert made.classify(maps).device.type == "cpu"
-    assert (fitted.excess_nats is not None) == (objective == "rate")
+    assert (fitted.protector.certificate is not None) == (objective == "rate")
 
 
 def test_a_warm_up_that_is_there_already(card: str) -> None:

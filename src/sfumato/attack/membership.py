@@ -2,12 +2,14 @@
 
 The adversary knows some pictures that were, and some that were not, and learns to tell their
 releases apart; where the classifier behind the releases is public, also by how sure it is of
-them, the mark that training leaves (R. Shokri et al., "Membership Inference Attacks", 2017).
+them, the mark that training leaves (R. Shokri et al., "Membership Inference Attacks", 2017), and
+by how sure it is of the true class, which whoever has the picture knows (S. Yeom et al., "Privacy
+Risk in Machine Learning", 2018).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -19,7 +21,7 @@ from sfumato.attack.attributes import AttributeAttack, AttributeDetails
 from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import DataError
-from sfumato.types import Attack, Finding, Knowledge, Releases
+from sfumato.types import Attack, Finding, Knowledge, Labels, Releases, ask
 
 MEMBER = "member"
 """The label that membership is scored by: 0 a stranger, 1 a member."""
@@ -27,6 +29,7 @@ MEMBER = "member"
 _SHOWN = 8  # highest probabilities that an adversary looks at
 
 Logits = Callable[[Shaped[Tensor, "n *shape"]], Float[Tensor, "n classes"]]
+_Look = Callable[[Shaped[Tensor, "n *shape"], Labels], Float[Tensor, "n d"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,22 +38,24 @@ class MembershipDetails(AttributeDetails):
 
     kind: ClassVar[str] = "membership"
     way: str
-    """`release`, or `certainty` of the public classifier: the one that counts."""
+    """`release`, `certainty` of the public classifier, or its `truth`: the one that counts."""
     ways: Mapping[str, float]
     """The figure of each way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MembershipAttack(Attack):
-    """Tells members from strangers by their releases, and by a public classifier's certainty.
+    """Tells members from strangers by their releases, and by a public classifier of them.
 
     Both sides need the label `member` (see `with_membership`); the victims' is read by scoring
-    only. Of the two ways the one counts that is better on the adversary's own held-out pictures.
-    The figure is balanced accuracy, its floor 0.5.
+    only. Of the ways the one counts that is best on the adversary's own held-out pictures. The
+    figure is balanced accuracy, its floor 0.5.
     """
 
     classify: Logits | None = field(default=None, compare=False)
     """The public classifier: releases to logits."""
+    label: str | None = None
+    """What it classifies; the adversary knows it of every picture in question."""
     seeds: tuple[int, ...] = (0,)
     config: LearnerConfig = field(default_factory=LearnerConfig)
     name: str = "membership"
@@ -74,11 +79,13 @@ class MembershipAttack(Attack):
         )
         found = {"release": way.run(victim, knowledge)}
         if self.classify is not None:
-            look = _Certainty(self.classify)
-            found["certainty"] = way.run(
-                replace(victim, tensor=look(victim.tensor)),
-                replace(knowledge, query=lambda images: look(knowledge.query(images))),
-            )
+            own = ask(knowledge.query, knowledge.images)
+            for name, look in self._looks(self.classify):
+                rows = look(own, knowledge.labels)[:, :, None, None]  # stand for the pictures
+                found[name] = way.run(
+                    replace(victim, tensor=look(victim.tensor, victim.labels)),
+                    replace(knowledge, images=rows, query=lambda images: images.flatten(1)),
+                )
         chosen = max(found, key=lambda name: _validated(found[name]))
         read = found[chosen].details
         assert isinstance(read, AttributeDetails)  # noqa: S101 - of `way`
@@ -93,9 +100,23 @@ class MembershipAttack(Attack):
         )
         return replace(found[chosen], details=details)
 
+    def _looks(self, classify: Logits) -> Iterator[tuple[str, _Look]]:
+        yield "certainty", lambda release, _: _certainty(classify(release).log_softmax(1))
+        if self.label is not None:
+            name = self.label
 
-def with_membership(members: ImageSet, strangers: ImageSet) -> ImageSet:
-    """Return both sets as one, with the label `member` alone.
+            def truth(release: Tensor, labels: Labels) -> Tensor:
+                chances = classify(release).log_softmax(1)
+                known = chances.gather(1, labels[name][:, None].to(chances.device)).cpu()
+                return torch.cat([known, _certainty(chances)], 1)
+
+            yield "truth", truth
+
+
+def with_membership(
+    members: ImageSet, strangers: ImageSet, *, keep: Sequence[str] = ()
+) -> ImageSet:
+    """Return both sets as one, with the label `member` and those to keep.
 
     Raises:
         DataError: the pictures differ in size, or a set is empty.
@@ -111,23 +132,17 @@ def with_membership(members: ImageSet, strangers: ImageSet) -> ImageSet:
     return ImageSet(
         name=f"{members.name} and {strangers.name}",
         images=torch.cat([members.images, strangers.images]),
-        labels={MEMBER: torch.cat([torch.ones(counts[0]), torch.zeros(counts[1])]).long()},
-        classes={MEMBER: ("stranger", "member")},
+        labels={MEMBER: torch.cat([torch.ones(counts[0]), torch.zeros(counts[1])]).long()}
+        | {name: torch.cat([members.label(name), strangers.label(name)]) for name in keep},
+        classes={MEMBER: ("stranger", "member")} | {name: members.classes[name] for name in keep},
     )
 
 
-class _Certainty:
-    """A release as the classifier's highest log-probabilities in order, and their entropy."""
-
-    def __init__(self, classify: Logits) -> None:
-        self.classify = classify
-
-    @torch.no_grad()
-    def __call__(self, release: Shaped[Tensor, "n *shape"]) -> Float[Tensor, "n d"]:
-        chances = self.classify(release).log_softmax(1)
-        entropy = -(chances.exp() * chances).sum(1, keepdim=True)
-        highest = chances.sort(1, descending=True).values[:, :_SHOWN]
-        return torch.cat([highest, entropy], 1).cpu()
+def _certainty(chances: Float[Tensor, "n classes"]) -> Float[Tensor, "n d"]:
+    """Return a classifier's highest log-probabilities in order, and their entropy."""
+    entropy = -(chances.exp() * chances).sum(1, keepdim=True)
+    highest = chances.sort(1, descending=True).values[:, :_SHOWN]
+    return torch.cat([highest, entropy], 1).cpu()
 
 
 def _validated(finding: Finding) -> float:

@@ -176,10 +176,12 @@ def default_attacks(private: Sequence[str], setting: Setting) -> list[Attack]:
 
     Nobody has to know what to ask for: the picture is drawn from its release, and each private
     label is named by the originals near it, by a release with the labels that it carries, and by
-    several releases. Where one has no meaning, it says so itself.
+    several releases. Where a label `member` says which pictures the protection was trained with,
+    they are told from strangers. Where one has no meaning, it says so itself.
     """
     kinds = ("linkage", *(("knowing",) if setting.kept else ()), "groups")
-    specs = ["reconstruct", *(f"{kind}:{label}" for label in private for kind in kinds)]
+    named = [f"{kind}:{label}" for label in private for kind in kinds]
+    specs = ["reconstruct", *named, "membership"]
     return [open_attack(spec, setting) for spec in specs]
 
 

@@ -18,16 +18,18 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from jaxtyping import Shaped, UInt8
+from jaxtyping import Int, Shaped, UInt8
 from torch import Tensor
 
 from sfumato.cipher.header import DTYPES, NONCE_BYTES, TAG_BYTES, Header, Suite, read_header
 from sfumato.cipher.keys import EnvelopeKey, KeyRing, find_key
-from sfumato.cipher.permutation import ShuffleKey, derive_key
-from sfumato.cipher.shufflebits import WORDS, shuffle_bits, unshuffle_bits
+from sfumato.cipher.permutation import derive_key
+from sfumato.cipher.shufflebits import ShuffleBits
+from sfumato.cipher.stages import WORDS, compile_kernel
 from sfumato.errors import ConfigError, EnvelopeError
 
 _LOG2_CHUNK = 20  # 1 MiB: tags cost 16 millionths, and a chunk stays in the cache
+_BULK_BYTES = 16 << 30  # from here on compiling the shuffling saves more time than it takes
 _PREFIX_BYTES = 7  # of a nonce of 12, before the counter (4) and the last-chunk flag (1)
 
 Keys = KeyRing | Sequence[EnvelopeKey]
@@ -77,7 +79,7 @@ def seal_chunks(
         known = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES.values())
         raise ConfigError(f"cannot seal a tensor of {tensor.dtype}; convert it to one of: {known}")
     header = Header(suite, key.id, nonce, tensor.dtype, tuple(tensor.shape), log2_chunk)
-    box = _Box(header, key)
+    box = _Box(header, key, opening=False)
     yield box.associated
     for number, chunk in enumerate(_chunks_of(tensor, header)):
         yield box.seal(number, chunk)
@@ -113,7 +115,7 @@ def open_chunks(
     key = find_key(keys, header.key_id)
     if key is None:
         raise EnvelopeError
-    return header, _opened(read, _Box(header, key))
+    return header, _opened(read, _Box(header, key, opening=True))
 
 
 def _opened(read: Callable[[int], bytes], box: _Box) -> Iterator[UInt8[Tensor, "bytes"]]:
@@ -133,9 +135,9 @@ def _chunks_of(tensor: Tensor, header: Header) -> Iterator[Tensor]:
 
 
 class _Box:
-    """The derived keys of one envelope, sealing and opening chunk by number."""
+    """The derived keys of one envelope, sealing or opening chunk by number."""
 
-    def __init__(self, header: Header, key: EnvelopeKey) -> None:
+    def __init__(self, header: Header, key: EnvelopeKey, *, opening: bool) -> None:
         self.header = header
         self.associated = header.pack()
         info = b"sfumato envelope v1" + self.associated
@@ -143,13 +145,11 @@ class _Box:
         aes = header.suite in (Suite.AES_256_GCM, Suite.AES_256_GCM_SHUFFLEBITS)
         self._cipher = AESGCM(secret[:32]) if aes else ChaCha20Poly1305(secret[:32])
         self._prefix = secret[64:]
-        self._shuffle: ShuffleKey | None = None
-        if header.suite.shuffled:
-            self._shuffle = derive_key(secret[32:64], 8 * header.dtype.itemsize)
+        self._shuffle = _Shuffle(header, secret[32:64], opening) if header.suite.shuffled else None
 
     def seal(self, number: int, chunk: Shaped[Tensor, "n"]) -> bytes:
         """Return a chunk's ciphertext and tag."""
-        words = shuffle_bits(chunk, self._shuffle) if self._shuffle else chunk
+        words = chunk if self._shuffle is None else self._shuffle(chunk)
         plain = words.view(torch.uint8).numpy().data
         return self._cipher.encrypt(self._nonce(number), plain, self.associated)
 
@@ -164,9 +164,28 @@ class _Box:
         plain = torch.frombuffer(bytearray(content), dtype=torch.uint8)
         if self._shuffle is None:
             return plain
-        words = plain.view(WORDS[self._shuffle.width])
-        return unshuffle_bits(words, self._shuffle, self.header.dtype).view(torch.uint8)
+        return self._shuffle(plain.view(self.header.dtype)).view(torch.uint8)
 
     def _nonce(self, number: int) -> bytes:
         last = number == self.header.chunks - 1
         return self._prefix + number.to_bytes(4, "big") + bytes([last])
+
+
+class _Shuffle:
+    """ShuffleBits of one envelope's chunks: its network is routed once, not for each chunk."""
+
+    def __init__(self, header: Header, secret: bytes, opening: bool) -> None:
+        width = 8 * header.dtype.itemsize
+        key = derive_key(secret, width)
+        self._module = ShuffleBits(key.inverse() if opening else key)
+        # What is sealed is gone when the next chunk comes; what is opened is the caller's.
+        size = 0 if opening else min(header.plain_bytes, 1 << header.log2_chunk)
+        self._sealed = torch.empty(size // header.dtype.itemsize, dtype=WORDS[width])
+        if header.plain_bytes >= _BULK_BYTES:
+            compile_kernel(width)
+
+    def __call__(self, chunk: Shaped[Tensor, "n"]) -> Int[Tensor, "n"]:
+        """Return a chunk's words with their bits moved."""
+        out = self._sealed[: len(chunk)] if len(self._sealed) else None
+        words: Int[Tensor, "n"] = self._module(chunk, out=out)
+        return words

@@ -11,11 +11,9 @@ import torch
 from jaxtyping import Int, Shaped
 from torch import Tensor, nn
 
-from sfumato.cipher.permutation import ShuffleKey, distances, swap_masks
+from sfumato.cipher.permutation import ShuffleKey, swap_masks
+from sfumato.cipher.stages import WORDS, swap_at_once, swap_in_chunks, widened_masks
 from sfumato.errors import ConfigError
-
-WORDS = {8: torch.int8, 16: torch.int16, 32: torch.int32, 64: torch.int64}
-"""The integer type in which shuffled words of each width travel: it has no NaN to canonicalise."""
 
 _TYPES = {
     8: (torch.int8, torch.uint8),
@@ -24,10 +22,6 @@ _TYPES = {
     64: (torch.float64, torch.int64, torch.uint64),
 }
 
-# A chunk and its scratch space stay in the L2 caches of two cores while all stages pass over
-# them; 2 MiB was the fastest of 128 KiB to 2 MiB (docs/LOG.md).
-_CHUNK_BYTES = 2 << 20
-
 
 class ShuffleBits(nn.Module):
     """Moves the bits of every element by one key; put it at the end of a network.
@@ -35,25 +29,28 @@ class ShuffleBits(nn.Module):
     Shape: `(*)` of any float or integer type as wide as the key, to `(*)` of the signed integer
     type of that width. The key is never part of `state_dict`; `rekey` changes it without a new
     compilation. On a GPU, and for bulk data on a CPU, wrap the module in `torch.compile`: the
-    stages then run as one kernel, at nearly the speed of a copy if `out` is given. There, view
-    words of 8 or 16 bits as 32 and use `key.repeated(32)`: compilers vectorise only that.
+    stages then run as one kernel, at nearly the speed of a copy if `out` is given. Words of 8 and
+    16 bits are shuffled several to a word of 32, which is what compilers vectorise.
 
     Raises:
         ConfigError: elements are not as wide as the key.
     """
 
     masks: Int[Tensor, "stages"]
+    together: Int[Tensor, "stages"]
 
     def __init__(self, key: ShuffleKey) -> None:
         super().__init__()
         self.width = key.width
         self.register_buffer("masks", mask_tensor(key), persistent=False)
+        self.register_buffer("together", widened_masks(self.masks, key.width), persistent=False)
 
     def rekey(self, key: ShuffleKey) -> None:
         """Take another key of the same width, as a new request needs."""
         if key.width != self.width:
             raise ConfigError(f"expected a key for {self.width} bits, got one for {key.width}")
         self.masks.copy_(mask_tensor(key))
+        self.together.copy_(widened_masks(self.masks, self.width))
 
     def forward(
         self,
@@ -67,6 +64,7 @@ class ShuffleBits(nn.Module):
         `masks` stands in for the key's own: it lets an exported graph take the key as an input.
         """
         check_width(x, self.width)
+        together = self.together if masks is None else widened_masks(masks, self.width)
         masks = self.masks if masks is None else masks
         if torch.onnx.is_in_onnx_export():
             from sfumato.cipher.onnxexport import shuffle_in_graph
@@ -74,9 +72,8 @@ class ShuffleBits(nn.Module):
             return shuffle_in_graph(x, masks, self.width)
         words = x.detach().view(WORDS[self.width])
         if torch.compiler.is_compiling() or words.device.type != "cpu":
-            shuffled = swap_stages(words, masks, self.width)
-            return shuffled if out is None else out.copy_(shuffled)
-        return _swap_in_chunks(words, masks, out)
+            return swap_at_once(words, masks, self.width, out, together=together)
+        return swap_in_chunks(words, masks, self.width, out)
 
 
 def shuffle_bits(x: Shaped[Tensor, "*shape"], key: ShuffleKey) -> Int[Tensor, "*shape"]:
@@ -104,42 +101,3 @@ def check_width(x: Shaped[Tensor, "..."], width: int) -> None:
         raise ConfigError(
             f"expected floats or integers of {width} bits, as wide as the key, got {x.dtype}"
         )
-
-
-def swap_stages(
-    words: Int[Tensor, "*shape"], masks: Int[Tensor, "stages"], width: int
-) -> Int[Tensor, "*shape"]:
-    """Return `words` after all delta swaps: the expression that a compiler fuses.
-
-    A mask selects only bits i with i + s < width, so the copies of the sign that an arithmetic
-    shift brings in at the top are never looked at.
-    """
-    for stage, distance in enumerate(distances(width)):
-        moved = ((words >> distance) ^ words) & masks[stage]
-        words = words ^ moved ^ (moved << distance)
-    return words
-
-
-def _swap_in_chunks(
-    words: Int[Tensor, "*shape"], masks: Int[Tensor, "stages"], out: Int[Tensor, "*shape"] | None
-) -> Int[Tensor, "*shape"]:
-    out = torch.empty(words.shape, dtype=words.dtype) if out is None else out
-    if not out.is_contiguous():
-        raise ConfigError("expected a contiguous `out`")
-    out.copy_(words)
-    flat = out.view(-1)
-    size = _CHUNK_BYTES // words.element_size()
-    scratch = torch.empty(min(size, len(flat)), dtype=words.dtype)
-    for chunk in flat.split(size):
-        _swap_in_place(chunk, scratch[: len(chunk)], masks)
-    return out
-
-
-def _swap_in_place(
-    chunk: Int[Tensor, "n"], moved: Int[Tensor, "n"], masks: Int[Tensor, "stages"]
-) -> None:
-    for stage, distance in enumerate(distances(8 * chunk.element_size())):
-        torch.bitwise_right_shift(chunk, distance, out=moved)
-        moved.bitwise_xor_(chunk).bitwise_and_(masks[stage])
-        chunk.bitwise_xor_(moved)
-        chunk.bitwise_xor_(moved.bitwise_left_shift_(distance))

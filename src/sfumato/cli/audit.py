@@ -106,9 +106,10 @@ def audit(
     kinds of networks, by trees and by counting, from a release alone, with the --utility labels
     known (knowing), and from ten releases that share it (groups); it is named by the originals
     near a release (linkage). Pictures are drawn from releases (reconstruct, most of the time that
-    an audit takes), and released pictures are compared with the originals (copies). --only leaves
-    all but the first and the last out, --attack adds others; --quick, --count and --seeds 1 make
-    all of them shorter.
+    an audit takes), pictures that a protection was trained with are told from others (membership,
+    where a label `member` says which they are), and released pictures are compared with the
+    originals (copies). --only leaves all but the first and the last out, --attack adds others;
+    --quick, --count and --seeds 1 make all of them shorter.
 
     Interrupted, the same command goes on where it was: finished measurements are kept in the
     folder by their content. With --ray, they are made on a cluster, one a processor.

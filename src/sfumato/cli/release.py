@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from sfumato.protect.obfuscator.model import Obfuscator
     from sfumato.types import Protector
 
+_Write = Callable[..., tuple[dict[str, Any], str]]
 _EXTRACT = "sfumato features extract DATA --backbone BACKBONE -o FEATURES"
 _SEAL = f"{_EXTRACT}, then sfumato features seal FEATURES --keys RING -o ENVELOPE"
 _NOT_PICTURES = {
@@ -49,6 +52,13 @@ def release(
     batch: Annotated[
         int, typer.Option(help="Images in memory at once; the result is the same.", min=1)
     ] = 256,
+    noise_key: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the secret of an obfuscator's noise; OBFUSCATOR.noise-key without it. "
+            "It is written where there is none yet; keep it."
+        ),
+    ] = None,
     seed: Seed = 0,
     data_dir: DataDir = None,
     ray: Ray = None,
@@ -62,18 +72,46 @@ def release(
     you. Interrupted, the same command goes on, as long as neither the protector nor the pictures
     have changed. With --ray, batches are made on a cluster whose machines all see the pictures at
     the same place. An obfuscator's maps become one Arrow file, which `fit classifier` learns from.
+    A picture's noise follows from a secret beside the obfuscator: released again, it gives the same
+    map, and nothing can be averaged away. Never hand that secret on.
     """
     from sfumato.cluster import executor_at
-    from sfumato.protect.obfuscator.model import Obfuscator
 
     applied, images = _opened(protector, data, split, size, count, seed, data_dir)
     labels = tuple(keep or ())
     _refuse_private(applied, labels)
     _warn_of_originals(applied)
-    write = _write_maps if isinstance(applied, Obfuscator) else _write_pictures
+    write = _writer(applied, protector, out, noise_key)
     with executor_at(ray) as executor:
-        facts, text = write(cast("Any", applied), images, out, labels, batch, executor)
+        facts, text = write(images, out, labels, batch, executor)
     finish(facts, f"{text}; labels kept: {', '.join(labels) or 'none'}", as_json=as_json)
+
+
+def _writer(applied: Protector, spec: str, out: Path, key: Path | None) -> _Write:
+    """Return what writes a release, with the secret of its noise where it has one for good."""
+    from sfumato.errors import ConfigError
+    from sfumato.files import at_home
+    from sfumato.protect.obfuscator.model import Obfuscator
+    from sfumato.protect.release.map_noise import key_beside
+
+    if isinstance(applied, Obfuscator) and applied.noise:
+        made = at_home(spec).absolute()
+        chosen = key_beside(made) if key is None else at_home(key).absolute()
+        for handed_on in (made, out.absolute()):
+            if chosen.is_relative_to(handed_on):
+                raise ConfigError(
+                    f"--noise-key {key}: {handed_on} is handed on, and its secret with it; choose "
+                    "a place outside of it"
+                )
+        return partial(_write_maps, applied, chosen)
+    if key is not None:
+        raise ConfigError(
+            f"--noise-key is for an obfuscator with noise, got {applied.name}, which has none that "
+            "lasts; leave it out"
+        )
+    if isinstance(applied, Obfuscator):
+        return partial(_write_maps, applied, None)
+    return partial(_write_pictures, applied)
 
 
 def _write_pictures(
@@ -111,18 +149,26 @@ def _stands(found: Mapping[str, Any] | None) -> str:
 
 def _write_maps(
     applied: Obfuscator,
+    key: Path | None,
     images: FolderImages | LoadedImages,
     out: Path,
     labels: tuple[str, ...],
     batch: int,
     executor: Executor,
 ) -> tuple[dict[str, Any], str]:
+    from sfumato.protect.release.map_noise import noise_key
     from sfumato.protect.release.maps import write_maps
+    from sfumato.protect.release.noise import fresh_secret
 
-    written = write_maps(applied, images, out, labels=labels, batch_size=batch, executor=executor)
+    first = key is not None and not key.exists()
+    secret = fresh_secret() if key is None else noise_key(key)
+    written = write_maps(
+        applied, images, out, secret=secret, labels=labels, batch_size=batch, executor=executor
+    )
     facts = {
         "protector": applied.name,
         "maps": written.count,
+        "noise_key": None if key is None else str(key),
         "stored_bytes": written.stored_bytes,
         "picture_bytes": written.picture_bytes,
     }
@@ -130,6 +176,11 @@ def _write_maps(
         f"{applied.name}: released {written.count:,} maps into {out}: "
         f"{written.stored_bytes:,} bytes, where their pixels take {written.picture_bytes:,}"
     )
+    if first:
+        text += (
+            f"; the secret of their noise is in {key}: keep it, so that a picture released again "
+            "gives the same map, and never hand it on"
+        )
     return facts | _told(out, written.count, written.left_out, labels), text
 
 

@@ -15,5 +15,11 @@ def as_uint8(images: Float[Tensor, "n c h w"]) -> UInt8[Tensor, "n c h w"]:
 
 
 def digests(pictures: UInt8[Tensor, "n c h w"]) -> list[bytes]:
-    """Return SHA-256 over each picture's pixels: equal pictures have equal ones."""
-    return [hashlib.sha256(picture.tobytes()).digest() for picture in pictures.cpu().numpy()]
+    """Return the digest of each picture: equal pictures have equal ones."""
+    return [digest(picture) for picture in pictures]
+
+
+def digest(picture: UInt8[Tensor, "c h w"]) -> bytes:
+    """Return SHA-256 over one picture's size and pixels (channel by channel, row by row)."""
+    shape = b"".join(side.to_bytes(4, "little") for side in picture.shape)
+    return hashlib.sha256(shape + picture.cpu().contiguous().numpy().tobytes()).digest()

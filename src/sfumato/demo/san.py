@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchmetrics.functional.classification import binary_roc
 
 from sfumato.attack.tools.matchers import separation
-from sfumato.attack.tools.scores import area
+from sfumato.attack.tools.scores import area, two_sided
 from sfumato.data.imageset import ImageSet
 from sfumato.data.pixels import as_uint8
 from sfumato.data.sheet import contact_sheet
@@ -157,7 +157,7 @@ def _section(
 
 def _low(label: str, auc: float) -> Figure:
     """Return what an adversary reads: an area of 0.2 says as much as one of 0.8."""
-    return Figure(label=label, value=max(auc, 1 - auc), wanted="low", chance=0.5)
+    return Figure(label=label, value=two_sided(auc), wanted="low", chance=0.5)
 
 
 def _high(label: str, value: float) -> Figure:

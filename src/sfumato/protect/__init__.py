@@ -37,6 +37,7 @@ Files:
 - open_pretrained: opens a trained protector from its folder or from the hub.
 - write_pictures: releases a collection into a folder of pictures.
 - write_maps: releases a collection into a folder of feature maps.
+- noise_key: returns the secret of an obfuscator's noise from its file, or writes a first one.
 - open_maps: opens what `write_maps` wrote.
 - StoredMaps: released maps with their labels.
 - open_map_classifier: opens a saved `MapClassifier`.

@@ -22,6 +22,7 @@ from .release.classifier import (
 )
 from .release.config import MapClassifierConfig
 from .release.ksame_set import KSameSet
+from .release.map_noise import noise_key
 from .release.maps import StoredMaps, open_maps, write_maps
 from .release.pictures import write_pictures
 from .san.config import SanConfig
@@ -59,6 +60,7 @@ __all__ = [
     "fit_obfuscator",
     "fit_prototypes",
     "fit_san",
+    "noise_key",
     "open_map_classifier",
     "open_maps",
     "open_pretrained",

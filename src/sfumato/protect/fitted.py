@@ -25,8 +25,6 @@ class Fitted(Generic[ProtectorT]):
     """Pictures without a label that it needs."""
     checked: int = 0
     """Pictures kept aside, on which the figure `accuracy` of the histories is measured."""
-    excess_nats: float | None = None
-    """Mean over the pictures kept aside of the most that a release says beyond its class."""
 
     @property
     def accuracies(self) -> tuple[float, ...]:

@@ -27,6 +27,7 @@ _SMALL = ObfuscatorConfig(
     attacker_scale=0.1,
     epochs=10,
     map_channels=4,
+    most_nats=40.0,
     device="cpu",
     batch_size=64,
 )
@@ -80,8 +81,9 @@ def test_the_bottleneck_classifies_and_hides(
 def test_the_certificate_is_small_where_noise_hides(
     fitted: dict[str, Fitted],
 ) -> None:
-    assert 0 < fitted["rate"].excess_nats < 40
-    assert fitted["none"].excess_nats is None, "no noise, no bound"
+    nats = fitted["rate"].protector.certificate
+    assert 0 < nats["mean"] < nats["p95"] <= nats["worst"] <= nats["most"] == _SMALL.most_nats
+    assert fitted["none"].protector.certificate is None, "no noise, no bound"
 
 
 def test_a_deeper_cut_tells_the_class_better_and_the_picture_less(
@@ -93,7 +95,18 @@ def test_a_deeper_cut_tells_the_class_better_and_the_picture_less(
     )
     shallow = fitted["rate"]
     assert deep.accuracies[-1] > shallow.accuracies[-1] + 0.03
-    assert deep.excess_nats < shallow.excess_nats / 2
+    assert deep.protector.certificate["mean"] < shallow.protector.certificate["mean"] / 2
+    _a_bound_holds_of_every_map_and_costs_little(deep, victims)
+
+
+def _a_bound_holds_of_every_map_and_costs_little(deep: Fitted, victims: ImageSet) -> None:
+    made, accuracy = deep.protector, deep.accuracies[-1]
+    assert made.certificate["worst"] > 4, "else there is nothing to bound"
+    made.most_nats = 1.0
+    made.measure_nats(victims.floats())
+    assert 0 < made.certificate["mean"] <= made.certificate["worst"] <= 1.0
+    right = made.classify(made.release(victims.floats())) == victims.label("digit")
+    assert float(right.float().mean()) > accuracy - 0.03
 
 
 def test_rounds_start_from_a_warm_up_that_stays_as_it_is(

@@ -10,10 +10,12 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 from sfumato.protect.obfuscator.losses import (
     bounded_loss,
     excess_rate,
+    nearest_prior,
     obfuscator_loss,
     psnr,
     rate_loss,
     reconstructor_loss,
+    within_rate,
 )
 
 
@@ -74,6 +76,33 @@ def test_the_rate_bounds_what_a_map_tells() -> None:
     right = torch.where(means.flatten() > 0, likely, 1 - likely)
     told = math.log(2) + float(right.log().mean())
     assert 0.1 < told < bound
+
+
+def test_no_map_says_more_than_the_bound_whatever_the_picture() -> None:
+    priors = 3 * torch.randn(5, 2, 3, 3)
+    maps = torch.cat([10 * torch.randn(400, 2, 3, 3), priors + 0.01 * torch.randn(5, 2, 3, 3)])
+    told = nearest_prior(maps, priors)
+    assert torch.equal(told, torch.cdist(maps.flatten(1), priors.flatten(1)).argmin(1))
+    for most in (4.0, 0.25, 0.0):
+        moved = within_rate(maps, priors, most)
+        rates = excess_rate(moved, priors, told)
+        assert float(rates.max()) <= most, "not even in the last bit"
+        assert float(rates[:400].min()) > 0.999 * most - 1e-9
+        assert torch.equal(nearest_prior(moved, priors), told), "the class stays"
+    torch.testing.assert_close(within_rate(maps, priors, 1e6), maps)
+    torch.testing.assert_close(within_rate(maps, priors, 0.25)[400:], maps[400:])
+
+
+def test_the_bound_holds_of_the_best_guess_between_two_pictures() -> None:
+    """Two pictures of one cell, as far apart as the bound allows, told apart as well as can be."""
+    priors = torch.zeros(1, 1, 1, 1)
+    means = within_rate(torch.tensor([50.0, -50.0]).view(2, 1, 1, 1), priors, 0.5)
+    assert float(means.abs().max()) == pytest.approx(1.0, abs=1e-4)
+    noise = torch.randn(20_000, generator=torch.Generator().manual_seed(0))
+    maps = means.flatten()[:, None] + noise
+    chances = torch.sigmoid(2 * means.flatten()[:, None] * maps)
+    told = math.log(2) + float(chances.log().mean())
+    assert 0.2 < told < 0.5
 
 
 def test_the_rate_is_weighed_by_lambda() -> None:

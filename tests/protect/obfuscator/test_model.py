@@ -24,8 +24,11 @@ def _made(**settings: object) -> Obfuscator:
 def test_an_artifact_read_back_makes_the_same_maps(
     tmp_path: Path, stored: str, noise: float
 ) -> None:
-    made = _made(stored=stored, noise=noise, map_channels=3)
+    made = _made(stored=stored, noise=noise, map_channels=3, most_nats=0.5 if noise else None)
     images = torch.rand(5, 1, 32, 32)
+    if noise:
+        torch.nn.init.normal_(made.priors)
+        made.measure_nats(images)
     with torch.no_grad():
         made.set_step(made.means(images))
     made.save_pretrained(tmp_path / "a")
@@ -35,6 +38,8 @@ def test_an_artifact_read_back_makes_the_same_maps(
     first = made.release(images)
     torch.manual_seed(1)
     assert torch.equal(read.release(images), first)
+    assert read.certificate == made.certificate
+    assert read.guarantee == made.guarantee
     assert torch.equal(read.classify(first), made.classify(first))
     assert first.dtype == {"int8": torch.int8, "bf16": torch.bfloat16}[stored]
 
@@ -80,8 +85,23 @@ def test_maps_of_another_obfuscator_are_refused(maps: torch.Tensor) -> None:
         ({"classes": ["a"]}, "two classes"),
         ({"noise": -1.0}, "noise of 0 or more"),
         ({"stored": "int4"}, "int8 or bf16"),
+        ({"most_nats": -1.0}, "0 nats or more"),
+        ({"most_nats": 1.0, "noise": 0.0}, "without noise there is no such bound"),
     ],
 )
 def test_impossible_settings_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         _made(**settings)
+
+
+def test_a_card_and_a_report_say_the_bound_and_what_was_measured() -> None:
+    made = _made(most_nats=0.5)
+    assert made.certificate == {"most": 0.5}
+    made.measure_nats(torch.rand(50, 1, 32, 32))
+    assert list(made.certificate) == ["most", "mean", "p95", "worst"]
+    assert made.certificate["worst"] <= 0.5
+    card = str(made.generate_model_card())
+    assert "| nats that a map says beyond the class that it tells, at most | 0.5 |" in card
+    assert "| the same of the worst of them | 0.499995 |" in card
+    assert _made(noise=0.0).certificate is None
+    assert _made(noise=0.0).guarantee.figures == {}

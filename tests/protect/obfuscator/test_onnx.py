@@ -16,10 +16,12 @@ pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
 
 def _made(stored: str = "int8") -> Obfuscator:
-    return Obfuscator(
+    made = Obfuscator(
         channels=3, height=32, width=32, utility="mood", classes=["a", "b"], scale=0.07,
-        map_channels=4, noise=1.0, stored=stored, cut=PAPER_CUT,
+        map_channels=4, noise=1.0, most_nats=2.0, stored=stored, cut=PAPER_CUT,
     ).eval()  # fmt: skip
+    torch.nn.init.normal_(made.priors)
+    return made
 
 
 def test_onnx_and_torch_make_the_same_maps_for_any_batch(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sfumato.attack.tools.read import drawn_rows
-from sfumato.cipher.shufflebits import WORDS
+from sfumato.cipher.stages import WORDS
 from sfumato.errors import DataError
 
 _DOUBT = 0.5  # made-up observations of each bit, at its average over all dimensions

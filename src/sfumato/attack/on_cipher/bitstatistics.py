@@ -31,7 +31,8 @@ from sfumato.attack.on_cipher.bitmodel import (
 )
 from sfumato.cipher.header import TAG_BYTES, read_header
 from sfumato.cipher.permutation import ShuffleKey
-from sfumato.cipher.shufflebits import WORDS, unshuffle_bits
+from sfumato.cipher.shufflebits import unshuffle_bits
+from sfumato.cipher.stages import WORDS
 from sfumato.data.order import random_order
 from sfumato.errors import ConfigError
 from sfumato.progress import track

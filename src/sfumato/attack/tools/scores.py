@@ -195,6 +195,11 @@ def area(genuine: Float[Tensor, "g"], impostor: Float[Tensor, "i"]) -> float:
     return float(weighted_area(genuine, impostor, *weights))
 
 
+def two_sided(area: float) -> float:
+    """Return the larger of an area and 1 - area: who is mostly wrong turns the answer round."""
+    return max(area, 1 - area)
+
+
 def weighted_area(
     genuine: Float[Tensor, "g"],
     impostor: Float[Tensor, "i"],

@@ -90,7 +90,7 @@ _WORDS: Mapping[str, Callable[[str], Wording]] = {
     "membership": lambda _: Wording(
         "telling who was trained on",
         "Says whether a picture was among those that the protection was trained with.",
-        "chance that a member scores above a stranger (area under the ROC curve)",
+        "share of members and strangers told apart (mean of both shares)",
     ),
     "poison": lambda label: Wording(
         f"stealing enrolled pictures (users by {label})",

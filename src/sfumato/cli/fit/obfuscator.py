@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -45,15 +46,15 @@ def obfuscator(
             images, utility=utility, config=replace(config, checkpoint=checkpoint)
         )
         fitted.protector.save_pretrained(out)
-    made, accuracy, rate = fitted.protector, fitted.accuracies[-1], fitted.excess_nats
-    bound = "" if rate is None else f"; at most {rate:.1f} nats a map beyond its class"
+    made, accuracy, nats = fitted.protector, fitted.accuracies[-1], fitted.protector.certificate
+    bound = "" if nats is None else _said(nats)
     finish(
         {
             "protector": made.name,
             "images": fitted.trained,
             "skipped": len(images.skipped),
             "accuracy": accuracy,
-            "excess_nats": rate,
+            "nats": nats,
             "map": list(made.map_shape),
             "out": str(out),
         },
@@ -61,4 +62,12 @@ def obfuscator(
         f"{fitted.checked:,} images kept aside{bound}; saved in {out}\n"
         f"next: sfumato audit --protector {out} --data {data} --utility {utility}",
         as_json=as_json,
+    )
+
+
+def _said(nats: Mapping[str, float]) -> str:
+    return (
+        f"; no map says more than {nats['most']:.2f} nats beyond the class that it tells (those "
+        f"pictures: mean {nats['mean']:.2f}, 95 % at most {nats['p95']:.2f}, worst "
+        f"{nats['worst']:.2f})"
     )

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 from sfumato.config import Preset, Presets, check_settings, nested, setting
 from sfumato.device import Device
+from sfumato.errors import ConfigError
 from sfumato.nets.cuts import DEEP_CUT, PAPER_CUT
 from sfumato.protect.deformation import Deformation
 
@@ -66,6 +67,12 @@ class ObfuscatorConfig(Presets):
         least=0,
         panel=_MAPS,
     )
+    most_nats: float = setting(
+        1.0,
+        "The most that any map says beyond the class that it tells, in nats; of rate.",
+        least=0,
+        panel=_MAPS,
+    )
     cut: int = setting(
         DEEP_CUT,
         "Layers of VGG16 (poolings too) in the obfuscator; 6 is the paper's, deeper maps need to "
@@ -93,6 +100,14 @@ class ObfuscatorConfig(Presets):
     initialisation: Literal["xavier", "torch"] = setting("xavier", "The paper's is Xavier's.")
     precision: Precision = setting(
         "bf16", "Numbers of the training; bf16 halves the time on processors that have it."
+    )
+    teachers: int = setting(
+        0,
+        "Networks, two at least, each of which labels pictures that it did not see; the obfuscator "
+        "learns from those labels, and its maps hardly tell who was in its training; 0: true "
+        "labels. Of rate and none.",
+        least=0,
+        most=20,
     )
     flip: bool = setting(False, "Mirror images while training; not digits.")
     deformation: Deformation = nested(_views, "Augmentation.")
@@ -125,6 +140,11 @@ class ObfuscatorConfig(Presets):
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if self.teachers == 1 or (self.teachers and self.objective in ("psnr", "bounded")):
+            raise ConfigError(
+                "`teachers` are 0, or 2 and more with the objective rate or none; got "
+                f"{self.teachers} with {self.objective}"
+            )
 
     @property
     def noise(self) -> float:

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from jaxtyping import Int64
+from torch import Tensor
 
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.splits import split_images
-from sfumato.device import device_of
+from sfumato.device import device_of, resolve_device
 from sfumato.errors import ConfigError, DataError
 from sfumato.fit import Epoch, History
 from sfumato.nets.vgg import xavier
 from sfumato.protect.fitted import Fitted
 from sfumato.protect.obfuscator.alternations import rounds
 from sfumato.protect.obfuscator.config import ObfuscatorConfig
-from sfumato.protect.obfuscator.losses import excess_rate, rate_loss
+from sfumato.protect.obfuscator.losses import rate_loss
 from sfumato.protect.obfuscator.model import Obfuscator
-from sfumato.protect.obfuscator.training import Job
+from sfumato.protect.obfuscator.teachers import taught
+from sfumato.protect.obfuscator.training import Job, Labels
 
 _RAMP = 0.4  # share of the epochs over which the rate's weight grows to its full value
 _CHECKED = 0.1  # of the images, where none are given for it, only measure accuracy
@@ -51,21 +52,41 @@ def fit_obfuscator(
     utility_labels(images, utility)
     if check is None:
         images, check = split_images(images, (1 - _CHECKED, _CHECKED), seed=config.seed)
+    labels = _labels(images, utility, config)
     made = _drawn(images, utility, config)
-    priors = _Priors(len(made.classes), made.map_shape)
-    job = Job(made, images.floats(), utility_labels(images, utility), check, config)
-    histories = {"warm-up": _first_stage(job, priors) if warm is None else _start(made, warm)}
+    job = Job(made, images.floats(), labels, check, config)
+    histories = {"warm-up": _first_stage(job) if warm is None else _start(made, warm)}
     if config.objective in ("psnr", "bounded"):
         histories["rounds"] = rounds(job)
     _calibrate(job)
     made = made.cpu().to(memory_format=torch.contiguous_format).eval()
+    if made.noise:
+        made.measure_nats(check.floats())
     return Fitted(
         protector=made,
         histories=histories,
         trained=len(images),
         checked=len(check),
-        excess_nats=_excess_nats(made, priors.cpu().maps, check) if made.noise else None,
     )
+
+
+def _labels(images: ImageSet, utility: str, config: ObfuscatorConfig) -> Labels:
+    if not config.teachers:
+        return utility_labels(images, utility)
+
+    def teach(others: ImageSet, number: int) -> Obfuscator:
+        path = config.checkpoint
+        alone = replace(
+            config,
+            teachers=0,
+            seed=config.seed + number + 1,
+            checkpoint=None if path is None else path.with_name(f"{path.name}.teacher{number}"),
+        )
+        seen = others.subset(range(1))  # nobody looks at a teacher's accuracy
+        made = fit_obfuscator(others, utility=utility, config=alone, check=seen).protector
+        return made.to(resolve_device(config.device))
+
+    return taught(images, config.teachers, teach, seed=config.seed)
 
 
 def _drawn(images: ImageSet, utility: str, config: ObfuscatorConfig) -> Obfuscator:
@@ -82,6 +103,7 @@ def _drawn(images: ImageSet, utility: str, config: ObfuscatorConfig) -> Obfuscat
         scale=config.scale,
         map_channels=config.map_channels,
         noise=config.noise,
+        most_nats=config.most_nats if config.noise else None,
         stored=config.stored,
     )
     if config.initialisation == "xavier":
@@ -129,52 +151,30 @@ def utility_labels(images: ImageSet, utility: str) -> Int64[Tensor, "n"]:
     return labels
 
 
-@torch.no_grad()
-def _excess_nats(made: Obfuscator, priors: Float[Tensor, "k m y x"], images: ImageSet) -> float:
-    """Return the mean excess rate of these images in nats: no map says more beyond its class."""
-    rates = [
-        excess_rate(made.means(part), priors, labels)
-        for part, labels in zip(
-            images.floats().split(256), images.label(made.utility).split(256), strict=True
-        )
-    ]
-    return float(torch.cat(rates).mean()) / made.noise**2
-
-
-class _Priors(nn.Module):
-    """A learned map a class."""
-
-    def __init__(self, classes: int, shape: tuple[int, int, int]) -> None:
-        super().__init__()
-        self.maps = nn.Parameter(torch.zeros(classes, *shape))
-
-
-def _first_stage(job: Job, priors: _Priors) -> History:
+def _first_stage(job: Job) -> History:
     """Train obfuscator and classifier, without an attacker."""
     config, made = job.config, job.made
-    groups: list[dict[str, Any]] = [
-        {"params": list(made.parameters())},
-        {"params": list(priors.parameters()), "lr": config.lr * _PRIOR_SPEED},
-    ]
+    fast = [made.priors] if made.noise else []
+    slow = [value for name, value in made.named_parameters() if name != "priors"]
+    groups = [{"params": slow}, *({"params": [value]} for value in fast)]
+    speeds = [config.lr, *(config.lr * _PRIOR_SPEED for _ in fast)]
     optimizer = torch.optim.AdamW(groups, lr=config.lr, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, [config.lr, config.lr * _PRIOR_SPEED], total_steps=config.epochs + 1
-    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, speeds, total_steps=config.epochs + 1)
 
     def step(batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
         images, labels = job.view(batch[0]), batch[1]
-        means = made.means(images)
+        means = made.learned(images)
         logits = made.classifier(made.noisy(means))
         if config.objective == "rate":
             weight = config.lam * min(1.0, epoch.number / max(1.0, _RAMP * config.epochs))
-            loss = rate_loss(logits, labels, means, priors.maps, weight)
+            loss = rate_loss(logits, labels, means, made.priors, weight)
         else:
             loss = F.cross_entropy(logits, labels)
         epoch.descend("all", loss)
         return {"loss": loss}
 
     return job.run(
-        {"made": made, "priors": priors},
+        {"made": made},
         {"all": optimizer},
         step,
         epochs=config.epochs,

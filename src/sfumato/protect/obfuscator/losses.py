@@ -9,6 +9,8 @@ from torch import Tensor
 Images = Float[Tensor, "n c h w"]
 Maps = Float[Tensor, "n c h w"]
 
+_ROUNDING = 1e-5  # relative; what sums of squares may be off by
+_LEAST_RATE = 1e-12
 _LEAST_ERROR = 1e-6  # 60 dB; keeps the gradient of a perfect reconstruction finite
 
 
@@ -64,12 +66,38 @@ def excess_rate(
     return (means - priors[labels]).square().flatten(1).sum(1) / 2
 
 
+def nearest_prior(maps: Maps, priors: Float[Tensor, "k c h w"]) -> Int64[Tensor, "n"]:
+    """Return the class whose prior each map is nearest to: the class that it tells."""
+    rows = priors.flatten(1)
+    # |m - p|^2 but for |m|^2, which is the same for every class.
+    distances = rows.square().sum(1) - 2 * maps.flatten(1) @ rows.T
+    return distances.argmin(1)
+
+
+def within_rate(maps: Maps, priors: Float[Tensor, "k c h w"], most: float) -> Maps:
+    """Return maps whose excess rate over the nearest prior is at most `most` nats, each of them.
+
+    One that says more is moved towards that prior, and stays in the same cell. So what any attacker
+    learns from the noisy map of any one picture beyond the class that it tells is at most `most`
+    nats: the divergence of its distribution from one that is the same for the whole class.
+    """
+    told = nearest_prior(maps, priors)
+    rates = excess_rate(maps, priors, told).clamp(min=_LEAST_RATE)
+    kept = ((1 - _ROUNDING) * most / rates).sqrt().clamp(max=1)
+    centre = priors[told]
+    return centre + kept[:, None, None, None] * (maps - centre)
+
+
 def rate_loss(
     logits: Float[Tensor, "n k"],
-    labels: Int64[Tensor, "n"],
+    labels: Int64[Tensor, "n"] | Float[Tensor, "n k"],
     means: Maps,
     priors: Float[Tensor, "k c h w"],
     lam: float,
 ) -> Float[Tensor, ""]:
-    """Return cross-entropy plus lambda times the mean excess rate."""
-    return F.cross_entropy(logits, labels) + lam * excess_rate(means, priors, labels).mean()
+    """Return cross-entropy plus lambda times the mean excess rate.
+
+    Of probabilities in place of labels, the rate is over the prior of the likeliest class.
+    """
+    classes = labels if labels.ndim == 1 else labels.argmax(1)
+    return F.cross_entropy(logits, labels) + lam * excess_rate(means, priors, classes).mean()

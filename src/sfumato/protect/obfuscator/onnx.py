@@ -1,7 +1,8 @@
 """The obfuscator alone as an ONNX file, for a camera that keeps maps and no picture.
 
-The noise is an input of the graph: the device draws it from a generator that nobody can guess,
-which a graph's own random operators are not.
+The noise is an input of the graph: the device computes it from a secret of its own and the picture
+(docs/formats.md, "Noise key"), so that a picture has one map. A graph's own random operators can be
+guessed, and would give a picture many.
 """
 
 from __future__ import annotations

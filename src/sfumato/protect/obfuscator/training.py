@@ -17,6 +17,8 @@ from sfumato.protect.obfuscator.config import ObfuscatorConfig
 from sfumato.protect.obfuscator.model import Obfuscator
 
 Images = Float[Tensor, "n c h w"]
+Labels = Int64[Tensor, "n"] | Float[Tensor, "n k"]
+"""A class for each image, or each class's probability."""
 Step = Callable[[tuple[Tensor, ...], Epoch], Mapping[str, Tensor]]
 
 
@@ -27,7 +29,7 @@ class Job:
         self,
         made: Obfuscator,
         images: Images,
-        labels: Int64[Tensor, "n"],
+        labels: Labels,
         check: ImageSet,
         config: ObfuscatorConfig,
     ) -> None:

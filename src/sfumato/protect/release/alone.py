@@ -9,19 +9,18 @@ import torch
 
 from sfumato.data.lazy import Picture
 from sfumato.filter.oneclass import one_thread
-from sfumato.protect.release.noise import secret_draws
 
 _SMALL = 1 << 16  # pixels; below, threads wait for each other longer than they compute
 
 
 @contextmanager
-def alone(picture: Picture, secret: bytes) -> Iterator[None]:
-    """Let a protector release one picture in a `with` block, with what the secret draws for it.
+def alone(picture: Picture) -> Iterator[None]:
+    """Let a protector release one picture in a `with` block, on as many threads as pay off.
 
-    In a batch it would depend on its neighbours: by their noise, and in the last bits of every
-    sum by how many they are.
+    In a batch it would depend on its neighbours: in the last bits of every sum, by how many they
+    are.
     """
     height, width = picture.pixels.shape[1:]
     threads = one_thread() if height * width < _SMALL else nullcontext()
-    with threads, secret_draws(secret, picture.position), torch.no_grad():
+    with threads, torch.no_grad():
         yield

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 import torch
-from jaxtyping import Float, Int64, Shaped
+from jaxtyping import Float, Int64, Shaped, UInt8
 from torch import Tensor
 
 from sfumato.data.imageset import MISSING
@@ -30,9 +30,13 @@ from sfumato.files import MALFORMED, replacing_folder
 from sfumato.progress import Executor, sequential, track
 from sfumato.protect.obfuscator.model import Obfuscator
 from sfumato.protect.release.alone import alone
+from sfumato.protect.release.map_noise import map_noise
 from sfumato.protect.release.noise import drawn_order, fresh_secret
 from sfumato.protect.release.parts import write_left_out
 from sfumato.protect.release.pictures import check_labels
+
+Noise = Callable[[UInt8[Tensor, "c h w"]], Float[Tensor, "1 m y x"]]
+"""The noise of one picture's map."""
 
 FILE = "maps.arrow"
 _MAP = "map"
@@ -118,10 +122,16 @@ class _Tally:
 
 def fingerprint(obfuscator: Obfuscator) -> str:
     """SHA-256 (hex) over all that makes the maps, so not over the classifier behind them."""
-    made = obfuscator.shape, obfuscator.map_shape, obfuscator.stored, obfuscator.noise
+    made = (
+        obfuscator.shape,
+        obfuscator.map_shape,
+        obfuscator.stored,
+        obfuscator.noise,
+        obfuscator.most_nats,
+    )
     digest = hashlib.sha256(repr(made).encode())
     for key, value in sorted(obfuscator.state_dict().items()):
-        if not key.startswith("classifier."):
+        if not key.startswith("classifier.") and key != "nats":
             digest.update(key.encode() + value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
@@ -145,15 +155,17 @@ def write_maps(
     images: FolderImages | LoadedImages,
     out: Path,
     *,
+    secret: bytes,
     labels: Sequence[str] = (),
     batch_size: int = 256,
     executor: Executor = sequential,
 ) -> Written:
     """Release a collection of any size into `out`, in memory for a few batches at a time.
 
-    Batches are made by one process or many machines, and written here in order; each map is
-    made by itself. The noise comes from the operating system's random numbers, so that nobody can
-    draw it again. Files that gave no map are listed, each with the reason, in `OUT.left-out.csv`.
+    Batches are made by one process or many machines, and written here in order; each map is made
+    by itself. `secret` (see `noise_key`) draws one noise for a picture, whatever collection it is
+    released in and however often; nobody without it can draw that again. Files that gave no map
+    are listed, each with the reason, in `OUT.left-out.csv`.
 
     Raises:
         DataError: a label does not exist, or no file is a usable picture.
@@ -165,11 +177,11 @@ def write_maps(
     if out.exists():
         raise InputError(f"{out} exists already; choose another folder for the release")
     described = about(obfuscator, {name: images.classes[name] for name in labels})
-    secret = fresh_secret()
-    order = drawn_order(secret, len(images))
+    order = drawn_order(fresh_secret(), len(images))
     tally = _Tally(list(images.left_out))
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    made = executor(partial(_released, obfuscator, images, tuple(labels), secret), batches)
+    noise = partial(map_noise, secret, described.obfuscator, shape=described.shape)
+    made = executor(partial(_released, obfuscator, images, tuple(labels), noise), batches)
     with replacing_folder(out) as part:
         schema = _schema(described)
         with pa.OSFile(str(part / FILE), "wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
@@ -240,14 +252,14 @@ def _released(
     obfuscator: Obfuscator,
     images: FolderImages | LoadedImages,
     labels: Sequence[str],
-    secret: bytes,
+    noise: Noise,
     positions: Sequence[int],
 ) -> _Batch:
     some = images.read(positions)
     maps = []
     for picture in some.pictures:
-        with alone(picture, secret):
-            maps.append(obfuscator.release(picture.floats()))
+        with alone(picture):
+            maps.append(obfuscator.release_with(picture.floats(), noise(picture.pixels)))
     kept = {
         name: torch.tensor([picture.labels[name] for picture in some.pictures]) for name in labels
     }

@@ -1,8 +1,9 @@
 """Randomness of releases, drawn so that nobody can draw it again and subtract it.
 
 Each release has one secret of 32 bytes, which is thrown away with the release's notes. What is
-drawn for a picture depends on that secret and on the picture's place in its set alone: not on its
-neighbours in a batch, and not on whether the release was interrupted before it.
+drawn for a picture depends on that secret and on the picture's pixels alone: not on its neighbours
+in a batch, and not on whether the release was interrupted before it. A picture that a collection
+holds twice is drawn for once, so that nothing is gained by averaging.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
+
+from sfumato.data.pixels import digest
 
 SECRET_BYTES = 32
 _WORDS = 624  # of the Mersenne Twister's state
@@ -40,12 +43,12 @@ def drawn_generator(secret: bytes, purpose: bytes) -> torch.Generator:
 
 
 @contextmanager
-def secret_draws(secret: bytes, picture: int) -> Iterator[None]:
+def secret_draws(secret: bytes, picture: UInt8[Tensor, "c h w"]) -> Iterator[None]:
     """Let torch draw what the secret has for this picture, for the time of a `with` block.
 
     The caller's own state is untouched.
     """
-    purpose = b"picture" + picture.to_bytes(8, "little")
+    purpose = b"picture" + digest(picture)
     with torch.random.fork_rng():
         torch.manual_seed(int.from_bytes(_stream(secret, purpose, 8)[:8], "little"))
         # On the CPU a seed counts with 32 bits only, which a computer tries out in an hour.

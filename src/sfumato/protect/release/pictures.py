@@ -29,7 +29,7 @@ from sfumato.errors import DataError, InputError
 from sfumato.progress import Executor, sequential, track
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
 from sfumato.protect.release.alone import alone
-from sfumato.protect.release.noise import drawn_order
+from sfumato.protect.release.noise import drawn_order, secret_draws
 from sfumato.protect.release.parts import Part, begin
 from sfumato.protect.release.prototypes import PlacedRelease, place_collection
 from sfumato.types import Protector
@@ -144,7 +144,7 @@ def _released(
 def _file(protector: Protector | PlacedRelease, picture: Picture, secret: bytes) -> bytes:
     if isinstance(protector, PlacedRelease):
         return encode_png(as_uint8(protector.at(picture.position))[0])
-    with alone(picture, secret):
+    with alone(picture), secret_draws(secret, picture.pixels):
         released = as_pictures(protector.release(picture.floats()), protector.name)
     return encode_png(released[0])
 
