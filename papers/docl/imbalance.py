@@ -21,7 +21,7 @@ from torch import Tensor
 
 from papers.docl.figures import draw_imbalance
 from papers.docl.rival import Lesson, recalls, train_rival
-from papers.docl.worlds import features_of, pictures_by_class, views_of
+from papers.docl.worlds import by_class, features_of, pictures_by_class, views_of
 from papers.recipe import Results, Run
 from papers.stages import Stages
 from sfumato.data.sources import load
@@ -77,12 +77,17 @@ class Digits:
     def __init__(self, run: Run, spec: str, settings: Mapping[str, Any]) -> None:
         self.settings, self.seed, held = settings, run.seed, settings["validation"]
         self.backbone = open_backbone(spec)
-        own, tests = (
-            pictures_by_class(
-                run.uses(load("mnist", split=split, data_dir=run.data_dir)), "digit", run.seed
-            )
+        train_set, test_set = (
+            run.uses(load("mnist", split=split, data_dir=run.data_dir))
             for split in ("train", "test")
         )
+        rows = by_class(torch.arange(len(train_set)), train_set, "digit", run.seed)
+        run.apart(
+            trained=train_set.subset(torch.cat([r[held : held + settings["large"]] for r in rows])),
+            validation=train_set.subset(torch.cat([r[:held] for r in rows])),
+            victims=test_set,
+        )
+        own, tests = (pictures_by_class(part, "digit", run.seed) for part in (train_set, test_set))
         self.pictures = [x[held : held + settings["large"]] for x in own]
         self.judges = [Part.of(self.backbone, x) for x in ([x[:held] for x in own], tests)]
         self._rows: dict[tuple[int, int, str], Tensor] = {}

@@ -29,7 +29,7 @@ MEMBER = "member"
 _SHOWN = 8  # highest probabilities that an adversary looks at
 
 Logits = Callable[[Shaped[Tensor, "n *shape"]], Float[Tensor, "n classes"]]
-_Look = Callable[[Shaped[Tensor, "n *shape"], Labels], Float[Tensor, "n d"]]
+_Evidence = Callable[[Shaped[Tensor, "n *shape"], Labels], Float[Tensor, "n d"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ class MembershipAttack(Attack):
         found = {"release": way.run(victim, knowledge)}
         if self.classify is not None:
             own = ask(knowledge.query, knowledge.images)
-            for name, look in self._looks(self.classify):
+            for name, look in self._evidence(self.classify):
                 rows = look(own, knowledge.labels)[:, :, None, None]  # stand for the pictures
                 found[name] = way.run(
                     replace(victim, tensor=look(victim.tensor, victim.labels)),
@@ -100,7 +100,7 @@ class MembershipAttack(Attack):
         )
         return replace(found[chosen], details=details)
 
-    def _looks(self, classify: Logits) -> Iterator[tuple[str, _Look]]:
+    def _evidence(self, classify: Logits) -> Iterator[tuple[str, _Evidence]]:
         yield "certainty", lambda release, _: _certainty(classify(release).log_softmax(1))
         if self.label is not None:
             name = self.label

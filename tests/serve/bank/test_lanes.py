@@ -70,19 +70,19 @@ def test_a_small_picture_waits_for_no_large_one(held: Held) -> None:
 def test_few_large_ones_wait_and_of_one_account_fewer(held: Held) -> None:
     for _ in range(MOST_OF_ONE):
         held.large("eve")
-    wait_for(lambda: held.lanes._asking["eve"] == MOST_OF_ONE)
+    wait_for(lambda: held.lanes.asking["eve"] == MOST_OF_ONE)
     assert held.refused("eve").status == 429
     nobody = MOST_OF_ONE + 1  # a gateway names none
     for _ in range(nobody):
         held.large(None)
     for number in range(MOST_LARGE - MOST_OF_ONE - nobody):
         held.large(str(number))
-    wait_for(lambda: held.lanes._asking.total() == MOST_LARGE)
+    wait_for(lambda: held.lanes.asking.total() == MOST_LARGE)
     assert held.refused("ada").status == held.refused(None).status == 503
     held.go.set()
     assert {future.result(60) for future in held.sent} >= {"eve", "0"}
     assert held.lanes.large(lambda: "again", account="eve") == "again"
-    assert held.lanes._asking == {}
+    assert held.lanes.asking == {}
 
 
 def test_who_fails_makes_room_again() -> None:

@@ -13,7 +13,7 @@ def test_every_piece_is_found_and_a_page_is_enough(tmp_path: Path) -> None:
     draw = random.Random(0)
     erased, other = draw.randbytes(40_000), draw.randbytes(40_000)
     path = tmp_path / "file"
-    size = remains._READ
+    size = remains.READ_BYTES
     for at in (0, 1, 4095, size - 16, size + 77):
         path.write_bytes(bytes(at) + erased + draw.randbytes(100))
         marks = Marks([marks_of(erased), marks_of(other)])

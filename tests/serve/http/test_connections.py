@@ -80,7 +80,7 @@ def site(places: Places, app: object = None, **settings: object) -> Iterator[Sit
             log_level="error",
             **settings,  # type: ignore[arg-type]
         )
-        server = listening._Announcing(config, ready.set)
+        server = listening.AnnouncingServer(config, ready.set)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
         thread.start()
         assert ready.wait(30)

@@ -47,7 +47,8 @@ class Lanes:
         self._large = ThreadPoolExecutor(
             few, thread_name_prefix="sfumato-large", initializer=_yield_to_others
         )
-        self._asking: Counter[str | None] = Counter()
+        self.asking: Counter[str | None] = Counter()
+        """Large pictures that are here, by account."""
         self._lock = threading.Lock()
 
     def small(self, work: Callable[[], Answer]) -> Answer:
@@ -63,21 +64,21 @@ class Lanes:
             RequestError: 429 the account has as many large pictures here as one may, 503 all have.
         """
         with self._lock:
-            if account is not None and self._asking[account] >= MOST_OF_ONE:
+            if account is not None and self.asking[account] >= MOST_OF_ONE:
                 raise RequestError(
                     429,
                     f"expected at most {MOST_OF_ONE} large pictures of an account at once; "
                     "send one after the other",
                     retry_after=1,
                 )
-            if self._asking.total() >= MOST_LARGE:
+            if self.asking.total() >= MOST_LARGE:
                 raise RequestError(503, "too many large pictures at once; come back in a moment")
-            self._asking[account] += 1
+            self.asking[account] += 1
         try:
             return self._large.submit(work).result()
         finally:
             with self._lock:
-                self._asking -= Counter({account: 1})  # an account that has none is forgotten
+                self.asking -= Counter({account: 1})  # an account that has none is forgotten
 
     def close(self) -> None:
         """End the threads, after what they work on."""

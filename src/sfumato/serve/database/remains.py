@@ -17,7 +17,8 @@ _PIECE: Final = 32  # bytes of a piece
 _EVERY: Final = 2048  # so that every page of a database that holds content holds whole pieces
 _VARIED: Final = 12  # different bytes of a piece that nothing else holds by chance
 _FACTOR: Final = 0x9E37_79B9_7F4A_7C15
-_READ: Final = 4 << 20
+READ_BYTES: Final = 4 << 20
+"""Bytes of a file that are looked through at once."""
 _BITS: Final = 22
 
 
@@ -54,7 +55,7 @@ class Marks:
         found: list[UInt64[np.ndarray, " _"]] = []
         with path.open("rb") as file:
             before = b""
-            while part := file.read(_READ):
+            while part := file.read(READ_BYTES):
                 found.append(self._among(_hashes(np.frombuffer(before + part, np.uint8))))
                 before = part[1 - _PIECE :]
         return len(np.unique(np.concatenate(found))) if found else 0

@@ -50,7 +50,7 @@ def run_app(
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
     )
-    _Announcing(config, ready).run(sockets=[sock])
+    AnnouncingServer(config, ready).run(sockets=[sock])
 
 
 def _allow_files(most: int) -> None:
@@ -65,7 +65,7 @@ def _allow_files(most: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-class _Announcing(uvicorn.Server):
+class AnnouncingServer(uvicorn.Server):
     """Says that it is ready when it is: a signal that is sent to it before may be lost."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
