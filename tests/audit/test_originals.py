@@ -145,6 +145,7 @@ def test_what_runs_by_default(blobs: ImageSet) -> None:
         "reconstruct",
         *("linkage:mood", "groups:mood"),
         *("linkage:person", "groups:person"),
+        "membership",
     ]
     assert {"trees", "table"} <= set(LearnerConfig().learners)
     victims, adversary = sides(blobs)
@@ -160,7 +161,7 @@ def test_what_runs_by_default(blobs: ImageSet) -> None:
     ran = [cell.attack for cell in report.cells if cell.finding is not None]
     private = ["attributes:mood", "reconstruct", "linkage:mood", "knowing:mood", "groups:mood"]
     assert ran == ["copies", *private, "utility:person", "quality"]
-    assert report.settings.attacks == ("copies", *private)
+    assert report.settings.attacks == ("copies", *private, "membership")
 
 
 @pytest.mark.parametrize(

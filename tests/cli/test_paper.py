@@ -66,7 +66,7 @@ def test_results_carry_what_made_them(monkeypatch: pytest.MonkeyPatch, tmp_path:
     printed = invoke(
         "docl", "--recipe", "mnist", "--quick", "--seed", "7", "--out", str(tmp_path), "--json"
     )
-    stored = json.loads((tmp_path / "results" / "mnist-quick.json").read_text())
+    stored = json.loads((tmp_path / "results" / "mnist-quick-seed7.json").read_text())
     assert json.loads(printed) == stored
     assert (stored["accuracy"], stored["seen"], stored["seed"], stored["quick"]) == (
         0.5,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 
 import torch
 
@@ -23,4 +24,5 @@ def test_equal_pictures_have_equal_digests() -> None:
     pictures[1, 2, 4, 3] ^= 1
     first, other, _, again = digests(pictures)
     assert first == again != other
-    assert first == hashlib.sha256(bytes(pictures[0].flatten().tolist())).digest()
+    shape = struct.pack("<3I", *pictures[0].shape)
+    assert first == hashlib.sha256(shape + bytes(pictures[0].flatten().tolist())).digest()

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import pytest
+
 from sfumato.demo.anonymizer import STEPS, anonymizer_demo
 
 
+@pytest.mark.slow
 def test_people_are_hidden_and_expressions_are_not() -> None:
     notes: list[str] = []
     section = anonymizer_demo(seed=3, advance=notes.append)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import pytest
+
 from sfumato.demo.obfuscator import STEPS, obfuscator_demo
 
 
+@pytest.mark.slow
 def test_maps_tell_the_digit_and_show_far_less() -> None:
     notes: list[str] = []
     section = obfuscator_demo(seed=3, advance=notes.append)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import pytest
+
 from sfumato.demo.san import STEPS, san_demo
 
 
+@pytest.mark.slow
 def test_a_strange_classifier_is_misled_and_a_retrained_one_is_not() -> None:
     notes: list[str] = []
     section = san_demo(seed=3, advance=notes.append)

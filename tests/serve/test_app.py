@@ -154,7 +154,7 @@ def test_every_private_route_asks_for_a_token(start: Start, world: World) -> Non
                 assert answer.status_code == 401, (method, path)
                 assert answer.headers["content-type"] == "application/problem+json"
                 assert answer.headers["www-authenticate"] == "Bearer"
-    assert private == 20
+    assert private == 21
 
 
 def test_only_a_moderator_moderates(start: Start, world: World) -> None:

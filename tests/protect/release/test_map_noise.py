@@ -174,5 +174,5 @@ def test_what_is_no_key_is_refused_and_kept(tmp_path: Path, content: bytes) -> N
 
 def test_a_key_that_cannot_be_kept_ends_the_release(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(InputError, match="name another place by --noise-key"):
+    with pytest.raises(InputError, match="name another place by `noise_key`"):
         noise_key(tmp_path / "file" / "key")

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from sfumato.errors import BankError
-from sfumato.serve.database.db import open_database, writing
+from sfumato.serve.database.db import changing, open_database, writing
 from sfumato.serve.records.audit_log import events, record, verify
 
 
@@ -22,7 +22,7 @@ def engine(database: str) -> Iterator[Engine]:
 
 
 def write(engine: Engine, subject: str) -> None:
-    with writing(engine) as session:
+    with changing(engine) as session:
         detail = {"alpha": 1.5, "until": None}
         record(session, at="2026", actor="ada", action="test", subject=subject, detail=detail)
 

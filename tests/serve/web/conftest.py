@@ -44,6 +44,11 @@ class Visit:
             self.tab.wait_for_selector("#who >> text=/, (user|uploader|moderator)$/")
         return self.tab
 
+    def sent(self) -> list[Any]:
+        """Return every request that may have sent something, but signing in."""
+        signing = f"{self.url}/v1/session"
+        return [r for r in self.asked if r.method != "GET" and r.url != signing]
+
     def close(self) -> None:
         """End it; whatever it did, no page says an error or asks another host for anything."""
         self.context.close()

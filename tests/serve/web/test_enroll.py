@@ -56,7 +56,7 @@ def test_pictures_stay_and_the_enrollment_is_as_pythons(
     tab = trained(page, world, mine)
     assert "120 pictures" in tab.inner_text("#trained")
     assert "broken.png" in tab.inner_text("#trained")
-    assert [r for r in page.asked if r.method != "GET"] == []
+    assert page.sent() == []
     with tab.expect_download() as saved:
         tab.click("text=Save the enrollment")
     with tab.expect_download() as key:
@@ -144,7 +144,7 @@ def test_a_training_can_be_stopped_and_nothing_was_sent(
     tab.wait_for_selector("#stage >> text=stopped; nothing was sent")
     assert tab.is_enabled("#train")
     assert tab.is_hidden("#trained")
-    assert [r for r in page.asked if r.method != "GET"] == []
+    assert page.sent() == []
 
 
 def test_the_worker_cannot_send_even_if_it_wanted_to(visit: Visitor) -> None:

@@ -48,7 +48,7 @@ def noise_key(path: Path) -> bytes:
             content = stream.read(_FILE_BYTES + 1)
     except OSError as error:
         raise InputError(
-            f"cannot keep the noise key {path}: {error.strerror}; name another place by --noise-key"
+            f"cannot keep the noise key {path}: {error.strerror}; name another place by `noise_key`"
         ) from error
     try:
         head, secret = content.decode("ascii").removesuffix("\n").rsplit(" ", 1)
@@ -58,7 +58,7 @@ def noise_key(path: Path) -> bytes:
     if f"{head} " != _HEAD or len(found) != SECRET_BYTES:
         raise FormatError(
             f"{path}: expected a noise key ({_HEAD.strip()} and {2 * SECRET_BYTES} hex digits); "
-            "restore it from a copy, or name another file by --noise-key: maps released under "
+            "restore it from a copy, or name another file by `noise_key`: maps released under "
             "another key can be averaged with the earlier ones"
         )
     return found
