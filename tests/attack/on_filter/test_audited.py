@@ -91,6 +91,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_the_command_line_runs_them_with_figures_and_words(audited: Path) -> None:
     report = read_report(audited / "report.json")
     assert not report.failed

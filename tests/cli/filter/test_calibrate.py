@@ -84,6 +84,7 @@ def test_what_is_printed_says_what_a_bank_does_now(
     assert plot.is_file()
 
 
+@pytest.mark.slow
 def test_an_extractor_that_cannot_tell_people_apart_is_called_so(tmp_path: Path) -> None:
     faces = album(tmp_path / "rough", 80, grain=8)
     blind = tmp_path / "blind.backbone"
