@@ -29,12 +29,7 @@ from sfumato.attack.tools.scores import resampled_interval
 from sfumato.device import Device
 from sfumato.filter.enrolled import EnrolledUsers, scores
 from sfumato.filter.oneclass import OneClass, OneClassConfig, Rows
-from sfumato.filter.rule.guard import (
-    ALPHA,
-    Scores,
-    contest_rule,
-    paper_rule,
-)
+from sfumato.filter.rule.guard import ALPHA, Scores, contest_rule, paper_rule
 from sfumato.filter.rule.screening import CONTESTED, SAMPLES, likeness
 from sfumato.types import Details, Finding
 
