@@ -58,7 +58,7 @@ INNER = {
         {"find"},
         {"blend", "boxes", "choice"},
         {"progress", "who"},
-        {"review"},
+        {"review", "video"},
         {"album"},
         {"dryrun"},
     ],
