@@ -186,7 +186,7 @@ def _member(
     archive: zipfile.ZipFile, name: str, file: str, *, head: bool = False
 ) -> tuple[_Head, Array]:
     entry = archive.getinfo(f"{name}.npy")
-    with cast(io.BufferedIOBase, archive.open(entry)) as stream:
+    with cast("io.BufferedIOBase", archive.open(entry)) as stream:
         found = _head(stream, entry.file_size, f"{file}: {name!r}")
         return found, np.empty(0) if head else _body(stream, *found)
 
