@@ -14,7 +14,7 @@ PACKAGE = ROOT / "src" / "sfumato"
 
 STAGES = [
     {"_version", "errors", "types"},
-    {"device", "files", "fingerprint", "intervals", "progress"},
+    {"counted", "device", "files", "fingerprint", "intervals", "progress"},
     {"cluster", "config"},
     {"data"},
     {"nets"},
@@ -42,7 +42,7 @@ INNER = {
         {"bounds", "codes"},
         {"enrollment", "neardup", "oneclass", "rule"},
         {"bank", "copies", "enroll", "private_pictures", "views"},
-        {"enrolled"},
+        {"device", "enrolled"},
         {"calibrate"},
     ],
     "protect": [
@@ -66,7 +66,7 @@ INNER = {
         {"moderating"},
         {"http"},
         {"features", "web"},
-        {"app"},
+        {"app", "tryout"},
         {"run"},
         {"sharded"},
     ],

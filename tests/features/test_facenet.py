@@ -117,7 +117,9 @@ def test_where_one_feature_is_needed_others_are_named(backbone: Backbone, tmp_pa
         features_of(backbone, [ann, none, both])
     wide = torch.nn.functional.pad(ann, (0, 160))
     some = pictures(wide, both, torch.nn.functional.pad(none, (0, 160)))
-    features, left_out = features_in(backbone, LoadedImages(some))
+    table, left_out = features_in(backbone, LoadedImages(some))
+    features = table.vectors
+    assert table.columns.to_pydict() == {"file_name": ["0.png"]}
     assert torch.equal(features, feature_of(backbone, wide))
     assert [tuple(one) for one in left_out] == [
         ("1.png", "2 faces found: crop it to one"),
