@@ -15,7 +15,7 @@ from sfumato.features.backbone import Backbone
 from sfumato.features.policy import Policy
 from sfumato.filter.enrollment import open_enrollment
 from sfumato.serve.bank.admission import Admission, check_terms
-from sfumato.serve.bank.decide import decide
+from sfumato.serve.bank.decide import Question, decide_each
 from sfumato.serve.bank.extract import see
 from sfumato.serve.bank.follow import Follower
 from sfumato.serve.bank.memory import BankState
@@ -125,7 +125,8 @@ def judge(
         state = BankState.load(store, terms, policy=policy, reach=reach)
         now = store.clock.now()
     seen = see(opened_backbone, decode_views(content), hashes=state.asks_hashes)
-    return decide(state, seen, account_id=account_id, account_name=account, now=now)
+    asked = Question(seen=seen, account_id=account_id, account_name=account, now=now)
+    return decide_each(state, [asked])[0]
 
 
 def admission_of(store: Store, terms: Terms, policy: Policy | None) -> Admission:
