@@ -22,6 +22,7 @@ STAGES = [
     {"features"},
     {"filter", "cipher"},
     {"protect"},
+    {"photo"},
     {"attack"},
     {"audit"},
     {"serve", "demo"},
@@ -51,6 +52,15 @@ INNER = {
         {"anonymizer", "obfuscator", "san"},
         {"prototypes"},
         {"release"},
+    ],
+    "photo": [
+        {"collection", "config", "original"},
+        {"find"},
+        {"blend", "boxes", "choice"},
+        {"progress", "who"},
+        {"review"},
+        {"album"},
+        {"dryrun"},
     ],
     "attack": [
         {"tools"},
