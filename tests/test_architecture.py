@@ -46,7 +46,7 @@ INNER = {
         {"calibrate"},
     ],
     "protect": [
-        {"baselines", "deformation", "encrypted", "labels", "pretrained"},
+        {"baselines", "deformation", "encrypted", "labels", "pretrained", "transforms"},
         {"augment", "fitted"},
         {"anonymizer", "obfuscator", "san"},
         {"prototypes"},
@@ -57,7 +57,14 @@ INNER = {
         {"album", "attributes", "on_cipher", "on_filter", "reidentify", "verify"},
         {"copies", "groups", "linkage", "membership", "reconstruct"},
     ],
-    "audit": [{"attacks", "protectors"}, {"measure"}, {"report"}, {"run"}, {"namespace"}],
+    "audit": [
+        {"plugins"},
+        {"attacks", "protectors"},
+        {"measure"},
+        {"report"},
+        {"run"},
+        {"namespace"},
+    ],
     "serve": [
         {"database", "settings", "wire"},
         {"clients", "migrations", "records"},

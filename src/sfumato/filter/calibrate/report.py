@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from sfumato.counted import counted
 from sfumato.filter.calibrate.calibrate import Calibration
 from sfumato.filter.calibrate.trial import Rates, Size
 
@@ -78,7 +79,7 @@ def warnings(found: Calibration) -> list[str]:
     if found.honesty is not None and found.uploads < found.config.uploads:
         said.append(
             f"few people have {found.config.pictures + found.config.uploads} pictures: some of "
-            f"those who enroll upload only {found.uploads} new ones"
+            f"those who enroll upload only {counted(found.uploads, 'new one')}"
         )
     if len(found.policy.cohort) < COARSE or found.strangers < FEW_PEOPLE:
         said.append(
