@@ -14,7 +14,7 @@ PACKAGE = ROOT / "src" / "sfumato"
 
 STAGES = [
     {"_version", "errors", "types"},
-    {"counted", "device", "files", "fingerprint", "intervals", "progress"},
+    {"counted", "device", "extras", "files", "fingerprint", "intervals", "progress"},
     {"cluster", "config"},
     {"data"},
     {"nets"},

@@ -118,6 +118,9 @@ def audit(
     """
     given = dict(locals())
 
+    from sfumato.extras import needs
+
+    needs("report", "an audit's report", "plotly")
     from sfumato.attack.tools.learners import LearnerConfig
     from sfumato.audit.attacks import Setting, default_attacks, open_attack
     from sfumato.audit.measure.disjoint import sides

@@ -17,6 +17,7 @@ from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.leftout import LeftOut, named
 from sfumato.data.options import SourceOptions
 from sfumato.errors import DataError, ImageError, UnavailableError
+from sfumato.extras import needs
 from sfumato.files import at_home
 
 _log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ def load_hub(
 
 
 def _table(dataset: str, name: str, options: SourceOptions) -> Table:
+    needs("data", f"{name}, a data set of the hub,", "datasets")
     import datasets  # two seconds, and only here
 
     saved = at_home(dataset)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from sfumato import extras
 from sfumato.attack.verify import VerificationDetails
 from sfumato.audit.report.figures import write_figures
 from sfumato.audit.report.report import Report
@@ -91,12 +91,12 @@ def test_figures_are_svg_with_text_and_the_same_each_time(audited: Report, tmp_p
 def test_without_matplotlib_the_extra_is_named(
     audited: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = importlib.util.find_spec
+    there = extras.find_spec
 
     def without(name: str, *rest: Any) -> Any:
         return None if name == "matplotlib" else there(name, *rest)
 
-    monkeypatch.setattr(importlib.util, "find_spec", without)
+    monkeypatch.setattr(extras, "find_spec", without)
     with pytest.raises(UnavailableError, match=r"sfumato\[report\]"):
         write_figures(audited, tmp_path / "figures")
 

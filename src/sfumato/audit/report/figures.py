@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from sfumato.audit.measure.cell import Cell
 from sfumato.audit.measure.evidence import Role
 from sfumato.audit.report.report import Report
 from sfumato.audit.report.styles import Style, row_name, styles
-from sfumato.errors import UnavailableError
+from sfumato.extras import needs
 from sfumato.files import replacing_folder
 
 _ROW, _WIDE = 0.32, 6.0  # inches
@@ -37,8 +36,7 @@ def write_figures(report: Report, folder: Path) -> list[Path]:
         InputError: the folder holds other files, or cannot be written.
         UnavailableError: Matplotlib is not installed.
     """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise UnavailableError("figures need Matplotlib; pip install 'sfumato[report]'")
+    needs("report", "drawing figures", "matplotlib")
     drawn = dict(_figures(report))
     names = sorted(drawn)
     there = [path.name for path in folder.glob("*.svg")] if folder.is_dir() else []
