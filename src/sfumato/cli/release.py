@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 import typer
 
 from sfumato.cli.options import AsJson, DataDir, Ray, Seed, finish
+from sfumato.counted import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,9 +129,8 @@ def _write_pictures(
         applied, images, out, labels=labels, batch_size=batch, executor=executor
     )
     facts = {"protector": applied.name, "images": written.count, "standing": written.standing}
-    text = (
-        f"{applied.name}: released {written.count:,} images into {out}{_stands(written.standing)}"
-    )
+    text = f"{applied.name}: released {counted(written.count, 'image')} into {out}"
+    text += _stands(written.standing)
     return facts | _told(out, written.count, written.left_out, labels), text
 
 
@@ -173,7 +173,7 @@ def _write_maps(
         "picture_bytes": written.picture_bytes,
     }
     text = (
-        f"{applied.name}: released {written.count:,} maps into {out}: "
+        f"{applied.name}: released {counted(written.count, 'map')} into {out}: "
         f"{written.stored_bytes:,} bytes, where their pixels take {written.picture_bytes:,}"
     )
     if first:
@@ -193,7 +193,7 @@ def _told(out: Path, count: int, left_out: int, labels: tuple[str, ...]) -> dict
     if listed is not None:
         some = named(read_list(listed, 3), left_out)
         typer.echo(
-            f"left out {left_out:,} of {count + left_out:,} files: {some}\n"
+            f"left out {left_out:,} of {counted(count + left_out, 'file')}: {some}\n"
             f"all of them, with the reasons: {listed} (not part of the release)",
             err=True,
         )
