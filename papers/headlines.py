@@ -1,7 +1,8 @@
 """One table of every headline figure, read from results and never typed.
 
 `papers/<slug>/headlines.toml` names them: what a figure is, what the paper has, in which result
-it is and where (`at`). `python -m papers.headlines` writes docs/results.md, and the README's table.
+it is and where (`at`). `python -m papers.headlines` writes docs/results.md, the README's table and
+the answers of `papers.referee`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from papers import referee
 from papers.seeds import Figure, figure, results
 from papers.summary import README, readme
 from sfumato.files import write_bytes
@@ -106,4 +108,5 @@ def _number(value: float, unit: str) -> str:
 
 if __name__ == "__main__":
     write_bytes(PAGE, page().encode())
+    write_bytes(referee.PAGE, referee.page().encode())
     write_bytes(README, readme().encode())

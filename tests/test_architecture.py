@@ -39,7 +39,7 @@ INNER = {
         {"lazy"},
     ],
     "filter": [
-        {"bounds"},
+        {"bounds", "codes"},
         {"enrollment", "neardup", "oneclass", "rule"},
         {"bank", "copies", "enroll", "private_pictures", "views"},
         {"device", "enrolled"},

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import typer
 
-from papers import headlines, summary
+from papers import headlines, referee, summary
 from sfumato.cli.main import app
 
 ROOT = Path(__file__).parents[2]
@@ -119,6 +119,7 @@ def test_every_command_and_option_says_what_it_is() -> None:
 
 def test_the_results_page_is_what_the_results_say() -> None:
     assert headlines.PAGE.read_text() == headlines.page(), "run: python -m papers.headlines"
+    assert referee.PAGE.read_text() == referee.page(), "run: python -m papers.headlines"
     assert summary.README.read_text() == summary.readme(), "run: python -m papers.headlines"
 
 

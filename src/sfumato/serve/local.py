@@ -15,7 +15,7 @@ from sfumato.features.backbone import Backbone
 from sfumato.features.policy import Policy
 from sfumato.filter.enrollment import open_enrollment
 from sfumato.serve.bank.admission import Admission, check_terms
-from sfumato.serve.bank.decide import decide
+from sfumato.serve.bank.decide import Question, decide_each
 from sfumato.serve.bank.extract import see
 from sfumato.serve.bank.follow import Follower
 from sfumato.serve.bank.memory import BankState
@@ -127,9 +127,13 @@ def judging(
         state = BankState.load(store, terms, policy=opened_backbone.policy, reach=reach)
 
         def judge(image: Path) -> Decision:
-            seen = see(opened_backbone, decode_views(_read(image)), hashes=state.asks_hashes)
-            now = store.clock.now()
-            return decide(state, seen, account_id=account_id, account_name=account, now=now)
+            asked = Question(
+                seen=see(opened_backbone, decode_views(_read(image)), hashes=state.asks_hashes),
+                account_id=account_id,
+                account_name=account,
+                now=store.clock.now(),
+            )
+            return decide_each(state, [asked])[0]
 
         yield judge
 

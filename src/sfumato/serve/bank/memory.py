@@ -12,8 +12,9 @@ import secrets
 import threading
 from collections.abc import Collection, Container, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 
 import torch
 from jaxtyping import Float, UInt8
@@ -38,21 +39,12 @@ from sfumato.filter.rule.screening import (
 from sfumato.filter.rule.yielding import ClassScore, yields
 from sfumato.serve.bank.batches import Batches
 from sfumato.serve.bank.beside import Beside
-from sfumato.serve.bank.interface import deciding
+from sfumato.serve.bank.interface import Upload, deciding
 from sfumato.serve.bank.relations import Relations, one_upload
 from sfumato.serve.records.decisions import Match
 from sfumato.serve.records.rules import Rules, read_rules
 from sfumato.serve.records.shard_share import WHOLE, Share
 from sfumato.serve.records.store import Store, Terms
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """What one decision is asked about."""
-
-    features: Float[Tensor, "1 d"]
-    account_id: int
-    now: datetime
 
 
 class BankState:
@@ -213,8 +205,13 @@ class BankState:
 
     def decide(self, features: Float[Tensor, "n d"], account_id: int, now: datetime) -> Match:
         """Decide one upload by the default rule on each of its pictures."""
-        asked = [Upload(row[None], account_id, now) for row in features]
-        return deciding(self.batches.each(asked))
+        return self.decide_each([Upload(features, account_id, now)])[0]
+
+    def decide_each(self, uploads: Sequence[Upload]) -> list[Match]:
+        """Decide uploads by the default rule on each of their pictures."""
+        asked = [replace(one, features=row[None]) for one in uploads for row in one.features]
+        found = iter(self.batches.each(asked))
+        return [deciding(islice(found, len(one.features))) for one in uploads]
 
     def _decide_all(self, uploads: Sequence[Upload]) -> list[Match]:
         scores, related = self._scored(uploads)
