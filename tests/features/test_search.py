@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
 import pyarrow as pa
 import pytest
 import torch
 
+from sfumato import extras
 from sfumato.errors import DataError, InputError, UnavailableError
 from sfumato.features.search import Metric, search
 from sfumato.features.tables.table import FeatureTable
@@ -56,11 +56,11 @@ def test_what_cannot_be_compared_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         search(sound, FeatureTable(vectors=torch.rand(3)))
     with pytest.raises(InputError, match="`count`"):
         search(sound, sound, count=0)
-    there = importlib.util.find_spec
+    there = extras.find_spec
 
     def without(name: str, *rest: Any) -> Any:
         return None if name == "faiss" else there(name, *rest)
 
-    monkeypatch.setattr(importlib.util, "find_spec", without)
+    monkeypatch.setattr(extras, "find_spec", without)
     with pytest.raises(UnavailableError, match=r"sfumato\[search\]"):
         search(sound, sound)

@@ -11,6 +11,7 @@ from sfumato.cli import keys
 from sfumato.cli.keys import Passphrase, Ring
 from sfumato.cli.options import AsJson, DataDir, Device, Seed, finish
 from sfumato.cli.search import Column, search
+from sfumato.counted import counted
 
 if TYPE_CHECKING:
     from sfumato.cipher.header import Suite
@@ -180,7 +181,7 @@ def fetch(
     columns = columns_of([Row(0, image.name, {})], {})
     write_table(FeatureTable(vectors=features.unsqueeze(0), columns=columns), out)
     result = {"file": str(out), "shape": [1, len(features)]}
-    finish(result, f"{out}: {len(features)} features", as_json=as_json)
+    finish(result, f"{out}: {counted(len(features), 'feature')}", as_json=as_json)
 
 
 def _opened(spec: str, public: str | None, data_dir: Path | None, seed: int) -> Backbone:

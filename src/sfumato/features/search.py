@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +9,8 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from sfumato.errors import DataError, InputError, UnavailableError
+from sfumato.errors import DataError, InputError
+from sfumato.extras import needs
 from sfumato.features.tables.table import FeatureTable
 
 Metric = Literal["cosine", "inner", "l2"]
@@ -41,8 +41,7 @@ def search(
     if count < 1:
         raise InputError(f"expected `count` to be positive, got {count}")
     _check(gallery, queries)
-    if importlib.util.find_spec("faiss") is None:
-        raise UnavailableError("searching features needs faiss; pip install 'sfumato[search]'")
+    needs("search", "searching features", "faiss")
     import faiss
 
     rows, asked = _rows(gallery, metric), _rows(queries, metric)

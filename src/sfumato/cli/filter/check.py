@@ -15,7 +15,6 @@ from sfumato.cli.filter.options import (
     Database,
     Shortlist,
     backbone_beside,
-    needs_serve,
     policy_of,
 )
 from sfumato.cli.imports import quick_imports
@@ -56,7 +55,6 @@ def check(
     Of a folder, every file is judged, at any depth: a line each, of JSON with --json, and one at
     the end that counts. What is no usable picture is named and counted, and stops nothing.
     """
-    needs_serve()
     with quick_imports():
         from sfumato.serve.local import judging
 

@@ -18,6 +18,7 @@ from sfumato.cli.filter import send as filter_send
 from sfumato.cli.filter import serve as filter_serve
 from sfumato.cli.filter import try_ as filter_try
 from sfumato.cli.options import AsJson, DataDir, Seed, finish
+from sfumato.counted import counted
 from sfumato.errors import InputError
 from sfumato.features.inputsettings import InputSettings
 
@@ -179,7 +180,7 @@ def enroll(
         "backbone": made.backbone,
     }
     text = (
-        f"{out}: {made.count} pictures, {len(found.skipped)} files skipped, "
+        f"{out}: {counted(made.count, 'picture')}, {counted(len(found.skipped), 'file')} skipped, "
         f"mu {made.mu:.4g}, sigma {made.sigma:.4g} ({made.calibration})"
     )
     finish(result, text, as_json=as_json)

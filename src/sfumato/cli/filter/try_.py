@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from sfumato.cli.configoptions import options_of
-from sfumato.cli.filter.options import needs_serve
 from sfumato.cli.options import AsJson, Count, DataDir, Device, Seed, finish
 from sfumato.filter.calibrate.config import CalibrationConfig
 
@@ -65,7 +64,6 @@ def try_(
 
     Example: sfumato filter try pictures-of-me/ public-people/ uploads/ -o trial
     """
-    needs_serve()
     from sfumato.data.options import SourceOptions
     from sfumato.files import at_home, write_bytes
     from sfumato.filter.oneclass import OneClassConfig

@@ -22,6 +22,7 @@ from sfumato.serve.tryout.run import Tried, strangers
 SHOWN: Final = 120
 """Pictures on the page, nearest first; the table of decisions has all."""
 _SIDE = 112
+_LEAST = 1e-4  # a share that strangers' pictures are too few to tell from smaller ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +104,12 @@ def _card(folder: Path, file: str, found: Decision) -> Card:
     share = strangers(found)
     near = "shows no face" if found.faceless else "a near copy"
     if share is not None:
-        near = f"{100 * share:.2g} % of strangers fit as well"
+        near = f"{_percent(share)} of strangers fit as well"
     return Card(file=file, blocked=found.blocked, near=near, picture=_thumbnail(folder / file))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %" if share >= _LEAST else f"under {100 * _LEAST:g} %"
 
 
 def _thumbnail(path: Path) -> str:

@@ -1,6 +1,6 @@
 // The page that enrolls: training in a worker, sending the enrollment, and one's own enrollments.
 
-import { $, droppable, element, entry, facts, plural, time } from "./dom.js";
+import { $, bytes, droppable, element, entry, facts, plural, time } from "./dom.js";
 import { canSign } from "./enrollment.js";
 import { call, json, session } from "./session.js";
 
@@ -140,7 +140,7 @@ async function prepare() {
     const files = chosen();
     const size = files.reduce((sum, file) => sum + file.size, 0);
     $("chosen").textContent = files.length === 0 ? "no picture among them"
-      : `${plural(files.length, "picture")}, ${(size / 1e6).toFixed(1)} MB${files.length < 2 ? ": choose at least two" : ""}`;
+      : `${plural(files.length, "picture")}, ${bytes(size)}${files.length < 2 ? ": choose at least two" : ""}`;
     setTraining(false);
   });
   $("training").addEventListener("submit", (event) => {
