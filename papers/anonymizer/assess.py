@@ -51,7 +51,7 @@ def attackers(settings: Mapping[str, Any], device: str) -> LearnerConfig:
 
 
 def assess(
-    protector: Protector, world: World, labels: Sequence[str], config: LearnerConfig, *, seed: int
+    protector: Protector, world: World, labels: Sequence[str], *configs: LearnerConfig, seed: int
 ) -> Assessment:
     """Train fresh networks for every label, from several starts, and score the best of them.
 
@@ -66,8 +66,17 @@ def assess(
     correct = {}
     for label in labels:
         truth = torch.cat([part.label(label) for part in parts[:2]])
-        tries = config if label == world.private else replace(config, restarts=1)
-        candidates = train_all(rows, {label: truth}, held, tries, seed=seed)
+        candidates = [
+            candidate
+            for config in configs
+            for candidate in train_all(
+                rows,
+                {label: truth},
+                held,
+                config if label == world.private else replace(config, restarts=1),
+                seed=seed,
+            )
+        ]
         best = max(candidates, key=lambda c: c.validated[label])
         correct[label] = best.predict(standard(released[2]))[label] == world.test.label(label)
     return Assessment(protector.name, correct)
