@@ -51,7 +51,7 @@ def attackers(settings: Mapping[str, Any], device: str) -> LearnerConfig:
 
 
 def assess(
-    protector: Protector, world: World, labels: Sequence[str], config: LearnerConfig, *, seed: int
+    protector: Protector, world: World, labels: Sequence[str], *configs: LearnerConfig, seed: int
 ) -> Assessment:
     """Train fresh networks for every label, from several starts, and score the best of them.
 
@@ -59,7 +59,10 @@ def assess(
     """
     parts = Parts(world.train, world.validation, world.test)
     tries = {
-        label: config if label == world.private else replace(config, restarts=1) for label in labels
+        label: [
+            config if label == world.private else replace(config, restarts=1) for config in configs
+        ]
+        for label in labels
     }
     return Assessment(protector.name, read_labels(protector, parts, tries, seed=seed))
 

@@ -77,7 +77,7 @@ def _figure(label: str, value: float, wanted: str, values: int) -> Figure:
 
 def _read(parts: Parts, protector: Protector, seed: int) -> dict[str, float]:
     """Return the accuracy of fresh networks that learned on the releases of the same people."""
-    tries = dict.fromkeys(("identity", "expression"), _LEARNER)
+    tries = {key: [_LEARNER] for key in ("identity", "expression")}
     correct = read_labels(protector, parts, tries, seed=seed)
     return {label: float(right.float().mean()) for label, right in correct.items()}
 

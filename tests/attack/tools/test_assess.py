@@ -34,9 +34,10 @@ def test_a_label_is_read_where_the_release_keeps_it_and_guessed_where_it_does_no
         )
 
     parts = Parts(part(300, 0), part(100, 1), part(200, 2))
-    tries = dict.fromkeys(
-        ("top", "bottom"), LearnerConfig(learners=("perceptron",), restarts=1, epochs=8)
-    )
+    tries = {
+        key: [LearnerConfig(learners=("perceptron",), restarts=1, epochs=8)]
+        for key in ("top", "bottom")
+    }
     right = {
         label: float(r.float().mean())
         for label, r in read_labels(TopOnly(), parts, tries, seed=0).items()

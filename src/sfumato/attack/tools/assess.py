@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -24,7 +24,7 @@ class Parts(NamedTuple):
 
 
 def read_labels(
-    protector: Protector, parts: Parts, tries: Mapping[str, LearnerConfig], *, seed: int
+    protector: Protector, parts: Parts, tries: Mapping[str, Sequence[LearnerConfig]], *, seed: int
 ) -> dict[str, Bool[Tensor, "n"]]:
     """Return, by label of `tries`, which test pictures the best of its networks reads rightly.
 
@@ -37,9 +37,13 @@ def read_labels(
     border = len(released[0])
     held = torch.arange(border), torch.arange(border, len(rows))
     found = {}
-    for label, config in tries.items():
+    for label, configs in tries.items():
         truth = torch.cat([part.label(label) for part in parts[:2]])
-        candidates = train_all(rows, {label: truth}, held, config, seed=seed)
+        candidates = [
+            candidate
+            for config in configs
+            for candidate in train_all(rows, {label: truth}, held, config, seed=seed)
+        ]
         best = max(candidates, key=lambda c: c.validated[label])
         found[label] = best.predict(standard(released[2]))[label] == parts.test.label(label)
     return found
