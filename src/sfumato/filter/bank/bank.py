@@ -255,13 +255,12 @@ class Bank:
         with self._lock.reading():
             if self._shortlist is None or len(self) < SMALL:
                 return self._scored(x, None)
-            listed = self._shortlist.listed(x, limits)
-            wanted = listed.any(1)
-            if always is not None:
-                wanted[always] = True
-            rows = wanted.nonzero()[:, 0]
+            found = self._shortlist.listed(x, limits)
+            rows = found.rows if always is None else torch.cat([found.rows, always]).unique()
             scores = self._scored(x, None if 2 * len(rows) > len(self) else rows)
-            return replace(scores, listed=listed[scores.rows].T)
+            listed = torch.zeros(len(scores.rows), len(x), dtype=torch.bool)
+            listed[torch.searchsorted(scores.rows, found.rows)] = found.who
+            return replace(scores, listed=listed.T)
 
     def errors(
         self, x: Float[Tensor, "b d"], ids: Sequence[str] | None = None
@@ -294,11 +293,11 @@ class Bank:
             x = x.float().contiguous()
             tasks = self._tasks(x, errors) if rows is None else self._picked(x, errors, rows)
             run_all(tasks, wipe_scratch)
-            mu, sigma = self._column("mu"), self._column("sigma")
+            mu, sigma = self._column("mu", rows), self._column("sigma", rows)
         if rows is None:
             ids, rows = tuple(self._ids), torch.arange(len(self))
         else:
-            ids, mu, sigma = tuple(self._ids[i] for i in rows.tolist()), mu[rows], sigma[rows]
+            ids = tuple(self._ids[i] for i in rows.tolist())
         listed = torch.ones(len(x), len(ids), dtype=torch.bool)
         return BankScores(ids, errors.T.contiguous(), mu, sigma, rows, listed)
 
@@ -315,17 +314,33 @@ class Bank:
     def _picked(
         self, x: Float[Tensor, "b d"], out: Float[Tensor, "n b"], rows: Int64[Tensor, " n"]
     ) -> Iterator[Callable[[], None]]:
+        for segment, columns, places in self._parts(rows):
+            weights = segment.weights()
+            for part, some in zip(
+                columns.split(weights.most), places.split(weights.most), strict=True
+            ):
+                yield partial(_score_picked, x, weights, some, out, part)
+
+    def _parts(
+        self, rows: Int64[Tensor, " n"]
+    ) -> Iterator[tuple[Segment, Int64[Tensor, " k"], Int64[Tensor, " k"]]]:
+        """Yield of each segment that has some of the rows which ones, and their places in it."""
         start = 0
         for segment in self._segments:
             columns = ((rows >= start) & (rows < start + segment.count)).nonzero()[:, 0]
-            weights = segment.weights()
-            for part in columns.split(weights.most):
-                yield partial(_score_picked, x, weights, rows[part] - start, out, part)
+            if len(columns):
+                yield segment, columns, rows[columns] - start
             start += segment.count
 
-    def _column(self, name: str) -> Float[Tensor, "n"]:
-        parts = [s.tensors[name][: s.count] for s in self._segments]
-        return torch.cat(parts) if parts else torch.zeros(0)
+    def _column(self, name: str, rows: Int64[Tensor, " n"] | None = None) -> Float[Tensor, "_"]:
+        """Return one number of every enrollment, or of those in some rows."""
+        if rows is None:
+            parts = [s.tensors[name][: s.count] for s in self._segments]
+            return torch.cat(parts) if parts else torch.zeros(0)
+        found = torch.empty(len(rows))
+        for segment, columns, places in self._parts(rows):
+            found[columns] = segment.tensors[name][places]
+        return found
 
     def _row(self, id_: str) -> int:
         if id_ not in self._rows:

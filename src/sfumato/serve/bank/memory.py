@@ -271,11 +271,9 @@ class BankState:
         with self._lock:
             related = self._related(max(upload.now for upload in uploads))
             # The uploaders' own are always scored: they may override a claim.
-            asking = torch.tensor([upload.account_id for upload in uploads])
-            own = torch.isin(related.accounts, asking).nonzero()[:, 0]
+            own = related.owned(upload.account_id for upload in uploads)
             features = torch.cat([upload.features for upload in uploads])
-            limits = related.unit.limits(related.alpha)
-            scores = self.bank.score_near(features, limits=limits, always=own)
+            scores = self.bank.score_near(features, limits=related.limits, always=own)
         if len(scores.rows) < len(related.accounts):
             related = related.at(scores.rows)
         return scores, related
