@@ -96,7 +96,7 @@ class Shortlist:
         self._dim = dim
         self.rows_a_block = max(1, _BLOCK_BYTES // (4 * dim))
         self.blocks: list[Block] = []
-        self._reaches: tuple[Tensor, list[_Reaches]] | None = None
+        self._reaches: tuple[Tensor, float, list[_Reaches]] | None = None
 
     @classmethod
     def of(cls, segments: Iterable[Segment], dim: int, *, reach: float) -> Shortlist:
@@ -178,7 +178,7 @@ class Shortlist:
         run_all(self._tasks(x, reaches, found), _nothing)
         pairs = torch.cat(found) if found else torch.empty(0, 2).long()
         if len(x) == 1:
-            return Listed(pairs[:, 0], torch.ones(len(pairs), 1, dtype=torch.bool))
+            return Listed(pairs[:, 0].contiguous(), torch.ones(len(pairs), 1, dtype=torch.bool))
         rows, which = pairs[:, 0].unique(return_inverse=True)
         who = torch.zeros(len(rows), len(x), dtype=torch.bool)
         who[which, pairs[:, 1]] = True
@@ -195,17 +195,16 @@ class Shortlist:
             yield partial(_search, x, asked, block, reach, i * self.rows_a_block, found, i)
 
     def _reaching(self, limits: Float[Tensor, " n"]) -> list[_Reaches]:
-        if self._reaches is None or self._reaches[0] is not limits:
+        kept = self._reaches
+        if kept is None or kept[0] is not limits or kept[1] != self.reach:
             counts = [block.count for block in self.blocks]
             starts = [end - count for end, count in zip(accumulate(counts), counts, strict=True)]
-            self._reaches = (
-                limits,
-                [
-                    _reaches(block, limits[start : start + block.count], self.reach)
-                    for start, block in zip(starts, self.blocks, strict=True)
-                ],
-            )
-        return self._reaches[1]
+            made = [
+                _reaches(block, limits[start : start + block.count], self.reach)
+                for start, block in zip(starts, self.blocks, strict=True)
+            ]
+            kept = self._reaches = (limits, self.reach, made)
+        return kept[2]
 
     def _fit(self) -> None:
         """Sketch all rows anew, by the directions in which they vary most."""
