@@ -112,7 +112,7 @@ class Shortlist:
 
     def append(self, segment: Segment, place: int) -> None:
         """Add the enrollment in that place of a segment as the last row."""
-        own = {name: tensor[place] for name, tensor in segment.tensors.items()}
+        own = {name: tensor[place].cpu() for name, tensor in segment.tensors.items()}
         self.append_rows(
             *(
                 number[None]
