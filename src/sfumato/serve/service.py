@@ -51,7 +51,9 @@ def in_memory(
     store: Store, terms: Terms, policy: Policy | None, settings: ServeSettings
 ) -> Deciding:
     """Return the bank in this process."""
-    return BankState.load(store, terms, policy=policy, reach=settings.shortlist)
+    return BankState.load(
+        store, terms, policy=policy, reach=settings.shortlist, device=settings.device
+    )
 
 
 class FilterService:

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from sfumato.device import Device
 from sfumato.errors import BankError, EnrollmentError
 from sfumato.features.policy import Policy
 from sfumato.filter.bank.bank import Bank, BankScores
@@ -61,9 +62,12 @@ class BankState:
         *,
         policy: Policy | None = None,
         reach: float | None = None,
+        device: Device = "cpu",
     ) -> None:
         self.terms, self.share, self.policy = terms, share, policy
-        self.bank = _empty(terms, reach=reach)
+        self.bank = Bank.empty(
+            terms.dim, terms.hidden, backbone=terms.backbone, reach=reach, device=device
+        )
         self.accounts: dict[str, int] = {}
         self._arrivals: dict[str, int] = {}
         self._everybody: set[str] = set()
@@ -84,13 +88,15 @@ class BankState:
         *,
         policy: Policy | None = None,
         reach: float | None = None,
+        device: Device = "cpu",
     ) -> BankState:
         """Return the bank, or a share of it, as the database has it.
 
         Raises:
             BankError: a stored enrollment is damaged.
+            UnavailableError: this machine has no such device.
         """
-        state = cls(terms, share, policy=policy, reach=reach)
+        state = cls(terms, share, policy=policy, reach=reach, device=device)
         known = store.anchors(policy.digest) if policy else {}
         state._anchors.update(known)
         state._everybody.update(store.active_ids())
@@ -271,11 +277,9 @@ class BankState:
         with self._lock:
             related = self._related(max(upload.now for upload in uploads))
             # The uploaders' own are always scored: they may override a claim.
-            asking = torch.tensor([upload.account_id for upload in uploads])
-            own = torch.isin(related.accounts, asking).nonzero()[:, 0]
+            own = related.owned(upload.account_id for upload in uploads)
             features = torch.cat([upload.features for upload in uploads])
-            limits = related.unit.limits(related.alpha)
-            scores = self.bank.score_near(features, limits=limits, always=own)
+            scores = self.bank.score_near(features, limits=related.limits, always=own)
         if len(scores.rows) < len(related.accounts):
             related = related.at(scores.rows)
         return scores, related
@@ -318,7 +322,3 @@ def damaged(enrollment_id: str, error: EnrollmentError) -> BankError:
 
 def _keyed(pairs: Iterable[Likeness]) -> dict[tuple[str, str], Likeness]:
     return {(pair.overrider, pair.claimant): pair for pair in pairs}
-
-
-def _empty(terms: Terms, *, reach: float | None = None) -> Bank:
-    return Bank.empty(terms.dim, terms.hidden, backbone=terms.backbone, reach=reach)
