@@ -54,7 +54,8 @@ def promise(found: Calibration) -> str:
     return (
         f"{said} Of new pictures of enrolled people {_percent(rates.enrolled)} % are blocked, with "
         f"{counted(found.enrolled, 'person', 'people')} enrolled with "
-        f"{found.config.pictures} pictures each. Enrollments are contested below a likeness of {policy.contested:g}: that finds "
+        f"{found.config.pictures} pictures each. Enrollments are contested below a likeness of "
+        f"{policy.contested:g}: that finds "
         f"{_percent(found.honesty.attackers)} % of simulated attackers who know no screening, and "
         f"touches {_percent(found.honesty.honest)} % of honest people."
     )
