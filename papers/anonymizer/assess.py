@@ -15,8 +15,8 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from papers.anonymizer.worlds import World
-from sfumato.attack.tools.learners import LearnerConfig, train_all
-from sfumato.attack.tools.read import Standard
+from sfumato.attack.tools.assess import Parts, read_labels
+from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.attack.tools.scores import draw_weights, interval, weighted_mean
 from sfumato.data.imageset import ImageSet
 from sfumato.protect.anonymizer.losses import mutual_information
@@ -57,29 +57,14 @@ def assess(
 
     The utility labels are read by an honest recipient, from one start.
     """
-    parts = (world.train, world.validation, world.test)
-    released = [ask(protector.release, part.floats()) for part in parts]
-    standard = Standard.of(released[0])
-    rows = standard(torch.cat(released[:2]))
-    border = len(released[0])
-    held = torch.arange(border), torch.arange(border, len(rows))
-    correct = {}
-    for label in labels:
-        truth = torch.cat([part.label(label) for part in parts[:2]])
-        candidates = [
-            candidate
-            for config in configs
-            for candidate in train_all(
-                rows,
-                {label: truth},
-                held,
-                config if label == world.private else replace(config, restarts=1),
-                seed=seed,
-            )
+    parts = Parts(world.train, world.validation, world.test)
+    tries = {
+        label: [
+            config if label == world.private else replace(config, restarts=1) for config in configs
         ]
-        best = max(candidates, key=lambda c: c.validated[label])
-        correct[label] = best.predict(standard(released[2]))[label] == world.test.label(label)
-    return Assessment(protector.name, correct)
+        for label in labels
+    }
+    return Assessment(protector.name, read_labels(protector, parts, tries, seed=seed))
 
 
 def pooled(assessments: Sequence[Assessment], label: str) -> dict[str, Any]:

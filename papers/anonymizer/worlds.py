@@ -12,14 +12,13 @@ from papers.recipe import Run
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions
 from sfumato.data.order import random_order
-from sfumato.data.sets.characters import CharactersConfig, load_characters
+from sfumato.data.sets.characters import FACE, CharactersConfig, load_characters
 from sfumato.data.sources import load
 from sfumato.data.splits import split_images
 from sfumato.protect.labels import private_labels, refuse_same
 
 _PEN_SPLIT = (5494, 1000, 1000)  # the paper's
 _SPLIT = (0.8, 0.1, 0.1)
-_FACE = (18, 16, 46, 50)  # of the drawn 64x64: brows to chin, as a face detector would cut it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +93,7 @@ def characters(run: Run, settings: Mapping[str, Any]) -> World:
         count=settings["each"] * (people + template + strangers),
         **settings["pose"],
     )
-    options = SourceOptions(size=settings["size"], channels=1, seed=run.seed, box=_FACE)
+    options = SourceOptions(size=settings["size"], channels=1, seed=run.seed, box=FACE)
     everyone = run.uses(load_characters(options, config))
     identity = everyone.label("identity")
     train, validation, test = split_images(

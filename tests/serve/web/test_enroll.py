@@ -16,6 +16,7 @@ from sfumato.filter.enroll import enroll
 from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.oneclass import OneClassConfig, squared_error
 from sfumato.filter.private_pictures import owner_key
+from sfumato.serve.database.db import open_database
 from tests.serve.live import LiveServer
 from tests.serve.web.conftest import SCREENS, Visit, Visitor, axe, token
 from tests.serve.world import HIDDEN, World
@@ -180,6 +181,28 @@ def test_an_enrollment_file_is_sent_listed_and_erased(
     assert tab.evaluate("axe.run()")["violations"] == []
     tab.click("#own >> text=Erase")
     tab.wait_for_selector("#own li", state="detached")
+
+
+def test_an_erasure_whose_bytes_are_still_there_is_shown_until_they_are_gone(
+    visit: Visitor, server: LiveServer, world: World
+) -> None:
+    mine = token(server, "eraser")
+    made = httpx.post(
+        f"{server.url}/v1/enrollments", content=world.small(5), headers=_bearer(mine)
+    ).json()
+    tab = visit().open("/enroll", mine)
+    tab.wait_for_selector("#own li")
+    assert tab.inner_text("#erasing") == ""
+    engine = open_database(server.db_url)
+    with engine.connect() as reader:
+        reader.exec_driver_sql("SELECT count(*) FROM enrollments").fetchone()
+        tab.click("#own >> text=Erase")
+        tab.wait_for_selector("#own li", state="detached")
+        tab.wait_for_selector("#erasing >> text=still ridding its files of it")
+        assert made["id"] in tab.inner_text("#erasing")
+        reader.rollback()
+    engine.dispose()
+    tab.wait_for_selector("#erasing li", state="detached")
 
 
 def test_a_browser_that_cannot_sign_is_told_so(visit: Visitor) -> None:
