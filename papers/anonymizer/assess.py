@@ -53,7 +53,7 @@ def attackers(settings: Mapping[str, Any], device: str) -> LearnerConfig:
 def assess(
     protector: Protector, world: World, labels: Sequence[str], *configs: LearnerConfig, seed: int
 ) -> Assessment:
-    """Train fresh networks for every label, from several starts, and score the best of them.
+    """Train fresh learners for every label, as each config says, and score the best of all.
 
     The utility labels are read by an honest recipient, from one start.
     """

@@ -142,6 +142,28 @@ def test_fig2_has_eight_points_by_the_defaults_and_several_families_of_attackers
     }  # fmt: skip
 
 
+def test_fig2_judges_pictures_of_which_nothing_was_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randint(0, 256, (150, 1, 6, 6), generator=generator, dtype=torch.uint8)
+    people = ImageSet(
+        name="pendigits",
+        images=drawn,
+        labels={"writer": torch.arange(150) % 3, "digit": torch.arange(150) % 10},
+        classes={"writer": ("a", "b", "c"), "digit": tuple("0123456789")},
+    )
+    monkeypatch.setattr(worlds, "load", lambda *_, **__: people)
+    settings = {"split": 0, "share": 1.0, "strangers": 5}
+    chosen = worlds.pendigits(_run("pendigits", tmp_path), settings)
+    run = _run("fig2", tmp_path)
+    judged = worlds.fig2(run, settings)
+    assert torch.equal(judged.validation.images, chosen.test.images)
+    assert torch.equal(judged.test.images, chosen.validation.images)
+    assert run.parties["shared"] == 0
+    assert run.parties["victims"]["pictures"] == len(judged.test)
+
+
 def test_presets_of_the_papers_method_are_those_of_the_command() -> None:
     for recipe in ("pendigits", "characters", "ferg"):
         for size in _settings(recipe).values():

@@ -27,8 +27,9 @@ Settings = Mapping[str, Any]
 
 
 def _anonymizer(settings: Settings, part: str) -> object:
-    if part == "paper":  # attacked is that of the last lambda
-        return methods.paper_config(settings, settings["lams"][-1])
+    method, _, lam = part.partition(", lambda ")
+    if method == "paper":  # without a lambda it is the attacked one, which is the last
+        return methods.paper_config(settings, float(lam or settings["lams"][-1]))
     return methods.prototypes_config(settings)
 
 
