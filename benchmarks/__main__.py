@@ -31,8 +31,13 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="smaller sizes, a few seconds each")
     parser.add_argument("--minutes", type=float, default=10.0, help="how long the soak is")
+    parser.add_argument("--device", default="cpu", help="of `bank`: where the bank is, as cuda")
     arguments = parser.parse_args()
-    known = BENCHMARKS | {SOAK: partial(soak.run, minutes=arguments.minutes)}
+    known = (
+        BENCHMARKS
+        | {"bank": partial(bank.run, device=arguments.device)}
+        | {SOAK: partial(soak.run, minutes=arguments.minutes)}
+    )
     unknown = sorted(set(arguments.names) - set(known))
     if unknown:
         parser.error(f"no benchmark {unknown[0]!r}; there are: {', '.join(known)}")

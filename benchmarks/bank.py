@@ -5,6 +5,8 @@
   away at once) over ours, `ratio_one_product` that of one big product with as many operations.
 - `single`: one feature against 10,000 enrollments. `ratio` is the bytes of weights that we go
   through a second over those that a plain sum over the same tensors reads a second.
+- `device`: with `--device`, one feature and 64 against a bank on an accelerator, `ratio` as above;
+  instead of the others, which measure this processor.
 - `scale`: time and memory up to 100,000 enrollments. `linear` is the time an enrollment at the
   largest number over that at the smallest.
 """
@@ -31,8 +33,11 @@ _PEER_TILE = 32
 _BACKBONE = "0" * 64
 
 
-def run(*, quick: bool) -> dict[str, Any]:
-    """Run all three parts and print a line for each measurement."""
+def run(*, quick: bool, device: str = "cpu") -> dict[str, Any]:
+    """Run all three parts, or that of a device, and print a line for each measurement."""
+    if device != "cpu":
+        counts = (1000,) if quick else (10_000, 100_000, 1_000_000)
+        return {"device": [on_device(128, count, device) for count in counts]}
     rounds = 3 if quick else 15
     sizes = {2048: 128, 784: 256, 128: 1024} if quick else {2048: 512, 784: 1024, 128: 8192}
     single = 1000 if quick else 10_000
@@ -151,6 +156,36 @@ def growth(dim: int, counts: tuple[int, ...]) -> dict[str, Any]:
     return {"dim": dim, "rows": rows, "linear": linear}
 
 
+def on_device(dim: int, count: int, device: str) -> dict[str, Any]:
+    """Measure a bank in bfloat16 on an accelerator, against reading its memory once."""
+    bank = random_bank(dim, count, torch.bfloat16, device)
+    matrices = [s.tensors[name] for s in bank.segments for name in ("encoder", "decoder")]
+    one, batch = torch.rand(1, dim), torch.rand(_BATCH, dim)
+    seconds = best_seconds(
+        {
+            "one": partial(bank.errors, one),
+            "batch": partial(bank.errors, batch),
+            "read": lambda: sum(float(m.view(torch.int16).sum()) for m in matrices),
+        },
+        5,
+    )
+    read = sum(m.nbytes for m in matrices)
+    figures = {
+        "dim": dim,
+        "enrollments": count,
+        "device": str(bank.device),
+        "one_ms": 1e3 * seconds["one"],
+        "batch_ms": 1e3 * seconds["batch"],
+        "gbytes_per_s": read / seconds["one"] / 1e9,
+        "ratio": seconds["read"] / seconds["one"],
+    }
+    print(
+        f"{figures['device']}, D {dim}, N {count}, bfloat16: one image {figures['one_ms']:.1f} ms "
+        f"({figures['ratio']:.2f} of reading), 64 {figures['batch_ms']:.1f} ms"
+    )
+    return figures
+
+
 def _read(words: list[Tensor]) -> None:
     run_all((partial(_sum, part) for part in _parts(words)), _nothing)
 
@@ -189,9 +224,9 @@ def _parts(tensors: list[Tensor]) -> Iterator[Tensor]:
         yield from tensor.split(max(1, (4 << 20) // tensor[0].nbytes))
 
 
-def random_bank(dim: int, count: int, dtype: torch.dtype) -> Bank:
+def random_bank(dim: int, count: int, dtype: torch.dtype, device: str = "cpu") -> Bank:
     """Return a bank of `count` copies of one random enrollment, with the ids 0, 1, 2 and so on."""
-    bank = Bank.empty(dim, _HIDDEN, backbone=_BACKBONE, dtype=dtype)
+    bank = Bank.empty(dim, _HIDDEN, backbone=_BACKBONE, dtype=dtype, device=device)
     enrollment = random_enrollment(dim)
     for number in range(count):
         bank.add(str(number), enrollment)

@@ -22,7 +22,8 @@ import torch
 from benchmarks.bank import random_bank, random_enrollment
 from benchmarks.interleave import best_core_seconds
 from sfumato.filter.bank.bank import Bank
-from sfumato.filter.bank.shortlist import Block, Shortlist
+from sfumato.filter.bank.shortlist import Shortlist
+from sfumato.filter.bank.sketch import NUMBERS
 
 _DIM = 128
 _HIDDEN = 32
@@ -81,10 +82,7 @@ def listing(count: int, rounds: int) -> dict[str, Any]:
     made = Shortlist(_DIM, reach=1.0)
     for start in range(0, count, made.rows_a_block):
         rows = min(made.rows_a_block, count - start)
-        means = torch.rand(rows, _DIM)
-        numbers = torch.tensor([0.0, 0.5]).repeat(rows, 1)
-        numbers[:, 0] = means.square().sum(1)
-        made.blocks.append(Block(means, numbers, rows))
+        made.append_rows(torch.rand(rows, _DIM), torch.full((rows,), 0.5))
     one, batch = torch.rand(1, _DIM), torch.rand(_BATCH, _DIM)
     limits = torch.full((count,), LIMIT)
     index, queries = faiss_index(made), [faiss_queries(x) for x in (one, batch)]
@@ -97,7 +95,7 @@ def listing(count: int, rounds: int) -> dict[str, Any]:
         },
         rounds,
     )
-    figures: dict[str, Any] = {"enrollments": count, "bytes_each": 4 * (_DIM + 2)}
+    figures: dict[str, Any] = {"enrollments": count, "bytes_each": 4 * (_DIM + NUMBERS + 4)}
     figures |= {f"{name.replace(' ', '_')}_ms": 1e3 * spent for name, spent in seconds.items()}
     print(
         f"list of {count}: one image {figures['one_ms']:.1f} ms (faiss flat "
@@ -125,10 +123,11 @@ def faiss_index(made: Shortlist) -> faiss.IndexFlatIP:
     """Return faiss's index of 2 m and the rest of the rule, so that listed is a product above 0."""
     index = faiss.IndexFlatIP(_DIM + 2)
     for block in made.blocks:
-        square, spread = block.numbers.unbind(1)
-        radius = math.sqrt(LIMIT) + made.reach * spread
+        means = block.means[: block.count]
+        square = means.square().sum(1)
+        radius = math.sqrt(LIMIT) + made.reach * block.spread[: block.count]
         rest = torch.stack([radius.square() - square, -torch.ones_like(square)], 1)
-        index.add(torch.cat([2 * block.means, rest], 1).numpy())
+        index.add(torch.cat([2 * means, rest], 1).numpy())
     return index
 
 

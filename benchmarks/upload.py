@@ -29,9 +29,10 @@ from sfumato.features.backbone import Backbone
 from sfumato.filter.bank.bank import Bank, BankScores
 from sfumato.filter.rule.guard import Sigmas, contest_rule
 from sfumato.serve.database.db import open_database
-from sfumato.serve.records.auth import add_account, authenticate
+from sfumato.serve.records.auth import add_account
 from sfumato.serve.records.decisions import Decision, Match, Owner, keep_blocks
 from sfumato.serve.records.store import Store
+from sfumato.serve.records.tokens import Tokens
 
 _SIDES = (256, 1024, 3464)  # 3464 squared is the 12 megapixels of a phone
 _PAIRS = torch.empty(0, 2, dtype=torch.int64)
@@ -117,7 +118,7 @@ def _database(path: Path) -> dict[str, Callable[[], object]]:
         keep_blocks(store, "", [(Owner(account.id), blocked)])
 
     return {
-        "token": partial(authenticate, store.engine, store.clock, f"Bearer {token}"),
+        "token": partial(Tokens(store.engine, store.clock).account, f"Bearer {token}"),
         "write": write,
     }
 

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "src" / "sfumato"
 
 STAGES = [
     {"_version", "errors", "types"},
-    {"device", "files", "fingerprint", "intervals", "progress"},
+    {"counted", "device", "extras", "files", "fingerprint", "intervals", "progress"},
     {"cluster", "config"},
     {"data"},
     {"nets"},
@@ -40,14 +40,14 @@ INNER = {
         {"lazy"},
     ],
     "filter": [
-        {"bounds"},
+        {"bounds", "codes"},
         {"enrollment", "neardup", "oneclass", "rule"},
         {"bank", "copies", "enroll", "private_pictures", "views"},
-        {"enrolled"},
+        {"device", "enrolled"},
         {"calibrate"},
     ],
     "protect": [
-        {"baselines", "deformation", "encrypted", "labels", "pretrained"},
+        {"baselines", "deformation", "encrypted", "labels", "pretrained", "transforms"},
         {"augment", "fitted"},
         {"anonymizer", "obfuscator", "san"},
         {"prototypes"},
@@ -67,7 +67,14 @@ INNER = {
         {"album", "attributes", "on_cipher", "on_filter", "reidentify", "verify"},
         {"copies", "groups", "linkage", "membership", "reconstruct"},
     ],
-    "audit": [{"attacks", "protectors"}, {"measure"}, {"report"}, {"run"}, {"namespace"}],
+    "audit": [
+        {"plugins"},
+        {"attacks", "protectors"},
+        {"measure"},
+        {"report"},
+        {"run"},
+        {"namespace"},
+    ],
     "serve": [
         {"database", "settings", "wire"},
         {"clients", "migrations", "records"},
@@ -76,7 +83,7 @@ INNER = {
         {"moderating"},
         {"http"},
         {"features", "web"},
-        {"app"},
+        {"app", "tryout"},
         {"run"},
         {"sharded"},
     ],

@@ -83,7 +83,7 @@ def scored(bank: Bank, x: Tensor) -> Scored:
     scores = bank.score(x)
     blocks = bank.shortlist.blocks if bank.shortlist else []
     means = torch.cat([block.means[: block.count] for block in blocks])
-    spread = torch.cat([block.numbers[: block.count, 1] for block in blocks])
+    spread = torch.cat([block.spread[: block.count] for block in blocks])
     distance = torch.stack([(row - means).square().sum(1) for row in x])
     z = (scores.errors - scores.mu) / scores.sigma
     return Scored(z, distance, scores.mu, scores.sigma, spread)

@@ -237,6 +237,7 @@ def test_a_pool_without_a_free_connection_is_an_answer(
     client, service = start()
     ada = bearer(service, "ada")
     own = client.post("/v1/enrollments", content=world.small(1), headers=ada).json()["id"]
+    service.tokens.known.clear()
     with ExitStack() as held:
         for engine in (service.store.engine, service.changing.engine):
             for _ in range(engine.pool.size()):  # type: ignore[attr-defined]

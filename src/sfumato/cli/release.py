@@ -12,6 +12,7 @@ import typer
 from sfumato.cli.configoptions import options_of
 from sfumato.cli.options import AsJson, DataDir, Ray, Seed, finish
 from sfumato.cli.photos import release_faces
+from sfumato.counted import counted
 from sfumato.photo.config import FaceConfig
 
 if TYPE_CHECKING:
@@ -228,9 +229,8 @@ def _write_pictures(
         applied, images, out, labels=labels, batch_size=batch, executor=executor
     )
     facts = {"protector": applied.name, "images": written.count, "standing": written.standing}
-    text = (
-        f"{applied.name}: released {written.count:,} images into {out}{_stands(written.standing)}"
-    )
+    text = f"{applied.name}: released {counted(written.count, 'image')} into {out}"
+    text += _stands(written.standing)
     return facts | _told(out, written.count, written.left_out, labels), text
 
 
@@ -273,7 +273,7 @@ def _write_maps(
         "picture_bytes": written.picture_bytes,
     }
     text = (
-        f"{applied.name}: released {written.count:,} maps into {out}: "
+        f"{applied.name}: released {counted(written.count, 'map')} into {out}: "
         f"{written.stored_bytes:,} bytes, where their pixels take {written.picture_bytes:,}"
     )
     if first:
@@ -293,7 +293,7 @@ def _told(out: Path, count: int, left_out: int, labels: tuple[str, ...]) -> dict
     if listed is not None:
         some = named(read_list(listed, 3), left_out)
         typer.echo(
-            f"left out {left_out:,} of {count + left_out:,} files: {some}\n"
+            f"left out {left_out:,} of {counted(count + left_out, 'file')}: {some}\n"
             f"all of them, with the reasons: {listed} (not part of the release)",
             err=True,
         )

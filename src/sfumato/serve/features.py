@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
@@ -24,7 +25,8 @@ from sfumato.data.decoding.decode import ImageLimits, decode_image, open_picture
 from sfumato.errors import ConfigError, InputError, RequestError
 from sfumato.features.backbone import Backbone
 from sfumato.features.picture import feature_of
-from sfumato.serve.bank.lanes import SMALL_BYTES, SMALL_PIXELS, Lanes
+from sfumato.serve.bank.lane import Lane
+from sfumato.serve.bank.lanes import SMALL_BYTES, SMALL_PIXELS, large_lane, small_pool
 from sfumato.serve.http.bodies import read_body
 from sfumato.serve.http.docs import install_docs
 from sfumato.serve.http.guarding import Guarding
@@ -51,6 +53,14 @@ class FeatureSettings:
             raise ConfigError("limits of images and of time must be positive")
 
 
+@dataclass(frozen=True, slots=True)
+class _Lanes:
+    """Where small pictures are looked at, and large ones."""
+
+    small: Executor
+    large: Lane
+
+
 def create_feature_app(backbone: Backbone, settings: FeatureSettings | None = None) -> FastAPI:
     """Return the ASGI app that answers `POST /v1/features` with this backbone's features.
 
@@ -72,7 +82,7 @@ def create_feature_app(backbone: Backbone, settings: FeatureSettings | None = No
     app.add_middleware(Guarding)
     install_docs(app)
     install_problems(app)
-    lanes = Lanes()
+    lanes = _Lanes(small_pool(), large_lane())
 
     @app.get("/livez")
     def livez() -> dict[str, str]:
@@ -136,7 +146,7 @@ def _answer(
     settings: FeatureSettings,
     content: bytes,
     public: bytes,
-    lanes: Lanes,
+    lanes: _Lanes,
 ) -> bytes:
     limits = ImageLimits(
         max_bytes=settings.image_limit_bytes, max_pixels=settings.image_limit_pixels
@@ -147,7 +157,7 @@ def _answer(
 
     large = len(content) > SMALL_BYTES
     if large or open_picture(content, limits=limits).pixels > SMALL_PIXELS:
-        found = lanes.large(features, account=None)
+        found = lanes.large.submit(None, features).result()
     else:
-        found = lanes.small(features)
+        found = lanes.small.submit(features).result()
     return seal_answer(found, public, suite=settings.suite)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from sqlalchemy import text
@@ -17,8 +17,6 @@ from sfumato.features.backbone import Backbone
 from sfumato.features.policy import Policy
 from sfumato.filter.neardup import available
 from sfumato.serve.bank.admission import Admission
-from sfumato.serve.bank.batches import Batches
-from sfumato.serve.bank.decide import decide
 from sfumato.serve.bank.eraser import Eraser
 from sfumato.serve.bank.extract import Pictures
 from sfumato.serve.bank.follow import Follower
@@ -27,20 +25,20 @@ from sfumato.serve.bank.lane import Lane
 from sfumato.serve.bank.limits import RateLimit
 from sfumato.serve.bank.memory import BankState
 from sfumato.serve.bank.metrics import Metrics
+from sfumato.serve.bank.uploads import Uploads
 from sfumato.serve.database.db import beside, open_database, reading
 from sfumato.serve.database.errors import check_pages
 from sfumato.serve.records import erasures
 from sfumato.serve.records.answers import answer_of
-from sfumato.serve.records.auth import Account, check_may_name, find_account
-from sfumato.serve.records.decisions import FACELESS, STRANGER, Decision, Owner, keep_blocks
+from sfumato.serve.records.auth import Account
 from sfumato.serve.records.erasures import Erasure
 from sfumato.serve.records.near_counts import Tally
 from sfumato.serve.records.store import Entry, Store, Terms
+from sfumato.serve.records.tokens import Tokens
 from sfumato.serve.settings import ServeSettings
 from sfumato.serve.wire import EnrollmentAnswer, Status, Unit, UploadAnswer
 
 _HIDDEN = 32  # the paper's M for ten classes
-_WRITTEN = 64  # blocks in one transaction
 _CONNECTIONS = 14  # two for each thread that changes something, and two for the eraser
 _ERASE_SECONDS = 2.0  # for which an answer waits until all bytes of an enrollment are gone
 _log = logging.getLogger("sfumato.serve")
@@ -53,7 +51,9 @@ def in_memory(
     store: Store, terms: Terms, policy: Policy | None, settings: ServeSettings
 ) -> Deciding:
     """Return the bank in this process."""
-    return BankState.load(store, terms, policy=policy, reach=settings.shortlist)
+    return BankState.load(
+        store, terms, policy=policy, reach=settings.shortlist, device=settings.device
+    )
 
 
 class FilterService:
@@ -78,15 +78,22 @@ class FilterService:
         self.metrics = Metrics()
         self.metrics.bank.set_function(self._size)
         self.image_limits = ImageLimits()
-        self.pictures = Pictures(backbone, self.image_limits)
+        self.tokens = Tokens(store.engine, store.clock)
         self.tally = Tally(store.engine, self.policy_digest)
+        self.uploads = Uploads(
+            store=store,
+            state=state,
+            pictures=Pictures(backbone, self.image_limits),
+            tally=self.tally,
+            metrics=self.metrics,
+        )
         self.follower = Follower(store, state, seen=seen, also=self.tally.keep)
         # Changes have threads and connections of their own: no upload waits for one.
         self.changing = Store(beside(store.engine, connections=_CONNECTIONS), store.clock)
         # Those that screen take long, and must not stand before the others.
-        self.admissions = Lane("enroll", threads=2, waiting=16, each=2)
-        self.readmissions = Lane("admit", threads=1, waiting=16, each=8)
-        self.changes = Lane("change", threads=3, waiting=48, each=8)
+        self.admissions = _lane("enroll", "enrollments", threads=2, waiting=16, each=2)
+        self.readmissions = _lane("admit", "admissions", threads=1, waiting=16, each=8)
+        self.changes = _lane("change", "changes", threads=3, waiting=48, each=8)
         self.eraser = Eraser(self.changing)
         self.admission = Admission(
             store=self.changing,
@@ -100,10 +107,6 @@ class FilterService:
             settings.uploads_per_minute,
             settings.enrollments_per_minute,
             settings.requests_per_minute,
-        )
-        # Blocks that come together are written together: each commit waits for the disk.
-        self.blocks = Batches(
-            partial(keep_blocks, store, self.policy_digest), most=_WRITTEN, together=True
         )
         self._upload_rate, self._enroll_rate, self._rate = (
             RateLimit(n, max(1, n // 6)) for n in per_minute
@@ -154,7 +157,7 @@ class FilterService:
             lane.close()
         self.eraser.stop()
         self.follower.stop()
-        self.pictures.close()
+        self.uploads.close()
         with suppress(SfumatoError):  # counts are worth no failure to stop
             self.tally.keep(now=True)
         self.changing.engine.dispose()
@@ -265,6 +268,18 @@ class FilterService:
             raise missing
         self.eraser.ask()
 
+    def ask(
+        self, account: Account, content: bytes, name: str | None = None
+    ) -> Future[UploadAnswer]:
+        """Decide whether the account may share an image; as `decide`, which waits for it.
+
+        Raises:
+            RequestError: 403 only an uploader names another account, 429 too many uploads.
+        """
+        if account.role != "uploader":
+            self._upload_rate.check(account.id)
+        return self.uploads.ask(account, content, name)
+
     def decide(self, account: Account, content: bytes, name: str | None = None) -> UploadAnswer:
         """Decide whether the account may share an image. The image and its features are not kept.
 
@@ -273,35 +288,10 @@ class FilterService:
 
         Raises:
             ImageError: the bytes are no picture, or a too large one.
-            RequestError: 403 only an uploader names another account, 429 too many uploads.
+            RequestError: 403 only an uploader names another account, 429 too many uploads, or too
+                many large ones of this account, 503 of all.
         """
-        account_id, owner = self._asked_for(account, name)
-        if account.role != "uploader":
-            self._upload_rate.check(account.id)
-        with self.metrics.seconds.time():
-            asks = owner.person or account.name
-            # A gateway that names nobody sends everybody's.
-            alone = owner.person or (None if account.role == "uploader" else account.name)
-            seen = self.pictures(content, hashes=self.state.asks_hashes, account=alone)
-            now = self.store.clock.now()
-            found = decide(self.state, seen, account_id=account_id, account_name=asks, now=now)
-        nearest = found.nearest
-        self.tally.count(nearest.account, math.inf if nearest.score is None else nearest.score)
-        self._record(owner, found)
-        return UploadAnswer(id=found.id, decision=found.verdict, reason=found.reason)
-
-    def _record(self, owner: Owner, found: Decision) -> None:
-        against, enforced = found.against, found.enforced
-        if against is not None:
-            self.blocks((owner, found))
-        self.metrics.count_upload(
-            blocked=against is not None, enforced=enforced, faceless=found.faceless
-        )
-        where = "" if against is None or found.frame is None else f", by frame {found.frame}"
-        where += f"; {FACELESS}" if found.faceless else ""
-        _log.info(
-            "decision %s for account %d: %s%s", found.id, owner.account_id, found.verdict, where
-        )
+        return self.ask(account, content, name).result()
 
     def check_ready(self) -> None:
         """Raise a ServiceError where the database does not answer, or was not heard of lately."""
@@ -313,16 +303,6 @@ class FilterService:
     def apply_rules(self) -> None:
         """Take over rules that were just changed, before that is acknowledged."""
         self._apply()
-
-    def _asked_for(self, account: Account, name: str | None) -> tuple[int, Owner]:
-        """Return whose enrollments may override, and whose the upload is."""
-        if name is None:
-            return account.id, Owner(account.id)
-        check_may_name(account)
-        found = find_account(self.store.engine, name)
-        # A person without an account cannot appeal; their gateway can, for them.
-        owner = Owner(found.id if found else account.id, person=name, gateway_id=account.id)
-        return (found.id if found else STRANGER), owner
 
     def _erasing(self) -> float:
         try:
@@ -349,3 +329,8 @@ class FilterService:
         finally:
             # Also where the answer of the database got lost: what is gone must not decide.
             self._apply()
+
+
+def _lane(name: str, what: str, *, threads: int, waiting: int, each: int) -> Lane:
+    pool = ThreadPoolExecutor(threads, thread_name_prefix=f"sfumato-{name}")
+    return Lane(pool, what=what, most=threads + waiting, each=each)

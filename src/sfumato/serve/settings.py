@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from sfumato.device import Device, parse_device
 from sfumato.errors import ConfigError
 
 MOST_MINUTES: Final = 7 * 24 * 60.0
@@ -66,6 +67,8 @@ class ServeSettings:
     shortlist: float | None = None
     """`reach` of a shortlist (`filter.bank.shortlist`), which leaves out enrollments that cannot
     match an upload; None scores all."""
+    device: Device = "cpu"
+    """Where enrollments are kept and scored; shards score theirs on the CPU."""
     tls: Tls | None = None
     """Certificate and key to serve HTTPS with; None serves HTTP."""
     body_seconds: float = 30.0
@@ -76,6 +79,7 @@ class ServeSettings:
     """Those of one address; None is half of them, and all for a proxy on this machine."""
 
     def __post_init__(self) -> None:
+        parse_device(self.device)
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"`port` must lie in 0..65535, got {self.port}")
         counts = (self.quota, self.concurrency, self.hidden, self.per_address)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from sfumato.data.sources import load
 from sfumato.errors import ConfigError
 from sfumato.filter.bank import bank as bank_module
+from sfumato.filter.bank import shortlist
 from sfumato.filter.bank.bank import Bank
 from sfumato.filter.bank.shortlist import Shortlist, reconstructions
 from sfumato.filter.enrolled import enroll_all
@@ -73,6 +75,111 @@ def test_it_lists_whom_the_formula_names(seed: int, alpha: float, reach: float) 
     for row, distance in enumerate(outside):
         if abs(distance) > 1e-4:
             assert (row in near) == (distance < 0)
+
+
+def crowd(count: int, dim: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Means in clusters, spreads and limits; some are what an adversary would send."""
+    draw = torch.Generator().manual_seed(seed)
+    centres = torch.rand(7, dim, generator=draw)
+    which = torch.randint(7, (count,), generator=draw)
+    noise = 0.2 * torch.randn(count, dim, generator=draw)
+    means = (centres[which] + noise).clamp(0, 1)
+    spread = torch.rand(count, generator=draw) * 0.3
+    limits = torch.rand(count, generator=draw) * dim / 40
+    for value, tensor in (
+        (0.0, limits),  # a point of its own
+        (-1.0, limits),  # claims nothing
+        (float(dim), limits),  # claims everything
+        (torch.inf, spread),
+        (torch.nan, spread),
+        (1e30, spread),
+    ):
+        tensor[torch.randint(count, (2,), generator=draw)] = value
+    means[torch.randint(count, (2,), generator=draw)] = torch.nan
+    means[-9:] = means[:9]  # copies
+    means[-12] = 1.0
+    means[-13] = 0.0
+    return means, spread, limits
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    count=st.integers(30, 2500),
+    dim=st.sampled_from([1, 5, 31, 32, 33, 128, 300]),
+    batch=st.integers(1, 4),
+    reach=st.sampled_from([0.0, 0.5, 3.0]),
+    seed=st.integers(0, 999),
+)
+def test_the_fast_way_lists_whom_the_slow_one_lists(
+    count: int, dim: int, batch: int, reach: float, seed: int
+) -> None:
+    """Whatever enrollments say of themselves: sketches leave out nobody whom the formula lists."""
+    means, spread, limits = crowd(count, dim, seed)
+    mine = Shortlist(dim, reach=reach)
+    mine.rows_a_block = 400
+    for some, spreads in zip(means.split(700), spread.split(700), strict=True):
+        mine.append_rows(some, spreads)
+    draw = torch.Generator().manual_seed(seed + 1)
+    x = torch.cat([means[torch.randint(count, (batch,), generator=draw)], means[:1]])[1:]
+    x = (x.nan_to_num(0.5) + 0.05 * torch.randn(x.shape, generator=draw)).clamp(0, 1)
+    x[0] = x[0].round()  # as far out as a feature may be
+    radius = limits.clamp(min=0).sqrt() + reach * spread
+    apart = torch.stack([(means.double() - row.double()).norm(dim=1) for row in x], 1)
+    wanted = ~(apart > radius.double()[:, None]) & ~(limits < 0)[:, None]
+    found = mine.listed(x, limits)
+    assert found.rows.tolist() == wanted.any(1).nonzero()[:, 0].tolist()
+    assert torch.equal(found.who, wanted[found.rows])
+    gone = int(torch.randint(count, (1,), generator=draw))
+    mine.remove(gone)
+    kept_rows = torch.arange(count)
+    kept_rows[gone] = count - 1
+    again = mine.listed(x, limits[kept_rows[:-1]])
+    assert again.rows.tolist() == wanted[kept_rows[:-1]].any(1).nonzero()[:, 0].tolist()
+
+
+def test_an_adversary_who_claims_everything_costs_one_score_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody else is measured for their sake, and nobody is hidden by them."""
+    means, spread, limits = crowd(4000, 128, 0)
+    measured: list[int] = []
+    measure = shortlist._measured
+
+    def counted(*arguments: Any) -> torch.Tensor:
+        measured.append(len(arguments[3]))
+        return measure(*arguments)
+
+    monkeypatch.setattr(shortlist, "_measured", counted)
+
+    def asked(means: torch.Tensor, spread: torch.Tensor, limits: torch.Tensor) -> int:
+        measured.clear()
+        mine = Shortlist(128, reach=0.5)
+        mine.append_rows(means, spread)
+        rows = set(mine.near(means[17:18].nan_to_num(0.5), limits).tolist())
+        assert 17 in rows
+        return sum(measured)
+
+    honest = asked(means, spread, limits)
+    evil = 500
+    more = asked(
+        torch.cat([means, torch.rand(evil, 128)]),
+        torch.cat([spread, torch.full((evil,), 1e30)]),
+        torch.cat([limits, torch.full((evil,), 128.0)]),
+    )
+    assert evil <= more <= honest + evil + 100  # the directions are others now
+    assert honest < 1500
+
+
+def test_what_follows_from_limits_is_kept_for_one_tensor_and_one_state_of_the_bank() -> None:
+    mine = Shortlist(8, reach=0.0)
+    means = torch.rand(50, 8)
+    mine.append_rows(means, torch.zeros(50))
+    all_of_it, nothing = torch.full((50,), 8.0), torch.full((50,), -1.0)
+    for _ in range(2):
+        assert len(mine.near(means[:1], all_of_it)) == 50
+        assert len(mine.near(means[:1], nothing)) == 0
+    mine.remove(3)
+    assert len(mine.near(means[:1], all_of_it[:-1])) == 49
 
 
 def test_the_spread_is_that_of_small_changes_of_the_code() -> None:
@@ -185,7 +292,7 @@ def test_an_opened_bank_makes_the_same_list(tmp_path: Path) -> None:
     bank.save(tmp_path / "bank")
     again = Bank.open(tmp_path / "bank", reach=0.5)
     assert torch.equal(listed(again).blocks[0].means, listed(bank).blocks[0].means)
-    assert torch.equal(listed(again).blocks[0].numbers, listed(bank).blocks[0].numbers)
+    assert torch.equal(listed(again).blocks[0].spread, listed(bank).blocks[0].spread)
     assert Bank.open(tmp_path / "bank").shortlist is None
 
 

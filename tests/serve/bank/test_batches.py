@@ -78,24 +78,6 @@ def test_a_question_that_fails_fails_alone_and_the_next_are_answered() -> None:
     assert batches(7) == 14
 
 
-def test_what_fails_together_is_asked_once() -> None:
-    """A full disk fails every question alike: one attempt a question would take as many waits."""
-    doubling = Doubling()
-    batches = Batches(doubling, most=64, together=True)
-    with ThreadPoolExecutor(6) as pool:
-        first = pool.submit(batches, 1)
-        assert doubling.started.wait(20)
-        others = [pool.submit(batches, number) for number in (2, 13, 4)]
-        waiting(batches, 3)
-        doubling.go.set()
-        assert first.result(20) == 2
-        for other in others:
-            with pytest.raises(ValueError, match="thirteen"):
-                other.result(20)
-    assert doubling.sizes == [1, 3]
-    assert batches(7) == 14
-
-
 def test_hundreds_of_calls_from_many_threads_each_get_their_own_answer() -> None:
     doubling = Doubling()
     doubling.go.set()

@@ -19,12 +19,14 @@ from tests.serve.world import World
 
 def test_features_are_the_backbones_and_errors_the_decoders(world: World) -> None:
     pictures = Pictures(world.backbone, ImageLimits())
-    seen = pictures(world.png(0, 3))
+    seen = pictures.small(world.png(0, 3), hashes=False)
+    assert seen is not None
     assert torch.equal(seen.features, world.backbone(world.images[0][3][None]))
     assert (seen.frames, [len(one) for one in seen.hashes], seen.frame(0)) == ((0,), [0], None)
     with pytest.raises(ImageError, match="expected a picture"):
-        pictures(b"no picture")
-    pictures.close()
+        pictures.small(b"no picture", hashes=False)
+    again = pictures.all(world.png(0, 3), hashes=False)
+    assert torch.equal(again.features, seen.features)
 
 
 def test_requests_on_many_threads_share_a_few(
@@ -33,7 +35,7 @@ def test_requests_on_many_threads_share_a_few(
     client, service = start()
     eve = bearer(service, "eve")
     threads: set[int] = set()
-    at_once, most, lock, see = 0, 0, threading.Lock(), service.pictures.see
+    at_once, most, lock, see = 0, 0, threading.Lock(), service.uploads.pictures.see
 
     def counted(views: Iterator[View], *, hashes: bool) -> object:
         nonlocal at_once, most
@@ -46,7 +48,7 @@ def test_requests_on_many_threads_share_a_few(
             at_once -= 1
         return see(views, hashes=hashes)
 
-    monkeypatch.setattr(service.pictures, "see", counted)
+    monkeypatch.setattr(service.uploads.pictures, "see", counted)
 
     def upload(index: int) -> int:
         return client.post("/v1/uploads", content=world.png(8, index), headers=eve).status_code

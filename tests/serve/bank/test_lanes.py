@@ -6,50 +6,54 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import partial
+from concurrent.futures import Future
 
 import pytest
 import torch
 
-from sfumato.data.decoding.decode import ImageLimits, decode_views, encode_png
+from sfumato.data.decoding.decode import ImageLimits, View, decode_views, encode_png
 from sfumato.errors import RequestError
 from sfumato.serve.bank import extract
-from sfumato.serve.bank.extract import Pictures, see
-from sfumato.serve.bank.lanes import MOST_LARGE, MOST_OF_ONE, SMALL_PIXELS, Lanes
+from sfumato.serve.bank.extract import Pictures, Seen, see
+from sfumato.serve.bank.lanes import (
+    MOST_LARGE,
+    MOST_OF_ONE,
+    SMALL_PIXELS,
+    large_lane,
+    small_pool,
+)
+from sfumato.serve.records.auth import add_account
+from tests.serve.conftest import Start
 from tests.serve.world import World
 
 
 class Held:
-    """Lanes whose large pictures are looked at until `go` is set."""
+    """A lane whose large pictures are looked at until `go` is set."""
 
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
-        self.lanes, self.pool = Lanes(), pool
+    def __init__(self) -> None:
+        self.lane = large_lane()
         self.go = threading.Event()
         self.sent: list[Future[str]] = []
 
-    def large(self, account: str | None) -> Future[str]:
+    def large(self, account: str | None) -> None:
         def work() -> str:
             self.go.wait(60)
             return str(account)
 
-        self.sent.append(self.pool.submit(self.lanes.large, work, account=account))
-        return self.sent[-1]
+        self.sent.append(self.lane.submit(account, work))
 
     def refused(self, account: str | None) -> RequestError:
         with pytest.raises(RequestError) as caught:
-            self.lanes.large(lambda: "", account=account)
+            self.lane.submit(account, lambda: "")
         return caught.value
 
 
 @pytest.fixture
 def held() -> Iterator[Held]:
-    with ThreadPoolExecutor(MOST_LARGE + 2) as pool:
-        made = Held(pool)
-        yield made
-        made.go.set()
-    made.lanes.close()
+    made = Held()
+    yield made
+    made.go.set()
+    made.lane.close()
 
 
 def wait_for(true: Callable[[], bool]) -> None:
@@ -60,66 +64,36 @@ def wait_for(true: Callable[[], bool]) -> None:
     raise AssertionError
 
 
-def test_a_small_picture_waits_for_no_large_one(held: Held) -> None:
-    for account in range(MOST_LARGE):
-        held.large(str(account))
-    assert [held.lanes.small(partial(int, n)) for n in range(20)] == list(range(20))
-    assert not any(future.done() for future in held.sent)
-
-
 def test_few_large_ones_wait_and_of_one_account_fewer(held: Held) -> None:
     for _ in range(MOST_OF_ONE):
         held.large("eve")
-    wait_for(lambda: held.lanes.asking["eve"] == MOST_OF_ONE)
+    assert held.lane.taken["eve"] == MOST_OF_ONE
     assert held.refused("eve").status == 429
     nobody = MOST_OF_ONE + 1  # a gateway names none
     for _ in range(nobody):
         held.large(None)
     for number in range(MOST_LARGE - MOST_OF_ONE - nobody):
         held.large(str(number))
-    wait_for(lambda: held.lanes.asking.total() == MOST_LARGE)
+    assert held.lane.taken.total() == MOST_LARGE
     assert held.refused("ada").status == held.refused(None).status == 503
     held.go.set()
     assert {future.result(60) for future in held.sent} >= {"eve", "0"}
-    assert held.lanes.large(lambda: "again", account="eve") == "again"
-    assert held.lanes.asking == {}
-
-
-def test_who_fails_makes_room_again() -> None:
-    lanes = Lanes()
-    for _ in range(MOST_LARGE + 1):
-        with pytest.raises(ZeroDivisionError):
-            lanes.large(lambda: 1 // 0, account="eve")
-    lanes.close()
+    assert held.lane.submit("eve", lambda: "again").result(60) == "again"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority of one thread")
-def test_large_ones_give_way(held: Held) -> None:
-    def nice() -> int:
-        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+def test_large_ones_give_way_and_each_thread_computes_on_one_core(held: Held) -> None:
+    def here() -> tuple[int, int]:
+        own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        return own, torch.get_num_threads()
 
-    assert held.lanes.large(nice, account="eve") > held.lanes.small(nice) == nice()
-
-
-@contextmanager
-def counted(pictures: Pictures, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Note in which lane each picture was looked at."""
-    lanes: list[str] = []
-    for name in ("small", "large"):
-        run = getattr(pictures.lanes, name)
-
-        def noted(
-            work: Callable[[], object],
-            name: str = name,
-            run: Callable[..., object] = run,
-            **who: str,
-        ) -> object:
-            lanes.append(name)
-            return run(work, **who)
-
-        monkeypatch.setattr(pictures.lanes, name, noted)
-    yield lanes
-    pictures.close()
+    threads = torch.get_num_threads()
+    pool = small_pool()
+    small, large = pool.submit(here).result(60), held.lane.submit("eve", here).result(60)
+    assert large[0] > small[0]
+    assert small[1] == large[1] == 1
+    assert torch.get_num_threads() == threads
+    pool.shutdown()
 
 
 def test_a_picture_is_large_by_its_file_its_header_or_its_frames(
@@ -130,12 +104,38 @@ def test_a_picture_is_large_by_its_file_its_header_or_its_frames(
         encode_png(torch.full((1, side + more, side), 9, dtype=torch.uint8)) for more in (0, 9)
     )
     pictures = Pictures(world.backbone, ImageLimits())
-    with counted(pictures, monkeypatch) as lanes:
-        for content in (world.png(0, 0), fits, larger):
-            pictures(content)
-        monkeypatch.setattr(extract, "SMALL_BYTES", 10)
-        pictures(world.png(0, 0))
-    assert lanes == ["small", "small", "large", "large"]
+    for content, small in ((world.png(0, 0), True), (fits, True), (larger, False)):
+        assert (pictures.small(content, hashes=False) is not None) == small
+    monkeypatch.setattr(extract, "SMALL_BYTES", 10)
+    assert pictures.small(world.png(0, 0), hashes=False) is None
+
+
+def test_a_small_picture_waits_for_no_large_one(
+    start: Start, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = start()[1]
+    gateway, _ = add_account(service.store.engine, "gateway", role="uploader")
+    monkeypatch.setattr(
+        extract, "SMALL_BYTES", len(max((world.png(8, n) for n in range(9)), key=len))
+    )
+    see, go = service.uploads.pictures.see, threading.Event()
+
+    def slow(views: Iterator[View], *, hashes: bool) -> Seen:
+        if threading.current_thread().name.startswith("sfumato-large"):
+            go.wait(60)
+        return see(views, hashes=hashes)
+
+    monkeypatch.setattr(service.uploads.pictures, "see", slow)
+    wide = encode_png((torch.arange(90_000) * 7919 % 251).byte().view(1, 300, 300))
+    large = [service.ask(gateway, wide) for _ in range(MOST_LARGE)]
+    wait_for(lambda: service.uploads.large.taken.total() == MOST_LARGE)
+    small = [service.ask(gateway, world.png(8, n)).result(60) for n in range(9)]
+    assert [answer.decision for answer in small] == ["share"] * 9
+    assert not any(one.done() for one in large)
+    assert isinstance(service.ask(gateway, wide).exception(60), RequestError)
+    go.set()
+    assert {one.result(60).decision for one in large} == {"share"}
+    assert not service.uploads.large.taken
 
 
 def test_a_large_picture_is_the_same_to_the_service_and_the_command(world: World) -> None:
@@ -146,7 +146,6 @@ def test_a_large_picture_is_the_same_to_the_service_and_the_command(world: World
     mine = see(world.backbone, decode_views(content), hashes=False)
     (view,) = decode_views(content)
     assert view.picture.shape == (1, 2_150, 2_000)
-    assert torch.equal(pictures(content).features, mine.features)
+    assert torch.equal(pictures.all(content, hashes=False).features, mine.features)
     whole = world.backbone(picture[None])
     assert torch.allclose(mine.features, whole, atol=2 / 255)
-    pictures.close()

@@ -26,7 +26,8 @@ from sfumato.serve.database.clock import Clock
 from sfumato.serve.database.db import open_database
 from sfumato.serve.http import connections as patience
 from sfumato.serve.records.audit_log import verify
-from sfumato.serve.records.auth import add_account, add_token, authenticate
+from sfumato.serve.records.auth import add_account, add_token
+from sfumato.serve.records.tokens import Tokens
 from sfumato.serve.service import FilterService
 from sfumato.serve.settings import ServeSettings
 from tests.serve.conftest import Start, bearer
@@ -234,11 +235,11 @@ def test_a_clock_set_back_brings_no_token_back(database: str) -> None:
     now = Clock(engine).now().timestamp()
     later = Clock(engine, system=lambda: now + 2 * 86_400)
     with pytest.raises(RequestError, match="expired"):
-        authenticate(engine, later, f"Bearer {token}")
+        Tokens(engine, later).account(f"Bearer {token}")
     later.keep()
     back = Clock(engine, system=lambda: now - 86_400)
     with pytest.raises(RequestError, match="expired"):
-        authenticate(engine, back, f"Bearer {token}")
+        Tokens(engine, back).account(f"Bearer {token}")
     engine.dispose()
 
 

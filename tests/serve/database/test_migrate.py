@@ -21,9 +21,9 @@ from sfumato.serve.database.db import open_database, open_postgres, open_sqlite
 from sfumato.serve.database.migrate import scripts
 from sfumato.serve.database.tables import Base
 from sfumato.serve.database.url import database_url, is_sqlite
-from sfumato.serve.records.auth import authenticate
 from sfumato.serve.records.erasures import erase
 from sfumato.serve.records.store import Store, Terms
+from sfumato.serve.records.tokens import Tokens
 
 CONTENT = {letter * 32: os.urandom(30_000) for letter in "abc"}
 
@@ -84,7 +84,7 @@ def test_every_enrollment_account_token_and_contest_is_kept(database: str) -> No
     assert [(pair.overrider, pair.value) for pair in store.contests()] == [(min(CONTENT), 0.5)]
     roles = {}
     for number in (1, 2):
-        account = authenticate(engine, Clock(engine), f"Bearer token{number}")
+        account = Tokens(engine, Clock(engine)).account(f"Bearer token{number}")
         assert account.name == f"user{number}"
         roles[account.role] = sorted(account.scopes)
     assert roles == {"user": ["enroll", "upload"], "moderator": ["enroll", "moderate", "upload"]}

@@ -20,9 +20,9 @@ from sfumato.serve.records.auth import (
     account_named,
     add_account,
     add_token,
-    authenticate,
     revoke_tokens,
 )
+from sfumato.serve.records.tokens import Tokens
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def engine(database: str) -> Iterator[Engine]:
 
 
 def admitted(engine: Engine, header: str | None) -> Account:
-    return authenticate(engine, Clock(engine), header)
+    return Tokens(engine, Clock(engine)).account(header)
 
 
 def test_a_token_is_its_accounts_and_nobody_elses(engine: Engine) -> None:
@@ -84,7 +84,7 @@ def test_a_token_is_good_until_its_end_and_not_a_moment_longer(engine: Engine, d
             return self.at
 
     for at in (before, before + timedelta(days=days, microseconds=-1)):
-        assert authenticate(engine, At(at), f"Bearer {token}").name == "ada"
+        assert Tokens(engine, At(at)).account(f"Bearer {token}").name == "ada"
     with engine.connect() as connection:
         end = datetime.fromisoformat(
             connection.execute(text("SELECT expires FROM tokens")).scalar_one()
@@ -92,7 +92,7 @@ def test_a_token_is_good_until_its_end_and_not_a_moment_longer(engine: Engine, d
     assert before + timedelta(days=days) <= end <= after + timedelta(days=days)
     for late in (0, 1, 1_000_000):
         with pytest.raises(RequestError, match="expired") as caught:
-            authenticate(engine, At(end + timedelta(microseconds=late)), f"Bearer {token}")
+            Tokens(engine, At(end + timedelta(microseconds=late))).account(f"Bearer {token}")
         assert caught.value.status == 401
 
 
@@ -101,11 +101,11 @@ def test_a_token_expires(engine: Engine) -> None:
     token = add_token(engine, "ada", days=1.0)
     later = Clock(engine)
     start = later.now().timestamp()
-    assert authenticate(engine, later, f"Bearer {token}").name == "ada"
+    assert Tokens(engine, later).account(f"Bearer {token}").name == "ada"
     later = Clock(engine, system=lambda: start + timedelta(days=1, minutes=1).total_seconds())
     with pytest.raises(RequestError, match="expired"):
-        authenticate(engine, later, f"Bearer {token}")
-    assert authenticate(engine, later, f"Bearer {lasting}").name == "ada"
+        Tokens(engine, later).account(f"Bearer {token}")
+    assert Tokens(engine, later).account(f"Bearer {lasting}").name == "ada"
     for days in (0.0, -1.0, float("nan"), 1e9):
         with pytest.raises(InputError, match="days"):
             add_token(engine, "ada", days=days)
@@ -172,7 +172,7 @@ def test_what_a_check_does_depends_on_the_digest_of_a_token_alone(
     for sent in tokens:
         asked.clear()
         with suppress(RequestError):
-            authenticate(engine, clock, f"Bearer {sent}")
+            Tokens(engine, clock).account(f"Bearer {sent}")
         assert not any(sent in parameters for _, parameters in asked if len(sent) > 1)
         assert "tokens.hash = " in asked[-1][0]
         statements.append([sql for sql, _ in asked])

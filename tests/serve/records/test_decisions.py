@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import event, select
 
 from sfumato.errors import RequestError, SfumatoError
+from sfumato.serve.bank import uploads as bank_uploads
 from sfumato.serve.database.db import open_database, reading
 from sfumato.serve.database.tables import DecisionRow
 from sfumato.serve.records.auth import add_account
@@ -146,18 +147,20 @@ def test_none_of_a_batch_is_on_record_where_one_cannot_be(store: Store) -> None:
     assert recorded(store) == {}
 
 
-def test_uploads_that_are_blocked_together_are_written_together(start: Start, world: World) -> None:
+def test_uploads_that_are_blocked_together_are_written_together(
+    start: Start, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client, service = start()
     ada, eve = bearer(service, "ada"), bearer(service, "eve")
     client.post("/v1/enrollments", content=world.enrollments[0], headers=ada)
-    write, sizes, held = service.blocks.run, [], threading.Event()
+    write, sizes, held = bank_uploads.keep_blocks, [], threading.Event()
 
-    def counted(uploads: Sequence[tuple[int, Decision]]) -> Sequence[None]:
-        sizes.append(len(uploads))
+    def counted(store: Store, policy: str, some: Sequence[tuple[Owner, Decision]]) -> None:
+        sizes.append(len(some))
         held.wait(0.3)  # long enough for the others to come
-        return write(uploads)
+        write(store, policy, some)
 
-    service.blocks.run = counted
+    monkeypatch.setattr(bank_uploads, "keep_blocks", counted)
     with ThreadPoolExecutor(16) as pool:
         answers = list(
             pool.map(
@@ -181,10 +184,10 @@ def test_a_block_that_cannot_be_written_is_not_answered_as_decided(
     ada, eve = bearer(service, "ada"), bearer(service, "eve")
     client.post("/v1/enrollments", content=world.enrollments[0], headers=ada)
 
-    def full(_: object) -> None:
+    def full(*_: object) -> None:
         raise SfumatoError("no space")
 
-    monkeypatch.setattr(service.blocks, "run", full)
+    monkeypatch.setattr(bank_uploads, "keep_blocks", full)
     answers = [
         client.post("/v1/uploads", content=world.png(0, index), headers=eve)
         for index in range(120, 130)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from sfumato.cli.filter.options import DATABASE, Database, Shortlist, needs_serve, policy_of
-from sfumato.cli.options import Ray
+from sfumato.cli.filter.options import DATABASE, Database, Shortlist, policy_of
+from sfumato.cli.options import Device, Ray
 
 
 def serve(
@@ -33,6 +33,7 @@ def serve(
     enrollments: Annotated[int, typer.Option(help="Enrollments of one account in a minute.")] = 60,
     requests: Annotated[int, typer.Option(help="Other requests of one account in a minute.")] = 600,
     shortlist: Shortlist = None,
+    device: Device = "cpu",
     concurrency: Annotated[
         int, typer.Option(help="Requests served at once; more are answered 503.")
     ] = 64,
@@ -58,7 +59,9 @@ def serve(
     ] = 2,
 ) -> None:
     """Serve the filter over HTTP; /docs describes it. Several may share one database."""
-    needs_serve()
+    from sfumato.extras import needs
+
+    needs("serve", "the service", "fastapi", "uvicorn", "prometheus_client")
     policy_of(backbone)
     from sfumato.errors import ConfigError
     from sfumato.serve.run import serve as run
@@ -79,11 +82,14 @@ def serve(
         enrollments_per_minute=enrollments,
         requests_per_minute=requests,
         shortlist=shortlist,
+        device=device,
         concurrency=concurrency,
         per_address=per_address,
         body_seconds=body_seconds,
         tls=Tls(tls_certificate, tls_key) if tls_certificate and tls_key else None,
     )
+    if ray is not None and device != "cpu":
+        raise ConfigError("--device is for a bank in this process: shards score on the CPU")
     if ray is None:
         run(settings)
         return

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from sfumato.device import Device, resolve_device
 from sfumato.errors import ConfigError, DataError, EnrollmentError
 from sfumato.filter.bank import file as bankfile
 from sfumato.filter.bank.lock import SharedLock
@@ -23,6 +24,7 @@ from sfumato.filter.bank.scoring import Weights, tile_errors, wipe_scratch
 from sfumato.filter.bank.segment import STORED, Segment
 from sfumato.filter.bank.shortlist import SMALL, Shortlist
 from sfumato.filter.bank.workers import run_all
+from sfumato.filter.codes import draw_codes
 from sfumato.filter.enrollment import Enrollment
 
 _FIRST_BYTES = 1 << 20  # of the first segment; each later one is as large as all before it
@@ -55,17 +57,25 @@ class Bank:
         hidden: M, the length of a code.
         backbone: fingerprint of the extractor that all features come from.
         dtype: of the stored matrices; scores are always computed in float32.
+        device: where the enrollments are, and are scored. What comes out is on the CPU.
     """
 
     def __init__(
-        self, dim: int, hidden: int, backbone: str, dtype: torch.dtype, segments: list[Segment]
+        self,
+        dim: int,
+        hidden: int,
+        backbone: str,
+        dtype: torch.dtype,
+        segments: list[Segment],
+        device: Device = "cpu",
     ) -> None:
         if dim < 1 or hidden < 1:
             raise ConfigError(f"expected dim and hidden of at least 1, got {dim} and {hidden}")
         if dtype not in STORED:
             raise ConfigError(f"a bank stores float32 or bfloat16, not {dtype}")
         self.dim, self.hidden, self.backbone, self.dtype = dim, hidden, backbone, dtype
-        self._segments = segments
+        self.device = resolve_device(device)
+        self._segments = [segment.to(self.device) for segment in segments]
         self._ids: list[str] = []
         self._rows: dict[str, int] = {}
         self._shortlist: Shortlist | None = None
@@ -80,30 +90,37 @@ class Bank:
         backbone: str,
         dtype: torch.dtype = torch.float32,
         reach: float | None = None,
+        device: Device = "cpu",
     ) -> Bank:
-        """Return a bank without enrollments; with a `reach` it keeps a shortlist.
+        """Return a bank without enrollments; with a `reach` it keeps a shortlist, on the CPU.
 
         Raises:
             ConfigError: a size is below 1, the dtype is neither float32 nor bfloat16, or the reach
                 is negative.
+            UnavailableError: this machine has no such device.
         """
-        bank = cls(dim, hidden, backbone, dtype, [])
+        bank = cls(dim, hidden, backbone, dtype, [], device)
         if reach is not None:
             bank._shortlist = Shortlist(dim, reach=reach)
         return bank
 
     @classmethod
-    def open(cls, path: Path, *, reach: float | None = None) -> Bank:
+    def open(cls, path: Path, *, reach: float | None = None, device: Device = "cpu") -> Bank:
         """Map the bank that `save` wrote: it scores at once, and is read as scoring needs it.
+
+        An accelerator reads all of it first.
 
         Later changes stay in memory until the next `save`. A shortlist is no part of the file:
         with a `reach` all decoders are read once to make it.
 
         Raises:
             BankError: the file is missing, damaged or of an unknown version.
+            UnavailableError: this machine has no such device.
         """
         stored = bankfile.read(path)
-        bank = cls(stored.dim, stored.hidden, stored.backbone, stored.dtype, stored.segments)
+        bank = cls(
+            stored.dim, stored.hidden, stored.backbone, stored.dtype, stored.segments, device
+        )
         bank._ids = list(stored.ids)
         bank._rows = {id_: row for row, id_ in enumerate(stored.ids)}
         if reach is not None:
@@ -129,7 +146,7 @@ class Bank:
                     backbone=self.backbone,
                     dtype=self.dtype,
                     ids=tuple(self._ids),
-                    segments=self._segments,
+                    segments=[segment.to(torch.device("cpu")) for segment in self._segments],
                 ),
             )
 
@@ -255,13 +272,12 @@ class Bank:
         with self._lock.reading():
             if self._shortlist is None or len(self) < SMALL:
                 return self._scored(x, None)
-            listed = self._shortlist.listed(x, limits)
-            wanted = listed.any(1)
-            if always is not None:
-                wanted[always] = True
-            rows = wanted.nonzero()[:, 0]
+            found = self._shortlist.listed(x, limits)
+            rows = found.rows if always is None else torch.cat([found.rows, always]).unique()
             scores = self._scored(x, None if 2 * len(rows) > len(self) else rows)
-            return replace(scores, listed=listed[scores.rows].T)
+            listed = torch.zeros(len(scores.rows), len(x), dtype=torch.bool)
+            listed[torch.searchsorted(scores.rows, found.rows)] = found.who
+            return replace(scores, listed=listed.T)
 
     def errors(
         self, x: Float[Tensor, "b d"], ids: Sequence[str] | None = None
@@ -278,29 +294,35 @@ class Bank:
         Raises:
             ConfigError: there is no such enrollment.
         """
-        generator = torch.Generator().manual_seed(seed)
-        noise = torch.randn(count, self.hidden, generator=generator, dtype=torch.float64)
         with self._lock.reading():
             segment, place = self._place(self._row(id_))
-            own = {name: tensor[place] for name, tensor in segment.tensors.items()}
-            values, vectors = torch.linalg.eigh(own["code_covariance"].double())
-            root = vectors * values.clamp(min=0).sqrt()
-            codes = (own["code_mean"] + noise @ root.T).float().relu()
+            own = {name: tensor[place].cpu() for name, tensor in segment.tensors.items()}
+            codes = draw_codes(own["code_mean"], own["code_covariance"], count, seed=seed)
             return torch.addmm(own["decoder_bias"], codes, own["decoder"].float().T).sigmoid()
 
     def _scored(self, x: Float[Tensor, "b d"], rows: Int64[Tensor, " n"] | None) -> BankScores:
         with torch.no_grad():
-            errors = torch.empty(len(self) if rows is None else len(rows), len(x))
-            x = x.float().contiguous()
+            count = len(self) if rows is None else len(rows)
+            errors = torch.empty(count, len(x), device=self.device)
+            x = x.float().contiguous().to(self.device)
             tasks = self._tasks(x, errors) if rows is None else self._picked(x, errors, rows)
-            run_all(tasks, wipe_scratch)
-            mu, sigma = self._column("mu"), self._column("sigma")
+            self._run(tasks)
+            mu, sigma = self._column("mu", rows), self._column("sigma", rows)
         if rows is None:
             ids, rows = tuple(self._ids), torch.arange(len(self))
         else:
-            ids, mu, sigma = tuple(self._ids[i] for i in rows.tolist()), mu[rows], sigma[rows]
+            ids = tuple(self._ids[i] for i in rows.tolist())
         listed = torch.ones(len(x), len(ids), dtype=torch.bool)
-        return BankScores(ids, errors.T.contiguous(), mu, sigma, rows, listed)
+        return BankScores(ids, errors.T.cpu().contiguous(), mu, sigma, rows, listed)
+
+    def _run(self, tasks: Iterator[Callable[[], None]]) -> None:
+        if self.device.type == "cpu":
+            run_all(tasks, wipe_scratch)
+            return
+        # An accelerator works through what it is given; threads would only wait for each other.
+        for task in tasks:
+            task()
+        wipe_scratch()
 
     def _tasks(
         self, x: Float[Tensor, "b d"], out: Float[Tensor, "n b"]
@@ -315,17 +337,34 @@ class Bank:
     def _picked(
         self, x: Float[Tensor, "b d"], out: Float[Tensor, "n b"], rows: Int64[Tensor, " n"]
     ) -> Iterator[Callable[[], None]]:
+        for segment, columns, places in self._parts(rows):
+            weights = segment.weights()
+            where, there = columns.to(self.device), places.to(self.device)
+            for part, some in zip(
+                where.split(weights.most), there.split(weights.most), strict=True
+            ):
+                yield partial(_score_picked, x, weights, some, out, part)
+
+    def _parts(
+        self, rows: Int64[Tensor, " n"]
+    ) -> Iterator[tuple[Segment, Int64[Tensor, " k"], Int64[Tensor, " k"]]]:
+        """Yield of each segment that has some of the rows which ones, and their places in it."""
         start = 0
         for segment in self._segments:
             columns = ((rows >= start) & (rows < start + segment.count)).nonzero()[:, 0]
-            weights = segment.weights()
-            for part in columns.split(weights.most):
-                yield partial(_score_picked, x, weights, rows[part] - start, out, part)
+            if len(columns):
+                yield segment, columns, rows[columns] - start
             start += segment.count
 
-    def _column(self, name: str) -> Float[Tensor, "n"]:
-        parts = [s.tensors[name][: s.count] for s in self._segments]
-        return torch.cat(parts) if parts else torch.zeros(0)
+    def _column(self, name: str, rows: Int64[Tensor, " n"] | None = None) -> Float[Tensor, "_"]:
+        """Return one number of every enrollment, or of those in some rows."""
+        if rows is None:
+            parts = [s.tensors[name][: s.count] for s in self._segments]
+            return torch.cat(parts).cpu() if parts else torch.zeros(0)
+        found = torch.empty(len(rows))
+        for segment, columns, places in self._parts(rows):
+            found[columns] = segment.tensors[name][places.to(self.device)].cpu()
+        return found
 
     def _row(self, id_: str) -> int:
         if id_ not in self._rows:
@@ -343,7 +382,7 @@ class Bank:
         row_bytes = 2 * self.dim * self.hidden * self.dtype.itemsize
         most = max(1, _MOST_BYTES // row_bytes)
         capacity = min(most, max(len(self._ids), _FIRST_BYTES // row_bytes, 1))
-        return Segment.empty(capacity, self.dim, self.hidden, self.dtype)
+        return Segment.empty(capacity, self.dim, self.hidden, self.dtype, self.device)
 
     def _check(self, x: Float[Tensor, "b d"]) -> None:
         if x.shape[1] != self.dim:
@@ -359,6 +398,6 @@ def _score_picked(
     out: Float[Tensor, "n b"],
     columns: Int64[Tensor, " k"],
 ) -> None:
-    errors = torch.empty(len(places), len(x))
+    errors = torch.empty(len(places), len(x), device=x.device)
     tile_errors(x, weights.picked(places), errors)
     out[columns] = errors

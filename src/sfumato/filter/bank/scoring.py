@@ -84,7 +84,7 @@ def tile_errors(x: Float[Tensor, "b d"], weights: Weights, out: Float[Tensor, "t
     """
     encoder = _widened("encoder", weights.encoder)
     decoder = _widened("decoder", weights.decoder)
-    buffer = _scratch("buffer", max(_BUFFER, min(len(x), BATCH)))
+    buffer = _scratch("buffer", max(_BUFFER, min(len(x), BATCH)), x.device)
     for start in range(0, len(x), BATCH):
         rows = x[start : start + BATCH]
         codes = _codes(rows, encoder, weights.encoder_bias)
@@ -101,13 +101,14 @@ def wipe_scratch() -> None:
     vars(_used).clear()
 
 
-def _scratch(name: str, size: int) -> Float[Tensor, "size"]:
+def _scratch(name: str, size: int, device: torch.device) -> Float[Tensor, "size"]:
     """Return this thread's memory of that name: fresh pages each time cost more than the sums."""
+    name = name if device.type == "cpu" else f"{name} {device}"
     kept: Tensor | None = getattr(SCRATCH, name, None)
     if kept is None or len(kept) < size:
         if kept is not None:
             kept.zero_()
-        kept = torch.empty(size)
+        kept = torch.empty(size, device=device)
         setattr(SCRATCH, name, kept)
     # Only what was used is wiped: a few rows must not pay for the largest tile there ever was.
     setattr(_used, name, max(size, getattr(_used, name, 0)))
@@ -118,14 +119,14 @@ def _gathered(name: str, stored: Tensor, places: Int64[Tensor, " k"]) -> Tensor:
     shape = (len(places), *stored.shape[1:])
     size = math.prod(shape)
     words = -(-size * stored.itemsize // 4)  # scratch is float32, and bfloat16 half as long
-    target = _scratch(name, words).view(stored.dtype)[:size].view(shape)
+    target = _scratch(name, words, stored.device).view(stored.dtype)[:size].view(shape)
     return torch.index_select(stored, 0, places, out=target)
 
 
 def _widened(name: str, stored: Tensor) -> Tensor:
     if stored.dtype == torch.float32:
         return stored
-    return _scratch(name, stored.numel()).view(stored.shape).copy_(stored)
+    return _scratch(name, stored.numel(), stored.device).view(stored.shape).copy_(stored)
 
 
 def _codes(

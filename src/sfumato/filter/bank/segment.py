@@ -16,6 +16,7 @@ from sfumato.filter.enrollment import Enrollment
 
 STORED = (torch.float32, torch.bfloat16)
 _MATRICES = ("encoder", "decoder")
+_CPU = torch.device("cpu")
 
 
 def shapes(dim: int, hidden: int) -> dict[str, tuple[int, ...]]:
@@ -46,13 +47,29 @@ class Segment:
         self.count = count
 
     @classmethod
-    def empty(cls, capacity: int, dim: int, hidden: int, dtype: torch.dtype) -> Segment:
+    def empty(
+        cls,
+        capacity: int,
+        dim: int,
+        hidden: int,
+        dtype: torch.dtype,
+        device: torch.device = _CPU,
+    ) -> Segment:
         """Return an unused segment. The system hands out its pages when they are first written."""
         kinds = dtypes(dtype)
         return cls(
-            {n: torch.zeros(capacity, *s, dtype=kinds[n]) for n, s in shapes(dim, hidden).items()},
+            {
+                n: torch.zeros(capacity, *s, dtype=kinds[n], device=device)
+                for n, s in shapes(dim, hidden).items()
+            },
             0,
         )
+
+    def to(self, device: torch.device) -> Segment:
+        """Return this segment on a device: itself, where it is there."""
+        if self.tensors["mu"].device == device:
+            return self
+        return Segment({name: t.to(device) for name, t in self.tensors.items()}, self.count)
 
     @property
     def capacity(self) -> int:
@@ -68,7 +85,8 @@ class Segment:
         """Write an enrollment to the next row; it counts from then on."""
         row = self.count
         for name, tensor in self.tensors.items():
-            tensor[row] = getattr(enrollment, name)
+            # Rounded first: a device is given what it stores.
+            tensor[row] = torch.as_tensor(getattr(enrollment, name)).to(tensor)
         self.count += 1
 
     def overwrite(self, row: int, other: Segment, other_row: int) -> None:

@@ -1,7 +1,8 @@
-"""One thread a core, each of which scores whole tiles.
+"""Threads that compute on one core each.
 
-If every operation were split over the cores, they would wait for each other after each short one.
-Torch releases the interpreter's lock while it computes, so the threads run at the same time.
+A bank's tiles are worked off by them, and pictures are looked at by them. Torch's own threads would
+wait for each other after each short operation. Torch releases the interpreter's lock while it
+computes, so the threads run at the same time.
 """
 
 from __future__ import annotations
@@ -46,9 +47,15 @@ def run_all(tasks: Iterable[Callable[[], None]], finish: Callable[[], None]) -> 
         future.result()
 
 
-@lru_cache(maxsize=1)
-def _pool(threads: int, _process: int) -> ThreadPoolExecutor:
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="sfumato-score")
+def one_core_each(
+    threads: int, name: str, *, start: Callable[[], None] | None = None
+) -> ThreadPoolExecutor:
+    """Return a pool whose threads are there already and compute on one core each.
+
+    `start` is called once on each of them.
+    """
+    before = torch.get_num_threads()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix=f"sfumato-{name}", initializer=start)
     started = threading.Barrier(threads)
 
     def alone() -> None:
@@ -59,5 +66,10 @@ def _pool(threads: int, _process: int) -> ThreadPoolExecutor:
     for future in [pool.submit(alone) for _ in range(threads)]:
         future.result()
     # The call above also sets the number that threads of others would start with.
-    torch.set_num_threads(threads)
+    torch.set_num_threads(before)
     return pool
+
+
+@lru_cache(maxsize=1)
+def _pool(threads: int, _process: int) -> ThreadPoolExecutor:
+    return one_core_each(threads, "score")

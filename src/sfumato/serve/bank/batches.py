@@ -20,8 +20,7 @@ class Batches(Generic[Question, Answer]):
     """Calls `run` on up to `most` questions at once, one batch at a time, in order of arrival.
 
     Nobody waits for more than the batches of those before them. A question that `run` fails on
-    fails alone: the others of its batch are asked again without it. Where the questions have no
-    part in a failure (a full disk), `together` lets it fail all of a batch at once.
+    fails alone: the others of its batch are asked again without it.
     """
 
     def __init__(
@@ -29,10 +28,8 @@ class Batches(Generic[Question, Answer]):
         run: Callable[[Sequence[Question]], Sequence[Answer]],
         *,
         most: int,
-        together: bool = False,
     ) -> None:
         self.most = most
-        self._together = together
         self.run = run
         self.waiting: deque[_Asked[Question, Answer]] = deque()
         self._busy = False
@@ -73,9 +70,8 @@ class Batches(Generic[Question, Answer]):
         try:
             answers = self.run([asked.question for asked in batch])
         except BaseException as error:
-            if self._together or len(batch) == 1:
-                for asked in batch:
-                    asked.answer.set_exception(error)
+            if len(batch) == 1:
+                batch[0].answer.set_exception(error)
                 return
             for asked in batch:
                 self._answer([asked])

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sfumato.filter.neardup import MATCH
 from sfumato.serve.bank.extract import Seen
-from sfumato.serve.bank.interface import Deciding, find_copy, no_match
+from sfumato.serve.bank.interface import Deciding, Upload, find_copy, no_match
 from sfumato.serve.records.decisions import STRANGER, Decision, Match
 
 
-def decide(
-    bank: Deciding, seen: Seen, *, account_id: int, account_name: str | None, now: datetime
-) -> Decision:
-    """Decide about an upload: matches with a class come first, then near copies.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One upload, and who asks."""
+
+    seen: Seen
+    """Features and hashes of the upload's pictures."""
+    account_id: int
+    """Whose enrollments may override, or `STRANGER`."""
+    account_name: str | None
+    """The name that the roll-out goes by; None where nobody is named."""
+    now: datetime
+    """The time at which timed disabling is evaluated."""
+
+
+def decide_each(bank: Deciding, questions: Sequence[Question]) -> list[Decision]:
+    """Decide about uploads: matches with a class come first, then near copies.
 
     Every face and every frame is judged, and any of them blocks it. What shows no face that the
     backbone takes is nobody's class; it may still be a copy.
@@ -21,23 +35,23 @@ def decide(
     An own copy never overrides a match with a class. Otherwise someone could enroll the hash of a
     stolen picture before its owner enrolls, and then upload the picture. Nor can they block the
     owner with it: a copy yields to the uploader's own class (`filter.rule.yielding`).
-
-    Args:
-        bank: The active enrollments, and the rules.
-        seen: Features and hashes of the upload's pictures.
-        account_id: Whose enrollments may override, or `STRANGER`.
-        account_name: The name that the roll-out goes by; None where nobody is named.
-        now: The time at which timed disabling is evaluated.
     """
-    faceless = not len(seen.features)
-    nearest = no_match() if faceless else bank.decide(seen.features, account_id, now)
-    against, picture = _against(bank, seen, nearest, account_id, now)
+    uploads = [Upload(q.seen.features, q.account_id, q.now) for q in questions]
+    found = iter(bank.decide_each([one for one in uploads if len(one.features)]))
+    return [
+        _decided(bank, q, next(found) if len(q.seen.features) else no_match()) for q in questions
+    ]
+
+
+def _decided(bank: Deciding, asked: Question, nearest: Match) -> Decision:
+    seen = asked.seen
+    against, picture = _against(bank, seen, nearest, asked.account_id, asked.now)
     return Decision(
         against=against,
         nearest=nearest,
         frame=None if picture is None else seen.frame(picture),
-        enforced=bank.rules.enforces(account_name, now),
-        faceless=faceless,
+        enforced=bank.rules.enforces(asked.account_name, asked.now),
+        faceless=not len(seen.features),
     )
 
 

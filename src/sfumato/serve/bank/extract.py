@@ -1,4 +1,4 @@
-"""Computes the features of uploaded pictures on a few threads (`lanes`)."""
+"""Computes the features of uploaded pictures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sfumato.features.backbone import Backbone
 from sfumato.features.picture import all_features_of
 from sfumato.filter.neardup import BYTES
 from sfumato.filter.views import view_hashes
-from sfumato.serve.bank.lanes import SMALL_BYTES, SMALL_PIXELS, Lanes
+from sfumato.serve.bank.lanes import SMALL_BYTES, SMALL_PIXELS
 
 _NO_HASHES: Final = torch.empty(0, BYTES, dtype=torch.uint8)
 
@@ -55,33 +55,29 @@ def see(backbone: Backbone, views: Iterable[View], *, hashes: bool) -> Seen:
 
 
 class Pictures:
-    """Decodes pictures within limits and computes their features by a backbone.
-
-    Thread-safe: who asks waits for a thread, small pictures apart from large ones.
-    """
+    """Decodes pictures within limits and computes their features by a backbone. Thread-safe."""
 
     def __init__(self, backbone: Backbone, limits: ImageLimits) -> None:
-        self.limits, self.lanes = limits, Lanes()
+        self.limits = limits
         self.see = partial(see, backbone)
 
-    def __call__(self, content: bytes, *, hashes: bool = False, account: str | None = None) -> Seen:
-        """Return what the pictures in a file's bytes are to the filter; as `see`.
+    def small(self, content: bytes, *, hashes: bool) -> Seen | None:
+        """Return what a file's small picture is to the filter, None where it shows a large one.
 
         Raises:
             ImageError: the bytes are no picture, or a too large one; as `see`.
-            RequestError: 429, 503 too many large pictures of this account, or of all, are here.
         """
         if len(content) > SMALL_BYTES:
-            return self.lanes.large(partial(self._open_and_see, content, hashes), account=account)
+            return None
         opened = open_picture(content, limits=self.limits)
-        work = partial(self.see, opened.views(), hashes=hashes)
         if opened.pixels > SMALL_PIXELS or opened.source.several:
-            return self.lanes.large(work, account=account)
-        return self.lanes.small(work)
+            return None
+        return self.see(opened.views(), hashes=hashes)
 
-    def _open_and_see(self, content: bytes, hashes: bool) -> Seen:
+    def all(self, content: bytes, *, hashes: bool) -> Seen:
+        """Return what the pictures in a file's bytes are to the filter, however large.
+
+        Raises:
+            ImageError: the bytes are no picture, or a too large one; as `see`.
+        """
         return self.see(open_picture(content, limits=self.limits).views(), hashes=hashes)
-
-    def close(self) -> None:
-        """End the threads, after what they work on."""
-        self.lanes.close()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
@@ -19,6 +19,18 @@ from sfumato.serve.bank.extract import Seen
 from sfumato.serve.records.decisions import STRANGER, Match
 from sfumato.serve.records.rules import Rules
 from sfumato.serve.records.store import Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What one decision is asked about: the features of all pictures of an upload."""
+
+    features: Float[Tensor, "n d"]
+    """At least one."""
+    account_id: int
+    """Whose enrollments may override, or `STRANGER`."""
+    now: datetime
+    """The time at which timed disabling is evaluated."""
 
 
 def deciding(found: Iterable[Match]) -> Match:
@@ -65,8 +77,8 @@ class Deciding(Protocol):
         """Whether a picture's hash may be that of a near copy: if not, none need be computed."""
         ...
 
-    def decide(self, features: Float[Tensor, "n d"], account_id: int, now: datetime) -> Match:
-        """Decide one upload by the features of all its pictures; any of them may block it."""
+    def decide_each(self, uploads: Sequence[Upload]) -> list[Match]:
+        """Decide uploads, each by the features of all its pictures; any of them may block it."""
         ...
 
     def find_copy(

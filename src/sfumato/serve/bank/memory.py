@@ -12,13 +12,15 @@ import secrets
 import threading
 from collections.abc import Collection, Container, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from sfumato.device import Device
 from sfumato.errors import BankError, EnrollmentError
 from sfumato.features.policy import Policy
 from sfumato.filter.bank.bank import Bank, BankScores
@@ -38,21 +40,12 @@ from sfumato.filter.rule.screening import (
 from sfumato.filter.rule.yielding import ClassScore, yields
 from sfumato.serve.bank.batches import Batches
 from sfumato.serve.bank.beside import Beside
-from sfumato.serve.bank.interface import deciding
+from sfumato.serve.bank.interface import Upload, deciding
 from sfumato.serve.bank.relations import Relations, one_upload
 from sfumato.serve.records.decisions import Match
 from sfumato.serve.records.rules import Rules, read_rules
 from sfumato.serve.records.shard_share import WHOLE, Share
 from sfumato.serve.records.store import Store, Terms
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """What one decision is asked about."""
-
-    features: Float[Tensor, "1 d"]
-    account_id: int
-    now: datetime
 
 
 class BankState:
@@ -69,9 +62,12 @@ class BankState:
         *,
         policy: Policy | None = None,
         reach: float | None = None,
+        device: Device = "cpu",
     ) -> None:
         self.terms, self.share, self.policy = terms, share, policy
-        self.bank = _empty(terms, reach=reach)
+        self.bank = Bank.empty(
+            terms.dim, terms.hidden, backbone=terms.backbone, reach=reach, device=device
+        )
         self.accounts: dict[str, int] = {}
         self._arrivals: dict[str, int] = {}
         self._everybody: set[str] = set()
@@ -92,13 +88,15 @@ class BankState:
         *,
         policy: Policy | None = None,
         reach: float | None = None,
+        device: Device = "cpu",
     ) -> BankState:
         """Return the bank, or a share of it, as the database has it.
 
         Raises:
             BankError: a stored enrollment is damaged.
+            UnavailableError: this machine has no such device.
         """
-        state = cls(terms, share, policy=policy, reach=reach)
+        state = cls(terms, share, policy=policy, reach=reach, device=device)
         known = store.anchors(policy.digest) if policy else {}
         state._anchors.update(known)
         state._everybody.update(store.active_ids())
@@ -213,8 +211,13 @@ class BankState:
 
     def decide(self, features: Float[Tensor, "n d"], account_id: int, now: datetime) -> Match:
         """Decide one upload by the default rule on each of its pictures."""
-        asked = [Upload(row[None], account_id, now) for row in features]
-        return deciding(self.batches.each(asked))
+        return self.decide_each([Upload(features, account_id, now)])[0]
+
+    def decide_each(self, uploads: Sequence[Upload]) -> list[Match]:
+        """Decide uploads by the default rule on each of their pictures."""
+        asked = [replace(one, features=row[None]) for one in uploads for row in one.features]
+        found = iter(self.batches.each(asked))
+        return [deciding(islice(found, len(one.features))) for one in uploads]
 
     def _decide_all(self, uploads: Sequence[Upload]) -> list[Match]:
         scores, related = self._scored(uploads)
@@ -274,11 +277,9 @@ class BankState:
         with self._lock:
             related = self._related(max(upload.now for upload in uploads))
             # The uploaders' own are always scored: they may override a claim.
-            asking = torch.tensor([upload.account_id for upload in uploads])
-            own = torch.isin(related.accounts, asking).nonzero()[:, 0]
+            own = related.owned(upload.account_id for upload in uploads)
             features = torch.cat([upload.features for upload in uploads])
-            limits = related.unit.limits(related.alpha)
-            scores = self.bank.score_near(features, limits=limits, always=own)
+            scores = self.bank.score_near(features, limits=related.limits, always=own)
         if len(scores.rows) < len(related.accounts):
             related = related.at(scores.rows)
         return scores, related
@@ -321,7 +322,3 @@ def damaged(enrollment_id: str, error: EnrollmentError) -> BankError:
 
 def _keyed(pairs: Iterable[Likeness]) -> dict[tuple[str, str], Likeness]:
     return {(pair.overrider, pair.claimant): pair for pair in pairs}
-
-
-def _empty(terms: Terms, *, reach: float | None = None) -> Bank:
-    return Bank.empty(terms.dim, terms.hidden, backbone=terms.backbone, reach=reach)

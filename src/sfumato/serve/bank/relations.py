@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import torch
@@ -30,16 +30,29 @@ class Relations:
     """When each came; None where the order does not count."""
     until: datetime | None
     """When `alpha` changes by itself, because a disabling ends."""
+    limits: Float[Tensor, " n"] = field(init=False)
+    """The largest error that each claims: one tensor, so that a shortlist knows it again."""
+    _by_account: tuple[Tensor, Tensor] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "limits", self.unit.limits(self.alpha))
+        object.__setattr__(self, "_by_account", tuple(self.accounts.sort(stable=True)))
+
+    def owned(self, accounts: Iterable[int]) -> Int64[Tensor, " k"]:
+        """Return the columns of some accounts."""
+        ordered, columns = self._by_account
+        asked = torch.tensor(sorted(set(accounts)), dtype=torch.int64)
+        starts = torch.searchsorted(ordered, asked).tolist()
+        ends = torch.searchsorted(ordered, asked, right=True).tolist()
+        parts = [columns[start:end] for start, end in zip(starts, ends, strict=True)]
+        return torch.cat(parts) if parts else columns[:0]
 
     def at(self, rows: Int64[Tensor, " k"]) -> Relations:
         """Return what concerns these columns alone, in the order of `rows`."""
-        place = torch.full((len(self.accounts),), -1)
-        place[rows] = torch.arange(len(rows))
-        pairs = place[self.contested]
         return replace(
             self,
             accounts=self.accounts[rows],
-            contested=pairs[(pairs >= 0).all(1)],
+            contested=_among(self.contested, rows),
             alpha=self.alpha[rows],
             unit=self.unit.at(rows),
             arrival=None if self.arrival is None else self.arrival[rows],
@@ -88,6 +101,16 @@ class Relations:
         # Who is not listed claims nothing.
         alpha = self.alpha.masked_fill(~scores.listed[0], -torch.inf)
         return self.accounts == account_id, alpha
+
+
+def _among(pairs: Int64[Tensor, "p 2"], rows: Int64[Tensor, " k"]) -> Int64[Tensor, "_ 2"]:
+    """Return the pairs of two of the rows, as positions in `rows`."""
+    if not len(rows):
+        return pairs[:0]
+    ordered, places = rows.sort()
+    found = torch.searchsorted(ordered, pairs).clamp(max=len(rows) - 1)
+    there = (ordered[found] == pairs).all(1)
+    return places[found[there]]
 
 
 def one_upload(scores: BankScores, row: int) -> BankScores:

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Header, Path, Request, Security
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
 
 from sfumato.errors import RequestError
-from sfumato.serve.records.auth import Account, Scope, authenticate
+from sfumato.serve.records.auth import Account, Scope
 from sfumato.serve.service import FilterService
 from sfumato.serve.wire import ACCOUNT_HEADER, PAGE_HEADER
 
@@ -78,18 +79,21 @@ def session_header(request: Request) -> str | None:
     return f"Bearer {token}" if token and PAGE_HEADER in request.headers else None
 
 
-# For the document alone: `authenticate` reads the header itself, and says what is wrong with it.
+# For the document alone: `Tokens` reads the header itself, and says what is wrong with it.
 _BEARER: Final = HTTPBearer(auto_error=False, description="A token of `sfumato filter user add`.")
 
 
-def caller(
+async def caller(
     request: Request,
     filters: Service,
     _: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
 ) -> Account:
     """Admit a request with any valid token: 401 nobody has it."""
     header = request.headers.get("authorization") or session_header(request)
-    return authenticate(filters.store.engine, filters.store.clock, header)
+    remembered = filters.tokens.remembered(header)
+    if remembered is not None:
+        return remembered
+    return await run_in_threadpool(filters.tokens.account, header)
 
 
 Caller = Annotated[Account, Depends(caller)]

@@ -5,13 +5,13 @@ Each reads a request, calls the service in a worker thread, and returns the answ
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import nullcontext
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.concurrency import run_in_threadpool
 
 from sfumato.serve.http.bodies import Arriving, read_body
 from sfumato.serve.http.conditional import unchanged
@@ -126,7 +126,7 @@ async def upload(
     content = await _arrived(
         request, account, filters, what="an image", limit=filters.image_limits.max_bytes
     )
-    return await run_in_threadpool(filters.decide, account, content, person)
+    return await asyncio.wrap_future(filters.ask(account, content, person))
 
 
 @router.post(

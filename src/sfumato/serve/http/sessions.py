@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from sfumato.errors import RequestError
 from sfumato.serve.http.deps import Anybody, Service, cookie_name, problems, session_header
 from sfumato.serve.http.schemas import AccountAnswer, SessionAnswer
-from sfumato.serve.records.auth import Account, authenticate
+from sfumato.serve.records.auth import Account
 
 router = APIRouter()
 
@@ -17,7 +17,7 @@ def session(request: Request, filters: Service) -> SessionAnswer:
     """Whom this browser is signed in as."""
     header = session_header(request)
     try:
-        found = authenticate(filters.store.engine, filters.store.clock, header)
+        found = filters.tokens.account(header)
     except RequestError:
         return SessionAnswer(account=None)
     return SessionAnswer(account=answer_of(found))

@@ -111,16 +111,33 @@ def revoke_tokens(engine: Engine, name: str) -> int:
     return len(found)
 
 
-def authenticate(engine: Engine, clock: Clock, header: str | None) -> Account:
-    """Return the account of an `Authorization: Bearer TOKEN` header.
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Whom a token admits, and until when."""
+
+    account: Account
+    expires: str | None
+    """As the database stores times; None is never."""
+
+
+def digest_of(header: str | None) -> bytes:
+    """Return the hash of the token in an `Authorization: Bearer TOKEN` header.
 
     Raises:
-        RequestError: (401) there is no such header, nobody has this token, or it has expired.
+        RequestError: (401) there is no such header.
     """
     scheme, _, token = (header or "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise RequestError(401, "expected the header 'Authorization: Bearer TOKEN'")
-    digest = _hash(token.strip())
+    return _hash(token.strip())
+
+
+def find_token(engine: Engine, digest: bytes) -> Admitted:
+    """Return whom the token with this hash admits, expired or not.
+
+    Raises:
+        RequestError: (401) nobody has this token.
+    """
     query = select(TokenRow, AccountRow).join(AccountRow, AccountRow.id == TokenRow.account_id)
     with reading(engine) as session:
         found = session.execute(query.where(TokenRow.hash == digest)).one_or_none()
@@ -129,11 +146,20 @@ def authenticate(engine: Engine, clock: Clock, header: str | None) -> Account:
         if found is None or not hmac.compare_digest(found[0].hash, digest):
             raise RequestError(401, "nobody has this token; check that it was copied whole")
         token_row, row = found
-        if token_row.expires is not None and token_row.expires <= clock.text():
-            raise RequestError(401, "this token has expired; ask for another one")
         role = cast("Role", row.role)
         scopes = frozenset(cast("list[Scope]", token_row.scopes.split()))
-        return Account(row.id, row.name, role, scopes & SCOPES[role])
+        return Admitted(Account(row.id, row.name, role, scopes & SCOPES[role]), token_row.expires)
+
+
+def admitted(found: Admitted, clock: Clock) -> Account:
+    """Return the account that a token admits now.
+
+    Raises:
+        RequestError: (401) it has expired.
+    """
+    if found.expires is not None and found.expires <= clock.text():
+        raise RequestError(401, "this token has expired; ask for another one")
+    return found.account
 
 
 def account_named(engine: Engine, name: str) -> Account:
@@ -151,14 +177,19 @@ def account_named(engine: Engine, name: str) -> Account:
 
 def find_account(engine: Engine, name: str) -> Account | None:
     """Return the account of this name, or None."""
-    if not _NAME.fullmatch(name):
-        return None
+    return find_accounts(engine, [name]).get(name)
+
+
+def find_accounts(engine: Engine, names: Iterable[str]) -> dict[str, Account]:
+    """Return the accounts that have some names, by name; a name that nobody has is left out."""
+    possible = [name for name in names if _NAME.fullmatch(name)]
     with reading(engine) as session:
-        row = session.scalar(select(AccountRow).where(AccountRow.name == name))
-        if row is None:
-            return None
-        role = cast("Role", row.role)
-        return Account(row.id, row.name, role, SCOPES[role])
+        rows = session.scalars(select(AccountRow).where(AccountRow.name.in_(possible))).all()
+        return {
+            row.name: Account(row.id, row.name, role, SCOPES[role])
+            for row in rows
+            for role in [cast("Role", row.role)]
+        }
 
 
 def check_may_name(account: Account) -> None:

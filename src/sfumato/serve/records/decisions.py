@@ -136,7 +136,7 @@ class Counts:
     overturned: int = 0
 
 
-def keep_blocks(store: Store, policy: str, uploads: Sequence[tuple[Owner, Decision]]) -> list[None]:
+def keep_blocks(store: Store, policy: str, uploads: Sequence[tuple[Owner, Decision]]) -> None:
     """Record decisions that something stands against, each with whose upload it was.
 
     `policy` is the digest of the policy that they were taken under, or ''. All are on disk when
@@ -149,7 +149,6 @@ def keep_blocks(store: Store, policy: str, uploads: Sequence[tuple[Owner, Decisi
         there = set(session.scalars(named.with_for_update(read=True, key_share=True)))
         created = store.clock.text()
         session.add_all(_row_of(*upload, there, created, policy) for upload in uploads)
-    return [None] * len(uploads)
 
 
 def appeal(

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -27,7 +28,7 @@ from sfumato.filter.rule.front import Front, decide, joined
 from sfumato.filter.rule.screening import Comparison, Likeness
 from sfumato.filter.rule.screening import joined as joined_comparisons
 from sfumato.filter.rule.yielding import yields
-from sfumato.serve.bank.interface import deciding, no_match
+from sfumato.serve.bank.interface import Upload, deciding, no_match
 from sfumato.serve.records.decisions import Match
 from sfumato.serve.records.rules import read_rules
 from sfumato.serve.records.store import Store, Terms
@@ -96,6 +97,14 @@ class ShardedBank:
     def decide(self, features: Float[Tensor, "n d"], account_id: int, now: datetime) -> Match:
         """Decide one upload, its pictures one after the other."""
         return deciding(self._decided(row[None], account_id, now) for row in features)
+
+    def decide_each(self, uploads: Sequence[Upload]) -> list[Match]:
+        """Decide uploads, all at the same time: most of it is waiting for the shards."""
+        if len(uploads) == 1:
+            return [self.decide(uploads[0].features, uploads[0].account_id, uploads[0].now)]
+        with ThreadPoolExecutor(len(uploads), thread_name_prefix="sfumato-ask") as pool:
+            asked = [pool.submit(self.decide, u.features, u.account_id, u.now) for u in uploads]
+            return [one.result() for one in asked]
 
     def _decided(self, features: Float[Tensor, "1 d"], account_id: int, now: datetime) -> Match:
         margin, row = decide(self._front(features, account_id, now), account_id)

@@ -28,7 +28,8 @@ from sfumato.filter.rule.screening import Comparison
 from sfumato.filter.rule.yielding import ClassScore
 from sfumato.serve.bank.batches import Batches
 from sfumato.serve.bank.follow import Follower
-from sfumato.serve.bank.memory import BankState, Upload
+from sfumato.serve.bank.interface import Upload
+from sfumato.serve.bank.memory import BankState
 from sfumato.serve.database.db import open_database
 from sfumato.serve.records.shard_share import Share
 from sfumato.serve.records.store import Store, Terms
