@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import typer
 
 from sfumato.cli.options import finish
+from sfumato.counted import counted
 
 if TYPE_CHECKING:
     from sfumato.photo.album import Job, PhotosReleased
@@ -132,10 +133,10 @@ def _tell(job: Job, *, as_json: bool) -> None:
     told = "".join(f"\n  {one}" for one in plan.left_out[:10])
     more = f"\n  and {len(plan.left_out) - 10:,} more" if len(plan.left_out) > 10 else ""
     text = (
-        f"would read {plan.photos:,} photographs ({plan.bytes / 1e6:,.1f} MB) and {plan.films:,} "
-        f"films ({plan.frames:,} frames) in {job.source}, and "
+        f"would read {counted(plan.photos, 'photograph')} ({plan.bytes / 1e6:,.1f} MB) and "
+        f"{counted(plan.films, 'film')} ({counted(plan.frames, 'frame')}) in {job.source}, and "
         f"write {job.out}, {plan.boxes} and {plan.review}; about {plan.minutes:.1f} minutes here; "
-        f"left out: {len(plan.left_out):,} files{told}{more}"
+        f"left out: {counted(len(plan.left_out), 'file')}{told}{more}"
     )
     facts = {
         "photos": plan.photos,
@@ -168,15 +169,17 @@ def _facts(job: Job, done: PhotosReleased) -> dict[str, Any]:
 def _text(job: Job, done: PhotosReleased) -> str:
     names = "names and folders kept" if job.keep_names else "numbered in a random order"
     films = (
-        f"; {done.tracks:,} faces in {done.films:,} films, which no review shows: watch them"
+        f"; {counted(done.tracks, 'face')} in {counted(done.films, 'film')}, which no review shows"
         if done.films
         else ""
     )
-    missed = f"; {done.left_out:,} files left out" if done.left_out else ""
+    missed = f"; {counted(done.left_out, 'file')} left out" if done.left_out else ""
     return (
-        f"{job.protector.name}: {done.protected:,} faces protected in {done.photos:,} photographs "
+        f"{job.protector.name}: {counted(done.protected, 'face')} protected in "
+        f"{counted(done.photos, 'photograph')} "
         f"in {done.folder} ({names}){films}{missed}\n"
-        f"{done.without:,} photographs have no protected face and {done.left_clear:,} boxes were "
-        f"left clear: go through {done.review}, correct {done.boxes}, and "
+        f"without a protected face: {counted(done.without, 'photograph')}; left clear: "
+        f"{counted(done.left_clear, 'box', 'boxes')}; "
+        f"go through {done.review}, correct {done.boxes}, and "
         "release again with --boxes; both show originals or names, and stay with you"
     )
