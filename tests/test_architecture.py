@@ -42,7 +42,7 @@ INNER = {
         {"bounds"},
         {"enrollment", "neardup", "oneclass", "rule"},
         {"bank", "copies", "enroll", "private_pictures", "views"},
-        {"enrolled"},
+        {"enrolled", "exchange"},
         {"calibrate"},
     ],
     "protect": [

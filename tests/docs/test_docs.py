@@ -20,7 +20,11 @@ from papers import headlines, summary
 from sfumato.cli.main import app
 
 ROOT = Path(__file__).parents[2]
-RUN = [*sorted((ROOT / "docs" / "start").glob("*.md")), ROOT / "docs" / "api.md"]
+RUN = [
+    *sorted((ROOT / "docs" / "start").glob("*.md")),
+    ROOT / "docs" / "api.md",
+    ROOT / "docs" / "operations.md",
+]
 PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
