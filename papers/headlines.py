@@ -1,22 +1,27 @@
 """One table of every headline figure, read from results and never typed.
 
 `papers/<slug>/headlines.toml` names them: what a figure is, what the paper has, in which result
-it is and where (`at`). `python -m papers.headlines` writes docs/results.md, and the README's table.
+it is and where (`at`). `python -m papers.headlines` writes docs/results.md, the README's table and
+the answers of `papers.referee`.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from papers import referee
 from papers.seeds import Figure, figure, results
 from papers.summary import README, readme
 from sfumato.files import write_bytes
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "results.md"
+_SAME = re.compile(r"the same(?=[:,]| (?:by|behind|through|from|of|with)\b)")
 _SLUGS = ("docl", "shufflebits", "san", "anonymizer", "obfuscator")
 _HEAD = """# Results
 
@@ -28,13 +33,13 @@ Written by `python -m papers.headlines`.
 
 
 def page() -> str:
-    """Return the page in Markdown, a table a paper."""
+    """Return the page in Markdown: of each paper a block a command."""
     parts = [_HEAD]
     for slug in _SLUGS:
         path = ROOT / "papers" / slug / "headlines.toml"
         if path.is_file():
             found = tomllib.loads(path.read_text())
-            parts += [f"\n## {slug}\n", *_table(slug, found["row"])]
+            parts += [f"\n## {slug}", *_blocks(slug, found["row"])]
             parts += _shipped(found.get("ships", []))
     return "\n".join(parts) + "\n"
 
@@ -48,16 +53,41 @@ def _shipped(rows: list[dict[str, Any]]) -> Iterator[str]:
         yield f"| {row['result']} | {row['part']} | `{row['command']}` |"
 
 
-def _table(slug: str, rows: list[dict[str, Any]]) -> Iterator[str]:
-    yield "| figure | paper | here | command |"
-    yield "| --- | --- | --- | --- |"
+def _blocks(slug: str, rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield a block a command: its first figure, the command, and a table of its rows."""
+    for result, some in groupby(_spelled_out(rows), key=lambda row: str(row["result"])):
+        kept = results(slug, result)
+        seeds = ", ".join(str(one["seed"]) for one in kept[1:])
+        yield f"\n### {slug}: {result}\n"
+        plot = _plot(slug, result)
+        if plot:
+            yield f"![{slug}, {result}](../papers/{slug}/figures/{plot})\n"
+        yield f"`{kept[0]['command']}`{f' and seeds {seeds}' if seeds else ''}\n"
+        yield "| figure | paper | here |\n| --- | --- | --- |"
+        for row in some:
+            cells = row["figure"], row.get("paper", ""), _shown(figure(kept, row["at"]), row)
+            yield f"| {' | '.join(cells)} |"
+
+
+def _spelled_out(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the rows with what they are about in place of `the same`."""
+    subject = ""
     for row in rows:
-        kept = results(slug, row["result"])
-        command = f"`{kept[0]['command']}`"
-        if len(kept) > 1:
-            command += f" and seeds {', '.join(str(one['seed']) for one in kept[1:])}"
-        cells = row["figure"], row.get("paper", ""), _shown(figure(kept, row["at"]), row), command
-        yield f"| {' | '.join(cells)} |"
+        same = _SAME.match(row["figure"])
+        if same is None:
+            subject = row["figure"].partition(":")[0]
+            yield row
+        else:
+            yield {**row, "figure": subject + row["figure"][same.end() :]}
+
+
+def _plot(slug: str, result: str) -> str | None:
+    """Return the first figure of a recipe: not those of its quick run or of other seeds."""
+    folder = ROOT / "papers" / slug / "figures"
+    found = sorted(path.name for path in folder.glob(f"{result}-*.png"))
+    others = tuple(f"{result}-{kind}" for kind in ("quick", "seed", "small"))
+    own = [name for name in found if not name.startswith(others)]
+    return own[0] if own else None
 
 
 def _shown(found: Figure, row: dict[str, Any]) -> str:
@@ -78,4 +108,5 @@ def _number(value: float, unit: str) -> str:
 
 if __name__ == "__main__":
     write_bytes(PAGE, page().encode())
+    write_bytes(referee.PAGE, referee.page().encode())
     write_bytes(README, readme().encode())

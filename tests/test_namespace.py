@@ -15,7 +15,7 @@ import sfumato
 from sfumato.audit.namespace import AuditNamespace
 
 ROOT = Path(__file__).parents[1]
-NAMESPACES = ["attack", "audit", "cipher", "data", "features", "filter", "protect"]
+NAMESPACES = ["attack", "audit", "cipher", "data", "features", "filter", "protect", "serve"]
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,14 +26,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sfumato.cipher.envelope import seal
-from sfumato.cipher.featurefile import map_features
 from sfumato.cipher.header import read_header
 from sfumato.cipher.keys import EnvelopeKey
+from sfumato.cipher.packing import MAGIC, Chunks, Packed, unpack
 from sfumato.data.folder import offered
 from sfumato.data.sets.mnist import read_idx
 from sfumato.data.sets.pendigits import read_unipen
 from sfumato.errors import SfumatoError
 from sfumato.features.backbone import Backbone, open_backbone
+from sfumato.features.tables.forms import Form, read_table, write_table
+from sfumato.features.tables.table import FeatureTable
 from sfumato.files import map_tensors, pack_tensors, read_json, read_tensors
 from sfumato.filter.bank import file as bankfile
 from sfumato.filter.bank.bank import Bank
@@ -93,6 +95,14 @@ def _maps() -> bytes:
     return sink.getvalue().to_pybytes()
 
 
+def _features(suffix: str) -> bytes:
+    columns = pa.table({"file_name": ["a", "b"]} if suffix != ".npy" else {})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"x{suffix}"
+        write_table(FeatureTable(vectors=torch.rand(2, 3), columns=columns), path)
+        return path.read_bytes()
+
+
 def _pem() -> bytes:
     key = Ed25519PrivateKey.generate()
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -103,7 +113,13 @@ def _header(path: Path) -> object:
         return read_header(stream.read)
 
 
+def _unpacked(path: Path) -> object:
+    content = bytearray(path.read_bytes())
+    return unpack(Chunks(iter([torch.frombuffer(content, dtype=torch.uint8)] if content else [])))
+
+
 KEY = EnvelopeKey(bytes(range(32)))
+PACKED = Packed(Form.NPY, "features", (2, 3), {"features": 5})
 CONFIG_NAME = "pretrained config"
 CONFIG = b'{"kind": "obfuscator", "format": 1, "channels": 1, "height": 32, "width": 32}'
 UNIPEN = b'.SEGMENT DIGIT 0 ? "3"\n.COMMENT 3 1\n.PEN_DOWN\n 1 2\n 3 4\n.PEN_UP\n.DT 100\n'
@@ -127,11 +143,19 @@ READERS: Mapping[str, Reader] = {
     ),
     "JSON": Reader("files.py", lambda: CONFIG, lambda path: read_json(path, limit_bytes=1 << 16)),
     "envelope's header": Reader("cipher/header.py", lambda: seal(torch.rand(3), KEY), _header),
-    "features file": Reader(
-        "cipher/featurefile.py",
-        lambda: pack_tensors({"features": torch.rand(2, 3)}, {}),
-        map_features,
-    ),
+    **{
+        f"features, {suffix}": Reader(
+            f"features/tables/{module}.py", partial(_features, suffix), read_table
+        )
+        for module, suffix in (
+            ("tensorfile", ".features"),
+            ("numpyfile", ".npy"),
+            ("numpyfile", ".npz"),
+            ("arrowfile", ".parquet"),
+            ("arrowfile", ".arrow"),
+        )
+    },
+    "sealed files": Reader("cipher/packing.py", lambda: PACKED.pack()[len(MAGIC) :], _unpacked),
     "maps": Reader("protect/release/maps.py", _maps, lambda path: open_maps(path.parent), FILE),
     CONFIG_NAME: Reader(
         "protect/pretrained.py",
@@ -191,6 +215,7 @@ EXAMPLES: Mapping[str, str] = {
 """Modules whose hostile files are lists of examples in their own tests, and why that is enough."""
 
 OWN: Mapping[str, str] = {
+    "cipher/featurefile.py": "a tensor whose envelope was authentic",
     "fit/checkpoint.py": "a run's own state",
     "protect/release/parts.py": "a release's own progress",
     "protect/release/noise.py": "a digest made a line before",

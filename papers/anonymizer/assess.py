@@ -15,8 +15,8 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from papers.anonymizer.worlds import World
-from sfumato.attack.tools.learners import LearnerConfig, train_all
-from sfumato.attack.tools.read import Standard
+from sfumato.attack.tools.assess import Parts, read_labels
+from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.attack.tools.scores import draw_weights, interval, weighted_mean
 from sfumato.data.imageset import ImageSet
 from sfumato.protect.anonymizer.losses import mutual_information
@@ -51,26 +51,20 @@ def attackers(settings: Mapping[str, Any], device: str) -> LearnerConfig:
 
 
 def assess(
-    protector: Protector, world: World, labels: Sequence[str], config: LearnerConfig, *, seed: int
+    protector: Protector, world: World, labels: Sequence[str], *configs: LearnerConfig, seed: int
 ) -> Assessment:
-    """Train fresh networks for every label, from several starts, and score the best of them.
+    """Train fresh learners for every label, as each config says, and score the best of all.
 
     The utility labels are read by an honest recipient, from one start.
     """
-    parts = (world.train, world.validation, world.test)
-    released = [ask(protector.release, part.floats()) for part in parts]
-    standard = Standard.of(released[0])
-    rows = standard(torch.cat(released[:2]))
-    border = len(released[0])
-    held = torch.arange(border), torch.arange(border, len(rows))
-    correct = {}
-    for label in labels:
-        truth = torch.cat([part.label(label) for part in parts[:2]])
-        tries = config if label == world.private else replace(config, restarts=1)
-        candidates = train_all(rows, {label: truth}, held, tries, seed=seed)
-        best = max(candidates, key=lambda c: c.validated[label])
-        correct[label] = best.predict(standard(released[2]))[label] == world.test.label(label)
-    return Assessment(protector.name, correct)
+    parts = Parts(world.train, world.validation, world.test)
+    tries = {
+        label: [
+            config if label == world.private else replace(config, restarts=1) for config in configs
+        ]
+        for label in labels
+    }
+    return Assessment(protector.name, read_labels(protector, parts, tries, seed=seed))
 
 
 def pooled(assessments: Sequence[Assessment], label: str) -> dict[str, Any]:

@@ -45,15 +45,22 @@ def draw_sweep(run: Run, results: Results) -> Path:
         lows, highs = ([100 * row[role]["interval"][end] for row in rows] for end in (0, 1))
         axes.fill_between(lams, lows, highs, color=colour, alpha=0.18, lw=0)
         axes.plot(lams, values, color=colour, marker="o", ms=4, label=labels[role])
-        ours = 100 * results[f"{role}_accuracy"]
-        axes.axhline(ours, color=colour, lw=1, ls=":")
-        axes.annotate(f"{labels[role]}, prototypes", (lams[-1], ours), (0, 3),
+        name, against = _beside(results, role)
+        axes.axhline(against, color=colour, lw=1, ls=":")
+        axes.annotate(f"{labels[role]}, {name}", (lams[-1], against), (0, 3),
                       textcoords="offset points", ha="right", fontsize=7, color=colour)  # fmt: skip
     axes.axhline(100 * results["chance"], color="black", lw=1, ls="--")
     axes.set(xlabel="lambda of eq. (12), the paper's method", ylabel="accuracy, %", ylim=(0, 104))
     axes.set_title("Fresh networks on releases (Fig. 2); dashed: a guess", fontsize=10, loc="left")
     axes.legend(frameon=False, fontsize=8)
     return _saved(run, figure, "sweep")
+
+
+def _beside(results: Results, role: str) -> tuple[str, float]:
+    """Return what a sweep is drawn beside: our prototypes, or originals where there are none."""
+    if "prototypes" in results:
+        return "prototypes", 100 * results["prototypes"][role]["value"]
+    return "originals", 100 * results["original"][role]["value"]
 
 
 def draw_frontier(run: Run, results: Results) -> Path:
@@ -101,6 +108,12 @@ def draw_pairs(run: Run, world: World, protector: Protector, title: str) -> Path
     shown = torch.stack([originals, released], 1).flatten(0, 1)
     content = contact_sheet(as_pictures(shown, title), columns=12, side=60)
     return _written(run.figure(title), content)
+
+
+def draw_sheet(run: Run, pictures: Images, *, columns: int) -> Path:
+    """Pictures in rows, so that a person sees what is left of them."""
+    content = contact_sheet(as_pictures(pictures, "sheet"), columns=columns, side=60)
+    return _written(run.figure("sheet"), content)
 
 
 def draw_prototypes(run: Run, pictures: Images) -> Path:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from papers.anonymizer.worlds import World, template_name, with_template
-from papers.recipe import Run
+from papers.recipe import Run, frozen
 from sfumato.device import resolve_device
 from sfumato.protect.anonymizer.config import AnonymizerConfig
-from sfumato.protect.anonymizer.fit import AfterEpoch, fit_anonymizer
+from sfumato.protect.anonymizer.fit import fit_anonymizer
+from sfumato.protect.anonymizer.game import AfterEpoch
 from sfumato.protect.anonymizer.model import Anonymizer
 from sfumato.protect.baselines import Blur, KSame, Noise, Pixelate
 from sfumato.protect.prototypes.config import PrototypesConfig
@@ -34,8 +36,12 @@ def prototypes_config(settings: Mapping[str, Any]) -> PrototypesConfig:
 
 
 def paper_config(settings: Mapping[str, Any], lam: float) -> AnonymizerConfig:
-    """Return a recipe's settings of the paper's anonymiser."""
-    return AnonymizerConfig(lam=lam, **settings.get("paper", {}))
+    """Return a recipe's settings of the paper's anonymiser: a preset, or the defaults, changed."""
+    changes = {"lam": lam, **frozen(settings.get("paper", {}))}
+    preset = changes.pop("preset", None)
+    if preset is None:
+        return AnonymizerConfig(**changes)
+    return AnonymizerConfig.preset(preset, **changes)
 
 
 def prototypes(
@@ -61,10 +67,15 @@ def paper(
     lam: float,
     seed: int,
     after_epoch: AfterEpoch | None = None,
+    checkpoint: Path | None = None,
 ) -> Anonymizer:
     """Return the paper's anonymiser; with a template, the intertwined method towards it."""
     config = replace(
-        paper_config(settings, lam), target=template_name(world), seed=seed, device=run.device
+        paper_config(settings, lam),
+        target=template_name(world),
+        seed=seed,
+        device=run.device,
+        checkpoint=checkpoint,
     )
     fitted = fit_anonymizer(
         with_template(world), private=world.private, config=config, after_epoch=after_epoch

@@ -14,6 +14,7 @@ from torch import Tensor
 from papers.anonymizer import figures, methods, worlds
 from papers.anonymizer.assess import Assessment, assess, attackers, information, pooled
 from papers.anonymizer.attacks import attacks
+from papers.anonymizer.fig2 import fig2
 from papers.anonymizer.worlds import World
 from papers.recipe import Recipe, Results, Run
 from sfumato.attack.tools.learners import LearnerConfig
@@ -216,6 +217,7 @@ def _draw(study: _Study, results: Results, ours: _Ours, last: Anonymizer) -> lis
 
 
 RECIPES: dict[str, Recipe] = {
+    "fig2": fig2,
     "pendigits": _recipe(
         worlds.pendigits,
         {"private": lambda chance: 2 * chance, "utility": lambda original: 0.95 * original},

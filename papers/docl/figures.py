@@ -258,6 +258,27 @@ def draw_membership(run: Run, results: Results) -> None:
     figure.savefig(run.figure("frontier"))
 
 
+def draw_private(run: Run, results: Results) -> None:
+    """Accuracy against how surely a platform tells enrolled pictures, by noise; epsilon beside."""
+    figure, axes = canvas(6.4, 4)
+    colours = (ACCENT, INK, SOFT)
+    for (count, rows), colour in zip(results["private"].items(), colours, strict=False):
+        for views, style in (("", "o-"), (", views", "o:")):
+            chosen = [row for name, row in rows.items() if name.endswith(", views") == bool(views)]
+            x, y = ([r["auc"]["value"] for r in chosen], [100 * r["accuracy"] for r in chosen])
+            if chosen:
+                axes.plot(x, y, style, ms=4, lw=1, color=colour, label=f"{count} pictures{views}")
+            for row, left, up in zip(chosen, x, y, strict=True):
+                text = "no noise" if row["epsilon"] is None else f"{row['epsilon']:,.3g}"
+                axes.annotate(text, (left, up), (4, 4), textcoords="offset points", fontsize=6)
+    axes.axvline(0.5, color=INK, lw=0.8, ls=":")
+    axes.set(xlabel="area under the curve of the strongest attack (0.5: guessing)")
+    axes.set(ylabel="accuracy on new pictures, %")
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    axes.set_title("Differentially private enrollments, epsilon beside", fontsize=10, loc="left")
+    figure.savefig(run.figure("frontier"))
+
+
 def draw_imbalance(run: Run, results: Results) -> None:
     """Accuracy as half of the classes shrink: of all classes above, of the small ones below."""
     found = results["imbalance"]

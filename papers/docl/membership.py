@@ -26,7 +26,7 @@ from sfumato.data.sources import load
 from sfumato.features.augmentation import Augmentation
 from sfumato.features.backbone import Backbone, open_backbone
 from sfumato.filter.enrolled import scores
-from sfumato.filter.oneclass import OneClassConfig
+from sfumato.filter.oneclass import OneClass, OneClassConfig
 from sfumato.progress import track
 
 
@@ -74,25 +74,24 @@ def _attacked(
         return stages.keep(part, lambda _: (_drawn(run, settings, config, trial, draw), {}))[0]
 
     draws = [drawn(draw) for draw in range(trial.draws)]
-    attacks = {
-        name: {
-            "auc": _figure([d["attacks"][name]["auc"] for d in draws]),
-            "tpr": _figure([d["attacks"][name]["tpr"] for d in draws]),
-        }
-        for name in draws[0]["attacks"]
-    }
-    best = max(attacks, key=lambda name: attacks[name]["auc"]["value"])
-    told = attacks[max(attacks, key=lambda name: attacks[name]["tpr"]["value"])]["tpr"]
     accuracy = [d["accuracy"] for d in draws if d["accuracy"] is not None]
     return {
         "trial": asdict(trial),
-        "strongest": best,
-        "auc": attacks[best]["auc"],
-        "tpr": told,
+        **strongest_of([d["attacks"] for d in draws]),
         "accuracy": fmean(accuracy) if accuracy else None,
         "accuracy_of_draws": accuracy,
-        "attacks": attacks,
     }
+
+
+def strongest_of(draws: Sequence[Mapping[str, Mapping[str, list[float]]]]) -> dict[str, Any]:
+    """Return every attack's area and share named, means over draws and users, and the strongest."""
+    attacks = {
+        name: {key: _figure([draw[name][key] for draw in draws]) for key in ("auc", "tpr")}
+        for name in draws[0]
+    }
+    best = max(attacks, key=lambda name: attacks[name]["auc"]["value"])
+    told = attacks[max(attacks, key=lambda name: attacks[name]["tpr"]["value"])]["tpr"]
+    return {"strongest": best, "auc": attacks[best]["auc"], "tpr": told, "attacks": attacks}
 
 
 def _figure(values: Sequence[Sequence[float]]) -> dict[str, Any]:
@@ -110,34 +109,40 @@ def _drawn(
     backbone = open_backbone(settings["backbone"])
     images = run.uses(load("mnist", split="train", data_dir=run.data_dir))
     private = pictures_by_class(images, "digit", seed)[: trial.users]
-    nets, told = [], []
+    nets, pools = [], []
     for user, own in enumerate(track(private, f"{trial.pictures} pictures")):
         few = own[: min(2 * trial.pictures, len(own))]
-        pool = _pool(backbone, few, config, seed=seed + user)
-        shadows = train_shadows(pool, config, trial.shadows, seed=1000 * seed + 100 * user)
-        every = member_scores(observed(shadows, pool, statistics=True), shadows.member)
-        told.append({name: judged(score, shadows.member) for name, score in every.items()})
-        nets.append(shadows)
+        pools.append(pool_of(backbone, few, config.augmentation, seed=seed + user))
+        nets.append(train_shadows(pools[-1], config, trial.shadows, seed=1000 * seed + 100 * user))
     return {
         "accuracy": _accuracy(run, settings, backbone, nets) if trial.users == 10 else None,
-        "attacks": {
-            name: {
-                "auc": [one[name][0] for one in told],
-                "tpr": [one[name][1] for one in told],
-            }
-            for name in told[0]
-        },
+        "attacks": told_of(nets, pools),
     }
 
 
-def _pool(backbone: Backbone, images: Tensor, config: OneClassConfig, *, seed: int) -> Pool:
+def told_of(users: Sequence[Shadows], pools: Sequence[Pool]) -> dict[str, dict[str, list[float]]]:
+    """Return every attack's area and share named, a value a user."""
+    told = []
+    for shadows, pool in zip(users, pools, strict=True):
+        every = member_scores(observed(shadows, pool, statistics=True), shadows.member)
+        told.append({name: judged(score, shadows.member) for name, score in every.items()})
+    return {
+        name: {"auc": [one[name][0] for one in told], "tpr": [one[name][1] for one in told]}
+        for name in told[0]
+    }
+
+
+def pool_of(
+    backbone: Backbone, images: Tensor, augmentation: Augmentation | None, *, seed: int
+) -> Pool:
+    """Return a user's pictures, the views that are trained on, and those that are asked about."""
     count = len(images) // 2  # is enrolled
     # The platform knows how devices train, and asks about views like theirs.
-    own = Augmentation() if config.augmentation is None else config.augmentation
+    own = Augmentation() if augmentation is None else augmentation
     asked = Augmentation(**{**asdict(own), "most": 8, "total": max(8, own.total // 4)})
     return Pool(
         features=backbone(images),
-        views=views_of(backbone, images, config.augmentation, count, seed=seed),
+        views=views_of(backbone, images, augmentation, count, seed=seed),
         queries=views_of(backbone, images, asked, count, seed=seed + 7919),
     )
 
@@ -149,6 +154,10 @@ def _accuracy(
     images = run.uses(load("mnist", split="test", data_dir=run.data_dir))
     tests = [x[: settings["tests"]] for x in pictures_by_class(images, "digit", run.seed)]
     truth = torch.cat([torch.full((len(x),), user) for user, x in enumerate(tests)])
-    x = backbone(torch.cat(tests))
-    errors = torch.stack([scores(user.net, x) for user in users], 2)  # tests, worlds, users
+    return accuracy_of([user.net for user in users], backbone(torch.cat(tests)), truth)
+
+
+def accuracy_of(users: Sequence[OneClass], x: Tensor, truth: Tensor) -> float:
+    """Return how often the smallest error names the right user, over worlds of one net each."""
+    errors = torch.stack([scores(net, x) for net in users], 2)  # tests, worlds, users
     return float((errors.argmin(2) == truth[:, None]).double().mean())

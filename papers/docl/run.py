@@ -10,6 +10,7 @@ from papers.docl.imbalance import imbalance
 from papers.docl.leak import leak
 from papers.docl.membership import membership
 from papers.docl.mnist import mnist
+from papers.docl.private import private
 from papers.docl.shortlist import shortlist
 from papers.docl.sizes import sizes
 from papers.docl.training import training
@@ -27,5 +28,6 @@ RECIPES: dict[str, Recipe] = {
     "training": training,
     "imbalance": imbalance,
     "membership": membership,
+    "private": private,
     "leak": leak,
 }

@@ -53,7 +53,7 @@ def attributes(
     results = {}
     for backbone in backbones:
         releases = _releases(backbone)
-        plain = _on_plain(parties, releases["shufflebits"])
+        plain = plain_knowledge(parties, releases["shufflebits"])
         trained = attack.learn(plain)
         victims = {
             how: _read(parties.victims, protector, plain) for how, protector in releases.items()
@@ -78,7 +78,7 @@ def reconstruction(
     maps = perceptual(run, parties, settings)
     releases = _releases(backbone)
     results: dict[str, Any] = {"backbone": backbone.name}
-    clear = _victim(victims, releases["clear"])
+    clear = releases_of(victims, releases["clear"])
     distances: dict[str, Tensor] = {}
     for name, weights in WEIGHTINGS.items():
         attack = ReconstructionAttack(
@@ -95,7 +95,7 @@ def reconstruction(
             identity=parties.identity or parties.taught,
             name=f"{run.name}-{name}",
         )
-        plain = _on_plain(parties, releases["shufflebits"])
+        plain = plain_knowledge(parties, releases["shufflebits"])
         trained = attack.learn(plain)
         distances[name] = trained.scores(clear)
         results[name] = {
@@ -135,7 +135,7 @@ def cryptanalysis(
         found = {}
         for how in ("shufflebits", "sealed"):
             knowledge = Knowledge.of(releases[how], parties.adversary)
-            victim = _victim(victims, releases[how])
+            victim = releases_of(victims, releases[how])
             for known in settings["known_values"]:
                 attack = BitStatistics(known_values=known)
                 found[f"{how}, {known} values known"] = document(attack.run(victim, knowledge))
@@ -162,18 +162,18 @@ def _releases(backbone: Extractor) -> dict[str, Protector]:
     }
 
 
-def _on_plain(parties: Parties, keyed: Protector) -> Knowledge:
+def plain_knowledge(parties: Parties, keyed: Protector) -> Knowledge:
     """Return what an adversary has who learns on features in the clear."""
-    one = _victim(parties.victims.subset([0]), keyed)
+    one = releases_of(parties.victims.subset([0]), keyed)
     return inside(one, Knowledge.of(keyed, parties.adversary))[1]
 
 
 def _read(victims: ImageSet, protector: Protector, plain: Knowledge) -> Releases:
     """Return the victims' releases as who learned on features in the clear takes them."""
-    return inside(_victim(victims, protector), plain)[0]
+    return inside(releases_of(victims, protector), plain)[0]
 
 
-def _victim(victims: ImageSet, protector: Protector) -> Releases:
+def releases_of(victims: ImageSet, protector: Protector) -> Releases:
     """Return the victims' releases, each picture a request of its own and so with its own key."""
     if isinstance(protector, KeyedProtector):
         return Releases.of(protector, victims, at_once=1)

@@ -9,6 +9,7 @@ from papers.recipe import Recipe, Results, Run
 from papers.shufflebits import parties as who
 from papers.shufflebits.attacks import attributes, cryptanalysis, reconstruction
 from papers.shufflebits.parties import Parties
+from papers.shufflebits.peer import peer
 from papers.shufflebits.providers import extractors
 from sfumato.audit.measure.disjoint import check_disjoint
 
@@ -40,4 +41,5 @@ RECIPES: dict[str, Recipe] = {
     "characters": _recipe(who.characters),
     "digits": _recipe(who.digits),
     "market1501": _recipe(who.market1501),
+    "peer": peer,
 }

@@ -11,6 +11,7 @@ Namespaces, each with a list of its names in `help()`:
 - features: networks that turn pictures into features.
 - filter: the upload filter.
 - protect: protectors, their training and their files.
+- serve: clients of the services.
 
 Functions and classes:
 

@@ -4,7 +4,7 @@ import typing
 
 import sfumato.audit.namespace as _namespace
 
-from . import attack, cipher, data, features, filter, protect
+from . import attack, cipher, data, features, filter, protect, serve
 from ._version import __version__
 from .cipher.shufflebits import ShuffleBits
 from .errors import SfumatoError
@@ -43,4 +43,5 @@ __all__ = [
     "open_backbone",
     "open_pretrained",
     "protect",
+    "serve",
 ]

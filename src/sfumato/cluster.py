@@ -12,10 +12,10 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import Any, Final, TypeVar
 
-from sfumato.errors import ConfigError, ServiceError, UnavailableError
+from sfumato.errors import ConfigError, ServiceError
+from sfumato.extras import needs
 from sfumato.progress import Executor, sequential
 
 NAMESPACE: Final = "sfumato"
@@ -33,8 +33,7 @@ def connected(address: str) -> Iterator[None]:
         UnavailableError: Ray is not installed.
         ServiceError: no cluster answers there.
     """
-    if find_spec("ray") is None:
-        raise UnavailableError("several machines need Ray; pip install 'sfumato[scale]'")
+    needs("scale", "work on several machines", "ray")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # it would tell its makers about the cluster
     if address == LOCAL:
         # Its ports are open on every interface: without a secret, any neighbour could run code.

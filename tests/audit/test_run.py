@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import jsonschema
 import pytest
 import torch
 from PIL import Image
@@ -18,6 +19,7 @@ from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.audit import Report, read_report
 from sfumato.audit.attacks import Setting, open_attack
 from sfumato.audit.protectors import open_protector
+from sfumato.audit.report.schema import report_schema
 from sfumato.audit.run import audit
 from sfumato.data.imageset import ImageSet
 from sfumato.data.sources import load
@@ -239,6 +241,7 @@ def test_a_report_is_whole_json_and_one_page(blobs: ImageSet, tmp_path: Path) ->
     report = _audit(blobs, [Grey(), Broken()], utility="person")
     path = report.write(tmp_path)
     assert read_report(path) == report
+    jsonschema.validate(json.loads(path.read_text()), report_schema())
     json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(name))
     page = (tmp_path / "report.html").read_text()
     assert "grey" in page

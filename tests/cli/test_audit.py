@@ -6,10 +6,12 @@ import shlex
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import jsonschema
 import pytest
 from typer.testing import CliRunner
 
 from sfumato.audit.measure.cells import NO_KEY, PLAIN
+from sfumato.audit.report.schema import report_schema
 from sfumato.cli import app
 from sfumato.cli.audit import table
 from sfumato.errors import ConfigError, GateError
@@ -35,6 +37,7 @@ def test_audit_of_handwritten_digits_ends_in_one_line_of_json(tmp_path: Path) ->
     result = _RUNNER.invoke(app, [*command, "--device", "cpu", "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
+    jsonschema.validate(document, report_schema())
     cells = {c["protector"]: c for c in document["cells"] if c["attack"] == "attributes:digit"}
     assert cells["none"]["finding"]["value"] > 0.85
     assert cells["pixelate:8"]["leakage"] < 0.4

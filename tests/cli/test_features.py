@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from sfumato.cli import app
-from sfumato.errors import EnvelopeError, FormatError, KeyRingError, SfumatoError
+from sfumato.errors import ConfigError, EnvelopeError, FormatError, KeyRingError, SfumatoError
 
 ENVIRONMENT = {"SFUMATO_PASSPHRASE": "pass phrase"}
 
@@ -51,6 +52,29 @@ def test_extract_seal_open_and_rotate(tmp_path: Path) -> None:
     with pytest.raises(KeyRingError, match="was retired"):
         features("open", sealed, "-o", opened, "--keys", ring)
     assert not opened.exists()
+
+
+def test_names_and_labels_survive_and_are_found(tmp_path: Path) -> None:
+    plain, sealed, ring = tmp_path / "a.parquet", tmp_path / "a.sealed", tmp_path / "ring.keys"
+    extracted = features("extract", "digits", "--backbone", "raw:1x8x8", "--count", 20, "-o", plain)
+    assert extracted["columns"] == ["position", "digit"]
+    known = pq.read_table(plain)
+    assert known.schema.metadata[b"backbone"].decode() == extracted["backbone"]
+    features("keys", "create", ring)
+    assert features("seal", plain, "-o", sealed, "--keys", ring)["form"] == "parquet"
+    features("open", sealed, "-o", tmp_path / "b.parquet", "--keys", ring)
+    assert (tmp_path / "b.parquet").read_bytes() == plain.read_bytes()
+    with pytest.raises(ConfigError, match="`keys`"):
+        features("search", sealed, plain)
+    found = features("search", sealed, plain, "--keys", ring, "--count", 2)
+    assert len(found["queries"]) == 20
+    for row, query in enumerate(found["queries"]):
+        assert query["hits"][0]["row"] == row
+        assert query["hits"][0]["similarity"] == pytest.approx(1, abs=1e-5)
+        assert query["columns"]["digit"] == query["hits"][0]["columns"]["digit"]
+    told = CliRunner().invoke(app, ["features", "search", str(plain), str(plain), "--metric", "l2"])
+    assert "query 0 position=" in told.stdout
+    assert "  0.0000  row 0 position=" in told.stdout
 
 
 def test_errors_are_clear_and_leave_nothing(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_nothing_is_overwritten_and_a_missing_detector_is_named(
 ) -> None:
     with pytest.raises(InputError, match="exists already"):
         cut_faces(album, album, size=16, find=_squares)
-    monkeypatch.setattr("sfumato.data.faces.find_spec", lambda _: None)
+    monkeypatch.setattr("sfumato.extras.find_spec", lambda _: None)
     with pytest.raises(UnavailableError, match=r"sfumato\[faces\]"):
         frontal_faces()
 

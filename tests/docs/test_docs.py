@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import typer
 
-from papers import headlines, summary
+from papers import headlines, referee, summary
 from sfumato.cli.main import app
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +24,7 @@ RUN = [
     *sorted((ROOT / "docs" / "start").glob("*.md")),
     ROOT / "docs" / "api.md",
     ROOT / "docs" / "operations.md",
+    ROOT / "docs" / "shufflebits.md",
 ]
 PAGES = [
     ROOT / "README.md",
@@ -48,10 +49,11 @@ def test_every_block_of_a_start_page_runs(path: Path, tmp_path: Path) -> None:
     folder = Path(sys.executable).parent
     environment = os.environ | {
         "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(tmp_path)]),
+        "PYTHONPATH": str(ROOT / "src"),
         "OMP_NUM_THREADS": "1",
     }
-    script = ["set -euo pipefail", 'sfumato() { python -m sfumato "$@"; }']
+    # -P: as the installed command has it, the folder where one works is not on the path.
+    script = ["set -euo pipefail", 'sfumato() { python -P -m sfumato "$@"; }']
     for i, (kind, settings, body) in enumerate(blocks(path)):
         if settings.startswith("file="):
             (tmp_path / settings.removeprefix("file=")).write_text(body)
@@ -118,6 +120,7 @@ def test_every_command_and_option_says_what_it_is() -> None:
 
 def test_the_results_page_is_what_the_results_say() -> None:
     assert headlines.PAGE.read_text() == headlines.page(), "run: python -m papers.headlines"
+    assert referee.PAGE.read_text() == referee.page(), "run: python -m papers.headlines"
     assert summary.README.read_text() == summary.readme(), "run: python -m papers.headlines"
 
 

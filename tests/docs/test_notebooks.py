@@ -1,4 +1,4 @@
-"""A notebook a paper: stored without outputs, and true when it is run."""
+"""A notebook a paper, and one of audits: stored without outputs, and true when it is run."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sfumato.demo.sections import SLUGS
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "notebooks"
 QUICK = "shufflebits"
+NAMES = (*SLUGS, "audits")
 
 
 def read(slug: str) -> Any:
@@ -22,12 +23,12 @@ def read(slug: str) -> Any:
 
 
 def test_there_is_one_for_each_paper_and_a_page_that_names_it() -> None:
-    assert {path.stem for path in FOLDER.glob("*.ipynb")} == set(SLUGS)
+    assert {path.stem for path in FOLDER.glob("*.ipynb")} == set(NAMES)
     page = (ROOT / "docs" / "notebooks.md").read_text()
-    assert set(re.findall(r"\(notebooks/(\w+)\.ipynb\)", page)) == set(SLUGS)
+    assert set(re.findall(r"\(notebooks/(\w+)\.ipynb\)", page)) == set(NAMES)
 
 
-@pytest.mark.parametrize("slug", SLUGS)
+@pytest.mark.parametrize("slug", NAMES)
 def test_nothing_of_any_machine_is_stored(slug: str) -> None:
     notebook = read(slug)
     nbformat.validate(notebook)
@@ -55,7 +56,7 @@ def test_it_has_the_equations_and_ends_with_the_attack(slug: str) -> None:
 
 @pytest.mark.parametrize(
     "slug",
-    [pytest.param(slug, marks=[] if slug == QUICK else pytest.mark.slow) for slug in SLUGS],
+    [pytest.param(slug, marks=[] if slug == QUICK else pytest.mark.slow) for slug in NAMES],
 )
 @pytest.mark.filterwarnings("ignore")
 def test_it_runs(slug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

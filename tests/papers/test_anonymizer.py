@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from papers.anonymizer import fig2, worlds
 from papers.anonymizer.assess import assess, attackers, information, pooled
 from papers.anonymizer.methods import paper_config, prototypes_config
 from papers.anonymizer.run import RECIPES
@@ -15,6 +16,7 @@ from papers.recipe import Run
 from sfumato.data.imageset import ImageSet
 from sfumato.data.splits import split_images
 from sfumato.errors import ConfigError
+from sfumato.protect.anonymizer.config import AnonymizerConfig
 from sfumato.protect.baselines import Unprotected
 from sfumato.types import Protector
 
@@ -46,10 +48,15 @@ def _run(recipe: str, out: Path) -> Run:
     )
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_every_recipe_has_settings_of_both_sizes(recipe: str) -> None:
+def _settings(recipe: str) -> dict[str, Any]:
     settings = tomllib.loads((_FOLDER / "recipes" / f"{recipe}.toml").read_text())
     assert set(settings) == {"full", "quick"}
+    return settings
+
+
+@pytest.mark.parametrize("recipe", [name for name in RECIPES if name != "fig2"])
+def test_every_recipe_has_settings_of_both_sizes(recipe: str) -> None:
+    settings = _settings(recipe)
     for size in settings.values():
         assert size.keys() >= TINY.keys() - {"each", "size", "pose", "fit", "paper"}
         assert prototypes_config(size).prototypes not in size["others"]
@@ -123,3 +130,59 @@ def test_a_recipe_runs_and_draws_its_figures(tmp_path: Path) -> None:
     assert results["guarantee"]["real_pictures"] is True, "the template's, which nobody is"
     for name in results["pictures"]:
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_fig2_has_eight_points_by_the_defaults_and_several_families_of_attackers() -> None:
+    full = _settings("fig2")["full"]
+    assert len(full["lams"]) >= 8
+    assert sorted(full["lams"]) == full["lams"]
+    assert paper_config(full, 1.0) == AnonymizerConfig(lam=1.0)
+    assert {name for one in full["attackers"] for name in one["learners"]} == {
+        "perceptron", "trees",
+    }  # fmt: skip
+
+
+def test_fig2_judges_pictures_of_which_nothing_was_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randint(0, 256, (150, 1, 6, 6), generator=generator, dtype=torch.uint8)
+    people = ImageSet(
+        name="pendigits",
+        images=drawn,
+        labels={"writer": torch.arange(150) % 3, "digit": torch.arange(150) % 10},
+        classes={"writer": ("a", "b", "c"), "digit": tuple("0123456789")},
+    )
+    monkeypatch.setattr(worlds, "load", lambda *_, **__: people)
+    settings = {"split": 0, "share": 1.0, "strangers": 5}
+    chosen = worlds.pendigits(_run("pendigits", tmp_path), settings)
+    run = _run("fig2", tmp_path)
+    judged = worlds.fig2(run, settings)
+    assert torch.equal(judged.validation.images, chosen.test.images)
+    assert torch.equal(judged.test.images, chosen.validation.images)
+    assert run.parties["shared"] == 0
+    assert run.parties["victims"]["pictures"] == len(judged.test)
+
+
+def test_presets_of_the_papers_method_are_those_of_the_command() -> None:
+    for recipe in ("pendigits", "characters", "ferg"):
+        for size in _settings(recipe).values():
+            assert paper_config(size, 2.0).pixel == 0.0, "the paper's text alone"
+
+
+def test_fig2_goes_on_from_the_points_that_are_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blobs: ImageSet
+) -> None:
+    monkeypatch.setattr(worlds, "fig2", lambda *_: _world(blobs))
+    settings = {
+        "split": 0,
+        "lams": [0.0, 2.0],
+        "attackers": [{"learners": ["perceptron"], "restarts": 1, "epochs": 2}],
+        "paper": {"features": 4, "epochs": 1, "pixel_epochs": 1, "discriminator_epochs": 1},
+    }
+    results = fig2.fig2(_run("fig2", tmp_path), settings)
+    assert [row["lam"] for row in results["sweep"]] == [0.0, 2.0]
+    for name in results["pictures"]:
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setattr(fig2, "assess", None)
+    assert fig2.fig2(_run("fig2", tmp_path), settings) == results

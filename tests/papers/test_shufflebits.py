@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import tomllib
 from pathlib import Path
 
@@ -7,11 +8,14 @@ import pytest
 import torch
 
 from papers.recipe import Run
+from papers.shufflebits.alloy import AlloyFeatures
 from papers.shufflebits.attacks import differences
+from papers.shufflebits.matching import matched, order_of
 from papers.shufflebits.parties import characters, digits
 from papers.shufflebits.providers import extractors
 from papers.shufflebits.run import RECIPES
 from sfumato.audit.measure.disjoint import check_disjoint
+from sfumato.errors import DataError, UnavailableError
 
 _FOLDER = Path(__file__).parents[2] / "papers" / "shufflebits"
 
@@ -80,3 +84,59 @@ def test_the_quick_recipe_shows_what_the_paper_says_and_what_it_does_not(tmp_pat
     broken = results["cryptanalysis"]["own"]
     assert broken["shufflebits, 0 values known"]["value"] > 0.8
     assert broken["sealed, 0 values known"]["at_floor"]
+
+
+def _features(count: int, seed: int) -> torch.Tensor:
+    """Return features whose dimensions differ, as a network's do, and go together."""
+    generator = torch.Generator().manual_seed(seed)
+    hidden = torch.randn(count, 6, generator=generator)
+    mixed = hidden @ torch.randn(6, 24, generator=torch.Generator().manual_seed(9))
+    return (mixed + torch.linspace(-3, 3, 24)).relu()
+
+
+def test_dimensions_are_told_apart_by_what_is_intercepted_alone() -> None:
+    public, secret = _features(900, 1), _features(700, 2)
+    order = torch.randperm(24, generator=torch.Generator().manual_seed(3))
+    noise = 0.01 * torch.randn(700, 24, generator=torch.Generator().manual_seed(4))
+    intercepted = secret[:, order] + noise
+    right = order[order_of(intercepted, public)] == torch.arange(24)
+    assert float(right.float().mean()) > 0.9
+    found = matched(intercepted, public)
+    assert float((found - secret).abs().median()) < 0.05
+    drawn = torch.rand(700, 24, generator=torch.Generator().manual_seed(5))
+    by_chance = order[order_of(drawn, public)] == torch.arange(24)
+    assert float(by_chance.float().mean()) < 0.5
+
+
+def test_what_cannot_be_matched_is_refused() -> None:
+    with pytest.raises(DataError, match="same dimensions"):
+        order_of(torch.rand(5, 3), torch.rand(5, 4))
+    with pytest.raises(DataError, match="two rows or more"):
+        order_of(torch.rand(1, 3), torch.rand(5, 3))
+
+
+def test_the_peer_keeps_distances_and_moves_dimensions() -> None:
+    pytest.importorskip("ironcore_alloy", reason="for evaluation only")
+    rows = torch.rand(20, 32)
+
+    def backbone(images: torch.Tensor) -> torch.Tensor:
+        return images.flatten(1)
+
+    backbone.name = "rows"
+    one, other = (AlloyFeatures(backbone, factor=1.0) for _ in range(2))
+    images = rows.unflatten(1, (1, 4, 8))
+    released = one.release(images)
+    assert released.shape == rows.shape
+    assert not torch.allclose(released, other.release(images), atol=0.1), "another key"
+    torch.testing.assert_close(one.plain(images), rows)
+    distances = torch.cdist(rows, rows)
+    torch.testing.assert_close(torch.cdist(released, released), distances, atol=0.2, rtol=0.1)
+    apart = (released.sort().values - rows.sort().values).abs().max()
+    assert float(apart) < 0.15, "the same numbers, nearly, in another order"
+    assert one.release(images[:0]).shape == (0, 32)
+
+
+def test_without_the_peer_the_recipe_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ironcore_alloy", None)
+    with pytest.raises(UnavailableError, match="ironcore-alloy"):
+        AlloyFeatures(lambda images: images.flatten(1), factor=1.0)

@@ -24,7 +24,7 @@ from sfumato.data.decoding.decode import decode_views, encode_png
 from sfumato.features.backbone import Backbone
 from sfumato.filter.rule.guard import SHARED
 from sfumato.serve.app import create_app
-from sfumato.serve.bank.decide import decide
+from sfumato.serve.bank.decide import Question, decide_each
 from sfumato.serve.bank.extract import see
 from sfumato.serve.bank.memory import BankState
 from sfumato.serve.features import create_feature_app
@@ -153,9 +153,9 @@ def test_no_face_may_still_be_a_copy(platform: Platform) -> None:
         state = BankState.load(store, terms)
     own = see(Backbone.load(platform.backbone), decode_views(encode_png(ann(3))), hashes=True)
     blank = replace(own, features=torch.empty(0, 128), pictures=())
-    found = decide(
-        state, blank, account_id=STRANGER, account_name=None, now=datetime(2026, 1, 1, tzinfo=UTC)
-    )
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    asked = Question(seen=blank, account_id=STRANGER, account_name=None, now=now)
+    (found,) = decide_each(state, [asked])
     assert found.faceless
     assert found.blocked
     assert found.match.claim == "copy"

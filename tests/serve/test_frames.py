@@ -18,7 +18,7 @@ from sfumato.data.decoding.decode import ImageLimits, decode_views
 from sfumato.data.sources import load
 from sfumato.errors import ImageError
 from sfumato.serve.bank.extract import see
-from sfumato.serve.local import add_files, judge
+from sfumato.serve.local import add_files, judging
 from tests.data.decoding.viewer_animations import apng
 from tests.data.decoding.viewer_files import chunk, exif, iccp, png, raw_profile_chunk, xmp_chunk
 from tests.data.decoding.viewer_profiles import rgb_matrix
@@ -63,7 +63,8 @@ def bank(world: World, tmp_path: Path) -> str:
 def judged(world: World, bank: str, content: bytes, owner: str | None = None) -> tuple[str, object]:
     path = Path(bank).with_name("upload")
     path.write_bytes(content)
-    found = judge(path, bank, world.backbone_file, owner)
+    with judging(bank, world.backbone_file, owner) as judge:
+        found = judge(path)
     return found.verdict, found.frame
 
 

@@ -22,6 +22,7 @@ from sfumato.attack.reidentify import ReidentificationAttack
 from sfumato.attack.tools.decoder import ReconstructionConfig
 from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.attack.verify import VerificationAttack
+from sfumato.audit import plugins
 from sfumato.errors import ConfigError
 from sfumato.types import Attack
 
@@ -186,13 +187,23 @@ def default_attacks(private: Sequence[str], setting: Setting) -> list[Attack]:
 
 
 def open_attack(spec: str, setting: Setting) -> Attack:
-    """Return the attack that `spec` names.
+    """Return the attack that `spec` names: ours, a package's, or MODULE:CLASS[:ARGUMENT].
+
+    One that is not ours is made with its argument alone, and takes care of its own seeds.
 
     Raises:
-        ConfigError: no attack has this name, or it needs a label that is not given.
+        ConfigError: no attack has this name, it cannot be imported, or it needs a label that is not
+            given.
     """
     kind, _, label = spec.partition(":")
-    if kind not in ATTACKS:
-        known = "; ".join(usage for usage, _ in ATTACKS.values())
-        raise ConfigError(f"`attack` {spec!r} is none of: {known}")
-    return ATTACKS[kind][1](label, setting)
+    if kind in ATTACKS:
+        return ATTACKS[kind][1](label, setting)
+    found: Attack | None = plugins.installed(plugins.ATTACKS, Attack, spec)
+    if found is not None:
+        return found
+    if not label:
+        usages = (usage for usage, _ in ATTACKS.values())
+        known = "; ".join([*usages, *plugins.names(plugins.ATTACKS)])
+        raise ConfigError(f"`attack` {spec!r} is none of: {known}; MODULE:CLASS[:ARGUMENT]")
+    own: Attack = plugins.at_hand(Attack, spec)
+    return own

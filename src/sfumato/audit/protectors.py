@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 
+from sfumato.audit import plugins
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import ConfigError
 from sfumato.features.backbone import open_backbone
@@ -46,9 +46,9 @@ PROTECTORS: dict[str, tuple[str, Make]] = {
 def open_protector(spec: str, public: ImageSet | None = None) -> Protector:
     """Return the protector that `spec` names; a backbone's scaler is fitted on `public` images.
 
-    `spec` is the folder of one that was fitted, one of `PROTECTORS`, or
-    `MODULE:CLASS[:ARGUMENT]` for a `Protector` of the user's own; the argument, if any, is
-    handed over as a string.
+    `spec` is the folder of one that was fitted, one of `PROTECTORS`, one of an installed package
+    (`plugins`), or `MODULE:CLASS[:ARGUMENT]` for a `Protector` of the user's own; the argument, if
+    any, is handed over as a string.
 
     Raises:
         ConfigError: nothing has this name, or it is no protector.
@@ -58,13 +58,18 @@ def open_protector(spec: str, public: ImageSet | None = None) -> Protector:
     kind, _, rest = spec.partition(":")
     if kind in PROTECTORS:
         return PROTECTORS[kind][1](rest, public)
+    found: Protector | None = plugins.installed(plugins.PROTECTORS, Protector, spec)
+    if found is not None:
+        return found
     if not rest:
-        known = ", ".join(usage for usage, _ in PROTECTORS.values())
+        usages = (usage for usage, _ in PROTECTORS.values())
+        known = ", ".join([*usages, *plugins.names(plugins.PROTECTORS)])
         raise ConfigError(
             f"{spec!r} is no protector: expected one of: {known}, MODULE:CLASS[:ARGUMENT], "
             "a folder that `fit` wrote"
         )
-    return _own(kind, *rest.split(":", 1))
+    own: Protector = plugins.at_hand(Protector, spec)
+    return own
 
 
 def fitted_shape(specs: Sequence[str]) -> tuple[int, int, int] | None:
@@ -85,23 +90,6 @@ def fitted_shape(specs: Sequence[str]) -> tuple[int, int, int] | None:
 def _named(shape: tuple[int, int, int]) -> str:
     channels, height, width = shape
     return f"{height}x{width} {'grey' if channels == 1 else 'RGB'}"
-
-
-def _own(module: str, name: str, argument: str | None = None) -> Protector:
-    try:
-        made = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        known = ", ".join(PROTECTORS)
-        raise ConfigError(
-            f"{module}:{name} is none of {known}, and cannot be imported: {error}"
-        ) from error
-    protector = made() if argument is None else made(argument)
-    if not isinstance(protector, Protector):
-        raise ConfigError(
-            f"{module}:{name} is no protector: subclass sfumato.Protector, with `name` and "
-            f"`release(images)`; got {type(protector).__name__}"
-        )
-    return protector
 
 
 def _public(spec: str, public: ImageSet | None) -> ImageSet | None:

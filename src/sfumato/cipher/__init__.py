@@ -20,10 +20,9 @@ Envelopes: authenticated encryption of tensors:
 - Header: the public first part of an envelope.
 - Suite: the ciphers of an envelope.
 - read_header: reads the header of an envelope.
-- write_features: writes features to a file.
-- map_features: opens a features file as a memory map.
-- seal_file: encrypts a features file.
+- seal_file: encrypts a file of features, whatever its form, with all that lies beside them.
 - open_file: checks and decrypts an envelope file.
+- open_table: the same in memory, as a `FeatureTable`.
 
 Keys:
 

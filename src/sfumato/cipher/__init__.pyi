@@ -1,7 +1,7 @@
 """What `sfumato.cipher` offers, loaded when first used."""
 
 from .envelope import open_chunks, open_envelope, seal, seal_chunks, seal_stream
-from .featurefile import map_features, open_file, seal_file, write_features
+from .featurefile import open_file, open_table, seal_file
 from .header import Header, Suite, read_header
 from .keyfile import load_ring, save_ring
 from .keys import EnvelopeKey, KeyRing, KeyState
@@ -23,10 +23,10 @@ __all__ = [
     "draw_key",
     "export_onnx",
     "load_ring",
-    "map_features",
     "open_chunks",
     "open_envelope",
     "open_file",
+    "open_table",
     "read_header",
     "request_key",
     "save_ring",
@@ -37,5 +37,4 @@ __all__ = [
     "seal_stream",
     "shuffle_bits",
     "unshuffle_bits",
-    "write_features",
 ]

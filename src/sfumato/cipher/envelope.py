@@ -26,7 +26,7 @@ from sfumato.cipher.keys import EnvelopeKey, KeyRing, find_key
 from sfumato.cipher.permutation import derive_key
 from sfumato.cipher.shufflebits import ShuffleBits
 from sfumato.cipher.stages import WORDS, compile_kernel
-from sfumato.errors import ConfigError, EnvelopeError
+from sfumato.errors import ConfigError, EnvelopeError, InputError
 
 _LOG2_CHUNK = 20  # 1 MiB: tags cost 16 millionths, and a chunk stays in the cache
 _BULK_BYTES = 16 << 30  # from here on compiling the shuffling saves more time than it takes
@@ -79,10 +79,7 @@ def seal_chunks(
         known = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES.values())
         raise ConfigError(f"cannot seal a tensor of {tensor.dtype}; convert it to one of: {known}")
     header = Header(suite, key.id, nonce, tensor.dtype, tuple(tensor.shape), log2_chunk)
-    box = _Box(header, key, opening=False)
-    yield box.associated
-    for number, chunk in enumerate(_chunks_of(tensor, header)):
-        yield box.seal(number, chunk)
+    yield from _sealed(header, key, _chunks_of(tensor, header))
 
 
 def seal_stream(
@@ -95,6 +92,25 @@ def seal_stream(
     """Seal a tensor, perhaps a memory-mapped one, to a stream in constant memory."""
     nonce = secrets.token_bytes(NONCE_BYTES)
     for part in seal_chunks(tensor, key, suite=suite, nonce=nonce):
+        write(part)
+
+
+def seal_bytes(
+    read: Callable[[int], bytes],
+    size: int,
+    write: Callable[[bytes], object],
+    key: EnvelopeKey,
+    *,
+    suite: Suite = Suite.AES_256_GCM,
+) -> None:
+    """Seal `size` bytes of a reader as a uint8 tensor of one dimension, in constant memory.
+
+    Raises:
+        InputError: the reader ends before.
+    """
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    header = Header(suite, key.id, nonce, torch.uint8, (size,), _LOG2_CHUNK)
+    for part in _sealed(header, key, _chunks_read(read, header)):
         write(part)
 
 
@@ -118,6 +134,13 @@ def open_chunks(
     return header, _opened(read, _Box(header, key, opening=True))
 
 
+def _sealed(header: Header, key: EnvelopeKey, chunks: Iterator[Tensor]) -> Iterator[bytes]:
+    box = _Box(header, key, opening=False)
+    yield box.associated
+    for number, chunk in enumerate(chunks):
+        yield box.seal(number, chunk)
+
+
 def _opened(read: Callable[[int], bytes], box: _Box) -> Iterator[UInt8[Tensor, "bytes"]]:
     left = box.header.plain_bytes
     for number in range(box.header.chunks):
@@ -132,6 +155,17 @@ def _chunks_of(tensor: Tensor, header: Header) -> Iterator[Tensor]:
     size = (1 << header.log2_chunk) // header.dtype.itemsize
     for start in range(0, max(len(flat), 1), size):
         yield flat[start : start + size].cpu()
+
+
+def _chunks_read(read: Callable[[int], bytes], header: Header) -> Iterator[Tensor]:
+    left = header.plain_bytes
+    for _ in range(header.chunks):
+        size = min(left, 1 << header.log2_chunk)
+        content = bytearray(read(size))
+        if len(content) != size:
+            raise InputError("a file became shorter while it was sealed; do it again")
+        yield torch.frombuffer(content, dtype=torch.uint8) if size else torch.empty(0).byte()
+        left -= size
 
 
 class _Box:

@@ -1,107 +1,148 @@
-"""Files of features in the clear, and sealed: from one to the other in constant memory."""
+"""Files of features, sealed and opened again byte for byte, in constant memory."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-import safetensors
 import torch
-from jaxtyping import Shaped
-from torch import Tensor
 
-from sfumato.cipher.envelope import Keys, open_chunks, seal_stream
+from sfumato.cipher.envelope import Keys, open_chunks, seal_bytes
 from sfumato.cipher.header import Header, Suite
 from sfumato.cipher.keys import EnvelopeKey
-from sfumato.errors import EnvelopeError, FormatError, InputError
-from sfumato.files import pack_tensors, replacing, write_bytes
+from sfumato.cipher.packing import MAGIC, Chunks, Joined, Packed, may_be_packed, unpack
+from sfumato.errors import EnvelopeError, InputError
+from sfumato.features.tables.forms import (
+    FILE,
+    MODE,
+    Form,
+    files_of,
+    form_named,
+    inspect,
+    read,
+    write_table,
+)
+from sfumato.features.tables.table import FeatureTable
+from sfumato.files import replacing, replacing_folder
 
-TENSOR = "features"
-"""The name of the one tensor in a features file."""
-
-_MODE = 0o600  # features in the clear are personal data
-_NAMES = {
-    torch.float64: "F64",
-    torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.int8: "I8",
-    torch.int16: "I16",
-    torch.int32: "I32",
-    torch.int64: "I64",
-    torch.uint8: "U8",
-    torch.uint16: "U16",
-    torch.uint32: "U32",
-    torch.uint64: "U64",
-}
-
-
-def write_features(features: Shaped[Tensor, "..."], path: Path, metadata: dict[str, str]) -> None:
-    """Write a features file, a safetensors file that only its owner can read."""
-    write_bytes(path, pack_tensors({TENSOR: features}, metadata), mode=_MODE)
-
-
-def map_features(path: Path) -> Shaped[Tensor, "..."]:
-    """Return the features of a file, memory-mapped.
-
-    Raises:
-        FormatError: the file is missing or is no features file.
-    """
-    try:
-        with safetensors.safe_open(path, "pt") as file:
-            if TENSOR not in file.keys():  # noqa: SIM118 - it is no mapping
-                raise FormatError(f"{path}: expected a tensor {TENSOR!r}, got {list(file.keys())}")
-            features: Tensor = file.get_tensor(TENSOR)
-            return features
-    except (OSError, safetensors.SafetensorError) as error:
-        raise FormatError(f"{path}: expected a features file (safetensors): {error}") from error
+_NOTHING = torch.empty(0, dtype=torch.uint8)
 
 
 def seal_file(
-    source: Path, target: Path, key: EnvelopeKey, *, suite: Suite = Suite.AES_256_GCM
-) -> Shaped[Tensor, "..."]:
-    """Seal a features file into an envelope file, whole or not at all; return what it mapped.
+    source: Path,
+    target: Path,
+    key: EnvelopeKey,
+    *,
+    suite: Suite = Suite.AES_256_GCM,
+    column: str | None = None,
+) -> Packed:
+    """Seal features in any form, with all that lies beside them, whole or not at all.
+
+    `column` names the vectors where there are several; everything is sealed in any case.
 
     Raises:
-        FormatError: `source` is no features file.
-        InputError: `target` cannot be written.
+        FormatError: `source` is in none of the forms, or holds no vectors.
+        InputError: `source` cannot be read or `target` not written, or `column` is not there.
     """
-    features = map_features(source)
-    with replacing(target) as part, part.open("wb") as stream:
-        seal_stream(features, stream.write, key, suite=suite)
-    return features
+    form, files = files_of(source)
+    vectors = inspect(files, form, column, str(source))
+    sizes = {name: path.stat().st_size for name, path in files.items()}
+    packed = Packed(form, vectors.name, vectors.shape, sizes)
+    paths = {path: sizes[name] for name, path in files.items()}
+    with (
+        replacing(target) as part,
+        part.open("wb") as stream,
+        closing(Joined(packed.pack(), paths)) as joined,
+    ):
+        seal_bytes(joined.read, packed.size, stream.write, key, suite=suite)
+    return packed
 
 
-def open_file(source: Path, target: Path, keys: Keys) -> Header:
-    """Open an envelope file into a features file, which appears once all of it is authentic.
+def open_file(source: Path, target: Path, keys: Keys) -> tuple[Header, tuple[int, ...]]:
+    """Open an envelope; what was sealed appears once all of it is authentic.
+
+    It has the form that it had, byte for byte, unless the target's suffix names another one: it is
+    converted in memory then.
+
+    Returns the envelope's header and the shape of the vectors.
 
     Raises:
-        InputError: `source` cannot be read or `target` not written.
+        InputError: `source` cannot be read or `target` not written, or the form that the suffix
+            names would lose something.
         EnvelopeError, KeyRingError: as `open_envelope`.
+        FormatError: it is authentic, and no features.
     """
+    with _chunks(source, keys) as (header, packed, chunks):
+        if packed is not None and form_named(target) in (None, packed.form):
+            _write_files(packed, chunks, target)
+            return header, packed.shape
+        table = _table(header, packed, chunks)
+    write_table(table, target)
+    return header, tuple(table.vectors.shape)
+
+
+def open_table(source: Path, keys: Keys) -> FeatureTable:
+    """Return the features of an envelope file; nothing is written in the clear.
+
+    Raises:
+        InputError: `source` cannot be read.
+        EnvelopeError, KeyRingError: as `open_envelope`.
+        FormatError: it is authentic, and no features.
+    """
+    with _chunks(source, keys) as opened:
+        return _table(*opened)
+
+
+def is_sealed(path: Path) -> bool:
+    """Say whether a file begins as an envelope does."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(4) == b"SFEV"
+
+
+@contextmanager
+def _chunks(source: Path, keys: Keys) -> Iterator[tuple[Header, Packed | None, Chunks]]:
+    """Yield the header, what is packed in the envelope (None: a lone tensor), and what is left."""
     try:
         stream = source.open("rb")
     except OSError as error:
         raise InputError(f"cannot read the envelope {source}: {error.strerror}") from error
     with stream:
         try:
-            size = source.stat().st_size
-            header, chunks = open_chunks(stream.read, size, keys)
+            header, plain = open_chunks(stream.read, source.stat().st_size, keys)
         except OSError as error:
             raise EnvelopeError from error
-        with replacing(target, mode=_MODE) as part, part.open("wb") as output:
-            output.write(_safetensors_header(header))
-            for chunk in chunks:
-                output.write(chunk.numpy().data)
-    return header
+        chunks = Chunks(plain)
+        start = chunks.exactly(len(MAGIC)) if may_be_packed(header) else b""
+        if start == MAGIC:
+            yield header, unpack(chunks), chunks
+        else:
+            chunks.put_back(start)
+            yield header, None, chunks
 
 
-def _safetensors_header(header: Header) -> bytes:
-    entry = {
-        "dtype": _NAMES[header.dtype],
-        "shape": list(header.shape),
-        "data_offsets": [0, header.plain_bytes],
-    }
-    text = json.dumps({TENSOR: entry}).encode()
-    text += b" " * (-len(text) % 8)  # so that the data are aligned
-    return len(text).to_bytes(8, "little") + text
+def _table(header: Header, packed: Packed | None, chunks: Chunks) -> FeatureTable:
+    if packed is None:
+        content = chunks.exactly(header.plain_bytes)
+        chunks.check_end()
+        flat = torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else _NOTHING
+        return FeatureTable(vectors=flat.view(header.dtype).view(header.shape))
+    files = {name: chunks.exactly(size) for name, size in packed.files.items()}
+    chunks.check_end()
+    return read(files, packed.form, packed.vectors, "the sealed file")
+
+
+def _write_files(packed: Packed, chunks: Chunks, target: Path) -> None:
+    if packed.form is not Form.DATASETS:
+        with replacing(target, mode=MODE) as part, part.open("wb") as stream:
+            chunks.copy(packed.files[FILE], stream.write)
+            chunks.check_end()
+        return
+    with replacing_folder(target, ours=tuple(packed.files)) as folder:
+        for name, size in packed.files.items():
+            with (folder / name).open("xb") as stream:
+                (folder / name).chmod(MODE)
+                chunks.copy(size, stream.write)
+        chunks.check_end()

@@ -29,7 +29,8 @@ def audit(
         typer.Option(
             help="none, noise:SIGMA, blur:SIGMA, pixelate:BLOCK, ksame:K[:LABEL], "
             "features:BACKBONE, shufflebits:BACKBONE, sealed:BACKBONE, a folder that `fit` wrote, "
-            "or MODULE:CLASS[:ARGUMENT] of your own. Repeat it to compare."
+            "NAME[:ARGUMENT] of an installed package, or MODULE:CLASS[:ARGUMENT] of your own. "
+            "Repeat it to compare."
         ),
     ],
     data: Annotated[str, typer.Option(help="Image set, as in `sfumato data list`.")],
@@ -46,7 +47,8 @@ def audit(
             help="Also: verify, reidentify:LABEL, linkage:LABEL, knowing:LABEL, groups:LABEL, "
             "membership, bitstatistics, popcounts:LABEL, reconstruct; on the upload filter, with a "
             "user for each value of LABEL: poison:LABEL, enrollment-mean:LABEL, "
-            "enrollment-pictures:LABEL, enrollment-membership:LABEL. Repeat it for more."
+            "enrollment-pictures:LABEL, enrollment-membership:LABEL; NAME[:ARGUMENT] of an "
+            "installed package, or MODULE:CLASS[:ARGUMENT] of your own. Repeat it for more."
         ),
     ] = None,
     only: Annotated[
@@ -116,6 +118,9 @@ def audit(
     """
     given = dict(locals())
 
+    from sfumato.extras import needs
+
+    needs("report", "an audit's report", "plotly")
     from sfumato.attack.tools.learners import LearnerConfig
     from sfumato.audit.attacks import Setting, default_attacks, open_attack
     from sfumato.audit.measure.disjoint import sides

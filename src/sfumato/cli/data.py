@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 import typer
 
 from sfumato.cli.options import AsJson, DataDir, Seed, finish
+from sfumato.counted import counted
 
 if TYPE_CHECKING:
     from sfumato.data import ImageSet
@@ -95,7 +96,7 @@ def faces(
 
     cut = cut_faces(source, out, size=size, margin=margin, largest=largest)
     reasons = cut.reasons()
-    lines = [f"{cut.count:,} faces of {size}x{size} in {out}"]
+    lines = [f"{counted(cut.count, 'face')} of {size}x{size} in {out}"]
     lines += [f"left out: {count:,} x {reason}" for reason, count in reasons.items()]
     facts = {"faces": cut.count, "skipped": len(cut.skipped), "reasons": reasons, "out": str(out)}
     finish(facts, "\n".join(lines), as_json=as_json)
@@ -125,6 +126,6 @@ def _sentence(images: ImageSet, out: Path) -> str:
     channels, height, width = images.images.shape[1:]
     labels = ", ".join(f"{label} ({len(names)})" for label, names in images.classes.items())
     return (
-        f"{images.name}: {len(images):,} images of {width}x{height}, "
+        f"{images.name}: {counted(len(images), 'image')} of {width}x{height}, "
         f"{'grey' if channels == 1 else 'RGB'}; labels: {labels or 'none'}; wrote {out}"
     )

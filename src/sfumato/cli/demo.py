@@ -27,6 +27,9 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Protect embedded pictures in every way, attack each, and write a report with pictures."""
+    from sfumato.extras import needs
+
+    needs("demo", "the demo", "plotly", "python_avatars", "resvg_py")
     from sfumato.demo.report import write_report
     from sfumato.demo.sections import run_sections
     from sfumato.filter.oneclass import one_thread

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 
 import typer
 
+from sfumato.cli.configoptions import options_of
 from sfumato.cli.options import AsJson, DataDir, Ray, Seed, finish
+from sfumato.cli.photos import release_faces
+from sfumato.counted import counted
+from sfumato.photo.config import FaceConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from sfumato.protect.obfuscator.model import Obfuscator
     from sfumato.types import Protector
 
+FACES = "Photographs (--faces)"
 _Write = Callable[..., tuple[dict[str, Any], str]]
 _EXTRACT = "sfumato features extract DATA --backbone BACKBONE -o FEATURES"
 _SEAL = f"{_EXTRACT}, then sfumato features seal FEATURES --keys RING -o ENVELOPE"
@@ -31,6 +36,7 @@ _NOT_PICTURES = {
 """Protectors that an audit knows and that give no pictures, and the way that there is."""
 
 
+@options_of(FaceConfig)
 def release(
     protector: Annotated[
         str,
@@ -40,6 +46,7 @@ def release(
     ],
     data: Annotated[str, typer.Option(help="A folder of pictures, or a name of `data list`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write; must be new.")],
+    config: FaceConfig,
     keep: Annotated[
         list[str] | None,
         typer.Option(help="Label to carry over, repeatable; without it, no label is."),
@@ -59,6 +66,62 @@ def release(
             "It is written where there is none yet; keep it."
         ),
     ] = None,
+    faces: Annotated[
+        bool,
+        typer.Option(
+            "--faces",
+            help="The folder holds whole photographs: find every face, protect it in its place, "
+            "and keep the rest, the size, the format and the colour profile.",
+            rich_help_panel=FACES,
+        ),
+    ] = False,
+    keep_names: Annotated[
+        bool,
+        typer.Option(
+            "--keep-names",
+            help="Keep file names and folders. They often say who was there, where and when, and "
+            "in which order; without it photographs are numbered in a random one.",
+            rich_help_panel=FACES,
+        ),
+    ] = False,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(
+            help="A corrected boxes.csv: exactly its boxes are protected, and nothing is searched.",
+            rich_help_panel=FACES,
+        ),
+    ] = None,
+    only: Annotated[
+        Path | None,
+        typer.Option(
+            help="Protect one person alone: a file that `filter enroll` made of them. A face that "
+            "cannot be told is protected.",
+            rich_help_panel=FACES,
+        ),
+    ] = None,
+    except_: Annotated[
+        Path | None,
+        typer.Option(
+            "--except",
+            help="Protect everybody but this person. A stranger who is taken for them stays clear.",
+            rich_help_panel=FACES,
+        ),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="The backbone file of --only or --except: of the kind `face`.",
+            rich_help_panel=FACES,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Say what would be read, left out and written, and how long it would take.",
+            rich_help_panel=FACES,
+        ),
+    ] = False,
     seed: Seed = 0,
     data_dir: DataDir = None,
     ray: Ray = None,
@@ -74,7 +137,22 @@ def release(
     the same place. An obfuscator's maps become one Arrow file, which `fit classifier` learns from.
     A picture's noise follows from a secret beside the obfuscator: released again, it gives the same
     map, and nothing can be averaged away. Never hand that secret on.
+
+    With --faces, photographs stay photographs, and their faces alone are protected, each brought to
+    112 pixels first, so that blur:10 is as strong on a small face as on a large one. EXIF, places,
+    texts and thumbnails go. OUT.review.html and OUT.boxes.csv, beside the release, show every box:
+    a face that was missed is released as it is, so go through them.
     """
+    if faces:
+        _refuse_with_faces(keep, split, size, count, noise_key, data_dir, ray)
+        release_faces(
+            protector, data, out,
+            config=config, keep_names=keep_names, boxes=boxes, only=only, except_=except_,
+            backbone=backbone, dry_run=dry_run, as_json=as_json,
+        )  # fmt: skip
+        return
+    if config != FaceConfig() or any((keep_names, boxes, only, except_, backbone, dry_run)):
+        _needs_faces()
     from sfumato.cluster import executor_at
 
     applied, images = _opened(protector, data, split, size, count, seed, data_dir)
@@ -85,6 +163,26 @@ def release(
     with executor_at(ray) as executor:
         facts, text = write(images, out, labels, batch, executor)
     finish(facts, f"{text}; labels kept: {', '.join(labels) or 'none'}", as_json=as_json)
+
+
+def _refuse_with_faces(*others: object) -> None:
+    """Refuse what is said of collections of single pictures."""
+    from sfumato.errors import ConfigError
+
+    if any(other not in (None, "all", []) for other in others):
+        raise ConfigError(
+            "--faces takes a folder of photographs as it is: leave out --keep, --split, --size, "
+            "--count, --noise-key, --data-dir and --ray"
+        )
+
+
+def _needs_faces() -> None:
+    from sfumato.errors import ConfigError
+
+    raise ConfigError(
+        "--keep-names, --boxes, --only, --except, --backbone, --sure, --grow and --dry-run are for "
+        "photographs: add --faces"
+    )
 
 
 def _writer(applied: Protector, spec: str, out: Path, key: Path | None) -> _Write:
@@ -128,9 +226,8 @@ def _write_pictures(
         applied, images, out, labels=labels, batch_size=batch, executor=executor
     )
     facts = {"protector": applied.name, "images": written.count, "standing": written.standing}
-    text = (
-        f"{applied.name}: released {written.count:,} images into {out}{_stands(written.standing)}"
-    )
+    text = f"{applied.name}: released {counted(written.count, 'image')} into {out}"
+    text += _stands(written.standing)
     return facts | _told(out, written.count, written.left_out, labels), text
 
 
@@ -173,7 +270,7 @@ def _write_maps(
         "picture_bytes": written.picture_bytes,
     }
     text = (
-        f"{applied.name}: released {written.count:,} maps into {out}: "
+        f"{applied.name}: released {counted(written.count, 'map')} into {out}: "
         f"{written.stored_bytes:,} bytes, where their pixels take {written.picture_bytes:,}"
     )
     if first:
@@ -193,7 +290,7 @@ def _told(out: Path, count: int, left_out: int, labels: tuple[str, ...]) -> dict
     if listed is not None:
         some = named(read_list(listed, 3), left_out)
         typer.echo(
-            f"left out {left_out:,} of {count + left_out:,} files: {some}\n"
+            f"left out {left_out:,} of {counted(count + left_out, 'file')}: {some}\n"
             f"all of them, with the reasons: {listed} (not part of the release)",
             err=True,
         )

@@ -1,4 +1,4 @@
-"""`sfumato report`: draw the page of an audit again, and compare two audits."""
+"""`sfumato report`: draw the page of an audit again, compare two audits, and export one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sfumato.cli.options import AsJson, finish
 if TYPE_CHECKING:
     from sfumato.audit.report.compare import Comparison
 
-app = typer.Typer(no_args_is_help=True, help="Draw audit reports, and compare them.")
+app = typer.Typer(no_args_is_help=True, help="Draw audit reports, compare and export them.")
 
 
 @app.command()
@@ -50,6 +50,50 @@ def compare(
 
     found = compared(read_report(before), read_report(after))
     finish(found.document(), _lines(found), as_json=as_json)
+
+
+@app.command()
+def export(
+    path: Annotated[Path, typer.Argument(help="A report.json.")],
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="CSV file: a row a protector and attack.")
+    ] = None,
+    parquet: Annotated[
+        Path | None, typer.Option("--parquet", help="Parquet file of the same rows.")
+    ] = None,
+    svg: Annotated[
+        Path | None,
+        typer.Option("--svg", help="Folder of figures for a paper (extra `report`: Matplotlib)."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write an audit as a table, and its figures as SVG."""
+    from sfumato.audit.report.figures import write_figures
+    from sfumato.audit.report.report import read_report
+    from sfumato.audit.report.tabular import write_table
+    from sfumato.errors import ConfigError
+
+    if csv is None and parquet is None and svg is None:
+        raise ConfigError("expected what to write: `csv`, `parquet` or `svg`")
+    report, files = read_report(path), []
+    if csv is not None:
+        write_table(report, csv, ".csv")
+        files.append(csv)
+    if parquet is not None:
+        write_table(report, parquet, ".parquet")
+        files.append(parquet)
+    files += write_figures(report, svg) if svg is not None else []
+    finish({"files": list(map(str, files))}, "\n".join(map(str, files)), as_json=as_json)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of report.json."""
+    import json
+
+    from sfumato.audit.report.schema import report_schema
+
+    typer.echo(json.dumps(report_schema(), indent=2))
 
 
 def _lines(found: Comparison) -> str:

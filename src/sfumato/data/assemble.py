@@ -8,6 +8,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from sfumato.counted import counted
 from sfumato.data.options import SourceOptions
 from sfumato.data.order import random_order
 from sfumato.errors import ConfigError, DataError
@@ -22,7 +23,7 @@ def pick(total: int, options: SourceOptions, name: str) -> list[int]:
     if options.count is None:
         return list(range(total))
     if options.count > total:
-        raise DataError(f"{name} has {total:,} images, but count is {options.count:,}")
+        raise DataError(f"{name} has {counted(total, 'image')}, but count is {options.count:,}")
     order = random_order(total, options.seed)
     return order[: options.count].sort().values.tolist()
 

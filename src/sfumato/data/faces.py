@@ -10,7 +10,6 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
@@ -24,7 +23,8 @@ from sfumato.data.folder import Rows, decode_files, offered
 from sfumato.data.leftout import FILE_COLUMN, table_of
 from sfumato.data.metadata import METADATA
 from sfumato.data.options import SourceOptions
-from sfumato.errors import DataError, InputError, UnavailableError
+from sfumato.errors import DataError, InputError
+from sfumato.extras import needs
 from sfumato.files import swap_folder, write_bytes
 from sfumato.progress import track
 
@@ -76,8 +76,7 @@ def scored_faces(*, small: bool) -> Scorer:
     Raises:
         UnavailableError: dlib is not installed.
     """
-    if find_spec("dlib") is None:
-        raise UnavailableError("finding faces needs dlib; pip install 'sfumato[faces]'")
+    needs("faces", "finding faces", "dlib")
     import dlib
 
     def look(picture: UInt8[Tensor, "three h w"]) -> list[tuple[Box, float]]:

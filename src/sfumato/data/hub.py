@@ -11,12 +11,14 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
+from sfumato.counted import counted
 from sfumato.data.assemble import pick, stack
 from sfumato.data.decoding.decode import decode_image
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.leftout import LeftOut, named
 from sfumato.data.options import SourceOptions
 from sfumato.errors import DataError, ImageError, UnavailableError
+from sfumato.extras import needs
 from sfumato.files import at_home
 
 _log = logging.getLogger(__name__)
@@ -50,7 +52,9 @@ def load_hub(
     }
     images, left_out = _images(rows, column, options)
     if not images:
-        raise DataError(f"{name}: none of its {len(rows)} images is usable: {named(left_out)}")
+        raise DataError(
+            f"{name}: none of its {counted(len(rows), 'image')} is usable: {named(left_out)}"
+        )
     if left_out:
         _log.warning("%s: skipped %d of %d: %s", name, len(left_out), len(rows), named(left_out))
     return ImageSet(
@@ -64,6 +68,7 @@ def load_hub(
 
 
 def _table(dataset: str, name: str, options: SourceOptions) -> Table:
+    needs("data", f"{name}, a data set of the hub,", "datasets")
     import datasets  # two seconds, and only here
 
     saved = at_home(dataset)

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from sfumato.counted import counted
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.order import random_order
 from sfumato.errors import ConfigError, DataError
@@ -62,7 +63,8 @@ def with_at_least(images: ImageSet, attribute: str, count: int) -> ImageSet:
     kept = (totals >= count).nonzero().squeeze(1)
     if not len(kept):
         raise DataError(
-            f"{images.name}: no {attribute} has {count} images; the largest has {int(totals.max())}"
+            f"{images.name}: no {attribute} has {counted(count, 'image')}; "
+            f"the largest has {int(totals.max())}"
         )
     number = torch.full((len(names),), MISSING)
     number[kept] = torch.arange(len(kept))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 
-from sfumato.attack.tools.learners import LearnerConfig, train_all
-from sfumato.attack.tools.read import Standard
-from sfumato.data.imageset import ImageSet
+from sfumato.attack.tools.assess import Parts, read_labels
+from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.data.options import SourceOptions
-from sfumato.data.sets.characters import CharactersConfig, load_characters
+from sfumato.data.sets.characters import FACE, CharactersConfig, load_characters
 from sfumato.data.sheet import contact_sheet
 from sfumato.data.splits import split_images
 from sfumato.demo.section import Advance, Figure, Picture, Section
@@ -18,14 +17,13 @@ from sfumato.protect.baselines import Unprotected
 from sfumato.protect.prototypes.config import PrototypesConfig
 from sfumato.protect.prototypes.fit import fit_prototypes
 from sfumato.protect.release.pictures import as_pictures
-from sfumato.types import Protector, ask
+from sfumato.types import Protector
 
 STEPS = 3
 
 _PEOPLE = 6
 _EACH = 200
 _SIDE = 24
-_FACE = (18, 16, 46, 50)  # of the drawn 64x64: brows to chin, as a face detector would cut it
 _PAIRS = 24
 _EXPRESSIONS = 7
 _LEARNER = LearnerConfig(learners=("conv",), restarts=1, epochs=10, patience=4, device="cpu")
@@ -33,21 +31,14 @@ _LEARNER = LearnerConfig(learners=("conv",), restarts=1, epochs=10, patience=4, 
 _FIT = PrototypesConfig.preset("drawn", batch_size=210, precision="no", device="cpu")
 
 
-@dataclass(frozen=True, slots=True)
-class _World:
-    train: ImageSet
-    validation: ImageSet
-    test: ImageSet
-
-
 def anonymizer_demo(*, seed: int, advance: Advance = lambda _: None) -> Section:
     """Hide who is shown; fresh networks then try to read who, and with which expression."""
     drawn = CharactersConfig(
         identities=_PEOPLE, count=_PEOPLE * _EACH, rotate=0.0, move=0.0, zoom=0.0, light=0.0
     )
-    options = SourceOptions(size=_SIDE, channels=1, seed=seed, box=_FACE)
+    options = SourceOptions(size=_SIDE, channels=1, seed=seed, box=FACE)
     everyone = load_characters(options, drawn)
-    world = _World(*split_images(everyone, [0.7, 0.1, 0.2], seed=seed))
+    world = Parts(*split_images(everyone, [0.7, 0.1, 0.2], seed=seed))
     config = replace(_FIT, seed=seed)
     made = fit_prototypes(world.train, private="identity", config=config).protector
     advance("anonymiser trained, without knowing the expressions")
@@ -84,24 +75,14 @@ def _figure(label: str, value: float, wanted: str, values: int) -> Figure:
     )
 
 
-def _read(world: _World, protector: Protector, seed: int) -> dict[str, float]:
+def _read(parts: Parts, protector: Protector, seed: int) -> dict[str, float]:
     """Return the accuracy of fresh networks that learned on the releases of the same people."""
-    parts = (world.train, world.validation, world.test)
-    released = [ask(protector.release, part.floats()) for part in parts]
-    standard = Standard.of(released[0])
-    rows = standard(torch.cat(released[:2]))
-    border = len(released[0])
-    held = torch.arange(border), torch.arange(border, len(rows))
-    found = {}
-    for label in ("identity", "expression"):
-        truth = torch.cat([part.label(label) for part in parts[:2]])
-        best = train_all(rows, {label: truth}, held, _LEARNER, seed=seed)[0]
-        guessed = best.predict(standard(released[2]))[label]
-        found[label] = float((guessed == world.test.label(label)).float().mean())
-    return found
+    tries = {key: [_LEARNER] for key in ("identity", "expression")}
+    correct = read_labels(protector, parts, tries, seed=seed)
+    return {label: float(right.float().mean()) for label, right in correct.items()}
 
 
-def _pairs(world: _World, made: Protector) -> Picture:
+def _pairs(world: Parts, made: Protector) -> Picture:
     originals = world.test.subset(range(_PAIRS)).floats()
     pairs = torch.stack([originals, made.release(originals)], 1).flatten(0, 1)
     return Picture(

@@ -13,6 +13,14 @@ Fitted on public images:
 - Projection: keeps the directions in which features vary most.
 - fit_scaler: fits a `Scaler`.
 - Scaler: maps each feature to [0, 1].
+
+On disk, with names and labels:
+
+- FeatureTable: features, and what is known of each row.
+- read_table: reads NumPy, Parquet, Arrow, safetensors or a folder of `datasets`.
+- write_table: writes the form that the suffix names.
+- search: finds the nearest rows of other features (faiss).
+- Hit: a row found, and how alike it is.
 """
 
 from __future__ import annotations

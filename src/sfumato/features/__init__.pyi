@@ -5,9 +5,14 @@ from .cache import extract
 from .preprocess import Preprocess
 from .projection import Projection, fit_projection
 from .scaler import Scaler, fit_scaler
+from .search import Hit, search
+from .tables.forms import read_table, write_table
+from .tables.table import FeatureTable
 
 __all__ = [
     "Backbone",
+    "FeatureTable",
+    "Hit",
     "Preprocess",
     "Projection",
     "Scaler",
@@ -15,4 +20,7 @@ __all__ = [
     "fit_projection",
     "fit_scaler",
     "open_backbone",
+    "read_table",
+    "search",
+    "write_table",
 ]

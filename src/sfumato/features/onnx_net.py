@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from sfumato.errors import ArtifactError, UnavailableError
+from sfumato.errors import ArtifactError
+from sfumato.extras import needs
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
@@ -116,8 +116,7 @@ def read_onnx(path: Path) -> OnnxNet:
 
 
 def _need_extra() -> None:
-    if find_spec("onnx") is None or find_spec("onnxruntime") is None:
-        raise UnavailableError("ONNX needs an extra: pip install 'sfumato[onnx]'")
+    needs("onnx", "ONNX", "onnx", "onnxruntime")
 
 
 def _parse(content: bytes) -> ModelProto:

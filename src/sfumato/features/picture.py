@@ -23,6 +23,8 @@ from sfumato.data.leftout import LeftOut, named
 from sfumato.device import device_of
 from sfumato.errors import DataError, ImageError
 from sfumato.features.backbone import Backbone
+from sfumato.features.tables.known import Row, check_names, columns_of
+from sfumato.features.tables.table import FeatureTable
 from sfumato.progress import track
 
 
@@ -99,15 +101,19 @@ def features_of(
 
 def features_in(
     backbone: Backbone, images: LoadedImages | FolderImages
-) -> tuple[Float[Tensor, "n d"], tuple[LeftOut, ...]]:
+) -> tuple[FeatureTable, tuple[LeftOut, ...]]:
     """Return the features of a set's pictures in order, and the files that have none, or several.
+
+    The table has a column of file names (`position`, where there are none), and one a label; its
+    metadata are the backbone's fingerprint and the set's name.
 
     Raises:
         ConfigError: the backbone's scaler was never fitted.
-        DataError: no picture is usable, or a feature is not finite.
+        DataError: no picture is usable, a feature is not finite, or a label has a column's name.
     """
+    check_names(images.classes)
     left_out = list(images.left_out)
-    rows = []
+    rows, taken = [], []
     for some in track(decoded(images), f"features of {images.name}"):
         left_out += some.left_out
         for picture in some.pictures:
@@ -115,11 +121,20 @@ def features_in(
                 rows.append(feature_of(backbone, picture.pixels))
             except ImageError as error:
                 left_out.append(LeftOut(_name(images, picture), str(error)))
+            else:
+                taken.append(Row(picture.position, _file(images, picture), picture.labels))
     if not rows:
         raise DataError(f"{images.name}: expected a usable picture, got none: {named(left_out)}")
-    return torch.cat(rows), tuple(left_out)
+    about = {"backbone": backbone.fingerprint, "images": images.name}
+    columns = columns_of(taken, images.classes)
+    table = FeatureTable(vectors=torch.cat(rows), columns=columns, metadata=about)
+    return table, tuple(left_out)
 
 
 def _name(images: LoadedImages | FolderImages, picture: Picture) -> str:
+    return _file(images, picture) or f"picture {picture.position}"
+
+
+def _file(images: LoadedImages | FolderImages, picture: Picture) -> str | None:
     files = images.order if isinstance(images, FolderImages) else images.images.files
-    return files[picture.position] if files else f"picture {picture.position}"
+    return files[picture.position] if files else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,9 @@ def timm_architecture(name: str) -> nn.Module:
         ConfigError: timm has no such model.
     """
     if not timm.is_model(name):
-        near = ", ".join(timm.list_models(f"*{name.split('_')[0].split('.')[0]}*")[:5])
-        raise ConfigError(f"timm has no model {name!r}; {f'near: {near}' if near else ''}")
+        near = get_close_matches(name, timm.list_models(), n=5)
+        hint = f"near: {', '.join(near)}" if near else "`timm.list_models()` names them all"
+        raise ConfigError(f"timm has no model {name!r}; {hint}")
     net: nn.Module = timm.create_model(name, pretrained=False, num_classes=0)
     return net
 

@@ -12,10 +12,10 @@ from torch import Tensor
 from sfumato.device import Device
 from sfumato.errors import DataError
 from sfumato.filter.bounds import LEAST
+from sfumato.filter.codes import draw_codes
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.oneclass import OneClass, OneClassConfig, Rows, squared_error, train
 from sfumato.filter.rule.guard import Sigmas, Unit
-from sfumato.filter.rule.screening import draw_codes
 
 _CHUNK_FLOATS = 1 << 26  # of one chunk's reconstructions: 256 MiB
 

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from sfumato.counted import counted
 from sfumato.data.decoding.decode import ImageLimits, decode_image
 from sfumato.data.leftout import LeftOut, named
 from sfumato.data.listing import list_files
@@ -81,7 +82,8 @@ def read_features(
         total = len(rows) + len(skipped)
         why = f": {named(skipped)}" if skipped else "; it is empty" if not rows else ""
         raise DataError(
-            f"{folder}: expected at least 2 usable pictures, got {len(rows)} of {total} files{why}"
+            f"{folder}: expected at least 2 usable pictures, got {len(rows)} of "
+            f"{counted(total, 'file')}{why}"
         )
     return FolderFeatures(
         torch.cat(rows), stacked_views(seen), stack(hashes), tuple(files), tuple(skipped)

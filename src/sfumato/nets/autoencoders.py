@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 Images = Float[Tensor, "n c h w"]
 _LEAK = 0.2  # of the discriminator's rectifiers, so that its gradient reaches every pixel
@@ -19,12 +20,20 @@ class ConvAutoencoder(nn.Module):
 
     Maps have `width`, 2 `width` and, in the code, `code` channels. With `skips` the maps before
     each halving are handed to the decoder as in a U-net; without, all passes through the code.
+    With `numbers` the code of pictures of `size` passes through a vector of so many numbers.
 
     Shapes: images `(n, c, h, w)` of any h and w from 4, to images of the same shape in [0, 1].
     """
 
     def __init__(
-        self, channels: int, *, width: int = 32, code: int = 32, skips: bool = False
+        self,
+        channels: int,
+        *,
+        width: int = 32,
+        code: int = 32,
+        skips: bool = False,
+        numbers: int = 0,
+        size: tuple[int, int] = (0, 0),
     ) -> None:
         super().__init__()
         self.skips = skips
@@ -32,6 +41,7 @@ class ConvAutoencoder(nn.Module):
         self.first = _block(channels, width)
         self.second = _block(width, 2 * width)
         self.code = _block(2 * width, code)
+        self.vector = _Vector(code, size, numbers) if numbers else nn.Identity()
         self.half_back = _block(code, 2 * width)
         self.full_back = _block(2 * width * shared, width)
         self.picture = nn.Conv2d(width * shared, channels, 3, padding=1)
@@ -40,7 +50,7 @@ class ConvAutoencoder(nn.Module):
         """Return the autoencoded images."""
         full = self.first(images)
         half = self.second(_down(full))
-        code = self.code(_down(half))
+        code = self.vector(self.code(_down(half)))
         up = self._joined(_up(self.half_back(code), half), half)
         up = self._joined(_up(self.full_back(up), full), full)
         picture: Tensor = self.picture(up).sigmoid()
@@ -50,13 +60,41 @@ class ConvAutoencoder(nn.Module):
         return torch.cat([up, skipped], 1) if self.skips else up
 
 
+class _Vector(nn.Module):
+    """A code of a picture of `size` through a vector of `numbers`, and back to its shape."""
+
+    def __init__(self, channels: int, size: tuple[int, int], numbers: int) -> None:
+        super().__init__()
+        # Two halvings, each rounded up.
+        shape = (channels, *(-(-side // 4) for side in size))
+        flat = shape[0] * shape[1] * shape[2]
+        self.body = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(flat, numbers),
+            nn.BatchNorm1d(numbers),
+            nn.Linear(numbers, flat),
+            nn.BatchNorm1d(flat),
+            nn.ReLU(),
+            nn.Unflatten(1, shape),
+        )
+
+    def forward(self, code: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        passed: Tensor = self.body(code)
+        return passed
+
+
 class PictureDiscriminator(nn.Module):
     """Two strided convolutions and a layer: is this picture an original?
+
+    With `spectral` each layer is divided by its largest singular value (Miyato and others 2018),
+    so that its gradient stays of use to whoever it judges.
 
     Shapes: images `(n, c, h, w)`, to logits `(n,)` of being an original.
     """
 
-    def __init__(self, channels: int, size: tuple[int, int], *, width: int = 32) -> None:
+    def __init__(
+        self, channels: int, size: tuple[int, int], *, width: int = 32, spectral: bool = False
+    ) -> None:
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(channels, width, 4, stride=2, padding=2),
@@ -68,6 +106,9 @@ class PictureDiscriminator(nn.Module):
         # A stride of 2 with this kernel and padding takes a side s to s // 2 + 1.
         height, across = ((side // 2 + 1) // 2 + 1 for side in size)
         self.head = nn.Linear(2 * width * height * across, 1)
+        if spectral:
+            for layer in (self.body[0], self.body[2], self.head):
+                spectral_norm(layer)
 
     def forward(self, images: Images) -> Float[Tensor, "n"]:
         """Return logits; the larger, the more it takes the picture for an original."""

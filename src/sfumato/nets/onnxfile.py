@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from sfumato.errors import UnavailableError
+from sfumato.extras import needs
 from sfumato.files import replacing
 
 _OPSET = 18
@@ -26,8 +25,7 @@ def write_onnx(net: nn.Module, examples: Mapping[str, Tensor], output: str, path
         UnavailableError: the extra `onnx` is not installed.
         InputError: the file cannot be written.
     """
-    if importlib.util.find_spec("onnxscript") is None:
-        raise UnavailableError("exporting to ONNX needs the extra: pip install 'sfumato[onnx]'")
+    needs("onnx", "exporting to ONNX", "onnxscript")
     modes = [(part, part.training) for part in net.modules()]
     net.eval()
     batch = torch.export.Dim("n", min=1)

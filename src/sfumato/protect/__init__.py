@@ -32,6 +32,10 @@ Protections that are trained:
 - MapClassifierConfig: the settings of `fit_map_classifier`.
 - PretrainedProtector: the base class of trained protectors: save, open, share.
 
+With torchvision:
+
+- Protect: a protector as a step of `torchvision.transforms.v2`.
+
 Files:
 
 - open_pretrained: opens a trained protector from its folder or from the hub.

@@ -29,6 +29,7 @@ from .san.config import SanConfig
 from .san.fit import fit_san
 from .san.model import SemiAdversarial
 from .san.onnx import export_san
+from .transforms import Protect
 
 __all__ = [
     "Anonymizer",
@@ -47,6 +48,7 @@ __all__ = [
     "ObfuscatorConfig",
     "Pixelate",
     "PretrainedProtector",
+    "Protect",
     "PrototypeAnonymizer",
     "PrototypesConfig",
     "SanConfig",

@@ -5,7 +5,7 @@ Services may run on the same database; they apply a change within a second.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,6 +28,10 @@ from sfumato.serve.records.erasures import erase, finish
 from sfumato.serve.records.store import Entry, Store, Terms
 
 _NO_LIMIT = 1 << 31
+
+Judge = Callable[[Path], Decision]
+"""Decides about an image file; raises an ImageError of one that is no picture, and an InputError
+of one that cannot be read."""
 
 
 @contextmanager
@@ -97,20 +101,19 @@ def remove(database: str, enrollment_id: str) -> tuple[Entry, bool]:
         return found[0], finish(store)
 
 
-def judge(
-    image: Path, database: str, backbone: Path, account: str | None, *, reach: float | None = None
-) -> Decision:
-    """Decide whether an image file may be uploaded by an account, or by a stranger without one.
+@contextmanager
+def judging(
+    database: str, backbone: Path, account: str | None, *, reach: float | None = None
+) -> Iterator[Judge]:
+    """Yield what decides whether an image file may be uploaded by an account, or by a stranger.
 
-    With the `reach` of a service's shortlist it is that service's decision; without, the whole
+    With the `reach` of a service's shortlist it decides as that service does; without, the whole
     bank is asked.
 
     Raises:
-        ImageError: the file is no picture.
         BankError: there is no bank, or it is for another backbone.
         InputError: no account has this name.
     """
-    content = _read(image)
     with opened(database) as store:
         opened_backbone = Backbone.load(backbone)
         found = store.terms()
@@ -121,12 +124,18 @@ def judge(
         )
         store.fix_terms(terms)
         account_id = STRANGER if account is None else account_named(store.engine, account).id
-        policy = opened_backbone.policy
-        state = BankState.load(store, terms, policy=policy, reach=reach)
-        now = store.clock.now()
-    seen = see(opened_backbone, decode_views(content), hashes=state.asks_hashes)
-    asked = Question(seen=seen, account_id=account_id, account_name=account, now=now)
-    return decide_each(state, [asked])[0]
+        state = BankState.load(store, terms, policy=opened_backbone.policy, reach=reach)
+
+        def judge(image: Path) -> Decision:
+            asked = Question(
+                seen=see(opened_backbone, decode_views(_read(image)), hashes=state.asks_hashes),
+                account_id=account_id,
+                account_name=account,
+                now=store.clock.now(),
+            )
+            return decide_each(state, [asked])[0]
+
+        yield judge
 
 
 def admission_of(store: Store, terms: Terms, policy: Policy | None) -> Admission:

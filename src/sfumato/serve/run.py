@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 
+from sfumato.counted import counted
 from sfumato.serve.app import create_app
 from sfumato.serve.http.connections import Places
 from sfumato.serve.http.listening import listening, run_app, warn_in_the_clear
@@ -31,7 +32,7 @@ def serve(settings: ServeSettings, load: Load = in_memory) -> None:
         service = FilterService.open(settings, load)
         host, port = sock.getsockname()[:2]
         scheme = "https" if tls else "http"
-        words = f"serving {len(service.state)} enrollments on {scheme}://{host}:{port}"
+        words = f"serving {counted(len(service.state), 'enrollment')} on {scheme}://{host}:{port}"
         try:
             # Uvicorn raises it again after a graceful end; for a service it is the way to stop.
             with suppress(KeyboardInterrupt):

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from sfumato.audit.report.plots import frontier, styles
+from sfumato.audit.report.plots import frontier
+from sfumato.audit.report.styles import styles
 from sfumato.audit.report.verdict import Verdict
 
 

@@ -13,7 +13,6 @@ from sfumato.filter.rule.screening import (
     Screening,
     compare,
     concluded,
-    draw_codes,
     likeness,
     pair_rows,
 )
@@ -83,19 +82,6 @@ def test_likeness_is_the_mean_error_in_units_of_mu() -> None:
     mu = float(own.mean())
     assert torch.allclose(likeness(errors, mu), torch.tensor([1.0, 3.0]))
     assert torch.allclose(likeness(7 * errors, 7 * mu), likeness(errors, mu))
-
-
-def test_codes_have_the_statistics_asked_for_and_are_never_negative() -> None:
-    mean, root = (
-        torch.full((3,), 10.0),
-        torch.randn(3, 3, generator=torch.Generator().manual_seed(0)),
-    )
-    root[:, 2] = 0  # a covariance of rank 2
-    codes = draw_codes(mean, root @ root.mT, 20_000, seed=3)
-    assert torch.allclose(codes.mean(0), mean, atol=0.05)
-    assert torch.allclose(codes.mT.cov(), root @ root.mT, atol=0.1)
-    assert float(draw_codes(mean - 10, root @ root.mT, 500, seed=3).min()) == 0
-    assert torch.equal(codes, draw_codes(mean, root @ root.mT, 20_000, seed=3))
 
 
 def test_pairs_become_rows_in_the_banks_order_without_those_who_left(bank: Bank) -> None:

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from sfumato.data.imageset import ImageSet
 from sfumato.errors import ConfigError, DataError
+from sfumato.nets.classifiers import ConvClassifier
 from sfumato.protect.anonymizer.config import AnonymizerConfig
 from sfumato.protect.anonymizer.fit import fit_anonymizer
+from sfumato.protect.anonymizer.game import Game
 from sfumato.protect.anonymizer.model import Anonymizer
 from sfumato.protect.anonymizer.substitute import nearest, substitute
 from sfumato.protect.labels import private_labels, refuse_same
@@ -64,6 +68,74 @@ def test_the_game_hides_what_pretraining_shows(blobs: ImageSet) -> None:
     errors = [float(((frame - originals) ** 2).mean()) for frame in frames]
     assert errors[0] < float(originals.var(0).mean())
     assert not torch.equal(frames[0], frames[-1])
+
+
+@pytest.mark.parametrize("preset", [None, "plain"])
+def test_an_interrupted_training_ends_as_one_that_was_not(
+    blobs: ImageSet, tmp_path: Path, preset: str | None
+) -> None:
+    def config(epochs: int, checkpoint: Path | None) -> AnonymizerConfig:
+        changes: dict[str, Any] = {"device": "cpu", **_QUICK, "settle": False}
+        changes |= {"epochs": epochs, "checkpoint": checkpoint}
+        return (
+            AnonymizerConfig(**changes)
+            if preset is None
+            else AnonymizerConfig.preset(preset, **changes)
+        )
+
+    whole = fit_anonymizer(blobs, private="person", config=config(2, None))
+    fit_anonymizer(blobs, private="person", config=config(1, tmp_path / "made"))
+    resumed = fit_anonymizer(blobs, private="person", config=config(2, tmp_path / "made"))
+    for name, weights in whole.protector.state_dict().items():
+        torch.testing.assert_close(resumed.protector.state_dict()[name], weights)
+
+
+def test_the_plain_preset_is_the_papers_text_alone(blobs: ImageSet) -> None:
+    plain = AnonymizerConfig.preset("plain", device="cpu", **_QUICK)
+    made = fit_anonymizer(blobs, private="person", config=plain).protector
+    game = Game(made, blobs.floats(), blobs.floats(), blobs.label("person"), plain)
+    assert [type(one) for one in game.networks["private"].classifiers] == [ConvClassifier]
+    assert isinstance(made.autoencoder.vector, nn.Identity)
+    assert not hasattr(game.networks["discriminator"].head, "parametrizations")
+    assert float(game._anchor(blobs.floats(), blobs.floats())) == 0
+
+
+def test_the_pixel_term_ties_a_release_to_its_picture(blobs: ImageSet) -> None:
+    errors = []
+    for pixel in (0.0, 30.0):
+        config = _config(pixel=pixel, pixel_epochs=10, discriminator_epochs=2, epochs=3, lam=4.0)
+        made = fit_anonymizer(blobs, private="person", config=config).protector
+        errors.append(float(((made.release(blobs.floats()) - blobs.floats()) ** 2).mean()))
+    assert errors[1] < errors[0]
+
+
+def test_several_classifiers_are_taught_as_often_as_asked(blobs: ImageSet) -> None:
+    taught = []
+    for steps in (1, 3):
+        config = _config(classifiers=("conv", "perceptron"), private_steps=steps)
+        made = fit_anonymizer(blobs, private="person", config=config).protector
+        game = Game(made, blobs.floats(), blobs.floats(), blobs.label("person"), config)
+        calls: list[int] = []
+        game.networks["private"].register_forward_hook(
+            lambda _, __, out, calls=calls: calls.append(len(out))
+        )
+        game.play("anonymise", 1, game.anonymise)
+        assert set(calls) == {2}
+        taught.append(len(calls) - len(blobs) // 50)  # once a step it judges the autoencoder
+    assert taught[1] == 3 * taught[0]
+
+
+def test_rates_fall_over_the_second_half(blobs: ImageSet) -> None:
+    made = fit_anonymizer(blobs, private="person", config=_config()).protector
+    for settle, factors in ((True, [1, 1, 0.5, 0]), (False, [1, 1, 1, 1])):
+        config = _config(settle=settle, epochs=4)
+        game = Game(made, blobs.floats(), blobs.floats(), blobs.label("person"), config)
+        after: list[float] = []
+        rates = lambda *_, made=game, seen=after: seen.append(  # noqa: E731
+            made.optimizers["auto"].param_groups[0]["lr"]
+        )
+        game.play("anonymise", 4, game.anonymise, rates)
+        assert after == pytest.approx([config.lr * factor for factor in factors])
 
 
 def test_only_the_private_label_is_looked_at(blobs: ImageSet) -> None:

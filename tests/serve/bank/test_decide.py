@@ -16,7 +16,7 @@ from sfumato.data.decoding.decode import encode_png
 from sfumato.data.sources import load
 from sfumato.filter.bank import bank as bank_module
 from sfumato.filter.rule.guard import BLOCKED, SHARED
-from sfumato.serve.local import judge
+from sfumato.serve.local import judging
 from sfumato.serve.records.auth import Account, account_named, add_account
 from sfumato.serve.records.decisions import OBSERVED, Decision, Match
 from sfumato.serve.records.rules import change_account, change_bank, disable_enrollment
@@ -79,7 +79,8 @@ class Platform:
     def checked(self, picture: str, owner: str | None) -> Decision:
         path = self.folder / f"{picture}.png"
         path.write_bytes(self.pictures[picture])
-        return judge(path, self.bank, self.world.backbone_file, owner, reach=self.reach)
+        with judging(self.bank, self.world.backbone_file, owner, reach=self.reach) as judge:
+            return judge(path)
 
 
 @pytest.fixture

@@ -34,19 +34,39 @@ def test_one_at_a_time_goes_alone_and_many_go_together_in_order() -> None:
 
 def test_threads_share_what_waits() -> None:
     taken: list[list[int]] = []
-    both, lock = threading.Barrier(2), threading.Lock()
+    both, here, go = threading.Barrier(2), threading.Semaphore(0), threading.Event()
 
     def work(some: list[int]) -> None:
-        with lock:
-            taken.append(some)
-        if some != [-1]:
-            both.wait(30)  # only the other thread can let this one go on
+        if some == [-1]:
+            here.release()
+            go.wait(30)
+            return
+        taken.append(some)
+        both.wait(30)  # only the other thread can let this one go on
 
     groups = Groups(work, ThreadPoolExecutor(2), threads=2, most=64)
-    with groups._here:  # nobody takes any before all are there
-        for number in range(8):
-            groups._waiting.append(number)
-        groups._here.notify_all()
+    for _ in range(2):  # nobody takes any before all are there
+        groups.put(-1)
+        assert here.acquire(timeout=30)
+    for number in range(8):
+        groups.put(number)
+    go.set()
     groups.close()
     assert sorted(number for some in taken for number in some) == list(range(8))
     assert max(map(len, taken)) <= 4
+
+
+def test_a_thread_survives_a_group_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    taken: list[int] = []
+
+    def work(some: list[int]) -> None:
+        if 0 in some:
+            raise ValueError("0 cannot be worked on")
+        taken.extend(some)
+
+    groups = Groups(work, ThreadPoolExecutor(1), threads=1, most=1)
+    for number in range(3):
+        groups.put(number)
+    groups.close()
+    assert taken == [1, 2]
+    assert "0 cannot be worked on" in caplog.text

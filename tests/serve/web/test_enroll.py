@@ -16,6 +16,7 @@ from sfumato.filter.enroll import enroll
 from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.oneclass import OneClassConfig, squared_error
 from sfumato.filter.private_pictures import owner_key
+from sfumato.serve.database.db import open_database
 from tests.serve.live import LiveServer
 from tests.serve.web.conftest import SCREENS, Visit, Visitor, axe, token
 from tests.serve.world import HIDDEN, World
@@ -182,6 +183,28 @@ def test_an_enrollment_file_is_sent_listed_and_erased(
     tab.wait_for_selector("#own li", state="detached")
 
 
+def test_an_erasure_whose_bytes_are_still_there_is_shown_until_they_are_gone(
+    visit: Visitor, server: LiveServer, world: World
+) -> None:
+    mine = token(server, "eraser")
+    made = httpx.post(
+        f"{server.url}/v1/enrollments", content=world.small(5), headers=_bearer(mine)
+    ).json()
+    tab = visit().open("/enroll", mine)
+    tab.wait_for_selector("#own li")
+    assert tab.inner_text("#erasing") == ""
+    engine = open_database(server.db_url)
+    with engine.connect() as reader:
+        reader.exec_driver_sql("SELECT count(*) FROM enrollments").fetchone()
+        tab.click("#own >> text=Erase")
+        tab.wait_for_selector("#own li", state="detached")
+        tab.wait_for_selector("#erasing >> text=still ridding its files of it")
+        assert made["id"] in tab.inner_text("#erasing")
+        reader.rollback()
+    engine.dispose()
+    tab.wait_for_selector("#erasing li", state="detached")
+
+
 def test_a_browser_that_cannot_sign_is_told_so(visit: Visitor) -> None:
     page = visit(**SCREENS["phone"])
     page.context.add_init_script("crypto.subtle.generateKey = () => Promise.reject(new Error())")
@@ -207,3 +230,18 @@ def test_an_altered_canvas_is_refused(visit: Visitor, server: LiveServer) -> Non
         }"""
     )
     assert found == [True, False]
+
+
+def test_small_files_are_counted_in_kilobytes(visit: Visitor) -> None:
+    """Twenty pictures of a few kilobytes were said to have 0.0 MB."""
+    found = (
+        visit()
+        .open("/enroll")
+        .evaluate(
+            """async () => {
+          const { bytes } = await import("/web/dom.js");
+          return [0, 1, 40_000, 99_999, 100_000, 12_340_000].map(bytes);
+        }"""
+        )
+    )
+    assert found == ["0 kB", "1 kB", "40 kB", "100 kB", "0.1 MB", "12.3 MB"]

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sfumato.device import Device, resolve_device
 from sfumato.errors import ConfigError
+from sfumato.filter.codes import draw_codes
 from sfumato.filter.enrolled import scores
 from sfumato.filter.oneclass import (
     OneClass,
@@ -25,7 +26,6 @@ from sfumato.filter.oneclass import (
     squared_error,
     train,
 )
-from sfumato.filter.rule.screening import draw_codes
 
 Features = Sequence[Rows]
 

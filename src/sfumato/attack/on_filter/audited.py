@@ -85,17 +85,34 @@ def _enough(victim: Releases, label: str) -> list[int]:
     return [int(values[i]) for i in order if int(counts[i]) >= _LEAST][:_MOST_USERS]
 
 
-def _unfit(victim: Releases, label: str) -> str | None:
-    tensor = victim.tensor
-    if not tensor.is_floating_point() or not bool(((tensor >= 0) & (tensor <= 1)).all()):
-        return "the upload filter enrolls features in [0, 1], and this release is none"
-    if len(_enough(victim, label)) < 2:
-        return f"two users need {_LEAST} releases each of one {label} to enroll and to upload"
-    return None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OnUsers(Attack):
+    """What the attacks share: releases of users who enroll one half and upload the other."""
+
+    label: str
+    """The label that names users."""
+    seeds: tuple[int, ...] = (0,)
+    training: OneClassConfig = field(default_factory=OneClassConfig)
+    device: Device = "auto"
+    learns = False  # on releases: it has the enrollments, or is one of the users
+    own_ceiling = True
+
+    def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:  # noqa: ARG002
+        """Say why the attack has no meaning here, or None."""
+        tensor = victim.tensor
+        if not tensor.is_floating_point() or not bool(((tensor >= 0) & (tensor <= 1)).all()):
+            return "the upload filter enrolls features in [0, 1], and this release is none"
+        if len(_enough(victim, self.label)) < 2:
+            return f"two users need {_LEAST} releases each of one {self.label} to enroll and upload"
+        return None
+
+    def reads(self) -> tuple[str, ...]:
+        """Return the labels that both sides need."""
+        return (self.label,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PoisonAttack(Attack):
+class PoisonAttack(_OnUsers):
     """Users who have another's enrolled pictures enroll them too, and upload that user's others.
 
     The figure is the share of the victims' uploads that attackers get shared who choose their kind
@@ -105,24 +122,9 @@ class PoisonAttack(Attack):
     that its victim enrolled.
     """
 
-    label: str
-    """The label that names users."""
-    seeds: tuple[int, ...] = (0,)
     setting: Setting = field(default_factory=Setting)
     attackers: tuple[AttackerConfig, ...] = ATTACKERS
-    training: OneClassConfig = field(default_factory=OneClassConfig)
-    device: Device = "auto"
     name: str = "poison"
-    learns = False  # on releases of its own: an attacker is one of the users
-    own_ceiling = True
-
-    def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:  # noqa: ARG002
-        """Say why the attack has no meaning here, or None."""
-        return _unfit(victim, self.label)
-
-    def reads(self) -> tuple[str, ...]:
-        """Return the labels that both sides need."""
-        return (self.label,)
 
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:  # noqa: ARG002
         """Enroll everybody, train the attackers, and count what they get shared."""
@@ -172,7 +174,7 @@ def _wide(shares: Float[Tensor, "pairs"], pictures: int) -> tuple[float, float]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EnrollmentAttack(Attack):
+class EnrollmentAttack(_OnUsers):
     """Draws out of enrollments, with the code statistics of screening, what they were trained on.
 
     `mean`: cosine of the drawn and the true mean of a user's features, both less the public mean.
@@ -181,22 +183,7 @@ class EnrollmentAttack(Attack):
     """
 
     figure: Figure
-    label: str
-    """The label that names users."""
-    seeds: tuple[int, ...] = (0,)
-    training: OneClassConfig = field(default_factory=OneClassConfig)
-    device: Device = "auto"
     name: str = "enrollment"
-    learns = False  # on releases: it has the enrollments
-    own_ceiling = True
-
-    def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:  # noqa: ARG002
-        """Say why the attack has no meaning here, or None."""
-        return _unfit(victim, self.label)
-
-    def reads(self) -> tuple[str, ...]:
-        """Return the labels that both sides need."""
-        return (self.label,)
 
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Enroll everybody, and draw; the adversary's own releases are the public features."""
@@ -222,7 +209,7 @@ class EnrollmentAttack(Attack):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EnrolledMembership(Attack):
+class EnrolledMembership(_OnUsers):
     """Tells which features of a user were enrolled, from the enrollment with its code statistics.
 
     The figure is the area under the curve of the strongest of the attacks of `attack_membership`,
@@ -230,24 +217,9 @@ class EnrolledMembership(Attack):
     releases and is the victim in turn. The floor is guessing, the ceiling having the features.
     """
 
-    label: str
-    """The label that names users."""
-    seeds: tuple[int, ...] = (0,)
-    training: OneClassConfig = field(default_factory=OneClassConfig)
     shadows: int = 8
     """Enrollments of each user."""
-    device: Device = "auto"
     name: str = "enrollment-membership"
-    learns = False  # on releases: it has the enrollments
-    own_ceiling = True
-
-    def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:  # noqa: ARG002
-        """Say why the attack has no meaning here, or None."""
-        return _unfit(victim, self.label)
-
-    def reads(self) -> tuple[str, ...]:
-        """Return the labels that both sides need."""
-        return (self.label,)
 
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:  # noqa: ARG002
         """Let everybody enroll halves, and attack each with the others."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from sfumato.device import Device
 from sfumato.errors import DataError
-from sfumato.filter.oneclass import OneClass, OneClassConfig, train
+from sfumato.filter.oneclass import OneClass, OneClassConfig, Rows, train
 
 _RIDGE = 1e-3  # of a code covariance's mean variance
 
@@ -67,9 +68,20 @@ def train_shadows(
     pool: Pool, config: OneClassConfig, shadows: int, *, seed: int, device: Device = "cpu"
 ) -> Shadows:
     """Enroll halves of a pool. The result is on the CPU."""
+
+    def enroll(features: Sequence[Rows]) -> OneClass:
+        return train(features, config, seed=seed, device=device)
+
+    return enroll_shadows(pool, enroll, shadows, seed=seed)
+
+
+def enroll_shadows(
+    pool: Pool, enroll: Callable[[Sequence[Rows]], OneClass], shadows: int, *, seed: int
+) -> Shadows:
+    """Enroll halves of a pool by any training, a network each. The result is on the CPU."""
     member = halves(len(pool.features), shadows, seed=seed)
     trained = pool.features if pool.views is None else pool.views
-    net = train([trained[seen] for seen in member], config, seed=seed, device=device).cpu()
+    net = enroll([trained[seen] for seen in member]).cpu()
     codes = [
         net_codes(net, k, trained[seen].flatten(0, -2)).double() for k, seen in enumerate(member)
     ]

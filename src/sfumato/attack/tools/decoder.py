@@ -11,10 +11,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sfumato.attack.tools.fitting import validated_fit
 from sfumato.attack.tools.read import Standard
 from sfumato.device import Device
 from sfumato.errors import ConfigError
-from sfumato.fit import Epoch, FitConfig, fit
+from sfumato.fit import Epoch, fit
 from sfumato.fit.outputs import outputs
 from sfumato.nets.biggan import Discriminator, Generator, MapGenerator
 from sfumato.nets.reconstructors import RECONSTRUCTORS, reconstructor
@@ -182,16 +183,7 @@ def train_decoder(
         },
         data=(rows, images),
         step=losses.step,
-        config=FitConfig(
-            epochs=config.epochs,
-            batch_size=config.batch_size,
-            seed=seed,
-            device=config.device,
-            precision=config.precision,
-            patience=config.patience,
-            monitor="validated",
-            higher_is_better=True,
-        ),
+        config=validated_fit(config, seed),
         validate=lambda: {"validated": validated(draw(generator, check))},
         title="attack: reconstruct",
     )

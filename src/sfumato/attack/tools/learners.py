@@ -14,12 +14,13 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier
 from torch import Tensor
 
+from sfumato.attack.tools.fitting import validated_fit
 from sfumato.attack.tools.scores import balanced_accuracy
 from sfumato.attack.tools.table import learn_table
 from sfumato.data.imageset import MISSING
 from sfumato.device import Device, device_of
 from sfumato.errors import ConfigError
-from sfumato.fit import Epoch, FitConfig, fit
+from sfumato.fit import Epoch, fit
 from sfumato.fit.outputs import outputs
 from sfumato.nets.classifiers import ConvClassifier, Heads, LinearProbe, Perceptron
 from sfumato.types import Training
@@ -193,24 +194,11 @@ def train_network(
         schedulers={"net": _midway(optimizer, config.epochs)},
         data=(rows[train], *(values[train] for values in targets.values())),
         step=step,
-        config=_fit_config(config, seed),
+        config=validated_fit(config, seed),
         validate=lambda: {"validated": _mean(validated())},
         title=f"attack: {learner}",
     )
     return replace(candidate, validated=validated(), training=history.training())
-
-
-def _fit_config(config: LearnerConfig, seed: int) -> FitConfig:
-    return FitConfig(
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        seed=seed,
-        device=config.device,
-        precision=config.precision,
-        patience=config.patience,
-        monitor="validated",
-        higher_is_better=True,
-    )
 
 
 def train_namer(
@@ -241,7 +229,7 @@ def train_namer(
         schedulers={"net": _midway(optimizer, config.epochs)},
         data=(rows, people),
         step=step,
-        config=replace(_fit_config(config, seed), patience=None),
+        config=replace(validated_fit(config, seed), patience=None),
         title="attack: matcher",
     )
 

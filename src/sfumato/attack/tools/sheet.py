@@ -8,21 +8,17 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torchvision.utils import make_grid, save_image
 
+from sfumato.data.pixels import as_uint8
+from sfumato.data.sheet import contact_sheet
 from sfumato.files import replacing
 
 _LEGIBLE = 64  # pixels a side
 
 
 def write_sheet(path: Path, rows: Sequence[Float[Tensor, "_ c h w"]]) -> None:
-    """Write one PNG whose rows are the given pictures, all rows equally long and in [0, 1].
-
-    Small pictures are enlarged by a whole factor, so that every pixel stays what it was.
-    """
-    pictures = torch.cat(list(rows)).clamp(0, 1)
-    times = max(1, _LEGIBLE // pictures.shape[2])
-    large = pictures.repeat_interleave(times, 2).repeat_interleave(times, 3)
-    grid = make_grid(large, nrow=len(rows[0]), padding=2, pad_value=1.0)
+    """Write one PNG whose rows are the given pictures, all rows equally long and in [0, 1]."""
+    pictures = torch.cat([row.cpu() for row in rows]).clamp(0, 1)
+    content = contact_sheet(as_uint8(pictures), columns=len(rows[0]), side=_LEGIBLE)
     with replacing(path) as part:
-        save_image(grid, part, format="png")
+        part.write_bytes(content)

@@ -8,6 +8,8 @@ from dataclasses import asdict, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+_TYPES = {int: "integer", bool: "boolean", str: "string", dict: "object", list: "array"}
+
 
 def written(thing: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
     """Return a dataclass as JSON values; null for what JSON has no number for."""
@@ -83,3 +85,52 @@ def _of(value: Any, kind: Any) -> Any:  # noqa: ANN401
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise TypeError(f"expected {kind}, got {type(value).__name__}")
     return value
+
+
+def schema_of(kind: Any, *, null_is_nan: bool = False) -> dict[str, Any]:  # noqa: ANN401 - as read_as
+    """Return the JSON Schema of exactly what `read_as` takes as `kind`."""
+    nan = null_is_nan
+    if is_dataclass(kind) and isinstance(kind, type):
+        hints = get_type_hints(kind)
+        return object_of(
+            {one.name: schema_of(hints[one.name], null_is_nan=nan) for one in fields(kind)}
+        )
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is tuple:
+        return _array_of(inner, nan)
+    if origin is Mapping:
+        return {"type": "object", "additionalProperties": schema_of(inner[1], null_is_nan=nan)}
+    if origin is UnionType:
+        (other,) = (one for one in inner if one is not NoneType)
+        return nullable(schema_of(other, null_is_nan=nan))
+    if origin is Literal:
+        return {"enum": list(inner)}
+    if kind is float:
+        return nullable({"type": "number"}) if nan else {"type": "number"}
+    return {"type": _TYPES[kind]}
+
+
+def object_of(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of an object with exactly these properties."""
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def nullable(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of a value or null."""
+    return {"anyOf": [dict(schema), {"type": "null"}]}
+
+
+def _array_of(inner: tuple[Any, ...], nan: bool) -> dict[str, Any]:
+    if inner[-1] is Ellipsis:
+        return {"type": "array", "items": schema_of(inner[0], null_is_nan=nan)}
+    return {
+        "type": "array",
+        "prefixItems": [schema_of(kind, null_is_nan=nan) for kind in inner],
+        "items": False,
+        "minItems": len(inner),
+    }

@@ -16,6 +16,7 @@ from sfumato.audit.measure.cells import NO_KEY, PLAIN
 from sfumato.audit.measure.evidence import Role
 from sfumato.audit.report import plots
 from sfumato.audit.report.sheets import Sheet
+from sfumato.audit.report.styles import Style, row_name, styles
 from sfumato.audit.report.verdict import originals_found, verdicts
 from sfumato.audit.report.wording import Wording, percent, span, wording
 from sfumato.data.decoding.decode import png_url
@@ -126,7 +127,7 @@ def draw_page(
     found = verdicts(cells, guarantees)
     meant, absent = _parted(cells)
     columns = _columns(meant)
-    style = plots.styles([verdict.protector for verdict in found])
+    style = styles([verdict.protector for verdict in found])
     chart = plots.frontier(found, style)
     return environment.get_template("report.html.j2").render(
         report=head,
@@ -220,7 +221,7 @@ def _at_least(share: float) -> str:
     return percent(share) if share > -_NOTHING else "below 0 %"
 
 
-def _section(column: Column, cells: Sequence[Cell], style: Mapping[str, plots.Style]) -> Section:
+def _section(column: Column, cells: Sequence[Cell], style: Mapping[str, Style]) -> Section:
     notes = _notes(cells)
     chosen = [cell for cell in cells if _attack(cell) == column.attack and cell.role == column.role]
     charts = {
@@ -231,9 +232,7 @@ def _section(column: Column, cells: Sequence[Cell], style: Mapping[str, plots.St
     return Section(
         column=column,
         words=wording(column.attack),
-        rows=[
-            Row(plots.row_name(cell), _place(cell, notes), cell, _trained(cell)) for cell in chosen
-        ],
+        rows=[Row(row_name(cell), _place(cell, notes), cell, _trained(cell)) for cell in chosen],
         plain=any(cell.attack.endswith(PLAIN) for cell in chosen),
         charts=[
             Chart(plots.drawn(figure), _CAPTIONS[name])

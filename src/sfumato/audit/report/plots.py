@@ -4,44 +4,17 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
 
 from sfumato.audit.measure.cell import Cell
-from sfumato.audit.measure.cells import PLAIN
+from sfumato.audit.report.styles import Style, row_name
 from sfumato.audit.report.verdict import Verdict
 
-# Okabe and Ito's colours, which people see apart with any kind of colour blindness.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
-_MARKS = ("circle", "square", "diamond", "triangle-up", "x", "star", "pentagon", "cross")
-_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 _ROW = 34  # pixels a protector in a chart with one row each
 _ENTRY = 22  # pixels of a name in the legend
 _ENDS = (-4.0, 106.0)  # per cent; what is beyond is drawn there
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """Colour, mark and dash of one protector, the same in every chart."""
-
-    colour: str
-    mark: str
-    dash: str
-
-
-def styles(protectors: Sequence[str]) -> dict[str, Style]:
-    """Return how each protector is drawn."""
-    return {
-        name: Style(_COLOURS[i % 7], _MARKS[i % 8], _DASHES[i % 6])
-        for i, name in enumerate(protectors)
-    }
-
-
-def row_name(cell: Cell) -> str:
-    """Return what a cell is called among the others of its attack."""
-    return f"{cell.protector} (inside)" if cell.attack.endswith(PLAIN) else cell.protector
 
 
 def frontier(found: Sequence[Verdict], style: Mapping[str, Style]) -> go.Figure | None:

@@ -14,10 +14,10 @@ from typing import Any
 from sfumato.audit.measure.about import Data, Settings
 from sfumato.audit.measure.cell import Cell, read_cell
 from sfumato.audit.measure.jsonvalues import read_as, written
-from sfumato.audit.report.page import Head, draw_page
 from sfumato.audit.report.sheets import FOLDER, Sheet, read_sheet
 from sfumato.audit.report.verdict import originals_found, verdicts
 from sfumato.errors import FormatError
+from sfumato.extras import needs
 from sfumato.files import MALFORMED, read_json, write_bytes
 from sfumato.types import Guarantee
 
@@ -73,7 +73,14 @@ class Report:
         }
 
     def page(self, folder: Path) -> str:
-        """Return the report as one HTML page; its sheets, if any, are read beside the report."""
+        """Return the report as one HTML page; its sheets, if any, are read beside the report.
+
+        Raises:
+            UnavailableError: Plotly, which draws the charts, is not installed.
+        """
+        needs("report", "a report's page", "plotly")
+        from sfumato.audit.report.page import Head, draw_page
+
         files = [(sheet, folder / FOLDER / sheet.file) for sheet in self.pictures]
         sheets = [(sheet, file.read_bytes()) for sheet, file in files if file.is_file()]
         head = Head(self.created, self.sfumato, self.environment, self.data, self.settings)

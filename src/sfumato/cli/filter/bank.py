@@ -12,7 +12,6 @@ from sfumato.cli.filter.options import (
     Account,
     Beside,
     Database,
-    needs_serve,
     policy_beside,
 )
 from sfumato.cli.imports import quick_imports
@@ -42,7 +41,6 @@ def bank_add(
     The public pictures of the backbone's policy screen them, as `filter serve` does. Without its
     file they are screened against each other alone.
     """
-    needs_serve()
     with quick_imports():
         from sfumato.serve.local import add_files
 
@@ -58,7 +56,6 @@ def bank_remove(
     as_json: AsJson = False,
 ) -> None:
     """Erase an enrollment: no query finds it, and no byte of it stays in a SQLite bank's files."""
-    needs_serve()
     from sfumato.serve.local import remove
 
     gone, done = remove(db, enrollment)
@@ -68,7 +65,6 @@ def bank_remove(
 @app.command("list")
 def bank_list(db: Database = DATABASE, as_json: AsJson = False) -> None:
     """List the enrollments of a bank."""
-    needs_serve()
     from sfumato.serve.local import opened
 
     with opened(db) as store:

@@ -16,6 +16,7 @@ from sfumato.filter.calibrate.config import CalibrationConfig
 
 if TYPE_CHECKING:
     from sfumato.features.backbone import Backbone
+    from sfumato.filter.calibrate.calibrate import Calibration
     from sfumato.filter.enrolled import EnrolledUsers
 
 MOST_TRIED = 2000
@@ -55,7 +56,9 @@ def calibrate(
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(help="HTML file for the charts; by default beside the backbone."),
+        typer.Option(
+            help="HTML file for the charts, which need Plotly; by default beside the backbone."
+        ),
     ] = None,
     count: Count = None,
     data_dir: DataDir = None,
@@ -74,42 +77,46 @@ def calibrate(
     """
     from sfumato.data.lazy import open_lazily
     from sfumato.data.options import SourceOptions
+    from sfumato.extras import needs
     from sfumato.features.backbone import Backbone
-    from sfumato.files import at_home, write_bytes
-    from sfumato.filter.calibrate.calibrate import calibrate as measure
-    from sfumato.filter.calibrate.plot import page
-    from sfumato.filter.calibrate.public import read_public
+    from sfumato.files import at_home
+    from sfumato.filter.calibrate.measure import measure
     from sfumato.filter.calibrate.report import document, promise, table, warnings
-    from sfumato.filter.oneclass import OneClassConfig
-    from sfumato.filter.rule.screening import CONTESTED
 
+    if plot is not None:
+        needs("report", "`plot`", "plotly")
     config = replace(config, seed=seed)
     opened = Backbone.load(at_home(str(backbone)))
     bank = None if db is None else _bank(db, opened, seed)
     images = open_lazily(public, SourceOptions(data_dir=data_dir, count=count, seed=seed))
-    training = OneClassConfig().suited(opened.kind)
-    read = read_public(
-        opened, images, label, config, augmentation=training.augmentation, enroll=bank is None
-    )
-    for left_out in read.left_out:
-        typer.echo(f"skipped {left_out}", err=True)
-    found = measure(
-        read,
-        config,
-        training=training,
-        bank=bank,
-        contested=CONTESTED if opened.policy is None else opened.policy.contested,
-        device=device,
-    )
+    found, left_out = measure(opened, images, config, label=label, bank=bank, device=device)
+    for each in left_out:
+        typer.echo(f"skipped {each}", err=True)
     for line in warnings(found):
         typer.echo(f"warning: {line}", err=True)
     written = backbone if out is None else out
+    charts = _charts(found, written, plot)
+    opened.with_policy(found.policy).save(written)
+    result = {"file": str(written), "plot": charts and str(charts), "skipped": len(left_out)}
+    text = f"{table(found)}\n{promise(found)}\n{written} has the policy"
+    text += f"; charts in {charts}" if charts else ""
+    finish(result | document(found), text, as_json=as_json)
+
+
+def _charts(found: Calibration, written: Path, plot: Path | None) -> Path | None:
+    """Write the charts where Plotly is installed, or was asked for; return their file."""
+    from importlib.util import find_spec
+
+    from sfumato.files import write_bytes
+
+    if plot is None and find_spec("plotly") is None:
+        typer.echo("no charts: they need plotly; pip install 'sfumato[report]'", err=True)
+        return None
+    from sfumato.filter.calibrate.plot import page
+
     charts = written.with_suffix(".calibration.html") if plot is None else plot
     write_bytes(charts, page(found))
-    opened.with_policy(found.policy).save(written)
-    result = {"file": str(written), "plot": str(charts), "skipped": len(read.left_out)}
-    text = f"{table(found)}\n{promise(found)}\n{written} has the policy; charts in {charts}"
-    finish(result | document(found), text, as_json=as_json)
+    return charts
 
 
 def _bank(database: str, backbone: Backbone, seed: int) -> EnrolledUsers:

@@ -47,7 +47,6 @@ def store_of(database: str, *, create: bool = False) -> Iterator[Store]:
     Raises:
         BankError: there is no database, and none may be created.
     """
-    needs_serve()
     with quick_imports():
         from sfumato.serve.local import opened
 
@@ -97,17 +96,3 @@ def policy_beside(database: str, backbone: Path | None, *, missing: str) -> Poli
         return policy_of(beside)
     typer.echo(missing, err=True)
     return None
-
-
-def needs_serve() -> None:
-    """Raise an UnavailableError where the `serve` extra is not installed."""
-    from importlib.util import find_spec
-
-    from sfumato.errors import UnavailableError
-
-    wanted = ("sqlalchemy", "alembic", "fastapi", "uvicorn")
-    missing = [name for name in wanted if find_spec(name) is None]
-    if missing:
-        raise UnavailableError(
-            f"a bank and its service need {missing[0]}; pip install 'sfumato[serve]'"
-        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -12,25 +12,15 @@ from sfumato.cli.configoptions import changes_of
 from sfumato.cli.filter import admin as filter_admin
 from sfumato.cli.filter import bank as filter_bank
 from sfumato.cli.filter import calibrate as filter_calibrate
+from sfumato.cli.filter import check as filter_check
 from sfumato.cli.filter import moderate as filter_moderate
 from sfumato.cli.filter import send as filter_send
 from sfumato.cli.filter import serve as filter_serve
-from sfumato.cli.filter.options import (
-    DATABASE,
-    Beside,
-    Database,
-    Shortlist,
-    backbone_beside,
-    needs_serve,
-    policy_of,
-)
-from sfumato.cli.imports import quick_imports
+from sfumato.cli.filter import try_ as filter_try
 from sfumato.cli.options import AsJson, DataDir, Seed, finish
+from sfumato.counted import counted
 from sfumato.errors import InputError
 from sfumato.features.inputsettings import InputSettings
-
-if TYPE_CHECKING:
-    from sfumato.serve.records.decisions import Match
 
 app = typer.Typer(no_args_is_help=True, help="Block uploads of pictures that others enrolled.")
 app.add_typer(filter_bank.app, name="bank")
@@ -38,6 +28,8 @@ app.add_typer(filter_moderate.app, name="moderate")
 app.add_typer(filter_admin.user, name="user")
 app.add_typer(filter_admin.rules, name="rules")
 app.add_typer(filter_admin.db, name="db")
+app.command("check")(filter_check.check)
+app.command("try")(filter_try.try_)
 app.command("calibrate")(filter_calibrate.calibrate)
 app.command("log")(filter_admin.log)
 app.command("serve")(filter_serve.serve)
@@ -154,38 +146,30 @@ def enroll(
     """Train on private pictures on this device, and write the one file that may leave it."""
     from sfumato.features.backbone import open_backbone
     from sfumato.files import write_bytes
-    from sfumato.filter.enroll import enroll as train
-    from sfumato.filter.enrollment import open_enrollment, seal_enrollment
+    from sfumato.filter.device import enroll_folder
     from sfumato.filter.oneclass import OneClassConfig
-    from sfumato.filter.private_pictures import owner_key, read_features
 
-    opened = open_backbone(backbone)
     chosen = {"hidden": hidden, "epochs": epochs}
     changes = {name: value for name, value in chosen.items() if value is not None}
-    config = OneClassConfig.preset(preset, **changes).suited(opened.kind)
-    drawn = secrets.randbits(31) if seed is None else seed
-    found = read_features(
-        folder, opened, augmentation=config.augmentation, seed=drawn, copies=copies
+    signing = key or _default_key()
+    done = enroll_folder(
+        folder,
+        open_backbone(backbone),
+        OneClassConfig.preset(preset, **changes),
+        key=signing,
+        seed=secrets.randbits(31) if seed is None else seed,
+        calibration=calibration,
+        copies=copies,
     )
+    made, found = done.enrollment, done.found
     for left_out in found.skipped:
         typer.echo(f"skipped {left_out}", err=True)
-    made = train(
-        found.features,
-        config,
-        backbone=opened.fingerprint,
-        seed=drawn,
-        views=found.views,
-        calibration=calibration,
-        copies=found.copies,
-    )
-    secret, fresh = owner_key(key or _default_key())
-    if fresh:
-        typer.echo(f"made the key {key or _default_key()}; keep it, it is yours alone", err=True)
-    content = seal_enrollment(made, secret)
-    write_bytes(out, content)
+    if done.fresh_key:
+        typer.echo(f"made the key {signing}; keep it, it is yours alone", err=True)
+    write_bytes(out, done.content)
     result: dict[str, Any] = {
         "file": str(out),
-        "id": open_enrollment(content).id,
+        "id": done.id,
         "count": made.count,
         "skipped": [name for name, _ in found.skipped],
         "mu": made.mu,
@@ -196,72 +180,10 @@ def enroll(
         "backbone": made.backbone,
     }
     text = (
-        f"{out}: {made.count} pictures, {len(found.skipped)} files skipped, "
+        f"{out}: {counted(made.count, 'picture')}, {counted(len(found.skipped), 'file')} skipped, "
         f"mu {made.mu:.4g}, sigma {made.sigma:.4g} ({made.calibration})"
     )
     finish(result, text, as_json=as_json)
-
-
-@app.command()
-def check(
-    image: Annotated[
-        Path, typer.Argument(help="The picture or animation that somebody wants to upload.")
-    ],
-    db: Database = DATABASE,
-    backbone: Beside = None,
-    account: Annotated[
-        str | None, typer.Option(help="Account that uploads it; a stranger by default.")
-    ] = None,
-    shortlist: Shortlist = None,
-    as_json: AsJson = False,
-) -> None:
-    """Decide whether a picture may be shared, and say why. The answer is for the platform alone.
-
-    Of an animation, or of several pages, every frame is judged, and any of them blocks it. The
-    decision is the one that `filter serve` takes by the rules as they are now: where `filter rules
-    set` leaves uploads unblocked, it is share, and the reason says what would block it. In a
-    roll-out to a part of the uploaders, an upload without --account counts as one of that part. A
-    service with a shortlist may miss a match: give its `--shortlist` for its decision.
-    """
-    needs_serve()
-    with quick_imports():
-        from sfumato.serve.local import judge
-
-    file = backbone_beside(db, backbone)
-    policy = policy_of(file)
-    judged = judge(image, db, file, account, reach=shortlist)
-    match = judged.match
-    near = _near(match, judged.frame, calibrated=policy is not None) if match.enrollment else ""
-    text = f"{judged.verdict}: {judged.explanation}{near}"
-    result = {
-        "decision": judged.verdict,
-        "reason": judged.explanation,
-        "would_block": judged.against is not None,
-        "enforced": judged.enforced,
-        # JSON has no infinity; null where nobody else has an enrollment that counts.
-        "margin": match.margin if match.enrollment else None,
-        # Null of a near copy, and without a policy.
-        "strangers": _strangers(match) if policy and match.enrollment else None,
-        "enrollment": match.enrollment,
-        "frame": judged.frame,
-    }
-    finish(result, text, as_json=as_json)
-
-
-def _near(match: Match, frame: int | None, *, calibrated: bool) -> str:
-    """Return how near the nearest enrollment is, in words."""
-    share = _strangers(match) if calibrated else None
-    if share is not None:
-        how = f"{share:.2g} of strangers' pictures match as well"
-    else:
-        how = f"margin {match.margin:.3g} {'bits' if match.claim == 'copy' else 'sigma'}"
-    which = "" if frame is None else f"frame {frame}, "
-    return f" ({which}{how}; nearest enrollment: {match.enrollment})"
-
-
-def _strangers(match: Match) -> float | None:
-    """Return the share of strangers' pictures that the bank matches as well; None of a copy."""
-    return None if match.score is None else min(1.0, 10**match.score)
 
 
 def _default_key() -> Path:

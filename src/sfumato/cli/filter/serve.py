@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sfumato.cli.filter.options import DATABASE, Database, Shortlist, needs_serve, policy_of
+from sfumato.cli.filter.options import DATABASE, Database, Shortlist, policy_of
 from sfumato.cli.options import Device, Ray
 
 
@@ -59,7 +59,9 @@ def serve(
     ] = 2,
 ) -> None:
     """Serve the filter over HTTP; /docs describes it. Several may share one database."""
-    needs_serve()
+    from sfumato.extras import needs
+
+    needs("serve", "the service", "fastapi", "uvicorn", "prometheus_client")
     policy_of(backbone)
     from sfumato.errors import ConfigError
     from sfumato.serve.run import serve as run

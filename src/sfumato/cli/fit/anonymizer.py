@@ -11,6 +11,7 @@ import typer
 from sfumato.cli.configoptions import options_of
 from sfumato.cli.fit.resume import resumable
 from sfumato.cli.options import AsJson, Count, Data, DataDir, Device, Seed, SplitName, finish
+from sfumato.counted import counted
 from sfumato.protect.anonymizer.config import AnonymizerConfig
 from sfumato.protect.prototypes.config import PrototypesConfig
 
@@ -64,7 +65,8 @@ def anonymizer(
             "originals": made.guarantee.originals,
             "out": str(out),
         },
-        f"{made.name}: trained on {len(images):,} images to hide {private!r}; saved in {out}\n"
+        f"{made.name}: trained on {counted(len(images), 'image')} to hide {private!r}; "
+        f"saved in {out}\n"
         f"{_stands_for(made)}next: sfumato release {out} --data {data} -o RELEASED",
         as_json=as_json,
     )

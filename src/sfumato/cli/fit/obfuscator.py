@@ -12,6 +12,7 @@ import typer
 from sfumato.cli.configoptions import options_of
 from sfumato.cli.fit.resume import resumable
 from sfumato.cli.options import AsJson, Count, Data, DataDir, Device, Seed, SplitName, finish
+from sfumato.counted import counted
 from sfumato.protect.obfuscator.config import ObfuscatorConfig
 
 
@@ -59,7 +60,7 @@ def obfuscator(
             "out": str(out),
         },
         f"{made.name}: {utility} read from maps with {100 * accuracy:.1f} % accuracy on "
-        f"{fitted.checked:,} images kept aside{bound}; saved in {out}\n"
+        f"{counted(fitted.checked, 'image')} kept aside{bound}; saved in {out}\n"
         f"next: sfumato audit --protector {out} --data {data} --utility {utility}",
         as_json=as_json,
     )

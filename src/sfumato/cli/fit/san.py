@@ -11,6 +11,7 @@ import typer
 from sfumato.cli.configoptions import options_of
 from sfumato.cli.fit.resume import resumable
 from sfumato.cli.options import AsJson, Count, Data, DataDir, Device, Seed, SplitName, finish
+from sfumato.counted import counted
 from sfumato.protect.san.config import SanConfig
 
 
@@ -73,7 +74,7 @@ def san(
             "skipped": len(images.skipped),
             "out": str(out),
         },
-        f"{made.protector.name}: trained on {made.trained:,} images to hide "
+        f"{made.protector.name}: trained on {counted(made.trained, 'image')} to hide "
         f"{', '.join(private)}{left_out}; saved in {out}\n"
         f"next: sfumato release {out} --data {data} -o RELEASED",
         as_json=as_json,

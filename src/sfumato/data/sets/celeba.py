@@ -6,19 +6,16 @@ and `list_eval_partition.txt`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from jaxtyping import UInt8
-from torch import Tensor
 
 from sfumato.data.assemble import pick
-from sfumato.data.cache import cached_images, content_key, decode_all
-from sfumato.data.decoding.decode import decode_image
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions
-from sfumato.errors import DataError, ImageError
+from sfumato.data.sets.pictures import load_pictures
+from sfumato.errors import DataError
 
 _PICTURES = "img_align_celeba"
 _ATTRIBUTES = "list_attr_celeba.txt"
@@ -52,11 +49,12 @@ def load_celeba(options: SourceOptions) -> ImageSet:
         raise DataError(f"{root}: {missing[0]} has no attributes or no identity in the lists")
     names = tuple(sorted(set(people.values()), key=lambda name: (len(name), name)))
     number = {name: i for i, name in enumerate(names)}
+    paths = _present([root / _PICTURES / file for file in files])
     table = torch.tensor([values[file] for file in files])
     labels = {name: table[:, k].contiguous() for k, name in enumerate(attributes)}
     return ImageSet(
         name="celeba",
-        images=_images(root / _PICTURES, files, options),
+        images=load_pictures("celeba", paths, options, size=_SIZE),
         labels={"identity": torch.tensor([number[people[file]] for file in files])} | labels,
         classes={"identity": names} | dict.fromkeys(attributes, _YES),
         files=tuple(files),
@@ -81,28 +79,14 @@ def _root(data_dir: Path | None) -> Path:
     return root
 
 
-def _images(folder: Path, files: Sequence[str], options: SourceOptions) -> UInt8[Tensor, "n c h w"]:
-    size = options.shape
-    if size is None and options.box is not None:
-        size = (options.box[3] - options.box[1], options.box[2] - options.box[0])
-    size = size or _SIZE
-    channels = options.channels or 3
-
-    def decode(i: int) -> UInt8[Tensor, "c h w"]:
-        path = folder / files[i]
-        try:
-            content = path.read_bytes()
-            return decode_image(content, channels=channels, size=size, box=options.box)
-        except (OSError, ImageError) as error:
-            raise DataError(f"{path}: {error}; unpack the pictures again") from error
-
-    paths = [folder / file for file in files]
+def _present(paths: list[Path]) -> list[Path]:
     absent = [path for path in paths if not path.is_file()]
     if absent:
-        raise DataError(f"expected {absent[0]}; {len(absent):,} pictures of the list are missing")
-    key = content_key(paths, size, channels, options.box)
-    fill = decode_all(decode, len(files), "celeba: decoding")
-    return cached_images("celeba", key, (len(files), channels, *size), fill, cache=options.cache)
+        raise DataError(
+            f"expected {absent[0]}; {len(absent):,} pictures of the list are missing, unpack the "
+            "pictures again"
+        )
+    return paths
 
 
 def _attributes(path: Path) -> tuple[tuple[str, ...], Mapping[str, list[int]]]:

@@ -33,6 +33,9 @@ from sfumato.progress import track
 SHOWN = ("hair", "hair-colour", "skin", "facial-hair")
 """The parts of a person that are labels of their own."""
 
+FACE = (18, 16, 46, 50)
+"""Box of the face in a drawn 64x64: brows to chin, as a face detector would cut it."""
+
 _DRAWING = 1  # raise it when pictures change, so that no cache keeps the old ones
 _SIDE = 64
 _CANVAS = (264, 280)  # units of the drawings

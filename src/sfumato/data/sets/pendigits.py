@@ -22,6 +22,7 @@ from sfumato.data.cache import cached_images, content_key
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions
 from sfumato.errors import DataError
+from sfumato.extras import needs
 
 _FILES = {"train": "pendigits-orig.tra", "test": "pendigits-orig.tes"}
 _WRITERS = {"train": 30, "test": 14}
@@ -180,13 +181,20 @@ def _path(data_dir: Path | None, split: str) -> Path:
 
 
 def _unpacked(path: Path) -> str:
-    from unlzw3 import unlzw
-
+    if path.suffix == ".Z":
+        needs("data", f"unpacking {path.name}", "unlzw3")
     try:
         with path.open("rb") as stream:
             content = stream.read(_MAX_BYTES + 1)
         if len(content) > _MAX_BYTES:
             raise DataError(f"{path}: expected at most {_MAX_BYTES:,} bytes")
-        return (unlzw(content) if path.suffix == ".Z" else content).decode("ascii")
+        return (_unlzw(content) if path.suffix == ".Z" else content).decode("ascii")
     except (OSError, ValueError, IndexError) as error:
         raise DataError(f"cannot read {path}: {error}; copy the file again") from error
+
+
+def _unlzw(content: bytes) -> bytes:
+    from unlzw3 import unlzw
+
+    unpacked: bytes = unlzw(content)
+    return unpacked

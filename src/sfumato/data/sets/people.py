@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from sfumato.errors import ConfigError
+from sfumato.extras import needs
 
 EXPRESSIONS = ("neutral", "anger", "fear", "surprise", "sadness", "joy", "disgust")
 
@@ -108,6 +109,7 @@ def variants(expression: int) -> int:
 
 def drawing(person: Person, expression: int, variant: int, glasses: bool) -> str:
     """Return the SVG of one look, 264 x 280 units, on no background."""
+    needs("demo", "drawing the characters", "python_avatars", "resvg_py")
     import python_avatars as pa
 
     eyebrows, eyes, mouths = _FACES[EXPRESSIONS[expression]]

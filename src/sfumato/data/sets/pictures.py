@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from jaxtyping import UInt8
 from torch import Tensor
@@ -15,9 +16,18 @@ from sfumato.errors import DataError, ImageError
 
 
 def load_pictures(
-    name: str, paths: Sequence[Path], options: SourceOptions, *, size: tuple[int, int]
+    name: str,
+    paths: Sequence[Path],
+    options: SourceOptions,
+    *,
+    size: tuple[int, int],
+    channels: Literal[1, 3] = 3,
+    archive: tuple[Path, Sequence[bytes]] | None = None,
 ) -> UInt8[Tensor, "n c h w"]:
-    """Return the pictures in RGB or as asked; `size` (height, width) is theirs where none is asked.
+    """Return the pictures, decoded once and cached.
+
+    `size` (height, width) and `channels` are theirs where the options ask for none. Members of an
+    `archive` come with their contents; `paths` then only names them.
 
     Raises:
         DataError: a file cannot be read or is no picture.
@@ -26,15 +36,16 @@ def load_pictures(
     if shape is None and options.box is not None:
         shape = (options.box[3] - options.box[1], options.box[2] - options.box[0])
     shape = shape or size
-    channels = options.channels or 3
+    channels = options.channels or channels
 
     def decode(i: int) -> UInt8[Tensor, "c h w"]:
         try:
-            content = paths[i].read_bytes()
+            content = paths[i].read_bytes() if archive is None else archive[1][i]
             return decode_image(content, channels=channels, size=shape, box=options.box)
         except (OSError, ImageError) as error:
             raise DataError(f"{paths[i]}: {error}") from error
 
-    key = content_key(paths, shape, channels, options.box)
+    files, members = (paths, None) if archive is None else ([archive[0]], [str(p) for p in paths])
+    key = content_key(files, shape, channels, options.box, members)
     fill = decode_all(decode, len(paths), f"{name}: decoding")
     return cached_images(name, key, (len(paths), channels, *shape), fill, cache=options.cache)

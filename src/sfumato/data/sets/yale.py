@@ -6,16 +6,13 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 import torch
-from jaxtyping import UInt8
-from torch import Tensor
 
 from sfumato.data.assemble import no_split, pick
-from sfumato.data.cache import cached_images, content_key, decode_all
-from sfumato.data.decoding.decode import decode_image
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions
 from sfumato.data.sets.archive import read_member
-from sfumato.errors import DataError, ImageError
+from sfumato.data.sets.pictures import load_pictures
+from sfumato.errors import DataError
 
 CONDITIONS = (
     "centerlight",
@@ -58,7 +55,14 @@ def load_yale(options: SourceOptions) -> ImageSet:
     pairs = [_parts(name) for name in names]
     return ImageSet(
         name="yale",
-        images=_images(path, names, contents, options),
+        images=load_pictures(
+            "yale",
+            [path / name for name in names],
+            options,
+            size=_SIZE,
+            channels=1,
+            archive=(path, contents),
+        ),
         labels={
             "identity": torch.tensor([_PEOPLE.index(person) for person, _ in pairs]),
             "condition": torch.tensor([CONDITIONS.index(condition) for _, condition in pairs]),
@@ -76,23 +80,3 @@ def yale_splits(data_dir: Path | None) -> tuple[str, ...]:
 def _parts(name: str) -> tuple[str, ...]:
     person, _, condition = PurePosixPath(name).name.partition(".")
     return (person, condition) if person in _PEOPLE and condition in CONDITIONS else ()
-
-
-def _images(
-    path: Path, names: list[str], contents: list[bytes], options: SourceOptions
-) -> UInt8[Tensor, "n c h w"]:
-    size = options.shape
-    if size is None and options.box is not None:
-        size = (options.box[3] - options.box[1], options.box[2] - options.box[0])
-    size = size or _SIZE
-    channels = options.channels or 1
-
-    def decode(i: int) -> UInt8[Tensor, "c h w"]:
-        try:
-            return decode_image(contents[i], channels=channels, size=size, box=options.box)
-        except ImageError as error:
-            raise DataError(f"{path}: {names[i]}: {error}") from error
-
-    key = content_key([path], size, channels, options.box, names)
-    fill = decode_all(decode, len(names), "yale: decoding")
-    return cached_images("yale", key, (len(names), channels, *size), fill, cache=options.cache)

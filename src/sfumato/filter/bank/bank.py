@@ -24,6 +24,7 @@ from sfumato.filter.bank.scoring import score_picked, tile_errors, wipe_scratch
 from sfumato.filter.bank.segment import STORED, Segment
 from sfumato.filter.bank.shortlist import SMALL, Shortlist
 from sfumato.filter.bank.workers import run_all
+from sfumato.filter.codes import draw_codes
 from sfumato.filter.enrollment import Enrollment
 
 _FIRST_BYTES = 1 << 20  # of the first segment; each later one is as large as all before it
@@ -293,14 +294,10 @@ class Bank:
         Raises:
             ConfigError: there is no such enrollment.
         """
-        generator = torch.Generator().manual_seed(seed)
-        noise = torch.randn(count, self.hidden, generator=generator, dtype=torch.float64)
         with self._lock.reading():
             segment, place = self._place(self._row(id_))
             own = {name: tensor[place].cpu() for name, tensor in segment.tensors.items()}
-            values, vectors = torch.linalg.eigh(own["code_covariance"].double())
-            root = vectors * values.clamp(min=0).sqrt()
-            codes = (own["code_mean"] + noise @ root.T).float().relu()
+            codes = draw_codes(own["code_mean"], own["code_covariance"], count, seed=seed)
             return torch.addmm(own["decoder_bias"], codes, own["decoder"].float().T).sigmoid()
 
     def _scored(self, x: Float[Tensor, "b d"], rows: Int64[Tensor, " n"] | None) -> BankScores:

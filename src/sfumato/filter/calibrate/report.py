@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from sfumato.counted import counted
 from sfumato.filter.calibrate.calibrate import Calibration
 from sfumato.filter.calibrate.trial import Rates, Size
 
@@ -46,14 +47,15 @@ def promise(found: Calibration) -> str:
     said = (
         f"At most {_asked_for(policy.false_blocks)} % of strangers' uploads are blocked, at any "
         f"number of enrollments; measured with {found.enrolled:,}: {_percent(rates.strangers)} % "
-        f"of those of {found.strangers:,} people ({_range(rates)})."
+        f"of those of {counted(found.strangers, 'person', 'people')} ({_range(rates)})."
     )
     if found.honesty is None:
         return said
     return (
         f"{said} Of new pictures of enrolled people {_percent(rates.enrolled)} % are blocked, with "
-        f"{found.enrolled:,} people enrolled with {found.config.pictures} pictures each. "
-        f"Enrollments are contested below a likeness of {policy.contested:g}: that finds "
+        f"{counted(found.enrolled, 'person', 'people')} enrolled with "
+        f"{found.config.pictures} pictures each. Enrollments are contested below a likeness of "
+        f"{policy.contested:g}: that finds "
         f"{_percent(found.honesty.attackers)} % of simulated attackers who know no screening, and "
         f"touches {_percent(found.honesty.honest)} % of honest people."
     )
@@ -78,7 +80,7 @@ def warnings(found: Calibration) -> list[str]:
     if found.honesty is not None and found.uploads < found.config.uploads:
         said.append(
             f"few people have {found.config.pictures + found.config.uploads} pictures: some of "
-            f"those who enroll upload only {found.uploads} new ones"
+            f"those who enroll upload only {counted(found.uploads, 'new one')}"
         )
     if len(found.policy.cohort) < COARSE or found.strangers < FEW_PEOPLE:
         said.append(

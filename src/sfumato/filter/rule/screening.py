@@ -121,18 +121,6 @@ def likeness(errors: Float[Tensor, "samples k"], mu: float) -> Float[Tensor, " k
     return errors.mean(0).div(mu)
 
 
-def draw_codes(
-    mean: Float[Tensor, " m"], covariance: Float[Tensor, "m m"], count: int, *, seed: int
-) -> Float[Tensor, "count m"]:
-    """Return codes drawn from a normal distribution, cut at zero as eq. (2) leaves them."""
-    values, vectors = torch.linalg.eigh(covariance.double())
-    root = vectors * values.clamp(min=0).sqrt()  # rank may be below M: few images, or dead units
-    generator = torch.Generator().manual_seed(seed)
-    z = torch.randn(count, len(mean), generator=generator, dtype=torch.float64)
-    codes: Tensor = mean.double() + z @ root.mT
-    return codes.relu().to(mean.dtype)
-
-
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """What screening finds in a bank, or in one part of it; of many parts it is the sum."""

@@ -38,12 +38,20 @@ class Anonymizer(Hiding):
         features: int = 32,
         code: int = 32,
         skips: bool = False,
+        numbers: int = 0,
         target: str | None = None,
         gallery: int = 0,
     ) -> None:
         super().__init__(channels=channels, height=height, width=width, hides=hides, target=target)
         self.lam = lam
-        self.autoencoder = ConvAutoencoder(channels, width=features, code=code, skips=skips)
+        self.autoencoder = ConvAutoencoder(
+            channels,
+            width=features,
+            code=code,
+            skips=skips,
+            numbers=numbers,
+            size=(height, width),
+        )
         self.register_buffer("gallery", torch.zeros(gallery, channels, height, width))
 
     @property

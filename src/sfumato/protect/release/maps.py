@@ -22,6 +22,7 @@ import torch
 from jaxtyping import Float, Int64, Shaped, UInt8
 from torch import Tensor
 
+from sfumato.counted import counted
 from sfumato.data.imageset import MISSING
 from sfumato.data.lazy import FolderImages, LoadedImages
 from sfumato.data.leftout import LeftOut, named
@@ -191,7 +192,7 @@ def write_maps(
                 tally.add(batch)
         if not tally.count:
             raise DataError(
-                f"{images.name}: none of its {len(tally.left_out):,} files is usable: "
+                f"{images.name}: none of its {counted(len(tally.left_out), 'file')} is usable: "
                 f"{named(tally.left_out)}"
             )
     write_left_out(out, tally.left_out)

@@ -16,6 +16,7 @@ from itertools import count, islice
 from pathlib import Path
 
 from sfumato._version import __version__
+from sfumato.counted import counted
 from sfumato.data.lazy import FolderImages, LoadedImages
 from sfumato.data.leftout import FILE_COLUMN, LeftOut, named, table_of, write_list
 from sfumato.data.metadata import METADATA
@@ -165,7 +166,7 @@ def begin(
         return _new(folder, made_of, images, labels)
     changed = [_WORDS[key] for key, value in made_of.items() if found.made_of.get(key) != value]
     if changed:
-        counts = f" ({found.files:,} files then, {len(images):,} now)"
+        counts = f" ({counted(found.files, 'file')} then, {len(images):,} now)"
         raise InputError(
             f"{folder} is an interrupted release of something else: {' and '.join(changed)} "
             f"changed{counts if found.files != len(images) else ''}. Delete that folder to start "

@@ -20,6 +20,7 @@ from typing import Any
 from jaxtyping import UInt8
 from torch import Tensor
 
+from sfumato.counted import counted
 from sfumato.data.decoding.decode import encode_png
 from sfumato.data.imageset import MISSING
 from sfumato.data.lazy import FolderImages, LoadedImages, Picture
@@ -119,7 +120,9 @@ def check_labels(images: FolderImages | LoadedImages, labels: Sequence[str]) -> 
 def _nothing(part: Part, images: FolderImages | LoadedImages) -> str:
     reasons = part.named()
     shutil.rmtree(part.folder, ignore_errors=True)
-    return f"{images.name}: none of its {part.progress.left_out:,} files is usable: {reasons}"
+    return (
+        f"{images.name}: none of its {counted(part.progress.left_out, 'file')} is usable: {reasons}"
+    )
 
 
 def _released(

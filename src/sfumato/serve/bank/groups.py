@@ -6,6 +6,7 @@ each of which makes a thread wait for the interpreter.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from typing import Generic, TypeVar
 from sfumato.errors import ServiceError
 
 Item = TypeVar("Item")
+
+_log = logging.getLogger("sfumato.serve")
 
 
 class Groups(Generic[Item]):
@@ -61,7 +64,10 @@ class Groups(Generic[Item]):
 
     def _run(self) -> None:
         while some := self._next():
-            self._work(some)
+            try:
+                self._work(some)
+            except BaseException:  # the thread serves everybody else
+                _log.exception("a group of %d was not worked on", len(some))
 
     def _next(self) -> list[Item]:
         with self._here:

@@ -162,7 +162,10 @@ class Uploads:
                 self._conclude([one])
             return
         for (asked, _), decision in zip(some, found, strict=True):
-            self._decided(asked, decision)
+            try:
+                self._decided(asked, decision)
+            except BaseException as error:  # of one upload, which nobody else's waits for
+                asked.answer.set_exception(error)
 
     def _decided(self, asked: _Asked, found: Decision) -> None:
         self._metrics.seconds.observe(time.perf_counter() - asked.begun)
@@ -181,7 +184,10 @@ class Uploads:
                 asked.answer.set_exception(error)
             return
         for asked, found in group:
-            self._answer(asked, found)
+            try:
+                self._answer(asked, found)
+            except BaseException as error:
+                asked.answer.set_exception(error)
 
     def _answer(self, asked: _Asked, found: Decision) -> None:
         blocked = found.against is not None

@@ -5,14 +5,9 @@ On SQLite the write-ahead log is truncated; on PostgreSQL VACUUM FULL rewrites t
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
-from psycopg import Connection as Driver
-from psycopg import Error
-from psycopg.errors import Diagnostic
-from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Engine, text
 
 from sfumato.errors import ServiceError
 from sfumato.serve.database.errors import connected
@@ -21,7 +16,6 @@ _PATIENCE_MS: Final = 50
 """For which others may have to wait: SQLite's writers, or whoever reads PostgreSQL's table."""
 _SMALL_BYTES: Final = 32 << 20
 """A table that is rewritten in a fraction of a second."""
-_LOCKED: Final = "55P03"
 
 
 def forget(engine: Engine) -> bool:
@@ -36,9 +30,11 @@ def forget(engine: Engine) -> bool:
     """
     if engine.dialect.name == "sqlite":
         return _truncate(engine)
+    from sfumato.serve.database.vacuum import rewrite_table
+
     with connected(engine) as connection:
         size = connection.scalar(text("SELECT pg_total_relation_size('enrollments')"))
-    return size is not None and size <= _SMALL_BYTES and _rewrite_table(engine, _PATIENCE_MS)
+    return size is not None and size <= _SMALL_BYTES and rewrite_table(engine, _PATIENCE_MS)
 
 
 def rewrite(engine: Engine) -> bool:
@@ -58,7 +54,9 @@ def rewrite(engine: Engine) -> bool:
             connection.execution_options(sqlite_begin="NONE").exec_driver_sql("VACUUM")
         done = _truncate(engine, patience_ms=10_000)
     else:
-        done = _rewrite_table(engine, 0)
+        from sfumato.serve.database.vacuum import rewrite_table
+
+        done = rewrite_table(engine, 0)
         with connected(engine) as connection:
             automatic = connection.execution_options(isolation_level="AUTOCOMMIT")
             automatic.execute(text("CHECKPOINT"))
@@ -81,36 +79,3 @@ def _truncate(engine: Engine, *, patience_ms: int = _PATIENCE_MS) -> bool:
         finally:
             plain.exec_driver_sql(f"PRAGMA busy_timeout={usual}")
     return not busy
-
-
-def _rewrite_table(engine: Engine, lock_ms: int) -> bool:
-    """Rewrite the enrollments of PostgreSQL; return whether no deleted row had to be kept."""
-    kept: list[str] = []
-    with connected(engine) as plain:
-        connection = plain.execution_options(isolation_level="AUTOCOMMIT")
-        driver = _driver(connection)
-
-        def hear(said: Diagnostic) -> None:
-            # "0 dead row versions cannot be removed yet", in the server's language.
-            kept.extend(re.findall(r"\d+", said.message_detail or "")[:1])
-
-        driver.add_notice_handler(hear)
-        try:
-            connection.execute(text(f"SET lock_timeout = {lock_ms}"))
-            connection.execute(text("VACUUM (FULL, VERBOSE) enrollments"))
-        except DBAPIError as error:
-            if isinstance(error.orig, Error) and error.orig.sqlstate == _LOCKED:
-                return False
-            raise
-        finally:
-            driver.remove_notice_handler(hear)
-            if not connection.invalidated:
-                connection.execute(text("SET lock_timeout = 0"))
-    return kept == ["0"]
-
-
-def _driver(connection: Connection) -> Driver[tuple[object, ...]]:
-    found = connection.connection.driver_connection
-    if not isinstance(found, Driver):
-        raise TypeError(f"expected a connection of psycopg, got {type(found).__name__}")
-    return found

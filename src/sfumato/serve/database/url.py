@@ -9,6 +9,7 @@ from sqlalchemy import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
 from sfumato.errors import ConfigError
+from sfumato.extras import needs
 from sfumato.files import at_home
 
 _EXPECTED: Final = "expected a file, sqlite:///FILE or postgresql://USER@HOST/NAME"
@@ -24,6 +25,7 @@ def database_url(database: str | URL) -> URL:
 
     Raises:
         ConfigError: it is neither, or the file's folder does not exist.
+        UnavailableError: it is PostgreSQL's, whose driver is not installed.
     """
     try:
         url = _file_as_url(database) if isinstance(database, str) else database
@@ -32,6 +34,7 @@ def database_url(database: str | URL) -> URL:
         raise ConfigError(f"`db`: {_EXPECTED}, got {database!r}") from error
     backend = parsed.get_backend_name()
     if backend == "postgresql" and parsed.drivername in ("postgresql", "postgresql+psycopg"):
+        needs("serve", "PostgreSQL", "psycopg")
         return parsed.set(drivername="postgresql+psycopg")
     if backend != "sqlite" or not parsed.database or parsed.database == ":memory:":
         raise ConfigError(f"`db`: {_EXPECTED}, got {parsed.render_as_string()!r}")

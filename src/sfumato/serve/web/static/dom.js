@@ -57,4 +57,7 @@ export function droppable(label, input) {
 
 export const percent = (share) => `${(100 * share).toFixed(1)} %`;
 export const time = (iso) => new Date(iso).toLocaleString();
+// Of files: kilobytes where megabytes would round to nothing.
+export const bytes = (size) => (size < 1e5 ? `${Math.ceil(size / 1e3)} kB` : `${(size / 1e6).toFixed(1)} MB`);
+
 export const plural = (count, word) => `${count.toLocaleString()} ${word}${count === 1 ? "" : "s"}`;

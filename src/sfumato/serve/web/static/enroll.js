@@ -1,16 +1,20 @@
 // The page that enrolls: training in a worker, sending the enrollment, and one's own enrollments.
 
-import { $, droppable, element, entry, facts, plural, time } from "./dom.js";
+import { $, bytes, droppable, element, entry, facts, plural, time } from "./dom.js";
 import { canSign } from "./enrollment.js";
 import { call, json, session } from "./session.js";
 
+const AGAIN_MS = 2000;
+
 let worker = null;
+let waiting = 0;
 
 session(async (account) => {
   const good = account !== null && account.scopes.includes("enroll");
   $("none").textContent = account && !good ? "This token is not good for enrolling." : "With a token, they are listed here.";
   $("none").hidden = false;
   $("own").replaceChildren();
+  $("erasing").replaceChildren();
   if (good) await list();
 });
 
@@ -23,8 +27,24 @@ async function list() {
     entry($("own"), [
       element("p", {}, `Sent ${time(own.created)}; ${own.reason}.`),
       element("p", { class: "soft" }, element("code", {}, own.id)),
-    ], [["Erase", () => call("DELETE", `/v1/enrollments/${own.id}`)]]);
+    ], [["Erase", () => erase(own.id)]]);
   }
+  await listErasures();
+}
+
+async function erase(id) {
+  await call("DELETE", `/v1/enrollments/${id}`);
+  await listErasures();
+}
+
+// Erasures whose bytes the database's files still hold; the service goes on with them by itself.
+async function listErasures() {
+  const left = (await json("GET", "/v1/erasures")).filter(({ done }) => done === null);
+  $("erasing").replaceChildren(...left.map(({ id, requested }) => element("li", {},
+    element("p", {}, `Erased ${time(requested)}: it decides nothing any more. The service is still ridding its files of it.`),
+    element("p", { class: "soft" }, element("code", {}, id)))));
+  clearTimeout(waiting);
+  if (left.length) waiting = setTimeout(() => listErasures().catch(() => {}), AGAIN_MS);
 }
 
 async function send(file, output) {
@@ -120,7 +140,7 @@ async function prepare() {
     const files = chosen();
     const size = files.reduce((sum, file) => sum + file.size, 0);
     $("chosen").textContent = files.length === 0 ? "no picture among them"
-      : `${plural(files.length, "picture")}, ${(size / 1e6).toFixed(1)} MB${files.length < 2 ? ": choose at least two" : ""}`;
+      : `${plural(files.length, "picture")}, ${bytes(size)}${files.length < 2 ? ": choose at least two" : ""}`;
     setTraining(false);
   });
   $("training").addEventListener("submit", (event) => {

@@ -1,0 +1,167 @@
+"""`sfumato release --faces`: whole photographs, whose faces are protected in their place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import typer
+
+from sfumato.cli.options import finish
+
+if TYPE_CHECKING:
+    from sfumato.photo.album import Job, PhotosReleased
+    from sfumato.photo.choice import Chooser
+    from sfumato.photo.config import FaceConfig
+    from sfumato.types import Protector
+
+
+def release_faces(
+    spec: str,
+    data: str,
+    out: Path,
+    *,
+    config: FaceConfig,
+    keep_names: bool,
+    boxes: Path | None,
+    only: Path | None,
+    except_: Path | None,
+    backbone: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Release a folder of photographs, or say what would be done."""
+    from sfumato.photo.album import release_photos
+
+    chooser = _chooser(only, except_, backbone, boxes)
+    job = _job(spec, data, out, config, keep_names=keep_names, boxes=boxes, chooser=chooser)
+    if dry_run:
+        _tell(job, as_json=as_json)
+        return
+    done = release_photos(job)
+    finish(_facts(job, done), _text(job, done), as_json=as_json)
+
+
+def _job(
+    spec: str,
+    data: str,
+    out: Path,
+    config: FaceConfig,
+    *,
+    keep_names: bool,
+    boxes: Path | None,
+    chooser: Chooser | None,
+) -> Job:
+    from sfumato.data.sources import folder_named
+    from sfumato.errors import ConfigError
+    from sfumato.photo.album import Job
+
+    folder = folder_named(data)
+    if folder is None:
+        raise ConfigError(f"--faces takes a folder of photographs, got {data!r}")
+    return Job(
+        protector=_opened(spec),
+        source=folder,
+        out=out,
+        config=config,
+        keep_names=keep_names,
+        boxes=boxes,
+        chooser=chooser,
+    )
+
+
+def _chooser(
+    only: Path | None, except_: Path | None, backbone: str | None, boxes: Path | None
+) -> Chooser | None:
+    from sfumato.errors import ConfigError
+    from sfumato.features.backbone import open_backbone
+    from sfumato.photo.who import PersonChooser, read_person
+
+    if only is None and except_ is None:
+        if backbone is not None:
+            raise ConfigError("--backbone belongs to --only or --except; leave it out")
+        return None
+    if only is not None and except_ is not None:
+        raise ConfigError("--only protects one person and --except all others: give one of them")
+    if boxes is not None:
+        raise ConfigError(
+            "--boxes says already who is protected: leave out --only and --except, which choose "
+            "among the faces that are found"
+        )
+    if backbone is None:
+        raise ConfigError("--only and --except need the --backbone that the person enrolled with")
+    opened = open_backbone(backbone)
+    if only is not None:
+        return PersonChooser(read_person(only), opened, "only")
+    return PersonChooser(read_person(cast("Path", except_)), opened, "except")
+
+
+def _opened(spec: str) -> Protector:
+    from sfumato.audit.protectors import open_protector, whole
+    from sfumato.errors import ConfigError
+    from sfumato.photo.collection import KSameFaces
+    from sfumato.protect.obfuscator.model import Obfuscator
+    from sfumato.protect.pretrained import is_artifact, open_pretrained
+    from sfumato.protect.prototypes.model import PrototypeAnonymizer
+
+    kind, _, rest = spec.partition(":")
+    if kind == "ksame":
+        return KSameFaces(whole(kind, rest))
+    opened = open_pretrained(spec) if is_artifact(spec) else open_protector(spec)
+    if isinstance(opened, Obfuscator):
+        raise ConfigError(f"{spec}: an obfuscator gives maps, which no photograph can hold")
+    if isinstance(opened, PrototypeAnonymizer):
+        typer.echo(
+            "warning: each face becomes the picture most similar to it; that all people use the "
+            "pictures equally often is kept for collections of faces alone, not in photographs",
+            err=True,
+        )
+    return opened
+
+
+def _tell(job: Job, *, as_json: bool) -> None:
+    """Say what would be read, left out and written."""
+    from sfumato.photo.dryrun import planned
+
+    plan = planned(job)
+    told = "".join(f"\n  {one}" for one in plan.left_out[:10])
+    more = f"\n  and {len(plan.left_out) - 10:,} more" if len(plan.left_out) > 10 else ""
+    text = (
+        f"would read {plan.photos:,} photographs ({plan.bytes / 1e6:,.1f} MB) in {job.source} and "
+        f"write {job.out}, {plan.boxes} and {plan.review}; about {plan.minutes:.1f} minutes here; "
+        f"left out: {len(plan.left_out):,} files{told}{more}"
+    )
+    facts = {
+        "photos": plan.photos,
+        "bytes": plan.bytes,
+        "minutes": plan.minutes,
+        "left_out": [list(one) for one in plan.left_out],
+        "out": str(job.out),
+    }
+    finish(facts, text, as_json=as_json)
+
+
+def _facts(job: Job, done: PhotosReleased) -> dict[str, Any]:
+    return {
+        "protector": job.protector.name,
+        "photos": done.photos,
+        "protected": done.protected,
+        "left_clear": done.left_clear,
+        "without_faces": done.without,
+        "left_out": done.left_out,
+        "boxes": str(done.boxes),
+        "review": str(done.review),
+        "out": str(done.folder),
+    }
+
+
+def _text(job: Job, done: PhotosReleased) -> str:
+    names = "names and folders kept" if job.keep_names else "numbered in a random order"
+    missed = f"; {done.left_out:,} files left out" if done.left_out else ""
+    return (
+        f"{job.protector.name}: {done.protected:,} faces protected in {done.photos:,} photographs "
+        f"in {done.folder} ({names}){missed}\n{done.without:,} photographs have no protected face "
+        f"and {done.left_clear:,} boxes were left clear: go through {done.review}, correct "
+        f"{done.boxes}, and release again with --boxes; both show originals or names, and stay "
+        "with you"
+    )

@@ -1,0 +1,1 @@
+"""Features on disk, with their names and labels: in the forms that other tools read and write."""

@@ -1,0 +1,1 @@
+"""Where faces are: one network at several sizes and rotations."""

