@@ -43,7 +43,7 @@ INNER = {
         {"bounds", "codes"},
         {"enrollment", "neardup", "oneclass", "rule"},
         {"bank", "copies", "enroll", "private_pictures", "views"},
-        {"device", "enrolled"},
+        {"device", "enrolled", "exchange"},
         {"calibrate"},
     ],
     "protect": [
