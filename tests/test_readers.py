@@ -41,6 +41,7 @@ from sfumato.filter.bank import file as bankfile
 from sfumato.filter.bank.bank import Bank
 from sfumato.filter.enrollment import Enrollment, open_enrollment, seal_enrollment
 from sfumato.filter.private_pictures import owner_key
+from sfumato.photo.boxes import read_boxes
 from sfumato.protect.pretrained import open_pretrained
 from sfumato.protect.release.maps import FILE, open_maps
 
@@ -125,6 +126,11 @@ CONFIG = b'{"kind": "obfuscator", "format": 1, "channels": 1, "height": 32, "wid
 UNIPEN = b'.SEGMENT DIGIT 0 ? "3"\n.COMMENT 3 1\n.PEN_DOWN\n 1 2\n 3 4\n.PEN_UP\n.DT 100\n'
 
 READERS: Mapping[str, Reader] = {
+    "table of boxes": Reader(
+        "photo/boxes.py",
+        lambda: b"file_name,left,top,right,bottom,score,protect\na,1,2,3.5,4,0.5,yes\nb,,,,,,\n",
+        read_boxes,
+    ),
     "enrollment with PDQ hashes": Reader(
         "filter/enrollment.py",
         lambda: seal_enrollment(_enrollment(), Ed25519PrivateKey.from_private_bytes(bytes(32))),
@@ -200,6 +206,7 @@ ELSEWHERE: Mapping[str, str] = {
 
 EXAMPLES: Mapping[str, str] = {
     "nets/faceresnet.py": "a published file, read once its digest is the published one",
+    "photo/find/centerface.py": "a published file, read once its digest is the published one",
     "features/facenet.py": "our own digests",
     "nets/vggface.py": "a published file of a paper's evaluation, through `files.read_tensors`",
     "protect/release/classifier.py": "through `files.read_tensors`",
@@ -227,6 +234,7 @@ OWN: Mapping[str, str] = {
     "attack/on_cipher/bitstatistics.py": "bytes made by the attack itself",
     "serve/sharded/shard.py": "a hash that our own service computed",
     "serve/database/remains.py": "hashes of bytes, which may be any",
+    "photo/progress.py": "notes in the folder of an interrupted release, of which lines may be cut",
     "protect/release/map_noise.py": "the bits of a hash computed a line before",
 }
 """Modules that read back only what this machine wrote."""
