@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
+from io import BytesIO
 from pathlib import Path
 
 import pyarrow as pa
@@ -86,6 +87,21 @@ def _bank() -> bytes:
         return (Path(folder) / "bank").read_bytes()
 
 
+def _index() -> bytes:
+    from sfumato.filter.exchange import ClassIndex, enrollment_signal
+
+    signed = seal_enrollment(_enrollment(), Ed25519PrivateKey.from_private_bytes(bytes(32)))
+    buffer = BytesIO()
+    ClassIndex.build([(enrollment_signal(signed), {"id": 1})]).serialize(buffer)
+    return buffer.getvalue()
+
+
+def _read_index(path: Path) -> object:
+    from sfumato.filter.exchange import ClassIndex
+
+    return ClassIndex.deserialize(BytesIO(path.read_bytes()))
+
+
 def _maps() -> bytes:
     sink = pa.BufferOutputStream()
     table = pa.table({"map": pa.array([[1, 2]], pa.list_(pa.int8(), 2))})
@@ -136,6 +152,7 @@ READERS: Mapping[str, Reader] = {
         lambda: seal_enrollment(_enrollment(), Ed25519PrivateKey.from_private_bytes(bytes(32))),
         lambda path: open_enrollment(path.read_bytes()),
     ),
+    "index of a signal type": Reader("filter/exchange.py", _index, _read_index),
     "bank file": Reader("filter/bank/file.py", _bank, bankfile.read),
     "backbone file": Reader(
         "features/stored.py",

@@ -268,8 +268,11 @@ def _is_fetched(pair: Any) -> bool:  # noqa: ANN401 - the caller's own
 def _from_json(value: Any) -> Any:  # noqa: ANN401 - the caller's own
     if not isinstance(value, dict):
         raise FormatError("expected an entry of an index")
+    fetched = value.get("fetched", [])
+    if not isinstance(fetched, list):
+        raise FormatError("expected a list of names in an entry of an index")
     if "fetched" in value:
-        return [(str(name), FetchedSignalMetadata()) for name in value["fetched"]]
+        return [(str(name), FetchedSignalMetadata()) for name in fetched]
     return value.get("json")
 
 

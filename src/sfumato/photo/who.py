@@ -33,7 +33,7 @@ from sfumato.photo.find.box import Face
 
 Whom = Literal["only", "except"]
 LIMITS: Final = {"only": 4.0, "except": 1.0}
-"""Sigmas above the mean up to which a face is the person: chosen on people of LFW, so that few of
+"""Sigmas above the mean up to which a face is the person: set so that, on people of LFW, few of
 them are lost (`only`), or few strangers are taken for them (`except`)."""
 _AROUND: Final = 0.8  # of a face on each side, so that the detector of the backbone sees it whole
 _CUT: Final = 300  # pixels that a cut is brought to

@@ -143,13 +143,13 @@ def test_an_adversary_who_claims_everything_costs_one_score_each(
     """Nobody else is measured for their sake, and nobody is hidden by them."""
     means, spread, limits = crowd(4000, 128, 0)
     measured: list[int] = []
-    measure = shortlist._measured
+    measure = shortlist.measured
 
     def counted(*arguments: Any) -> torch.Tensor:
         measured.append(len(arguments[3]))
         return measure(*arguments)
 
-    monkeypatch.setattr(shortlist, "_measured", counted)
+    monkeypatch.setattr(shortlist, "measured", counted)
 
     def asked(means: torch.Tensor, spread: torch.Tensor, limits: torch.Tensor) -> int:
         measured.clear()

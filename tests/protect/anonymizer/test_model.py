@@ -97,7 +97,7 @@ def test_the_plain_preset_is_the_papers_text_alone(blobs: ImageSet) -> None:
     assert [type(one) for one in game.networks["private"].classifiers] == [ConvClassifier]
     assert isinstance(made.autoencoder.vector, nn.Identity)
     assert not hasattr(game.networks["discriminator"].head, "parametrizations")
-    assert float(game._anchor(blobs.floats(), blobs.floats())) == 0
+    assert float(game.anchor(blobs.floats(), blobs.floats())) == 0
 
 
 def test_the_pixel_term_ties_a_release_to_its_picture(blobs: ImageSet) -> None:

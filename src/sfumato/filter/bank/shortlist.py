@@ -273,12 +273,12 @@ def _search(
         if len(pairs) * (_MANY if len(x) == 1 else _MANY_TOGETHER) > left.numel():
             pairs = (left & _left(block.means[rows], reach.whole[rows], x)).nonzero().flip(1)
         pairs[:, 0] += first
-        near += [part[_measured(x, block, reach, part)] for part in pairs.split(_PAIRS)]
+        near += [part[measured(x, block, reach, part)] for part in pairs.split(_PAIRS)]
     if near:
         found[place] = torch.cat(near) + torch.tensor([start, 0])
 
 
-def _measured(
+def measured(
     x: Float[Tensor, "b d"], block: Block, reach: _Reaches, pairs: Int64[Tensor, "p 2"]
 ) -> Bool[Tensor, " p"]:
     """Return which pairs are near: the formula itself, in float64."""

@@ -118,7 +118,7 @@ class Game:
         released = epoch.networks["auto"](batch[0])
         discriminated = self._discriminate(released.detach(), epoch)
         fooled = self._fooled(released, epoch)
-        epoch.descend("auto", fooled + self._anchor(released, batch[0]))
+        epoch.descend("auto", fooled + self.anchor(released, batch[0]))
         return {"discriminator": discriminated, "fidelity": fooled}
 
     def anonymise(self, batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
@@ -131,7 +131,7 @@ class Game:
             self._name_others(images, epoch)
         fooled = self._fooled(released, epoch)
         hidden = self._hidden(epoch.networks["private"](released), labels, fooled)
-        epoch.descend("auto", hidden + self._anchor(released, images))
+        epoch.descend("auto", hidden + self.anchor(released, images))
         return {"discriminator": discriminated, "fidelity": fooled, "private": named}
 
     def _hidden(self, branch: list[Tensor], labels: Tensor, fooled: Tensor) -> Tensor:
@@ -148,7 +148,7 @@ class Game:
         ]
         return torch.stack(losses).mean()
 
-    def _anchor(self, released: Images, images: Images) -> Tensor:
+    def anchor(self, released: Images, images: Images) -> Tensor:
         """An addition: the first stage's loss, kept with a small weight, ties a release down."""
         if not self.config.pixel:
             return released.new_zeros(())
