@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sfumato.files import write_bytes
+from sfumato.filter.bank.sketch import NUMBERS
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "scaling.md"
@@ -72,13 +73,13 @@ def bank_bytes(count: int, dim: int, itemsize: int, hidden: int = _HIDDEN) -> in
 
 def list_bytes(count: int, dim: int) -> int:
     """Return what their shortlist takes."""
-    return count * 4 * (dim + 4)
+    return count * 4 * (dim + NUMBERS + 4)
 
 
 def operations(count: int, dim: int, share: float | None = None, hidden: int = _HIDDEN) -> float:
     """Return the multiplications and additions an upload; `share` of the bank is listed."""
     whole = 4.0 * hidden * dim * count
-    return whole if share is None else 2.0 * dim * count + share * whole
+    return whole if share is None else 2.0 * NUMBERS * count + share * whole
 
 
 def seconds(count: int, costs: Costs, share: float | None = None) -> float:
@@ -110,8 +111,8 @@ figure below the first table is computed from it and none is typed.
 
 A decision asks every enrollment: 2 M D weights are read, and 4 M D operations done, an enrollment
 and upload. With `--shortlist` a service first asks of each enrollment only whether the upload is
-near its decoded mean (`sfumato.filter.bank.shortlist`): D numbers, 2 M times fewer. Who is listed
-is scored exactly.
+near its decoded mean (`sfumato.filter.bank.shortlist`), by a sketch of 32 numbers that rules out
+nobody whom all D would list. Who is listed is scored exactly.
 The share of a bank that is listed depends on how far apart people are under the extractor;
 [the paper's page](papers/docl.md) has it for faces, digits and things.
 
@@ -121,7 +122,8 @@ The share of a bank that is listed depends on how far apart people are under the
 _BYTES = """
 ## Bytes
 
-An enrollment of M = 32, with its statistics; and its row of the list, which is float32.
+An enrollment of M = 32, with its statistics; and its row of the list: mean, sketch and four numbers
+in float32.
 """
 
 _LIMITS = """

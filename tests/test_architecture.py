@@ -43,7 +43,7 @@ INNER = {
         {"bounds", "codes"},
         {"enrollment", "neardup", "oneclass", "rule"},
         {"bank", "copies", "enroll", "private_pictures", "views"},
-        {"device", "enrolled"},
+        {"device", "enrolled", "exchange"},
         {"calibrate"},
     ],
     "protect": [
@@ -58,7 +58,7 @@ INNER = {
         {"find"},
         {"blend", "boxes", "choice"},
         {"progress", "who"},
-        {"review"},
+        {"review", "video"},
         {"album"},
         {"dryrun"},
     ],

@@ -26,8 +26,8 @@ def test_bytes_are_those_of_a_bank(dtype: torch.dtype, size: int) -> None:
 def test_a_list_of_all_costs_more_than_none_and_of_few_less() -> None:
     whole = scaling.operations(1000, 128)
     assert whole == 4 * 32 * 128 * 1000
-    assert scaling.operations(1000, 128, 1.0) == whole + 2 * 128 * 1000
-    assert scaling.operations(1000, 128, 0.0) == whole / 64
+    assert scaling.operations(1000, 128, 1.0) == whole + 2 * 32 * 1000
+    assert scaling.operations(1000, 128, 0.0) == whole / 256
     assert scaling.seconds(10**6, COSTS) == pytest.approx(0.2)
     assert scaling.seconds(10**6, COSTS, 0.001) == pytest.approx(0.009)
 

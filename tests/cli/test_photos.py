@@ -38,7 +38,7 @@ def test_a_photographs_face_is_found_and_protected(photos: Path) -> None:
     ("arguments", "message"),
     [
         (["--keep-names"], "add --faces"),
-        (["--sure=0.5"], "add --faces"),
+        (["--sure=0.3"], "add --faces"),
         (["--faces", "--keep=who"], "leave out --keep"),
         (["--faces", "--size=32"], "leave out --keep, --split, --size"),
         (["--faces", "--only=a", "--except=b", "--backbone=c"], "give one of them"),

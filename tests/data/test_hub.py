@@ -78,7 +78,7 @@ def test_pictures_pass_the_decoders_limits(tmp_path: Path) -> None:
     assert name == "image 1"
     assert reason.startswith("expected a still picture")
     table([frames.getvalue()], [1]).save_to_disk(tmp_path / "none")
-    with pytest.raises(DataError, match="none of its 1 images is usable: image 0: expected a st"):
+    with pytest.raises(DataError, match="none of its 1 image is usable: image 0: expected a st"):
         load(f"hf:{tmp_path / 'none'}")
 
 

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 RUN = [
     *sorted((ROOT / "docs" / "start").glob("*.md")),
     ROOT / "docs" / "api.md",
+    ROOT / "docs" / "operations.md",
     ROOT / "docs" / "shufflebits.md",
 ]
 PAGES = [

@@ -148,7 +148,7 @@ def test_gradients_flow_to_aligned_faces(backbone: Backbone) -> None:
 
 def test_too_many_faces_are_refused(backbone: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(facenet, "_MOST", 1)
-    with pytest.raises(ImageError, match="at most 1 faces in a picture, found 2"):
+    with pytest.raises(ImageError, match="at most 1 face in a picture, found 2"):
         all_features_of(backbone, beside(drawn_face(0), drawn_face(1)))
 
 

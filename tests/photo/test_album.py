@@ -191,6 +191,6 @@ def test_a_folder_without_photographs_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "empty"
     folder.mkdir()
     (folder / "a.txt").write_text("x")
-    with pytest.raises(DataError, match="none of its 1 files is a photograph"):
+    with pytest.raises(DataError, match="none of its 1 files is a photograph or a film"):
         release_photos(job(folder))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty"]

@@ -85,10 +85,10 @@ def test_no_number_that_is_taken_makes_the_service_fail(
     desk: FilterService, world: World, extremes: Extremes, seed: int
 ) -> None:
     client = TestClient(create_app(desk), raise_server_exceptions=False)
-    known = getattr(desk, "tokens", None)
+    known = getattr(desk, "bearers", None)
     if known is None:
         known = [bearer(desk, "eve"), bearer(desk, "ada"), bearer(desk, "judge", role="moderator")]
-        desk.tokens = known  # type: ignore[attr-defined]  # of this test alone
+        desk.bearers = known  # type: ignore[attr-defined]  # of this test alone
         client.post("/v1/enrollments", content=world.enrollments[0], headers=known[1])
     eve, ada, judge = known
     base = open_enrollment(world.other(seed=seed)).enrollment

@@ -177,7 +177,7 @@ def test_a_fault_of_ours_tells_the_client_nothing(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr(service.state, "decide", broken)
+    monkeypatch.setattr(service.state, "decide_each", broken)
     answer = client.post("/v1/uploads", content=world.png(0, 0), headers=ada)
     assert answer.status_code == 500
     assert "secret" not in answer.text

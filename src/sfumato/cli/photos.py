@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import typer
 
 from sfumato.cli.options import finish
+from sfumato.counted import counted
 
 if TYPE_CHECKING:
     from sfumato.photo.album import Job, PhotosReleased
@@ -27,6 +28,7 @@ def release_faces(
     only: Path | None,
     except_: Path | None,
     backbone: str | None,
+    mute: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -34,7 +36,9 @@ def release_faces(
     from sfumato.photo.album import release_photos
 
     chooser = _chooser(only, except_, backbone, boxes)
-    job = _job(spec, data, out, config, keep_names=keep_names, boxes=boxes, chooser=chooser)
+    job = _job(
+        spec, data, out, config, keep_names=keep_names, boxes=boxes, chooser=chooser, mute=mute
+    )
     if dry_run:
         _tell(job, as_json=as_json)
         return
@@ -51,6 +55,7 @@ def _job(
     keep_names: bool,
     boxes: Path | None,
     chooser: Chooser | None,
+    mute: bool,
 ) -> Job:
     from sfumato.data.sources import folder_named
     from sfumato.errors import ConfigError
@@ -67,6 +72,7 @@ def _job(
         keep_names=keep_names,
         boxes=boxes,
         chooser=chooser,
+        mute=mute,
     )
 
 
@@ -127,13 +133,16 @@ def _tell(job: Job, *, as_json: bool) -> None:
     told = "".join(f"\n  {one}" for one in plan.left_out[:10])
     more = f"\n  and {len(plan.left_out) - 10:,} more" if len(plan.left_out) > 10 else ""
     text = (
-        f"would read {plan.photos:,} photographs ({plan.bytes / 1e6:,.1f} MB) in {job.source} and "
+        f"would read {counted(plan.photos, 'photograph')} ({plan.bytes / 1e6:,.1f} MB) and "
+        f"{counted(plan.films, 'film')} ({counted(plan.frames, 'frame')}) in {job.source}, and "
         f"write {job.out}, {plan.boxes} and {plan.review}; about {plan.minutes:.1f} minutes here; "
-        f"left out: {len(plan.left_out):,} files{told}{more}"
+        f"left out: {counted(len(plan.left_out), 'file')}{told}{more}"
     )
     facts = {
         "photos": plan.photos,
         "bytes": plan.bytes,
+        "films": plan.films,
+        "frames": plan.frames,
         "minutes": plan.minutes,
         "left_out": [list(one) for one in plan.left_out],
         "out": str(job.out),
@@ -148,6 +157,8 @@ def _facts(job: Job, done: PhotosReleased) -> dict[str, Any]:
         "protected": done.protected,
         "left_clear": done.left_clear,
         "without_faces": done.without,
+        "films": done.films,
+        "tracks": done.tracks,
         "left_out": done.left_out,
         "boxes": str(done.boxes),
         "review": str(done.review),
@@ -157,11 +168,18 @@ def _facts(job: Job, done: PhotosReleased) -> dict[str, Any]:
 
 def _text(job: Job, done: PhotosReleased) -> str:
     names = "names and folders kept" if job.keep_names else "numbered in a random order"
-    missed = f"; {done.left_out:,} files left out" if done.left_out else ""
+    films = (
+        f"; {counted(done.tracks, 'face')} in {counted(done.films, 'film')}, which no review shows"
+        if done.films
+        else ""
+    )
+    missed = f"; {counted(done.left_out, 'file')} left out" if done.left_out else ""
     return (
-        f"{job.protector.name}: {done.protected:,} faces protected in {done.photos:,} photographs "
-        f"in {done.folder} ({names}){missed}\n{done.without:,} photographs have no protected face "
-        f"and {done.left_clear:,} boxes were left clear: go through {done.review}, correct "
-        f"{done.boxes}, and release again with --boxes; both show originals or names, and stay "
-        "with you"
+        f"{job.protector.name}: {counted(done.protected, 'face')} protected in "
+        f"{counted(done.photos, 'photograph')} "
+        f"in {done.folder} ({names}){films}{missed}\n"
+        f"without a protected face: {counted(done.without, 'photograph')}; left clear: "
+        f"{counted(done.left_clear, 'box', 'boxes')}; "
+        f"go through {done.review}, correct {done.boxes}, and "
+        "release again with --boxes; both show originals or names, and stay with you"
     )

@@ -70,8 +70,8 @@ def release(
         bool,
         typer.Option(
             "--faces",
-            help="The folder holds whole photographs: find every face, protect it in its place, "
-            "and keep the rest, the size, the format and the colour profile.",
+            help="The folder holds whole photographs and films: find every face, protect it in its "
+            "place, and keep the rest, the size, the format and the colour profile.",
             rich_help_panel=FACES,
         ),
     ] = False,
@@ -114,6 +114,9 @@ def release(
             rich_help_panel=FACES,
         ),
     ] = None,
+    mute: Annotated[
+        bool, typer.Option("--mute", help="Leave out the sound of films.", rich_help_panel=FACES)
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -148,10 +151,10 @@ def release(
         release_faces(
             protector, data, out,
             config=config, keep_names=keep_names, boxes=boxes, only=only, except_=except_,
-            backbone=backbone, dry_run=dry_run, as_json=as_json,
+            backbone=backbone, mute=mute, dry_run=dry_run, as_json=as_json,
         )  # fmt: skip
         return
-    if config != FaceConfig() or any((keep_names, boxes, only, except_, backbone, dry_run)):
+    if config != FaceConfig() or any((keep_names, boxes, only, except_, backbone, mute, dry_run)):
         _needs_faces()
     from sfumato.cluster import executor_at
 
@@ -180,8 +183,8 @@ def _needs_faces() -> None:
     from sfumato.errors import ConfigError
 
     raise ConfigError(
-        "--keep-names, --boxes, --only, --except, --backbone, --sure, --grow and --dry-run are for "
-        "photographs: add --faces"
+        "--keep-names, --boxes, --only, --except, --backbone, --mute, --sure, --grow and --dry-run "
+        "are for photographs: add --faces"
     )
 
 

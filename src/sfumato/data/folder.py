@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
+from sfumato.counted import counted
 from sfumato.data.assemble import no_split, stack
 from sfumato.data.decoding.decode import ImageLimits, decode_image
 from sfumato.data.imageset import MISSING, ImageSet
@@ -215,4 +216,4 @@ def too_few(path: Path, expected: int, usable: int, left_out: Sequence[LeftOut])
     """Say that a folder has fewer pictures than expected, and why."""
     files = "it is empty" if not usable and not left_out else f"{usable} usable"
     reasons = f"; skipped {len(left_out)}: {named(left_out)}" if left_out else ""
-    return f"expected at least {expected} pictures in {path}: {files}{reasons}"
+    return f"expected at least {counted(expected, 'picture')} in {path}: {files}{reasons}"

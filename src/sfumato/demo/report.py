@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import plotly.graph_objects as go
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from sfumato.data.decoding.decode import png_url
@@ -19,7 +19,9 @@ _GREY = "#7a8699"  # legible on white and on black
 def write_report(sections: Sequence[Section], path: Path, *, command: str, seconds: float) -> None:
     """Render the sections to `path`, whole or not at all."""
     environment = Environment(
-        loader=PackageLoader("sfumato.demo"), autoescape=True, undefined=StrictUndefined
+        loader=ChoiceLoader([PackageLoader("sfumato.demo"), PackageLoader("sfumato.audit.report")]),
+        autoescape=True,
+        undefined=StrictUndefined,
     )
     environment.filters["data_url"] = png_url
     environment.filters["drawn"] = _drawn

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from sfumato.counted import counted
 from sfumato.data.decoding.decode import Box
 from sfumato.data.faces import scored_faces
 from sfumato.errors import ArtifactError, DataError, ImageError, UnavailableError
@@ -84,7 +85,9 @@ class FaceNet(nn.Module):
         if not found:
             return torch.empty(0, 3, SIDE, SIDE, dtype=torch.uint8)
         if len(found) > _MOST:
-            raise ImageError(f"expected at most {_MOST} faces in a picture, found {len(found)}")
+            raise ImageError(
+                f"expected at most {counted(_MOST, 'face')} in a picture, found {len(found)}"
+            )
         pixels = rgb.permute(1, 2, 0).contiguous().numpy()
         chips = [
             dlib.get_face_chip(pixels, self._points(pixels, _rectangle(box)), SIDE, _PADDING)

@@ -7,7 +7,7 @@ needs every face before it releases one, and a person may correct the boxes in b
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -18,7 +18,7 @@ from sfumato._version import __version__
 from sfumato.data.leftout import LeftOut
 from sfumato.data.listing import list_files
 from sfumato.data.metadata import is_table
-from sfumato.errors import DataError, ImageError, InputError
+from sfumato.errors import DataError, ImageError, InputError, UnavailableError
 from sfumato.files import write_bytes
 from sfumato.fingerprint import fingerprint
 from sfumato.photo.blend import faces_cut, protect_faces
@@ -31,6 +31,8 @@ from sfumato.photo.find.finder import FaceFinder
 from sfumato.photo.original import LIMITS, Original, open_original
 from sfumato.photo.progress import Part, Seen
 from sfumato.photo.review import write_review
+from sfumato.photo.video.film import film_of, is_film
+from sfumato.photo.video.release import chosen, watch, write_film
 from sfumato.progress import track
 from sfumato.protect.release.noise import drawn_order
 from sfumato.protect.release.parts import write_left_out
@@ -54,6 +56,9 @@ class PhotosReleased:
     without: int
     """Photographs without a protected face."""
     left_out: int
+    films: int = 0
+    tracks: int = 0
+    """Faces of films, each from when it appears to when it is gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +74,8 @@ class Job:
     boxes: Path | None = None
     """A person's corrected table: its boxes are what is protected."""
     chooser: Chooser | None = None
+    mute: bool = False
+    """Whether films lose their sound."""
 
     def made_of(self) -> dict[str, str]:
         """Return what the release depends on, by the words of a message."""
@@ -82,7 +89,7 @@ class Job:
             "the protector": fingerprint(self.protector),
             "the photographs": fingerprint(states),
             "how faces are found": json.dumps(asdict(self.config)) + table + chosen,
-            "whether names are kept": str(self.keep_names),
+            "whether names or sound are kept": f"{self.keep_names} {self.mute}",
             "the version of sfumato": __version__,
         }
 
@@ -111,11 +118,16 @@ def release_photos(job: Job) -> PhotosReleased:
     usable = [seen for seen in part.seen.values() if not seen.left_out]
     if not usable:
         part.give_up()
-        raise DataError(f"{job.source}: none of its {len(listing.files):,} files is a photograph")
+        raise DataError(
+            f"{job.source}: none of its {len(listing.files):,} files is a photograph or a film"
+        )
     protector = _protector(job, usable)
     names = _names(usable, part.secret, keep=job.keep_names)
+    films = [seen for seen in usable if seen.film]
+    usable = [seen for seen in usable if not seen.film]
     for seen in track(usable, f"release {protector.name}"):
         _write(job, protector, part, seen, names[seen.file])
+    tracks = _write_films(job, part, films, names)
     left_out = [LeftOut(s.file, s.left_out) for s in part.seen.values() if s.left_out]
     write_left_out(job.out, [*listing.left_out, *left_out])
     write_boxes(beside(job.out, "boxes.csv"), {seen.file: seen.boxes for seen in usable})
@@ -131,24 +143,30 @@ def release_photos(job: Job) -> PhotosReleased:
         left_clear=sum(len(seen.boxes) for seen in usable) - protected,
         without=sum(not any(box.protect for box in seen.boxes) for seen in usable),
         left_out=len(listing.left_out) + len(left_out),
+        films=len(films),
+        tracks=tracks,
     )
 
 
 def _look(job: Job, part: Part, files: Sequence[str], given: dict[str, list[Box]] | None) -> None:
     """Note the boxes of every file that was not seen yet."""
-    find = FaceFinder() if given is None else None
+    find: FaceFinder | None = None
     for file in track([f for f in files if f not in part.seen], "looking for faces"):
         if is_table(file):
             part.note(Seen(file=file, left_out=TABLE))
+            continue
+        if is_film(file):
+            part.note(_film(job, file))
             continue
         try:
             original = read_original(job.source / file)
         except ImageError as error:
             part.note(Seen(file=file, left_out=str(error)))
             continue
-        if find is not None:
+        if given is None:
+            find = find or FaceFinder()
             boxes = _found(job, find, original)
-        elif given is not None and file in given:
+        elif file in given:
             boxes = given[file]
         else:
             raise DataError(
@@ -158,6 +176,39 @@ def _look(job: Job, part: Part, files: Sequence[str], given: dict[str, list[Box]
         height, width = original.pixels.shape[1:]
         size = (width, height)
         part.note(Seen(file=file, name=original.renamed(file), size=size, boxes=tuple(boxes)))
+
+
+def _film(job: Job, file: str) -> Seen:
+    """Return what is known of a film before it is searched."""
+    if job.boxes is not None:
+        return Seen(file=file, left_out="a film: a table of boxes speaks of photographs alone")
+    if isinstance(job.protector, OfFaces):
+        return Seen(file=file, left_out=f"a film: {job.protector.name} is made of photographs")
+    try:
+        film_of(job.source / file)
+    except (ImageError, UnavailableError) as error:
+        return Seen(file=file, left_out=str(error))
+    return Seen(file=file, name=file, film=True)
+
+
+def _write_films(job: Job, part: Part, films: Sequence[Seen], names: Mapping[str, str]) -> int:
+    """Write every film that was not written in an earlier run, and return how many faces."""
+    find = FaceFinder() if films else None
+    count = 0
+    for seen in films:
+        target, path = part.folder / names[seen.file], job.source / seen.file
+        tally = target.with_name(f".{target.name}.tracks")
+        if not target.exists() and find is not None:
+            watched = watch(path, find, job.config)
+            if job.chooser is not None:
+                watched = chosen(path, watched, job.chooser)
+            write_bytes(tally, str(len(watched.tracks)).encode())
+            write_film(
+                job.protector, path, target, watched, job.config,
+                secret=part.secret, mute=job.mute,
+            )  # fmt: skip
+        count += int(tally.read_bytes())
+    return count
 
 
 def read_original(path: Path) -> Original:

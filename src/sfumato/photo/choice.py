@@ -20,3 +20,7 @@ class Chooser(ABC, Fingerprinted):
     @abstractmethod
     def __call__(self, picture: UInt8[Tensor, "3 h w"], faces: Sequence[Face]) -> Sequence[bool]:
         """Return for each face whether it is protected."""
+
+    @abstractmethod
+    def of_track(self, answers: Sequence[bool]) -> bool:
+        """Return whether a face of a film is protected, by the answers on some of its frames."""

@@ -10,10 +10,12 @@ from sfumato.data.decoding.decode import open_picture
 from sfumato.data.leftout import LeftOut
 from sfumato.data.listing import list_files
 from sfumato.data.metadata import is_table
-from sfumato.errors import ImageError
+from sfumato.errors import ImageError, UnavailableError
 from sfumato.photo.album import TABLE, Job, beside, read_original
 from sfumato.photo.find.finder import FaceFinder
 from sfumato.photo.original import LIMITS
+from sfumato.photo.video.film import film_of, is_film
+from sfumato.photo.video.release import minutes_for
 from sfumato.progress import track
 
 _TRIED = 3  # photographs that are timed
@@ -27,6 +29,8 @@ class Plan:
     bytes: int
     left_out: tuple[LeftOut, ...]
     minutes: float
+    films: int
+    frames: int
     boxes: Path
     review: Path
 
@@ -41,9 +45,17 @@ def planned(job: Job) -> Plan:
     listing = list_files(job.source)
     left_out = list(listing.left_out)
     pixels: dict[str, int] = {}
+    films = frames = 0
     for file in track(listing.files, "reading headers"):
         if is_table(file):
             left_out.append(LeftOut(file, TABLE))
+            continue
+        if is_film(file):
+            try:
+                frames += film_of(job.source / file).frames
+                films += 1
+            except (ImageError, UnavailableError) as error:
+                left_out.append(LeftOut(file, str(error)))
             continue
         try:
             with (job.source / file).open("rb") as stream:
@@ -61,7 +73,9 @@ def planned(job: Job) -> Plan:
         photos=len(pixels),
         bytes=sum((job.source / file).stat().st_size for file in pixels),
         left_out=tuple(left_out),
-        minutes=_minutes(job, pixels),
+        minutes=_minutes(job, pixels) + minutes_for(frames),
+        films=films,
+        frames=frames,
         boxes=beside(job.out, "boxes.csv"),
         review=beside(job.out, "review.html"),
     )

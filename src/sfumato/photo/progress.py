@@ -35,6 +35,7 @@ class Seen:
     size: tuple[int, int] = (0, 0)
     """Width and height of the upright photograph."""
     boxes: tuple[Box, ...] = ()
+    film: bool = False
     left_out: str = ""
 
     def line(self) -> bytes:

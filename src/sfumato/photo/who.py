@@ -68,6 +68,11 @@ class PersonChooser(Chooser):
         """Return for each face whether it is protected."""
         return [protected(self._whom, self.sigmas(picture, face)) for face in faces]
 
+    def of_track(self, answers: Sequence[bool]) -> bool:
+        """Return whether a track is: by one match (`only`), unless most are clear (`except`)."""
+        clear = len(answers) - sum(answers)
+        return any(answers) if self._whom == "only" else 2 * clear <= len(answers)
+
     def sigmas(self, picture: UInt8[Tensor, "3 h w"], face: Face) -> float | None:
         """Return how far a face is from the person, in sigmas; None where it cannot be told."""
         cut = _cut(picture, face)

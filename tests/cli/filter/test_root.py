@@ -302,7 +302,7 @@ BAD: dict[str, tuple[Callable[[Place], list[object]], str]] = {
     "one picture": (lambda p: p.enroll(p.photos(1)), "at least 2 usable pictures, got 1 of 1"),
     "no usable picture": (
         lambda p: p.enroll(p.file("texts/a.txt", b"text").parent),
-        "got 0 of 1 files: a.txt: expected a picture",
+        "got 0 of 1 file: a.txt: expected a picture",
     ),
     "no backbone": (
         lambda p: p.enroll(p.photos(2), "--backbone", "nowhere"),

@@ -78,7 +78,7 @@ def test_a_broken_list_is_named(tree: Path, file: str, text: str, message: str) 
 
 def test_missing_pictures_are_counted(tree: Path) -> None:
     (tree / "celeba" / "img_align_celeba" / "000002.jpg").unlink()
-    with pytest.raises(DataError, match="1 pictures of the list are missing"):
+    with pytest.raises(DataError, match="1 picture of the list missing"):
         load("celeba", data_dir=tree, cache=tree / "cache")
 
 

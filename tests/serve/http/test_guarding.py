@@ -40,7 +40,7 @@ def test_so_is_a_failure(start: Start, world: World, monkeypatch: pytest.MonkeyP
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(service.state, "decide", broken)
+    monkeypatch.setattr(service.state, "decide_each", broken)
     ada = bearer(service, "ada")
     answer = client.post("/v1/uploads", content=world.png(0, 0), headers=ada)
     assert answer.status_code == 500

@@ -230,3 +230,18 @@ def test_an_altered_canvas_is_refused(visit: Visitor, server: LiveServer) -> Non
         }"""
     )
     assert found == [True, False]
+
+
+def test_small_files_are_counted_in_kilobytes(visit: Visitor) -> None:
+    """Twenty pictures of a few kilobytes were said to have 0.0 MB."""
+    found = (
+        visit()
+        .open("/enroll")
+        .evaluate(
+            """async () => {
+          const { bytes } = await import("/web/dom.js");
+          return [0, 1, 40_000, 99_999, 100_000, 12_340_000].map(bytes);
+        }"""
+        )
+    )
+    assert found == ["0 kB", "1 kB", "40 kB", "100 kB", "0.1 MB", "12.3 MB"]

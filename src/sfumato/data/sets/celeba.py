@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from sfumato.counted import counted
 from sfumato.data.assemble import pick
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions
@@ -83,8 +84,8 @@ def _present(paths: list[Path]) -> list[Path]:
     absent = [path for path in paths if not path.is_file()]
     if absent:
         raise DataError(
-            f"expected {absent[0]}; {len(absent):,} pictures of the list are missing, unpack the "
-            "pictures again"
+            f"expected {absent[0]}; {counted(len(absent), 'picture')} of the list missing: unpack "
+            "the pictures again"
         )
     return paths
 

@@ -20,7 +20,7 @@ from sfumato.device import Device, resolve_device
 from sfumato.errors import ConfigError, DataError, EnrollmentError
 from sfumato.filter.bank import file as bankfile
 from sfumato.filter.bank.lock import SharedLock
-from sfumato.filter.bank.scoring import Weights, tile_errors, wipe_scratch
+from sfumato.filter.bank.scoring import score_picked, tile_errors, wipe_scratch
 from sfumato.filter.bank.segment import STORED, Segment
 from sfumato.filter.bank.shortlist import SMALL, Shortlist
 from sfumato.filter.bank.workers import run_all
@@ -343,7 +343,7 @@ class Bank:
             for part, some in zip(
                 where.split(weights.most), there.split(weights.most), strict=True
             ):
-                yield partial(_score_picked, x, weights, some, out, part)
+                yield partial(score_picked, x, weights, some, out, part)
 
     def _parts(
         self, rows: Int64[Tensor, " n"]
@@ -389,15 +389,3 @@ class Bank:
             raise DataError(f"expected features of {self.dim} dimensions, got {x.shape[1]}")
         if not bool(((x >= 0) & (x <= 1)).all()):
             raise DataError("features must lie in [0, 1]; take them from the bank's backbone")
-
-
-def _score_picked(
-    x: Float[Tensor, "b d"],
-    weights: Weights,
-    places: Int64[Tensor, " k"],
-    out: Float[Tensor, "n b"],
-    columns: Int64[Tensor, " k"],
-) -> None:
-    errors = torch.empty(len(places), len(x), device=x.device)
-    tile_errors(x, weights.picked(places), errors)
-    out[columns] = errors

@@ -94,6 +94,19 @@ def tile_errors(x: Float[Tensor, "b d"], weights: Weights, out: Float[Tensor, "t
     out.nan_to_num_(nan=math.inf, posinf=math.inf)
 
 
+def score_picked(
+    x: Float[Tensor, "b d"],
+    weights: Weights,
+    places: Int64[Tensor, " k"],
+    out: Float[Tensor, "n b"],
+    columns: Int64[Tensor, " k"],
+) -> None:
+    """Write each feature's error by some enrollments to the rows `columns` of `out`."""
+    errors = torch.empty(len(places), len(x), device=x.device)
+    tile_errors(x, weights.picked(places), errors)
+    out[columns] = errors
+
+
 def wipe_scratch() -> None:
     """Overwrite this thread's scratch memory, so that no erased enrollment stays in it."""
     for name, size in vars(_used).items():

@@ -42,7 +42,10 @@ SMALL: Final = 1000
 _BLOCK_BYTES = 16 << 20
 _FITS: Final = (1 << 10, 1 << 12, 1 << 14, 1 << 16)  # rows at which sketches are made anew
 _FITTED_ON: Final = 1 << 12  # rows, evenly of all
-_MANY: Final = 8  # of a block one row in so many is worth the product
+# One pair in so many is worth the product of all: of one feature it reads memory, of several it
+# computes from cache.
+_MANY: Final = 8
+_MANY_TOGETHER: Final = 128
 _PAIRS: Final = 1 << 13  # measured at once
 _CHUNK: Final = 1 << 11  # rows asked of several features at once: what comes out stays in cache
 
@@ -267,7 +270,7 @@ def _search(
         rows = slice(first, min(first + step, block.count))
         left = _left(block.sketches[rows], reach.sketched[rows], asked)
         pairs = left.nonzero().flip(1)
-        if len(pairs) * _MANY > left.numel():
+        if len(pairs) * (_MANY if len(x) == 1 else _MANY_TOGETHER) > left.numel():
             pairs = (left & _left(block.means[rows], reach.whole[rows], x)).nonzero().flip(1)
         pairs[:, 0] += first
         near += [part[_measured(x, block, reach, part)] for part in pairs.split(_PAIRS)]

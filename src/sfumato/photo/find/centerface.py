@@ -102,6 +102,8 @@ def _session(content: bytes) -> Any:  # noqa: ANN401 - onnxruntime has no types
                 value.type.tensor_type.shape.dim[place].dim_param = f"{value.name}.{name}"
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # it warns of weights that the graph also lists as inputs
+    # A thread that spins while it waits takes the core from whoever decodes or writes.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers = [
         name
         for name in ("CUDAExecutionProvider", "CPUExecutionProvider")

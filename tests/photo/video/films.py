@@ -1,0 +1,60 @@
+"""Small films for tests: a bright square on grey, with sound, a title and a place."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+av = pytest.importorskip("av", reason="needs the extra `video`")
+SIDE, RATE = (96, 128), 25
+TIMES = (0, 1, 2, 3, 5, 6, 7, 9, 10, 11, 12, 13)
+"""In twenty-fifths of a second: not all alike, as phones film."""
+
+
+def write_film(path: Path, codec: str = "libx264", sound: str = "aac") -> Path:
+    """Write twelve frames, in which a square goes to the right by four pixels each."""
+    with av.open(str(path), "w") as out:
+        out.metadata.update({"title": "private", "comment": "at home"})
+        stream = out.add_stream(codec, rate=RATE)
+        stream.height, stream.width = SIDE
+        stream.pix_fmt = "yuv420p"
+        voice = out.add_stream(sound, rate=48000)
+        for number, time in enumerate(TIMES):
+            frame = av.VideoFrame.from_ndarray(drawn(number), format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, RATE)
+            out.mux(stream.encode(frame))
+        for start in range(0, 24000, 960):
+            wave = np.sin(np.arange(start, start + 960) / 10).astype(np.float32)[None]
+            heard = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
+            heard.sample_rate, heard.pts, heard.time_base = 48000, start, Fraction(1, 48000)
+            out.mux(voice.encode(heard))
+        out.mux(voice.encode(None))
+        out.mux(stream.encode(None))
+    return path
+
+
+def drawn(number: int) -> np.ndarray:
+    picture = np.full((*SIDE, 3), 90, np.uint8)
+    left = 20 + 4 * number
+    picture[30:60, left : left + 30 : 2] = 250  # stripes, which protection wipes out
+    return picture
+
+
+def frames_of(path: Path) -> list[np.ndarray]:
+    with av.open(str(path)) as film:
+        return [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+
+
+def times_of(path: Path) -> list[float]:
+    with av.open(str(path)) as film:
+        return [round(frame.time, 4) for frame in film.decode(video=0)]
+
+
+def sound_of(path: Path) -> list[bytes]:
+    with av.open(str(path)) as film:
+        if not film.streams.audio:
+            return []
+        return [bytes(packet) for packet in film.demux(audio=0) if packet.size]
