@@ -31,6 +31,22 @@ register()
 SHARED = Path(__file__).parents[2] / "shared"
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each page of the documentation to whoever is free: together they take five minutes."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Pages(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return (
+                nodeid
+                if "test_every_block_of_a_start_page_runs" in nodeid
+                else (super()._split_scope(nodeid))
+            )
+
+    return Pages(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     """Start every test from the same random state, whatever ran before it."""

@@ -61,7 +61,7 @@ def test_pictures_are_drawn_from_features_in_the_clear(tmp_path: Path) -> None:
     assert scores["ssim"].value > floors["mean"]["ssim"] + 0.2
     assert scores["rank1_identity"].value > 0.6
     with Image.open(tmp_path / "reconstruct-test.png") as sheet:
-        assert sheet.size == (12 * 66 + 2, 4 * 66 + 2), "8x8 pictures are enlarged to 64x64"
+        assert sheet.size == (12 * 70 + 6, 4 * 70 + 6), "8x8 pictures are enlarged to 64x64"
 
 
 def test_nothing_is_drawn_from_noise() -> None:

@@ -226,7 +226,7 @@ def test_pictures_are_drawn_on_request_and_then_again_from_kept_cells(
     assert [sheet.rows[1] for sheet in report.pictures] == ["released", "redrawn"]
     for sheet in report.pictures:
         with Image.open(tmp_path / "pictures" / sheet.file) as picture:
-            assert picture.height == len(sheet.rows) * 66 + 2  # 64 pixels, 2 between
+            assert picture.height == len(sheet.rows) * 70 + 6  # 64 pixels, 6 between
     assert (tmp_path / "report.html").read_text().count('<img src="data:image/png') == 2
     with pytest.raises(ConfigError, match="out"):
         _audit(blobs, [Grey()], pictures=True)

@@ -36,7 +36,7 @@ def test_a_blurred_collection_is_written_and_read_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (["smudge:1"], ConfigError, "is none of none, noise, blur"),
+        (["smudge:1"], ConfigError, "is no protector: expected one of: none, noise:SIGMA"),
         (["blur:1", "--split", "half"], ConfigError, "--split is all, train or test"),
     ],
 )

@@ -201,7 +201,7 @@ def open_attack(spec: str, setting: Setting) -> Attack:
     found: Attack | None = plugins.installed(plugins.ATTACKS, Attack, spec)
     if found is not None:
         return found
-    if not label:
+    if not plugins.names_a_class(spec):
         usages = (usage for usage, _ in ATTACKS.values())
         known = "; ".join([*usages, *plugins.names(plugins.ATTACKS)])
         raise ConfigError(f"`attack` {spec!r} is none of: {known}; MODULE:CLASS[:ARGUMENT]")

@@ -46,6 +46,12 @@ def installed(group: str, kind: type, spec: str) -> Any:  # noqa: ANN401 - a `ki
     return _made(f"{name!r} of {_package(points[0])}", kind, points[0].load, argument or None)
 
 
+def names_a_class(spec: str) -> bool:
+    """Return whether `spec` is of the form MODULE:CLASS[:ARGUMENT]; `blur:2` is not."""
+    module, _, rest = spec.partition(":")
+    return bool(module) and rest.partition(":")[0].isidentifier()
+
+
 def at_hand(kind: type, spec: str) -> Any:  # noqa: ANN401 - a `kind`
     """Return the one that `spec` (MODULE:CLASS[:ARGUMENT]) names.
 

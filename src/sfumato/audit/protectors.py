@@ -61,7 +61,7 @@ def open_protector(spec: str, public: ImageSet | None = None) -> Protector:
     found: Protector | None = plugins.installed(plugins.PROTECTORS, Protector, spec)
     if found is not None:
         return found
-    if not rest:
+    if not plugins.names_a_class(spec):
         usages = (usage for usage, _ in PROTECTORS.values())
         known = ", ".join([*usages, *plugins.names(plugins.PROTECTORS)])
         raise ConfigError(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sfumato.protect.obfuscator.model import Obfuscator
     from sfumato.types import Protector
 
-FACES = "Photographs (--faces)"
+FACES = "Photographs"
 _Write = Callable[..., tuple[dict[str, Any], str]]
 _EXTRACT = "sfumato features extract DATA --backbone BACKBONE -o FEATURES"
 _SEAL = f"{_EXTRACT}, then sfumato features seal FEATURES --keys RING -o ENVELOPE"

