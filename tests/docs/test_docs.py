@@ -44,7 +44,15 @@ def command_lines(path: Path) -> list[str]:
     return [line.split("#")[0].strip() for line in lines if line.strip().startswith("sfumato ")]
 
 
-@pytest.mark.parametrize("path", RUN, ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        # Its commands have tests of their own; together they take most of a minute.
+        pytest.param(p, marks=[pytest.mark.slow] if p.stem == "operations" else [])
+        for p in RUN
+    ],
+    ids=[p.stem for p in RUN],
+)
 def test_every_block_of_a_start_page_runs(path: Path, tmp_path: Path) -> None:
     folder = Path(sys.executable).parent
     environment = os.environ | {
