@@ -269,7 +269,10 @@ def draw_private(run: Run, results: Results) -> None:
             if chosen:
                 axes.plot(x, y, style, ms=4, lw=1, color=colour, label=f"{count} pictures{views}")
             for row, left, up in zip(chosen, x, y, strict=True):
-                text = "no noise" if row["epsilon"] is None else f"{row['epsilon']:,.3g}"
+                epsilon = row["epsilon"]
+                text = (
+                    "no noise" if epsilon is None else f"{epsilon:,.{0 if epsilon >= 100 else 1}f}"
+                )
                 axes.annotate(text, (left, up), (4, 4), textcoords="offset points", fontsize=6)
     axes.axvline(0.5, color=INK, lw=0.8, ls=":")
     axes.set(xlabel="area under the curve of the strongest attack (0.5: guessing)")
