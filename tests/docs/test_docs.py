@@ -47,8 +47,8 @@ def command_lines(path: Path) -> list[str]:
 @pytest.mark.parametrize(
     "path",
     [
-        # Its commands have tests of their own; together they take most of a minute.
-        pytest.param(p, marks=[pytest.mark.slow] if p.stem == "operations" else [])
+        # Their commands have tests of their own; together they take two minutes.
+        pytest.param(p, marks=[pytest.mark.slow] if p.stem in ("operations", "collection") else [])
         for p in RUN
     ],
     ids=[p.stem for p in RUN],
