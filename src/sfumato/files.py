@@ -251,3 +251,20 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def make_empty(folder: Path) -> None:
+    """Make a folder, and its parents, that nothing lies in yet.
+
+    Raises:
+        InputError: it cannot be written, or holds files of something else.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        foreign = next(folder.iterdir(), None)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {folder}: {error.strerror}; choose another place"
+        ) from error
+    if foreign is not None:
+        raise InputError(f"{folder} holds files of something else; delete it, or move it away")

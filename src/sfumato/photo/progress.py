@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sfumato.errors import InputError
-from sfumato.files import MALFORMED, swap_folder, write_bytes
+from sfumato.files import MALFORMED, make_empty, swap_folder, write_bytes
 from sfumato.photo.boxes import Box
 from sfumato.photo.find.box import Face
 from sfumato.protect.release.noise import SECRET_BYTES, fresh_secret
@@ -86,15 +86,7 @@ class Part:
 
     @classmethod
     def _new(cls, folder: Path, made_of: Mapping[str, str]) -> Part:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            foreign = next(folder.iterdir(), None)
-        except OSError as error:
-            raise InputError(
-                f"cannot write {folder}: {error.strerror}; choose another place"
-            ) from error
-        if foreign is not None:
-            raise InputError(f"{folder} holds files of something else; delete it, or move it away")
+        make_empty(folder)
         secret = fresh_secret()
         document = {"made_of": dict(made_of), "secret": secret.hex()}
         write_bytes(folder / _STATE, json.dumps(document).encode(), mode=0o600)

@@ -21,7 +21,7 @@ from sfumato.data.lazy import FolderImages, LoadedImages
 from sfumato.data.leftout import FILE_COLUMN, LeftOut, named, table_of, write_list
 from sfumato.data.metadata import METADATA
 from sfumato.errors import InputError
-from sfumato.files import swap_folder, write_bytes
+from sfumato.files import make_empty, swap_folder, write_bytes
 from sfumato.fingerprint import fingerprint
 from sfumato.protect.release.noise import fresh_secret
 from sfumato.types import Protector
@@ -194,15 +194,7 @@ def _new(
     images: FolderImages | LoadedImages,
     labels: Sequence[str],
 ) -> Part:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        foreign = next(folder.iterdir(), None)
-    except OSError as error:
-        raise InputError(
-            f"cannot write {folder}: {error.strerror}; choose another place"
-        ) from error
-    if foreign is not None:
-        raise InputError(f"{folder} holds files of something else; delete it, or move it away")
+    make_empty(folder)
     progress = Progress(made_of=made_of, files=len(images), secret=fresh_secret().hex())
     part = Part(folder, tuple(labels), progress)
     part.note()
