@@ -11,7 +11,6 @@ from sklearn.metrics import roc_curve
 from torch import Tensor
 
 from papers.recipe import Run
-from papers.san.measure import OUTPUTS
 from papers.san.worlds import World
 from sfumato.data.pixels import as_uint8
 from sfumato.data.sheet import contact_sheet
@@ -21,7 +20,13 @@ from sfumato.protect.san.model import SemiAdversarial
 
 mpl.use("Agg")
 
-_COLOURS = {"original": "#1f2933", "SM": "#0b7285", "NT": "#8f6fb3", "OP": "#c2703d"}
+_COLOURS = {
+    "original": "#1f2933",
+    "SM": "#0b7285",
+    "NT": "#8f6fb3",
+    "OP": "#c2703d",
+    "release": "#ad1457",
+}
 _SHOWN = 4  # of each value
 _POINTS = 400
 
@@ -49,11 +54,11 @@ def draw_all(
 
 
 def _sheet(pictures: Mapping[str, Tensor], truth: Tensor) -> bytes:
-    """Figure 12: a row each of originals, SM, NT and OP."""
+    """Figure 12: a row each of originals, of every output, and of what `release` gives."""
     rows = [(truth == value).nonzero().squeeze(1)[:_SHOWN] for value in (0, 1)]
     chosen = torch.cat(rows)
-    shown = torch.cat([pictures[name][chosen] for name in ("original", *OUTPUTS)])
-    captions = [name for name in ("original", *OUTPUTS) for _ in chosen]
+    shown = torch.cat([images[chosen] for images in pictures.values()])
+    captions = [name for name in pictures for _ in chosen]
     return contact_sheet(as_uint8(shown), captions, columns=len(chosen), side=128)
 
 
@@ -63,14 +68,14 @@ def _attribute(
     scores: Mapping[str, Mapping[str, Tensor]],
     truth: Tensor,
 ) -> None:
-    """Figures 13 and 14: each classifier before and under SM, NT and OP."""
+    """Figures 13 and 14: each classifier before and under every output."""
     figure = Figure(figsize=(3.1 * len(roles), 3.4), layout="constrained")
     for axes, (name, role) in zip(
         figure.subplots(1, len(roles), squeeze=False)[0], roles.items(), strict=True
     ):
-        for version, colour in _COLOURS.items():
-            far, tar, _ = roc_curve(truth.numpy(), scores[name][version].numpy())
-            axes.plot(far, tar, color=colour, label=version)
+        for version, found in scores[name].items():
+            far, tar, _ = roc_curve(truth.numpy(), found.numpy())
+            axes.plot(far, tar, color=_COLOURS[version], label=version)
         axes.plot([0, 1], [0, 1], color="#cbd2d9", lw=1)
         axes.set_title(f"{name}\n({role})", fontsize=9, loc="left")
         axes.set(xlabel="false positive rate", ylabel="true positive rate")
@@ -84,11 +89,10 @@ def _matching(run: Run, pair_scores: Mapping[str, Mapping[str, tuple[Tensor, Ten
     for axes, (name, found) in zip(
         figure.subplots(1, len(pair_scores), squeeze=False)[0], pair_scores.items(), strict=True
     ):
-        for version, colour in _COLOURS.items():
-            genuine, impostor = found[version]
+        for version, (genuine, impostor) in found.items():
             truth = torch.cat([torch.ones(len(genuine)), torch.zeros(len(impostor))])
             far, tar, _ = roc_curve(truth.numpy(), torch.cat([genuine, impostor]).numpy())
-            axes.plot(far.clip(1e-4), tar, color=colour, label=version)
+            axes.plot(far.clip(1e-4), tar, color=_COLOURS[version], label=version)
         axes.set(xscale="log", xlim=(1e-4, 1), ylim=(0, 1.02))
         axes.set(xlabel="false acceptance rate", ylabel="true acceptance rate")
         axes.set_title(name, fontsize=9, loc="left")

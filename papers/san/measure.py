@@ -9,18 +9,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sfumato.attack.tools.scores import area, psnr, ssim, two_sided
+from sfumato.attack.tools.scores import (
+    area,
+    draw_weights,
+    interval,
+    psnr,
+    ssim,
+    two_sided,
+    weighted_area,
+)
 from sfumato.attack.verify import tar_at_far
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.pixels import as_uint8
 from sfumato.data.sets.lfw import Pairs
 from sfumato.device import device_of
+from sfumato.intervals import wilson_interval
+from sfumato.protect.release.noise import secret_draws
 from sfumato.protect.san.classifiers import balanced_rows
-from sfumato.protect.san.config import Output
+from sfumato.protect.san.config import Drawn
 from sfumato.protect.san.model import SemiAdversarial
 
 Scores = Callable[[Tensor], Tensor]
-OUTPUTS: tuple[Output, ...] = ("SM", "NT", "OP")
+_SECRET = b"seed %d of a recipe"  # a release's is from the operating system
 _BATCH = 128
 
 
@@ -42,22 +52,58 @@ def grey(images: ImageSet, channels: int) -> Tensor:
     return floats
 
 
+def outputs_of(net: SemiAdversarial) -> tuple[Drawn, ...]:
+    """Return what a network learned to draw."""
+    return ("SM", "OP") if net.output == "coin" else ("SM", "NT", "OP")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Pictures to protect: floats as the protector takes them, true values, and who is on them."""
+
+    images: Tensor
+    labels: Tensor
+    """`(n, 1)`"""
+    people: tuple[str, ...]
+
+    @classmethod
+    def of(cls, images: ImageSet, private: str, channels: int) -> Shown:
+        """Return pictures of a set that has the label `identity`."""
+        names = images.classes["identity"]
+        people = tuple(names[value] for value in images.label("identity").tolist())
+        return cls(grey(images, channels), images.label(private)[:, None], people)
+
+
 @torch.no_grad()
-def versions(net: SemiAdversarial, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """Return the pictures as they are, the three outputs, and OP by guessed labels, in 8 bits.
+def versions(net: SemiAdversarial, shown: Shown, *, seed: int) -> dict[str, Tensor]:
+    """Return the pictures as they are, all outputs, and what `release` gives, in 8 bits.
 
     They are drawn on the network's device and returned on the CPU.
     """
     device = device_of(net)
-    made: dict[str, list[Tensor]] = {name: [] for name in ("original", *OUTPUTS, "OP_guessed")}
-    for x, y in zip(images.split(_BATCH), labels.split(_BATCH), strict=True):
+    outputs = outputs_of(net)
+    made: dict[str, list[Tensor]] = {name: [] for name in ("original", *outputs, "release")}
+    coins = _coins(net, shown, seed).split(_BATCH)
+    parts = zip(shown.images.split(_BATCH), shown.labels.split(_BATCH), coins, strict=True)
+    for x, y, coin in parts:
         made["original"].append(x)
         x, y = x.to(device), y.to(device)
-        for output in OUTPUTS:
+        for output in outputs:
             made[output].append(net.draw(x, y, output).cpu())
-        made["OP_guessed"].append(net.draw(x, net.guess(x), "OP").cpu())
+        released = net.toward(x, coin.to(device)) if net.output == "coin" else net(x)
+        made["release"].append(released.cpu())
     # What leaves is a PNG: fine structure below one level of 256 must not count.
     return {name: as_uint8(torch.cat(parts)) / 255 for name, parts in made.items()}
+
+
+def _coins(net: SemiAdversarial, shown: Shown, seed: int) -> Tensor:
+    """Return what a release draws for each picture, the same for all pictures of a person."""
+    found: dict[str, Tensor] = {}
+    for picture, person in zip(as_uint8(shown.images), shown.people, strict=True):
+        if person not in found:
+            with secret_draws(_SECRET % seed, picture, person):
+                found[person] = net.coins(1)
+    return torch.cat([found[person] for person in shown.people])
 
 
 def judged_rows(labels: Tensor, count: int, *, seed: int) -> Tensor:
@@ -66,29 +112,50 @@ def judged_rows(labels: Tensor, count: int, *, seed: int) -> Tensor:
 
 
 def attribute_auc(
-    witnesses: Mapping[str, Witness], pictures: Mapping[str, Tensor], truth: Tensor
+    witnesses: Mapping[str, Witness], pictures: Mapping[str, Tensor], shown: Shown
 ) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
-    """Return each classifier's area under the ROC curve on each version, and its scores."""
+    """Return each classifier's area under the ROC curve on each version, and its scores.
+
+    `interval` is that of `release` in 95 % of draws of the people.
+    """
     areas: dict[str, Any] = {}
     scores: dict[str, dict[str, Tensor]] = {}
+    truth = shown.labels[:, 0]
+    names = {person: number for number, person in enumerate(dict.fromkeys(shown.people))}
+    people = torch.tensor([names[person] for person in shown.people])
     for name, witness in witnesses.items():
         scores[name] = {version: witness.scores(images) for version, images in pictures.items()}
         areas[name] = {"role": witness.role} | {
             version: area(found[truth == 1], found[truth == 0])
             for version, found in scores[name].items()
         }
+        areas[name]["interval"] = list(_interval(scores[name]["release"], truth, people))
     return areas, scores
+
+
+def _interval(scores: Tensor, truth: Tensor, people: Tensor) -> tuple[float, float]:
+    def areas(weights: Tensor) -> Tensor:
+        ones = truth == 1
+        return weighted_area(scores[ones], scores[~ones], weights[:, ones], weights[:, ~ones])
+
+    return interval(areas, draw_weights(len(truth), groups=people))
 
 
 def readable(areas: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return the same areas two-sided, as an adversary reads them: 0.125 is as good as 0.875."""
     return {
-        name: {
-            key: two_sided(value) if isinstance(value, float) else value
-            for key, value in found.items()
-        }
-        for name, found in areas.items()
+        name: {key: _turned(value) for key, value in found.items()} for name, found in areas.items()
     }
+
+
+def _turned(value: Any) -> Any:  # noqa: ANN401 - a role, an area, or an interval
+    if isinstance(value, float):
+        return two_sided(value)
+    if isinstance(value, str):
+        return value
+    low, high = value
+    ends = sorted((two_sided(low), two_sided(high)))
+    return [0.5 if low < 0.5 < high else ends[0], ends[1]]
 
 
 def match(
@@ -100,8 +167,9 @@ def match(
     """Match versions of the left picture of each pair with the right one, an original.
 
     Impostors are all left and right pictures that show two people. Returns
-    areas under the curve, true acceptance rates at a false one of 1 %, and the scores
-    P = 1 / (1 + d^2) (equation 6) of genuine and impostor pairs, for the figure.
+    areas under the curve, true acceptance rates at a false one of 1 % with the interval of that of
+    `release`, and the scores P = 1 / (1 + d^2) (equation 6) of genuine and impostor pairs, for the
+    figure.
     """
     areas: dict[str, Any] = {}
     rates: dict[str, Any] = {}
@@ -116,6 +184,7 @@ def match(
             areas[name][version] = area(genuine, impostor)
             rates[name][version] = tar_at_far(genuine, impostor, 1e-2)
             curves[name][version] = (genuine, impostor)
+        rates[name]["interval"] = list(wilson_interval(rates[name]["release"], len(gallery)))
     return areas, rates, curves
 
 

@@ -15,27 +15,24 @@ from papers.san import measure as of
 from papers.san.expression import load_expression
 from papers.san.measure import Witness
 from papers.san.probes import train_probe
+from papers.san.readers import readers
 from papers.san.worlds import World, celeba, characters, lfw
 from papers.stages import Stages
 from sfumato.data.assemble import conform
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions
-from sfumato.data.pixels import as_uint8
 from sfumato.data.splits import with_at_least
 from sfumato.device import resolve_device
 from sfumato.fit.config import FitConfig
 from sfumato.fit.outputs import outputs
-from sfumato.nets.classifiers import ConvClassifier
 from sfumato.protect.fitted import Fitted
 from sfumato.protect.san.classifiers import train_classifier
 from sfumato.protect.san.config import SanConfig
 from sfumato.protect.san.fit import fit_san
 from sfumato.protect.san.matcher import train_matcher
 from sfumato.protect.san.model import SemiAdversarial
-from sfumato.protect.san.prototypes import binary_labels, labelled
+from sfumato.protect.san.prototypes import labelled
 
-_STRANGER_SEED = 1_000  # no classifier of the ensemble has it
-_STRANGER_WIDTH = 12
 _NAMED_IMAGES = 4  # pictures of a person from which a matcher of our own can learn
 
 
@@ -52,7 +49,7 @@ def _recipe(make: Callable[[Run, Mapping[str, Any]], World]) -> Recipe:
             world.train, private=world.private, matcher=trained, config=config, known=known
         )
         made.protector.save_pretrained(run.out / "artifacts" / run.name)
-        return _measured(run, world, made, settings, config, trained, other)
+        return _measured(run, world, made, settings, trained, other)
 
     recipe.__doc__ = make.__doc__
     return recipe
@@ -134,33 +131,31 @@ def _measured(
     world: World,
     made: Fitted[SemiAdversarial],
     settings: Mapping[str, Any],
-    config: SanConfig,
     trained: nn.Module,
     other: nn.Module | None,
 ) -> Results:
     net = made.protector.to(resolve_device(run.device))
     judged, unlabelled = labelled(world.judged, (world.private,))
-    truth = judged.label(world.private)
-    rows = of.judged_rows(truth, settings["judged"], seed=run.seed)
-    shown = of.grey(judged.subset(rows), config.channels)
-    truth = truth[rows]
-    pictures = of.versions(net, shown, truth[:, None])
-    classifiers = _readers(run, world, net, settings, config)
-    areas, scores = of.attribute_auc(classifiers, pictures, truth)
+    rows = of.judged_rows(judged.label(world.private), settings["judged"], seed=run.seed)
+    shown = of.Shown.of(judged.subset(rows), world.private, net.channels)
+    pictures = of.versions(net, shown, seed=run.seed)
+    classifiers = readers(run, world, net, trained, settings["retrain_images"])
+    areas, scores = of.attribute_auc(classifiers, pictures, shown)
     pairs = (
         of.consecutive(judged, world.private, settings["pairs"])
         if world.pairs is None
         else of.official(judged, world.pairs, settings["pairs"])
     )
-    labels = judged.label(world.private)[pairs.left][:, None]
-    probes = of.versions(net, of.grey(judged.subset(pairs.left), config.channels), labels)
-    gallery = of.grey(judged.subset(pairs.right), config.channels)
-    matchers = _matchers(world, trained, other)
-    match_areas, rates, pair_scores = of.match(matchers, probes, gallery, pairs)
+    left = of.Shown.of(judged.subset(pairs.left), world.private, net.channels)
+    gallery = of.grey(judged.subset(pairs.right), net.channels)
+    probes = of.versions(net, left, seed=run.seed)
+    match_areas, rates, pair_scores = of.match(
+        _matchers(world, trained, other), probes, gallery, pairs
+    )
     ratio, similarity = of.quality(pictures)
-    own_guess = (outputs(net, shown, through=net.guess)[:, 0] == truth).float().mean()
+    guessed = outputs(net, shown.images, through=net.guess) == shown.labels
     roles = {name: witness.role for name, witness in classifiers.items()}
-    figures.draw_all(run, world, made, roles, scores, pictures, truth, pair_scores)
+    figures.draw_all(run, world, made, roles, scores, pictures, shown.labels[:, 0], pair_scores)
     return {
         "private": world.private,
         "attribute_auc": areas,
@@ -169,7 +164,7 @@ def _measured(
         "tar_at_far_1e-2": rates,
         "psnr": ratio,
         "ssim": similarity,
-        "own_guess_accuracy": float(own_guess),
+        "own_guess_accuracy": float(guessed.float().mean()),
         "counts": {
             "train": len(world.train) - made.left_out,
             "train_without_label": made.left_out,
@@ -180,59 +175,6 @@ def _measured(
         },
         "curves": {name: history.epochs for name, history in made.histories.items()},
     }
-
-
-def _readers(
-    run: Run,
-    world: World,
-    net: SemiAdversarial,
-    settings: Mapping[str, Any],
-    config: SanConfig,
-) -> dict[str, Witness]:
-    """Return the protector's own classifier, strangers, and some retrained on the outputs."""
-    train, _ = labelled(world.train, (world.private,))
-    few = train.subset(
-        of.judged_rows(train.label(world.private), settings["retrain_images"], seed=run.seed + 1)
-    )
-    labels = binary_labels(few, (world.private,))
-    x = of.grey(few, config.channels)
-    # Only the paper trains against it; ours asks an ensemble, and this one guesses what to hide.
-    role = "seen" if config.network == "paper" else "unseen"
-    classifiers = {"own classifier": Witness(_logits(net.classifier), role)}
-    if world.models is not None:
-        classifiers["face-api Xception"] = Witness(
-            published.face_api_gender(world.models / "face-api"), "unseen"
-        )
-        classifiers["dlib gender"] = Witness(published.dlib_gender(world.models / "dlib"), "unseen")
-    if world.models is not None and published.has_faceres(world.models):
-        classifiers["faceres"] = Witness(published.faceres_gender(world.models / "human"), "unseen")
-    taught = {
-        "fresh network": ("unseen", "original"),
-        "fresh network, taught OP": ("retrained", "OP"),
-        "fresh network, taught NT": ("retrained", "NT"),
-    }
-    drawn = of.versions(net, x, labels)
-    for i, (name, (role, version)) in enumerate(taught.items()):
-        classifier = _taught(run, drawn[version], labels, settings, f"stranger-{i}")
-        classifiers[name] = Witness(_logits(classifier), role)
-    return classifiers
-
-
-def _taught(
-    run: Run, images: Tensor, labels: Tensor, settings: Mapping[str, Any], name: str
-) -> nn.Module:
-    torch.manual_seed(run.seed + _STRANGER_SEED)
-    channels, height, width = images.shape[1:]
-    classifier = ConvClassifier(channels, (height, width), 1, width=_STRANGER_WIDTH)
-    stage = FitConfig(
-        epochs=settings["retrain_epochs"],
-        seed=run.seed + _STRANGER_SEED,
-        device=run.device,
-        batch_size=64,
-        checkpoint=Stages.of(run, settings).folder / f"{name}.ckpt",
-    )
-    train_classifier(classifier, as_uint8(images), labels, stage, title=name)
-    return classifier
 
 
 def _matchers(world: World, trained: nn.Module, other: nn.Module | None) -> dict[str, Witness]:
@@ -255,16 +197,14 @@ def _as_taken(images: ImageSet, channels: int) -> ImageSet:
     return replace(images, images=conform(images.images, chosen))
 
 
-def _logits(net: nn.Module) -> of.Scores:
-    return lambda images: outputs(net, images)[:, 0]
-
-
 def _embedded(net: nn.Module) -> of.Scores:
     return lambda images: outputs(net, images, batch_size=64)
 
 
 RECIPES: dict[str, Recipe] = {
     "lfw": _recipe(lfw),
+    "lfw-coin": _recipe(lfw),
+    "lfw-paper": _recipe(lfw),
     "characters": _recipe(characters),
     "celeba": _recipe(celeba),
 }

@@ -72,6 +72,10 @@ class Protector(ABC):
             """The labels that it was made to hide: a release on disk leaves them out."""
 
         @property
+        def drawn_per(self) -> str | None:
+            """The label whose pictures share one random draw; None: each picture has its own."""
+
+        @property
         def overhead_bytes(self) -> int:
             """Bytes stored beside the numbers of one release: an envelope's header and tag."""
 
@@ -79,6 +83,7 @@ class Protector(ABC):
         name: str
         guarantee = Guarantee()
         private = ()
+        drawn_per = None
         overhead_bytes = 0
 
     @abstractmethod

@@ -17,12 +17,15 @@ from papers.san.expression import ExpressionNet, load_expression
 from papers.san.graph import load_graph
 from papers.san.measure import (
     PairRows,
+    Shown,
     Witness,
     attribute_auc,
     consecutive,
     match,
     official,
     quality,
+    readable,
+    versions,
 )
 from papers.san.probes import shown, train_probe
 from papers.san.published import dlib_gender, face_api_gender
@@ -33,6 +36,7 @@ from sfumato.data.sets.lfw import TIGHT, Pairs
 from sfumato.data.sources import load
 from sfumato.errors import ArtifactError, DataError
 from sfumato.nets.faceresnet import MEAN
+from sfumato.protect.san.model import SemiAdversarial
 
 _FOLDER = Path(__file__).parents[2] / "papers" / "san"
 
@@ -70,7 +74,6 @@ TINY: dict[str, Any] = {
     "judged": 20,
     "pairs": 8,
     "retrain_images": 30,
-    "retrain_epochs": 1,
     "own_matcher_epochs": 1,
     "own_matchers": 2,
     "san": {
@@ -86,16 +89,25 @@ TINY: dict[str, Any] = {
 }
 
 
-def test_a_small_run_gives_every_figure_that_the_recipes_promise(tmp_path: Path) -> None:
-    results = RECIPES["characters"](_run("characters", tmp_path), TINY)
-    versions = {"role", "original", "SM", "NT", "OP", "OP_guessed"}
+@pytest.mark.parametrize("output", ["OP", "coin"])
+def test_a_small_run_gives_every_figure_that_the_recipes_promise(
+    output: str, tmp_path: Path
+) -> None:
+    drawn = {"SM", "NT", "OP"} if output == "OP" else {"SM", "OP"}
+    learners = {"output": output, "students": 2 if output == "coin" else 0}
+    settings = TINY | {"san": TINY["san"] | learners}
+    results = RECIPES["characters"](_run("characters", tmp_path), settings)
+    versions = {"role", "interval", "original", "release", *drawn}
     roles = {name: found["role"] for name, found in results["attribute_auc"].items()}
     assert set(roles.values()) == {"unseen", "retrained"}
     assert roles["own classifier"] == "unseen"  # nothing of ours trains against it
-    for figure in ("attribute_auc", "match_auc", "tar_at_far_1e-2"):
+    for figure in ("attribute_auc", "attribute_auc_two_sided", "tar_at_far_1e-2"):
         assert all(set(found) == versions for found in results[figure].values())
+    assert all(set(f) == versions - {"interval"} for f in results["match_auc"].values())
     assert set(results["match_auc"]) == {"trained against", "another"}
-    assert set(results["psnr"]) == set(results["ssim"]) == versions - {"role", "original"}
+    assert set(results["psnr"]) == set(results["ssim"]) == {"release", *drawn}
+    retrained = [name for name, role in roles.items() if role == "retrained"]
+    assert len(retrained) == 4  # a network, trees, and a probe and neighbours of embeddings
     assert len(list((tmp_path / "figures").glob("*.png"))) == 5
 
 
@@ -105,23 +117,51 @@ def _brightness(images: Tensor) -> Tensor:
 
 def test_a_reader_of_brightness_is_fooled_by_the_negative() -> None:
     bright = torch.linspace(0, 1, 10)[:, None, None, None].expand(-1, 1, 4, 4)
-    truth = (torch.arange(10) > 4).long()
-    pictures = {"original": bright, "OP": 1 - bright, "NT": torch.full_like(bright, 0.5)}
-    areas, scores = attribute_auc({"eye": Witness(_brightness, "unseen")}, pictures, truth)
+    shown = Shown(bright, (torch.arange(10) > 4).long()[:, None], tuple("aabbcddeef"))
+    pictures = {"original": bright, "release": 1 - bright, "NT": torch.full_like(bright, 0.5)}
+    areas, scores = attribute_auc({"eye": Witness(_brightness, "unseen")}, pictures, shown)
     assert torch.equal(scores["eye"]["original"], _brightness(bright))
-    assert areas["eye"] == {"role": "unseen", "original": 1.0, "OP": 0.0, "NT": 0.5}
+    assert areas["eye"] == {
+        "role": "unseen", "original": 1.0, "release": 0.0, "NT": 0.5, "interval": [0.0, 0.0],
+    }  # fmt: skip
+    assert readable(areas)["eye"] == {
+        "role": "unseen", "original": 1.0, "release": 1.0, "NT": 0.5, "interval": [1.0, 1.0],
+    }  # fmt: skip
+    around = readable({"eye": {"interval": [0.3, 0.6]}})
+    assert around["eye"]["interval"] == pytest.approx([0.5, 0.7])
+
+
+def test_a_coin_is_one_a_person_and_follows_the_seed() -> None:
+    net = SemiAdversarial(height=16, width=16, output="coin")
+    net.set_prototypes(torch.rand(1, 3, 3, 16, 16))
+    with torch.no_grad():
+        net.autoencoder.last.weight.normal_()
+    people = tuple(f"person {i // 2}" for i in range(40))
+    shown = Shown(
+        torch.rand(1, 1, 16, 16).expand(40, -1, -1, -1), torch.zeros(40, 1).long(), people
+    )
+    made = versions(net, shown, seed=1)
+    assert torch.equal(made["release"], versions(net, shown, seed=1)["release"])
+    assert not torch.equal(made["release"], versions(net, shown, seed=2)["release"])
+    as_sm = (made["release"] == made["SM"]).flatten(1).all(1)
+    as_op = (made["release"] == made["OP"]).flatten(1).all(1)
+    assert torch.equal(as_sm, ~as_op)
+    assert torch.equal(as_sm[::2], as_sm[1::2])
+    assert 3 <= int(as_sm[::2].sum()) <= 17
 
 
 def test_matching_compares_versions_with_another_original() -> None:
     people = torch.rand(12, 1, 6, 6)
-    probes = {"original": people, "lost": torch.rand(12, 1, 6, 6)}
+    probes = {"original": people, "release": torch.rand(12, 1, 6, 6)}
     witness = {"pixels": Witness(lambda images: images.flatten(1), "unseen")}
     eye = torch.eye(12, dtype=torch.bool)
     rows = PairRows(torch.arange(12), torch.arange(12), ~eye)
     areas, rates, scores = match(witness, probes, (people + 0.01).clamp(0, 1), rows)
     assert areas["pixels"]["original"] == 1.0
     assert rates["pixels"]["original"] == 1.0
-    assert 0.2 < areas["pixels"]["lost"] < 0.8
+    assert 0.2 < areas["pixels"]["release"] < 0.8
+    low, high = rates["pixels"]["interval"]
+    assert low <= rates["pixels"]["release"] <= high
     genuine, impostor = scores["pixels"]["original"]
     assert (len(genuine), len(impostor)) == (12, 12 * 11)
     assert 0 < float(impostor.min()) <= float(genuine.max()) <= 1
@@ -289,7 +329,8 @@ def test_published_networks_read_faces_and_so_do_probes(real_data: Path, real_mo
     faces = load("lfw", data_dir=real_data, box=TIGHT, size=64, channels=1, count=400)
     faces = faces.subset(faces.label("gender") >= 0)
     truth, images = faces.label("gender"), faces.floats()
-    pictures = {"original": images[200:]}
+    pictures = {"original": images[200:], "release": images[200:]}
+    shown_ = Shown.of(faces.subset(range(200, len(faces))), "gender", 1)
     net = load_facenet(real_models / "face-api")
     deep = train_probe(net, images[:200], truth[:200], seed=0)
     with torch.no_grad():
@@ -298,7 +339,7 @@ def test_published_networks_read_faces_and_so_do_probes(real_data: Path, real_mo
             "dlib": Witness(dlib_gender(real_models / "dlib"), "unseen"),
             "probe": Witness(lambda x: deep(x)[:, 0], "seen"),
         }
-        found, _ = attribute_auc(witnesses, pictures, truth[200:])
+        found, _ = attribute_auc(witnesses, pictures, shown_)
     assert found["xception"]["original"] > 0.9
     assert found["dlib"]["original"] > 0.9
     assert found["probe"]["original"] > 0.8

@@ -19,7 +19,9 @@ def export(
 
     An obfuscator's file takes `images` and standard normal `noise` of the map's shape, which the
     device draws from a generator that nobody can guess, and gives `maps`; there is no classifier
-    in it. A SAN's takes `images` and gives `release`. Pixels are in [0, 1].
+    in it. A SAN's takes `images` and gives `release`; one of output coin takes `targets` too, 0 or
+    1 for each attribute, drawn likewise and alike for all pictures of a person. Pixels are in
+    [0, 1].
     """
     from sfumato.errors import ConfigError
     from sfumato.protect.obfuscator.model import Obfuscator
@@ -34,7 +36,7 @@ def export(
         inputs, output = ["images", "noise"], "maps"
     elif isinstance(made, SemiAdversarial):
         export_san(made, out)
-        inputs, output = ["images"], "release"
+        inputs, output = ["images", *(["targets"] if made.output == "coin" else [])], "release"
     else:
         raise ConfigError(
             f"{protector}: a protector of kind {made.kind} is not exported to ONNX, only "

@@ -8,11 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from sfumato.data.imageset import ImageSet
+from sfumato.data.pixels import as_uint8
 from sfumato.errors import ConfigError, DataError
 from sfumato.fit.config import FitConfig
+from sfumato.nets.attributes import SmallClassifier
 from sfumato.protect.pretrained import open_pretrained
 from sfumato.protect.san.classifiers import Ensemble, balanced_rows, train_classifier
-from sfumato.protect.san.config import SanConfig
+from sfumato.protect.san.config import Output, SanConfig
 from sfumato.protect.san.fit import fit_san
 from sfumato.protect.san.matcher import train_matcher
 from sfumato.protect.san.model import STEER, SemiAdversarial
@@ -138,6 +140,32 @@ def test_release_takes_the_own_classifiers_word() -> None:
     assert torch.allclose(net.release(x), net.draw(x, net.guess(x), "NT"), atol=1e-6)
 
 
+def test_a_coin_knows_nothing_of_the_true_value() -> None:
+    net = made(output="coin")
+    x, y = torch.rand(6, 1, 16, 16), torch.randint(0, 2, (6, 2))
+    assert torch.equal(net.draw(x, y, "OP"), net.draw(x, 1 - y, "SM"))
+    assert torch.equal(net.draw(x, y, "SM"), net.toward(x, y))
+    torch.manual_seed(3)
+    released = net.release(x)
+    torch.manual_seed(3)
+    assert torch.equal(released, net.release(x))
+    assert torch.equal(released, net.toward(x, _coins(3, 6)))
+    assert net.drawn_per == "identity"
+    assert made().drawn_per is None
+
+
+def _coins(seed: int, count: int) -> Tensor:
+    torch.manual_seed(seed)
+    return torch.randint(0, 2, (count, 2))
+
+
+def test_both_values_come_out_equally_often() -> None:
+    torch.manual_seed(0)
+    coins = made(output="coin").coins(4_000).float()
+    assert coins.mean(0).tolist() == pytest.approx([0.5, 0.5], abs=0.05)
+    assert abs(float(torch.corrcoef(coins.T)[0, 1])) < 0.1  # a coin for each attribute
+
+
 def test_a_missing_label_is_an_error_that_counts() -> None:
     with pytest.raises(DataError, match="2 images have no smile or side"):
         made().draw(torch.rand(3, 1, 16, 16), torch.tensor([[-1, 0], [1, 1], [0, -1]]), "OP")
@@ -190,6 +218,19 @@ def test_onnx_computes_what_torch_does(tmp_path: Path) -> None:
             assert torch.allclose(torch.from_numpy(released), net.release(x), atol=1e-5)
 
 
+def test_a_device_draws_the_coins_of_a_file(tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    net = made(output="coin")
+    export_san(net, tmp_path / "coin.onnx")
+    session = onnxruntime.InferenceSession(
+        str(tmp_path / "coin.onnx"), providers=["CPUExecutionProvider"]
+    )
+    x, targets = torch.rand(5, 1, 16, 16), torch.randint(0, 2, (5, 2))
+    (drawn,) = session.run(None, {"images": x.numpy(), "targets": targets.numpy()})
+    with torch.no_grad():
+        assert torch.allclose(torch.from_numpy(drawn), net.toward(x, targets), atol=1e-5)
+
+
 class Eyes(nn.Module):
     """A matcher that sees the mean brightness of quarters."""
 
@@ -217,8 +258,6 @@ def test_training_turns_what_strangers_see(faces: ImageSet, network: str) -> Non
     fitted = fit_san(faces, private="smile", matcher=Eyes(), config=config)
     labels = faces.label("smile")[:, None]
     torch.manual_seed(99)
-    from sfumato.nets.attributes import SmallClassifier
-
     stranger = SmallClassifier(1, 1, family="wide", side=16, width=8)
     train_classifier(stranger, faces.images, labels, _QUICK.stage("x", 8), title="stranger")
     stranger.eval()
@@ -236,10 +275,12 @@ def test_training_turns_what_strangers_see(faces: ImageSet, network: str) -> Non
     assert fitted.left_out == 0
 
 
+@pytest.mark.parametrize("output", ["OP", "coin"])
 def test_the_same_seed_gives_the_same_network_also_after_a_stop(
-    faces: ImageSet, tmp_path: Path
+    faces: ImageSet, tmp_path: Path, output: Output
 ) -> None:
     config = replace(_QUICK, epochs=2, classifier_epochs=1, ensemble=2, rounds=1)
+    config = replace(config, output=output, students=int(output == "coin"))
     eyes = Closing()
     whole = fit_san(faces, private="smile", matcher=eyes, config=config)
     kept = replace(config, checkpoint=tmp_path)
@@ -248,6 +289,25 @@ def test_the_same_seed_gives_the_same_network_also_after_a_stop(
     resumed = fit_san(faces, private="smile", matcher=Eyes(), config=kept)
     for name, value in whole.protector.state_dict().items():
         assert torch.allclose(value, resumed.protector.state_dict()[name], atol=1e-6), name
+
+
+def test_a_retrained_classifier_reads_less_where_students_learned_beside(faces: ImageSet) -> None:
+    """Without them the outputs keep what classifiers of originals do not look at."""
+    config = replace(_QUICK, output="coin", epochs=16, ensemble_a_step=1)
+    labels, right = faces.label("smile")[:, None], {}
+    for students in (0, 2):
+        settings = replace(config, students=students, student_weight=4.0)
+        net = fit_san(faces, private="smile", matcher=Eyes(), config=settings).protector
+        torch.manual_seed(7)
+        seen = as_uint8(net.release(faces.floats()))
+        torch.manual_seed(98)
+        reader = SmallClassifier(1, 1, family="residual", side=16, width=8)
+        train_classifier(reader, seen[:120], labels[:120], _QUICK.stage("x", 24), title="retrained")
+        with torch.no_grad():
+            logits = reader.eval()(seen[120:].float() / 255)
+        right[students] = float(((logits > 0) == labels[120:].bool()).float().mean())
+    assert right[0] > 0.9
+    assert right[2] < right[0] - 0.15
 
 
 @pytest.mark.parametrize("network", ["paper", "residual"])

@@ -1,9 +1,9 @@
 """Randomness of releases, drawn so that nobody can draw it again and subtract it.
 
 Each release has one secret of 32 bytes, which is thrown away with the release's notes. What is
-drawn for a picture depends on that secret and on the picture's pixels alone: not on its neighbours
-in a batch, and not on whether the release was interrupted before it. A picture that a collection
-holds twice is drawn for once, so that nothing is gained by averaging.
+drawn for a picture depends on that secret and on the picture's pixels alone, or on whom it shows:
+not on its neighbours in a batch, and not on whether the release was interrupted before it. A
+picture that a collection holds twice is drawn for once, so that nothing is gained by averaging.
 """
 
 from __future__ import annotations
@@ -43,12 +43,15 @@ def drawn_generator(secret: bytes, purpose: bytes) -> torch.Generator:
 
 
 @contextmanager
-def secret_draws(secret: bytes, picture: UInt8[Tensor, "c h w"]) -> Iterator[None]:
+def secret_draws(
+    secret: bytes, picture: UInt8[Tensor, "c h w"], person: str | None = None
+) -> Iterator[None]:
     """Let torch draw what the secret has for this picture, for the time of a `with` block.
 
-    The caller's own state is untouched.
+    With a `person`, all pictures of that name are drawn for alike. The caller's own state is
+    untouched.
     """
-    purpose = b"picture" + digest(picture)
+    purpose = b"picture" + digest(picture) if person is None else b"person" + person.encode()
     with torch.random.fork_rng():
         torch.manual_seed(int.from_bytes(_stream(secret, purpose, 8)[:8], "little"))
         # On the CPU a seed counts with 32 bits only, which a computer tries out in an hour.

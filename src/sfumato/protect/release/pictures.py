@@ -134,7 +134,7 @@ def _released(
 ) -> _Batch:
     some = images.read(positions)
     return _Batch(
-        files=[_file(protector, picture, secret) for picture in some.pictures],
+        files=[_file(protector, picture, secret, images.classes) for picture in some.pictures],
         values=[
             [_value(images.classes[label], picture.labels[label]) for label in labels]
             for picture in some.pictures
@@ -144,12 +144,26 @@ def _released(
     )
 
 
-def _file(protector: Protector | PlacedRelease, picture: Picture, secret: bytes) -> bytes:
+def _file(
+    protector: Protector | PlacedRelease,
+    picture: Picture,
+    secret: bytes,
+    classes: Mapping[str, Sequence[str]],
+) -> bytes:
     if isinstance(protector, PlacedRelease):
         return encode_png(as_uint8(protector.at(picture.position))[0])
-    with alone(picture), secret_draws(secret, picture.pixels):
+    person = _person(protector.drawn_per, picture, classes)
+    with alone(picture), secret_draws(secret, picture.pixels, person):
         released = as_pictures(protector.release(picture.floats()), protector.name)
     return encode_png(released[0])
+
+
+def _person(
+    label: str | None, picture: Picture, classes: Mapping[str, Sequence[str]]
+) -> str | None:
+    """Return the name whose pictures share one draw, where the set has it."""
+    value = MISSING if label is None else picture.labels.get(label, MISSING)
+    return None if label is None or value == MISSING else classes[label][value]
 
 
 def as_pictures(release: Tensor, name: str) -> UInt8[Tensor, "n c h w"]:

@@ -1,7 +1,7 @@
 """Our training, against unseen classifiers: rounds against an ensemble of different classifiers.
 
-Part of the ensemble is replaced in every round. The classifiers see random views, and all three
-outputs are trained at once.
+Part of the ensemble is replaced in every round. The classifiers see random views, and all outputs
+are trained at once.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from sfumato.fit.loop import Epoch, History
@@ -18,6 +18,7 @@ from sfumato.protect.augment import random_view
 from sfumato.protect.san.classifiers import Ensemble
 from sfumato.protect.san.losses import hinge_match_loss, steered_loss, total_loss
 from sfumato.protect.san.model import STEER
+from sfumato.protect.san.students import Students
 from sfumato.protect.san.training import Job
 
 _LEAST_RATE = 0.05  # share of the learning rate that is left in the end
@@ -38,11 +39,13 @@ def rounds(job: Job, known: Sequence[nn.Module]) -> dict[str, History]:
     )
     ensemble_epochs = config.ensemble_epochs or config.classifier_epochs
     ensemble.grow(config.ensemble, ensemble_epochs)
+    taught = [ensemble.another(ensemble_epochs) for _ in range(config.students)]
+    students = Students(taught, config.augmentation)
     optimizer = job.adam()
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(
         optimizer, config.rounds * config.epochs, eta_min=_LEAST_RATE * config.learning_rate
     )
-    duel, histories = _Duel(job, ensemble), {}
+    duel, histories = _Duel(job, ensemble, students), {}
     for number in range(config.rounds):
         if number:
             ensemble.refresh(config.refreshed, ensemble_epochs)
@@ -55,31 +58,37 @@ def rounds(job: Job, known: Sequence[nn.Module]) -> dict[str, History]:
             count=config.joint_images,
             title=f"joint training, round {number + 1} of {config.rounds}",
             scheduler=scheduler,
+            beside=students.learners,
         )
     return histories
 
 
 class _Duel:
-    def __init__(self, job: Job, ensemble: Ensemble) -> None:
-        self.job, self.config, self.ensemble = job, job.config, ensemble
+    def __init__(self, job: Job, ensemble: Ensemble, students: Students) -> None:
+        self.job, self.config, self.ensemble, self.students = job, job.config, ensemble, students
 
     def step(self, batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
         """One step of all three terms."""
         config = self.config
         x, y = batch[0].float() / 255, batch[1]
         self.job.follow(x.device, *self.ensemble.known)
-        steer = _mixed(len(x)).to(x.device)[:, None].expand_as(y)
+        steer = _fair(y) if config.output == "coin" else _mixed(len(x))[:, None].expand_as(y)
+        steer = steer.to(x.device)
         drawn = self.job.net.steered(x, y, steer)
         fooled = self._fooled(drawn, y, steer)
         matched = self._matched(x, drawn)
         changed = (drawn - x).square().mean() / config.bound**2
+        undecided = self.students.undecided(drawn)
         loss = total_loss(
             config.pixel_weight * changed,
-            config.attribute_weight * fooled,
+            config.attribute_weight * fooled + config.student_weight * undecided,
             config.match_weight * matched,
         )
         epoch.descend("autoencoder", loss)
-        return {"loss": loss, "attribute": fooled, "match": matched, "pixel": changed}
+        figures = {"loss": loss, "attribute": fooled, "match": matched, "pixel": changed}
+        if config.students:
+            figures["student"] = self.students.learn(drawn, y, epoch)
+        return figures
 
     def _fooled(
         self, drawn: Float[Tensor, "n c h w"], y: Tensor, steer: Float[Tensor, "n k"]
@@ -103,3 +112,9 @@ def _mixed(count: int) -> Float[Tensor, "n"]:
     """Draw which output each picture of a batch trains."""
     values = torch.tensor([STEER[name] for name in _MIX])
     return values[torch.multinomial(torch.tensor(list(_MIX.values())), count, replacement=True)]
+
+
+def _fair(y: Int64[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+    """Draw for each attribute of each picture whether a coin shows the true value."""
+    shown = torch.randint(0, 2, y.shape).bool()
+    return torch.where(shown, STEER["SM"], STEER["OP"])

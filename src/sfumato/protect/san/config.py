@@ -14,8 +14,10 @@ from sfumato.protect.deformation import FACE_AUGMENTATION, Deformation
 if TYPE_CHECKING:  # a command line lists these settings without loading PyTorch
     from sfumato.fit.config import FitConfig
 
-Output = Literal["SM", "NT", "OP"]
-"""Same, neutral or opposite prototype."""
+Drawn = Literal["SM", "NT", "OP"]
+"""Same, neutral or opposite prototype: what is drawn of a picture whose value is known."""
+Output = Literal[Drawn, "coin"]
+"""What `release` gives; `coin` draws the prototype at random, whatever the value is."""
 Network = Literal["paper", "residual"]
 Channels = Literal[1, 3]
 
@@ -35,6 +37,10 @@ _PRESETS = {
             "learning_rate": 1e-3,
             "batch_size": 32,
         },
+    ),
+    "coin": Preset(
+        "a coin draws what a release shows, and it is trained against who learns from releases",
+        {"output": "coin", "students": 2},
     ),
     "drawn": Preset(
         "coloured pictures that differ in little else, such as drawn faces",
@@ -89,7 +95,9 @@ class SanConfig(Presets):
         "residual", "Ours against many classifiers, or the paper's against one.", panel=_RELEASED
     )
     output: Output = setting(
-        "OP", "What release gives: opposite, neutral or same prototype.", panel=_RELEASED
+        "OP",
+        "What release gives: opposite, neutral or same prototype, or one that a coin draws.",
+        panel=_RELEASED,
     )
     channels: Channels = setting(
         1, "Pictures that it takes and gives: 1 grey, as the paper's, or 3 RGB.", panel=_RELEASED
@@ -150,7 +158,14 @@ class SanConfig(Presets):
         most=1,
         panel=_ENSEMBLE,
     )
+    students: int = setting(
+        0,
+        "Classifiers that go on learning from the outputs, which shall leave them undecided.",
+        least=0,
+        panel=_ENSEMBLE,
+    )
     attribute_weight: float = setting(1.0, "Of fooling the classifiers.", least=0, panel=_LOSS)
+    student_weight: float = setting(1.0, "Of leaving students undecided.", least=0, panel=_LOSS)
     match_weight: float = setting(24.0, "Of going on matching.", least=0, panel=_LOSS)
     match_free: float = setting(
         0.02, "Squared distance of embeddings that costs nothing.", least=0, panel=_LOSS

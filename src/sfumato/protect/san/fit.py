@@ -57,6 +57,7 @@ def fit_san(
         network=config.network,
         bound=config.bound,
         output=config.output,
+        person=identity,
     )
     # Prototypes are RGB also where the pictures are grey (section 3.2).
     protector.set_prototypes(prototypes_of(taken, hidden))

@@ -16,7 +16,7 @@ from sfumato.nets.semiadversarial import (
     ResidualAutoencoder,
 )
 from sfumato.protect.pretrained import PretrainedProtector
-from sfumato.protect.san.config import Network, Output
+from sfumato.protect.san.config import Drawn, Network, Output
 
 STEER = {"SM": 1.0, "NT": 0.5, "OP": 0.0}
 """What each output asks of a classifier: the true value, no decision, the other value."""
@@ -34,6 +34,10 @@ class SemiAdversarial(PretrainedProtector):
     `bound`). `output` is what `release` gives. The prototype to oppose follows from the label;
     `release` has no labels and takes the own classifier's word, `draw` takes the true ones.
 
+    With the output "coin" the prototype is drawn at random: by torch's generator, which a release
+    seeds from its secret, alike for all pictures with one value of the label `person`. Nothing of
+    the true value enters, so the network draws each picture from the neutral prototype on.
+
     Raises:
         ConfigError: a setting is out of its range.
     """
@@ -50,11 +54,13 @@ class SemiAdversarial(PretrainedProtector):
         network: Network = "residual",
         bound: float = 0.15,
         output: Output = "OP",
+        person: str = "identity",
     ) -> None:
         super().__init__()
         check_settings(height, width, channels, attributes, network, bound, output)
         self.channels, self.height, self.width = channels, height, width
         self.attributes, self.network, self.output = tuple(attributes), network, output
+        self.person = person
         wide = _PROTOTYPE_CHANNELS * len(self.attributes)
         self.autoencoder: nn.Module = (
             PrototypeAutoencoder(channels, wide)
@@ -100,10 +106,18 @@ class SemiAdversarial(PretrainedProtector):
         logits: Tensor = self.classifier(images)
         return (logits > 0).long()
 
+    @property
+    def drawn_per(self) -> str | None:
+        """The label whose pictures share one random draw of a release; None where none is drawn."""
+        return self.person if self.output == "coin" else None
+
     def draw(
-        self, images: Float[Tensor, "n c h w"], labels: Int64[Tensor, "n k"], output: Output
+        self, images: Float[Tensor, "n c h w"], labels: Int64[Tensor, "n k"], output: Drawn
     ) -> Float[Tensor, "n c h w"]:
         """Return SM, NT or OP of images whose attributes are known.
+
+        With the output "coin" SM is what is released where the coin shows the true value, OP where
+        it shows the other one.
 
         Raises:
             DataError: an image has no label of an attribute.
@@ -126,14 +140,28 @@ class SemiAdversarial(PretrainedProtector):
         """Return each image with its own choice of prototypes, given as values of `STEER`."""
         opposed = torch.where(steer == STEER["OP"], 1 - labels, labels)
         wanted = torch.where(steer == STEER["NT"], _NEUTRAL, opposed)
-        drawn: Tensor = self.autoencoder(images, self._chosen(labels), self._chosen(wanted))
+        own = torch.full_like(labels, _NEUTRAL) if self.output == "coin" else labels
+        drawn: Tensor = self.autoencoder(images, self._chosen(own), self._chosen(wanted))
         return drawn
+
+    def toward(
+        self, images: Float[Tensor, "n c h w"], targets: Int64[Tensor, "n k"]
+    ) -> Float[Tensor, "n c h w"]:
+        """Return images drawn with the prototypes of these values, whatever their own are."""
+        return self.steered(images, targets, torch.ones_like(targets, dtype=images.dtype))
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Return the output of images without labels."""
+        if self.output == "coin":
+            return self.toward(images, self.coins(len(images)).to(images.device))
         labels = self.guess(images)
         steer = torch.full_like(labels, STEER[self.output], dtype=images.dtype)
         return self.steered(images, labels, steer)
+
+    def coins(self, count: int) -> Int64[Tensor, "count k"]:
+        """Draw the values that the outputs of so many images shall show."""
+        # On the CPU, whose generator is the one that a release seeds.
+        return torch.randint(0, 2, (count, len(self.attributes)))
 
     def _chosen(self, which: Int64[Tensor, "n k"]) -> Float[Tensor, "n p h w"]:
         """Return one prototype an attribute for each image, side by side as channels."""
@@ -163,5 +191,5 @@ def check_settings(
         raise ConfigError(f"`network` is paper or residual, got {network!r}")
     if not 0 < bound <= 1:
         raise ConfigError(f"`bound` is above 0 and at most 1, got {bound:g}")
-    if output not in STEER:
-        raise ConfigError(f"`output` is one of {', '.join(STEER)}, got {output!r}")
+    if output not in (*STEER, "coin"):
+        raise ConfigError(f"`output` is one of {', '.join(STEER)} and coin, got {output!r}")
