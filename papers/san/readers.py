@@ -27,6 +27,7 @@ from sfumato.protect.san.prototypes import labelled
 _NAME: Final = "private"
 _VALIDATED: Final = 0.2  # share of the adversary's people on whom it stops and chooses
 _NEAREST: Final = 15
+_WIDTH: Final = 16  # of its networks: 64x64 pixels at the usual width take a core hours
 
 
 def readers(
@@ -92,7 +93,7 @@ class _Teacher:
     def __init__(self, labels: Tensor, held: tuple[Tensor, Tensor], run: Run) -> None:
         self.targets: Mapping[str, Tensor] = {_NAME: labels}
         self.held, self.seed = held, run.seed
-        self.config = LearnerConfig(device=run.device)
+        self.config = LearnerConfig(device=run.device, width=_WIDTH)
 
     def __call__(self, rows: Tensor, learner: str) -> Scores:
         config = replace(self.config, learners=(learner,))
