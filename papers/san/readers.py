@@ -7,8 +7,8 @@ since who keeps a face recognisable keeps that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -19,15 +19,25 @@ from papers.san import published
 from papers.san.measure import Scores, Shown, Witness, judged_rows, versions
 from papers.san.worlds import World
 from sfumato.attack.tools.learners import Candidate, LearnerConfig, train_all
+from sfumato.attack.tools.scores import area
 from sfumato.data.order import random_order
+from sfumato.data.pixels import as_uint8
+from sfumato.device import Device
+from sfumato.fit.config import FitConfig
 from sfumato.fit.outputs import outputs
+from sfumato.nets.classifiers import ConvClassifier
+from sfumato.protect.san.classifiers import train_classifier
 from sfumato.protect.san.model import SemiAdversarial
 from sfumato.protect.san.prototypes import labelled
 
 _NAME: Final = "private"
 _VALIDATED: Final = 0.2  # share of the adversary's people on whom it stops and chooses
 _NEAREST: Final = 15
-_WIDTH: Final = 16  # of its networks: 64x64 pixels at the usual width take a core hours
+_STRANGER_SEED: Final = 1_000  # no classifier of the ensemble has it
+_WIDTH: Final = 12  # of its networks: 64x64 pixels at the usual width take a core hours
+_STARTS: Final = 2
+_EPOCHS: Final = 30  # at most
+_PATIENCE: Final = 6
 
 
 def readers(
@@ -64,7 +74,7 @@ def _taught(
     rows = judged_rows(train.label(world.private), count, seed=run.seed + 1)
     shown = Shown.of(train.subset(rows), world.private, net.channels)
     drawn = versions(net, shown, seed=run.seed)
-    held = _by_people(shown.people, seed=run.seed)
+    teacher = Teacher(shown.labels, _by_people(shown.people, seed=run.seed), run.seed, run.device)
 
     def embed(images: Tensor) -> Tensor:
         return outputs(matcher, images, batch_size=64)
@@ -74,32 +84,73 @@ def _taught(
         ("original", "unseen", ""),
         ("release", "retrained", ", taught releases"),
     ):
-        teach = _Teacher(shown.labels[:, 0], held, run)
         pictures, vectors = drawn[version], embed(drawn[version])
-        found["fresh network" + suffix] = Witness(teach(pictures, "conv"), role)
-        found["trees" + suffix] = Witness(teach(pictures, "trees"), role)
-        found["probe of embeddings" + suffix] = Witness(
-            _behind(embed, teach(vectors, "probe")), role
-        )
-        found["neighbours of embeddings" + suffix] = Witness(
-            _behind(embed, _neighbours(vectors, shown.labels[:, 0])), role
-        )
+        made = {
+            "fresh network": teacher.network(pictures),
+            "trees": teacher.learner("trees", pictures),
+            "probe of embeddings": _behind(embed, teacher.learner("probe", vectors)),
+            "neighbours of embeddings": _behind(embed, _neighbours(vectors, shown.labels[:, 0])),
+        }
+        found |= {name + suffix: Witness(scores, role) for name, scores in made.items()}
     return found
 
 
-class _Teacher:
-    """Trains one kind of learner and returns the scores of its best restart."""
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """Teaches the adversary's pictures; `held` are rows to learn from and rows to validate on."""
 
-    def __init__(self, labels: Tensor, held: tuple[Tensor, Tensor], run: Run) -> None:
-        self.targets: Mapping[str, Tensor] = {_NAME: labels}
-        self.held, self.seed = held, run.seed
-        self.config = LearnerConfig(device=run.device, width=_WIDTH)
+    labels: Tensor
+    """`(n, 1)`"""
+    held: tuple[Tensor, Tensor]
+    seed: int
+    device: Device
 
-    def __call__(self, rows: Tensor, learner: str) -> Scores:
-        config = replace(self.config, learners=(learner,))
-        made = train_all(rows, self.targets, self.held, config, seed=self.seed)
+    def network(self, pictures: Tensor) -> Scores:
+        """Return a network taught on random views: the better of two starts."""
+        made = [self._start(as_uint8(pictures), self.seed + i) for i in range(1, _STARTS + 1)]
+        best = max(made, key=self._validator(pictures))
+        return lambda images: outputs(best, images)[:, 0]
+
+    def learner(self, kind: str, rows: Tensor) -> Scores:
+        """Return one of the audit's learners, the best of its restarts."""
+        config = LearnerConfig(learners=(kind,), device=self.device)
+        targets = {_NAME: self.labels[:, 0]}
+        made = train_all(rows, targets, self.held, config, seed=self.seed)
         best = max(made, key=lambda candidate: candidate.validated[_NAME])
         return lambda images: _odds(best, images)
+
+    def _start(self, pictures: Tensor, seed: int) -> nn.Module:
+        torch.manual_seed(_STRANGER_SEED + seed)
+        channels, height, width = pictures.shape[1:]
+        net = ConvClassifier(channels, (height, width), 1, width=_WIDTH)
+        validated = self._validator(pictures.float() / 255)
+        config = FitConfig(
+            epochs=_EPOCHS,
+            batch_size=64,
+            seed=_STRANGER_SEED + seed,
+            device=self.device,
+            patience=_PATIENCE,
+            monitor="validated",
+            higher_is_better=True,
+        )
+        train_classifier(
+            net,
+            pictures[self.held[0]],
+            self.labels[self.held[0]],
+            config,
+            title="a network of the adversary",
+            validate=lambda: {"validated": validated(net)},
+        )
+        return net.eval()
+
+    def _validator(self, pictures: Tensor) -> Callable[[nn.Module], float]:
+        rows, truth = pictures[self.held[1]], self.labels[self.held[1], 0]
+
+        def validated(net: nn.Module) -> float:
+            scores = outputs(net, rows)[:, 0]
+            return area(scores[truth == 1], scores[truth == 0])
+
+        return validated
 
 
 def _odds(candidate: Candidate, rows: Tensor) -> Tensor:

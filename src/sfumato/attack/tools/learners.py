@@ -57,8 +57,6 @@ class LearnerConfig:
     """AdamW's, divided by 5 midway as in the paper."""
     patience: int | None = 12
     """Epochs without a better validated figure before the end; None never stops early."""
-    width: int = 32
-    """Channels of a convolutional network's first layer."""
     validation: float = 0.2
     """Share of the adversary's own data held out to stop and to choose by."""
     device: Device = "auto"
@@ -142,11 +140,11 @@ def class_weights(labels: Int64[Tensor, "n"], classes: int) -> Float[Tensor, "cl
 
 
 def make_network(
-    learner: str, rows: Float[Tensor, "n *shape"], classes: int, *, width: int
+    learner: str, rows: Float[Tensor, "n *shape"], classes: int
 ) -> LinearProbe | Perceptron | ConvClassifier:
     """Return an untrained network of the named kind for releases of this shape."""
     if learner == "conv":
-        return ConvClassifier(rows.shape[1], (rows.shape[2], rows.shape[3]), classes, width=width)
+        return ConvClassifier(rows.shape[1], (rows.shape[2], rows.shape[3]), classes)
     kind = LinearProbe if learner == "probe" else Perceptron
     return kind(rows[0].numel(), classes)
 
@@ -167,9 +165,7 @@ def train_network(
     train, check = held
     counts = {name: int(values.max()) + 1 for name, values in targets.items()}
     torch.manual_seed(seed)
-    net = Heads(
-        lambda classes: make_network(learner, rows, max(classes, 2), width=config.width), counts
-    )
+    net = Heads(lambda classes: make_network(learner, rows, max(classes, 2)), counts)
     net.to(memory_format=torch.channels_last)  # half the time of a convolution on a processor
     weights = {
         name: class_weights(values[train], max(counts[name], 2)) for name, values in targets.items()
@@ -219,7 +215,7 @@ def train_namer(
     """
     torch.manual_seed(seed)
     kind = "conv" if _spatial(rows) else "perceptron"
-    net = make_network(kind, rows, int(people.max()) + 1, width=config.width)
+    net = make_network(kind, rows, int(people.max()) + 1)
     optimizer = torch.optim.AdamW(net.parameters(), lr=config.lr, weight_decay=1e-2)
 
     def step(batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:

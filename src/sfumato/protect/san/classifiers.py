@@ -15,7 +15,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
 from sfumato.fit.config import FitConfig
-from sfumato.fit.loop import Epoch, History, fit
+from sfumato.fit.loop import Epoch, History, Validate, fit
 from sfumato.nets.attributes import Family, SmallClassifier
 from sfumato.protect.augment import random_view
 from sfumato.protect.deformation import FACE_AUGMENTATION, Deformation
@@ -124,8 +124,12 @@ def train_classifier(
     title: str,
     robust: bool = False,
     augmentation: Deformation = FACE_AUGMENTATION,
+    validate: Validate | None = None,
 ) -> History:
-    """Train a classifier of attributes on random views, with both values weighing the same."""
+    """Train a classifier of attributes on random views, with both values weighing the same.
+
+    With `validate` and patience in the settings it stops where what is validated stops growing.
+    """
     optimizer = torch.optim.Adam(classifier.parameters(), lr=_LEARNING_RATE)
     ones = labels.float().mean(0).clamp(0.01, 0.99)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.epochs)
@@ -151,6 +155,7 @@ def train_classifier(
         data=(pictures, labels),
         step=step,
         config=config,
+        validate=validate,
         title=title,
     )
 
