@@ -9,7 +9,7 @@ import typer
 
 from sfumato.cli import keys
 from sfumato.cli.keys import Passphrase, Ring
-from sfumato.cli.options import AsJson, DataDir, Device, Seed, finish
+from sfumato.cli.options import AsJson, DataDir, Device, Seed, finish, say_skipped
 from sfumato.cli.search import Column, search
 from sfumato.counted import counted
 
@@ -65,8 +65,7 @@ def extract(
     images = open_lazily(data, SourceOptions(data_dir=data_dir, count=count, seed=seed))
     opened = _opened(backbone, public, data_dir, seed).to(resolve_device(device))
     table, skipped = features_in(opened, images)
-    for left_out in skipped:
-        typer.echo(f"skipped {left_out}", err=True)
+    say_skipped(skipped)
     write_table(table, out)
     result = {
         "file": str(out),
