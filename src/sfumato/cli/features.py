@@ -165,16 +165,14 @@ def fetch(
     as_json: AsJson = False,
 ) -> None:
     """Ask a feature service for one picture's features, under a key made for this request."""
-    from sfumato.errors import InputError
+    from sfumato.data.decoding.decode import ImageLimits
     from sfumato.features.tables.forms import write_table
     from sfumato.features.tables.known import Row, columns_of
     from sfumato.features.tables.table import FeatureTable
+    from sfumato.files import read_limited
     from sfumato.serve.clients.features import FeatureClient
 
-    try:
-        content = image.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {image}: {error.strerror}") from error
+    content = read_limited(image, limit_bytes=ImageLimits().max_bytes)
     with FeatureClient(url) as client:
         features = client.features(content)
     columns = columns_of([Row(0, image.name, {})], {})
