@@ -89,7 +89,7 @@ def test_large_ones_give_way_and_each_thread_computes_on_one_core(held: Held) ->
     pool.shutdown()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="of a thread alone only Linux has a priority")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority of one thread")
 def test_large_ones_give_way_in_a_process_that_gives_way_itself() -> None:
     def niced() -> int:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 15)
