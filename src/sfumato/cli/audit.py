@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
 from sfumato.cli.configfile import Config, command_line
+from sfumato.cli.dryrun import DryRun, Plan, read_set, tell
 from sfumato.cli.options import AsJson, DataDir, DeviceSomewhere, Ray, Seed, finish
+from sfumato.counted import counted
 
 if TYPE_CHECKING:
     from sfumato.audit.measure.cell import Cell
     from sfumato.audit.report.report import Report
+    from sfumato.audit.run import Prepared
+    from sfumato.data.imageset import ImageSet
 
 QUICK_EPOCHS = 15
+_NOT_REPEATED = ("config", "device", "ray", "dry_run", "as_json")
+"""Options that say nothing of the figures: a report's command goes without them."""
 _HEAD = (
     f"{'protector':24} {'attack':36} {'value':>8} {'floor':>8} {'ceiling':>8} {'leakage':>8} "
     "  95 % interval"
@@ -100,6 +106,7 @@ def audit(
     data_dir: DataDir = None,
     device: DeviceSomewhere = "auto",
     ray: Ray = None,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Attack every protector, measure what stays useful, and write a report.
@@ -129,6 +136,7 @@ def audit(
     from sfumato.audit.report.gate import check_limit
     from sfumato.audit.report.sheets import FOLDER
     from sfumato.audit.run import audit as run
+    from sfumato.audit.run import prepare
     from sfumato.cluster import executor_at
     from sfumato.data.sources import load
     from sfumato.device import resolve_device
@@ -149,8 +157,8 @@ def audit(
         seeds=runs, config=effort, identity=identity, kept=tuple(utility or ()), sheets=sheets
     )
     attacks = [] if only else default_attacks(private or (), setting)
-    asked = [open_attack(spec, setting) for spec in attack or ()]
-    attacks = list({one.name: one for one in [*attacks, *asked]}.values())
+    added = [open_attack(spec, setting) for spec in attack or ()]
+    attacks = list({one.name: one for one in [*attacks, *added]}.values())
     shape = fitted_shape(protector)
     if shape is not None and size is not None and shape[1:] != (size, size):
         raise ConfigError(
@@ -164,29 +172,58 @@ def audit(
     )  # fmt: skip
     victims, adversary = sides(images, identity, seed=seed)
     protectors = [open_protector(spec, adversary) for spec in protector]
+    asked: dict[str, Any] = {
+        "victims": victims,
+        "adversary": adversary,
+        "private": private or (),
+        "utility": utility or (),
+        "identity": identity,
+        "matching": matching,
+        "attacks": attacks,
+        "seeds": runs,
+        "config": effort,
+        "out": out,
+        "pictures": pictures,
+    }
+    if dry_run:
+        _tell(prepare(protectors, **asked), images, out, as_json=as_json)
     with executor_at(ray) as executor:
-        report = run(
-            protectors,
-            victims=victims,
-            adversary=adversary,
-            private=private or (),
-            utility=utility or (),
-            identity=identity,
-            matching=matching,
-            attacks=attacks,
-            seeds=runs,
-            config=effort,
-            out=out,
-            pictures=pictures,
-            executor=executor,
-        )
-    made_by = command_line("audit", audit, given, without=("config", "device", "ray", "as_json"))
+        report = run(protectors, **asked, executor=executor)
+    made_by = command_line("audit", audit, given, without=_NOT_REPEATED)
     report = replace(report, settings=replace(report.settings, quick=quick, command=made_by))
     report.write(out)
     write_cards(dict(zip(protector, protectors, strict=True)), report)
     finish(report.document(), f"{table(report)}\n\nreport: {out / 'report.html'}", as_json=as_json)
     if fail_above is not None:
         _gate(report, fail_above, out)
+
+
+def _tell(ready: Prepared, images: ImageSet, out: Path, *, as_json: bool) -> NoReturn:
+    """Say what an audit would read, measure and write. Its time depends on when attackers stop."""
+    reads, facts = read_set(images)
+    sides = {"victims": ready.store.sides[0].count, "adversary": ready.store.sides[1].count}
+    most, kept = ready.store.foresee(ready.work)
+    releases, attacks = [one.name for one in ready.protectors], [one.name for one in ready.attacks]
+    plan = Plan(
+        reads=f"{reads}; {sides['victims']:,} are the victims' and {sides['adversary']:,} the "
+        f"adversary's ({ready.disjoint})",
+        does=f"put {counted(len(releases), 'release')} ({', '.join(releases)}) before "
+        f"{counted(len(attacks), 'attack or use', 'attacks and uses')} ({', '.join(attacks)}), "
+        f"where they have a meaning: {counted(most, 'measurement')} at most, of which {kept:,} "
+        f"are in {out} already",
+        writes=(out,),
+        left_out=images.skipped,
+        facts={
+            **facts,
+            "sides": sides,
+            "disjoint": ready.disjoint,
+            "protectors": releases,
+            "attacks": attacks,
+            "measurements": most,
+            "kept": kept,
+        },
+    )
+    tell(plan, as_json=as_json)
 
 
 def _gate(report: Report, limit: float, out: Path) -> None:
