@@ -134,7 +134,7 @@ def release(
     a face that was missed is released as it is, so go through them.
     """
     if faces:
-        _refuse_with_faces(keep, split, size, count, noise_key, data_dir, ray)
+        _refuse_with_faces(keep, split, size, count, noise_key, ray)
         release_faces(
             protector, data, out,
             config=config, keep_names=keep_names, boxes=boxes, only=only, except_=except_,
@@ -164,7 +164,7 @@ def _refuse_with_faces(*others: object) -> None:
     if any(other not in (None, "all", []) for other in others):
         raise ConfigError(
             "--faces takes a folder of photographs as it is: leave out --keep, --split, --size, "
-            "--count, --noise-key, --data-dir and --ray"
+            "--count, --noise-key and --ray"
         )
 
 

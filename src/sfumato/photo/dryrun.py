@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,22 +90,26 @@ def planned(job: Job) -> Plan:
     )
 
 
-def _minutes(job: Job, pixels: dict[str, int]) -> float:
-    """Return the time for all pixels by the time that a few photographs take."""
-    tried = sorted(pixels, key=lambda file: pixels[file])[:: max(1, len(pixels) // _TRIED)][:_TRIED]
-    if not tried:
-        return 0.0
-    find = FaceFinder() if job.boxes is None else None
-    start = time.perf_counter()
-    seen = 0
-    for file in tried:
-        try:
-            original = read_original(job.source / file)
-        except ImageError:  # its header is whole, and its pixels are not
-            continue
+def _minutes(job: Job, pixels: Mapping[str, int]) -> float:
+    find = FaceFinder() if job.boxes is None and pixels else None
+
+    def attempt(file: str) -> None:
+        original = read_original(job.source / file)
         original.encoded(original.pixels)
         if find is not None:
             find(original.rgb())
-        seen += pixels[file]
+
+    return minutes_of(pixels, attempt)
+
+
+def minutes_of(pixels: Mapping[str, int], attempt: Callable[[str], None]) -> float:
+    """Return the time for all photographs' pixels by the time that a few photographs take."""
+    tried = sorted(pixels, key=lambda file: pixels[file])[:: max(1, len(pixels) // _TRIED)][:_TRIED]
+    start = time.perf_counter()
+    seen = 0
+    for file in tried:
+        with suppress(ImageError):  # its header is whole, and its pixels are not
+            attempt(file)
+            seen += pixels[file]
     spent = time.perf_counter() - start
     return spent * sum(pixels.values()) / max(1, seen) / 60
