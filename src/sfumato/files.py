@@ -59,6 +59,7 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
     temporary file is removed and `path` is as it was.
     """
     path = Path(path)
+    refuse_folder(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
@@ -104,6 +105,12 @@ def replacing_folder(path: Path, *, ours: Sequence[str] = ()) -> Iterator[Path]:
         raise InputError(f"cannot write {path}: {error.strerror}; nothing was changed") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def refuse_folder(path: Path) -> None:
+    """Raise an InputError where a folder lies at the place of a file."""
+    if path.is_dir():
+        raise InputError(f"expected a file at {path}, but it is a folder; choose another place")
 
 
 def refuse_foreign(path: Path, ours: Sequence[str]) -> None:
