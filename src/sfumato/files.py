@@ -56,9 +56,17 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success sync it and rename it into place.
 
     A reader sees the old file or the whole new one. On any error, a full disk included, the
-    temporary file is removed and `path` is as it was.
+    temporary file is removed and `path` is as it was. A link stays, and what it leads to is
+    replaced.
+
+    Raises:
+        InputError: it cannot be written, or is no plain file.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
+    # A device's place would be taken by the file: a root user would lose /dev/null.
+    if os.path.lexists(path) and not path.is_file():
+        kind = "a folder" if path.is_dir() else "a device or a pipe"
+        raise InputError(f"cannot write {path}: it is {kind}; name a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
@@ -106,13 +114,18 @@ def replacing_folder(path: Path, *, ours: Sequence[str] = ()) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def refuse_taken(path: Path, what: str) -> None:
+    """Raise an InputError where anything is at `path`, the place for a new folder of `what`."""
+    if os.path.lexists(path):
+        raise InputError(f"{path} exists already; choose another folder for {what}")
+
+
 def refuse_foreign(path: Path, ours: Sequence[str]) -> None:
     """Raise an InputError where `path` is a file, or a folder with other files than `ours`."""
-    if path.exists() and not path.is_dir():
+    if os.path.lexists(path) and not os.path.isdir(path):
         raise InputError(f"expected a folder at {path}, but it is a file; choose another place")
-    foreign = (
-        [entry.name for entry in path.iterdir() if entry.name not in ours] if path.is_dir() else []
-    )
+    there = path.iterdir() if os.path.isdir(path) else ()
+    foreign = [entry.name for entry in there if entry.name not in ours]
     if foreign:
         raise InputError(
             f"{path} holds other files ({', '.join(sorted(foreign)[:3])}); choose another folder"
@@ -189,7 +202,7 @@ def unpack_tensors(
         raise error(f"expected at most {limit_bytes:,} bytes, got {len(content):,}")
     try:
         tensors = safetensors.torch.load(content)
-        header = json.loads(content[_HEADER_LENGTH_BYTES : _header_end(content)])
+        header = _parsed(content[_HEADER_LENGTH_BYTES : _header_end(content)])
     except (safetensors.SafetensorError, *MALFORMED) as cause:
         raise error(f"expected a whole safetensors file: {cause}") from cause
     return tensors, _metadata(header, error)
@@ -220,7 +233,7 @@ def read_json(
     """
     content = read_limited(path, limit_bytes=limit_bytes, error=error)
     try:
-        document = json.loads(content)
+        document = _parsed(content)
     except MALFORMED as cause:
         raise error(f"{path} is no JSON: {cause}") from cause
     if not isinstance(document, dict):
@@ -246,6 +259,20 @@ def map_tensors(
         raise error(f"{path}: expected a whole safetensors file: {cause}") from cause
 
 
+def _parsed(text: str | bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
+    return json.loads(text, object_pairs_hook=_object)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object whose keys differ: of two values, two readers might take one each."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"it has the key {twice[:40]!r} twice")
+    return made
+
+
 def _packed(metadata: Mapping[str, str]) -> dict[str, str]:
     return {_METADATA_KEY: json.dumps(metadata, sort_keys=True)}
 
@@ -257,7 +284,7 @@ def _header_end(content: bytes) -> int:
 
 def _metadata(header: dict[str, dict[str, str]], error: type[FormatError]) -> dict[str, str]:
     try:
-        metadata = json.loads(header.get("__metadata__", {}).get(_METADATA_KEY, "{}"))
+        metadata = _parsed(header.get("__metadata__", {}).get(_METADATA_KEY, "{}"))
     except MALFORMED as cause:
         raise error(f"expected metadata in JSON: {cause}") from cause
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):

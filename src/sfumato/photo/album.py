@@ -18,8 +18,8 @@ from sfumato._version import __version__
 from sfumato.data.leftout import LeftOut
 from sfumato.data.listing import list_files
 from sfumato.data.metadata import is_table
-from sfumato.errors import DataError, ImageError, InputError, UnavailableError
-from sfumato.files import write_bytes
+from sfumato.errors import DataError, ImageError, UnavailableError
+from sfumato.files import refuse_taken, write_bytes
 from sfumato.fingerprint import fingerprint
 from sfumato.photo.blend import faces_cut, protect_faces
 from sfumato.photo.boxes import Box, read_boxes, write_boxes
@@ -109,8 +109,7 @@ def release_photos(job: Job) -> PhotosReleased:
         InputError: `OUT` exists, or cannot be written.
         UnavailableError: the extra `photos` is not installed, and no table of boxes is given.
     """
-    if job.out.exists():
-        raise InputError(f"{job.out} exists already; choose another folder for the release")
+    refuse_taken(job.out, "the release")
     listing = list_files(job.source)
     given = None if job.boxes is None else read_boxes(job.boxes)
     part = Part.begin(job.out, job.made_of())

@@ -26,8 +26,8 @@ from sfumato.counted import counted
 from sfumato.data.imageset import MISSING
 from sfumato.data.lazy import FolderImages, LoadedImages
 from sfumato.data.leftout import LeftOut, named
-from sfumato.errors import ArtifactError, DataError, InputError
-from sfumato.files import MALFORMED, replacing_folder
+from sfumato.errors import ArtifactError, DataError
+from sfumato.files import MALFORMED, refuse_taken, replacing_folder
 from sfumato.progress import Executor, sequential, track
 from sfumato.protect.obfuscator.model import Obfuscator
 from sfumato.protect.release.alone import alone
@@ -175,8 +175,7 @@ def write_maps(
     check_labels(images, labels)
     if _MAP in labels:
         raise DataError(f"a label called {_MAP!r} cannot be kept: the maps have that name")
-    if out.exists():
-        raise InputError(f"{out} exists already; choose another folder for the release")
+    refuse_taken(out, "the release")
     described = about(obfuscator, {name: images.classes[name] for name in labels})
     order = drawn_order(fresh_secret(), len(images))
     tally = _Tally(list(images.left_out))

@@ -26,7 +26,8 @@ from sfumato.data.imageset import MISSING
 from sfumato.data.lazy import FolderImages, LoadedImages, Picture
 from sfumato.data.leftout import LeftOut
 from sfumato.data.pixels import as_uint8
-from sfumato.errors import DataError, InputError
+from sfumato.errors import DataError
+from sfumato.files import refuse_taken
 from sfumato.progress import Executor, sequential, track
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
 from sfumato.protect.release.alone import alone
@@ -83,8 +84,7 @@ def write_pictures(
             something else.
     """
     check_labels(images, labels)
-    if out.exists():
-        raise InputError(f"{out} exists already; choose another folder for the release")
+    refuse_taken(out, "the release")
     part = begin(protector, images, out, labels)
     order = drawn_order(part.secret, len(images))
     starts = range(part.progress.read, len(images), batch_size)
