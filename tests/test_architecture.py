@@ -13,8 +13,17 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "sfumato"
 
 STAGES = [
-    {"_version", "errors", "types"},
-    {"counted", "device", "extras", "files", "fingerprint", "intervals", "progress", "wheelfiles"},
+    {"_version", "errors", "printable", "types"},
+    {
+        "counted",
+        "device",
+        "extras",
+        "files",
+        "fingerprint",
+        "intervals",
+        "progress",
+        "wheelfiles",
+    },
     {"cluster", "config"},
     {"data"},
     {"nets"},

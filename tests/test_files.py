@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import tempfile
 from pathlib import Path
@@ -19,6 +20,7 @@ from sfumato.files import (
     read_json,
     read_limited,
     read_tensors,
+    refuse_taken,
     replacing,
     unpack_tensors,
     write_bytes,
@@ -147,6 +149,7 @@ def test_a_json_object_comes_back(document: dict[str, object]) -> None:
         (b"\xff\xfe", "is no JSON"),
         (b"[" * 5000, "is no JSON"),
         (b"[1]", "expected a JSON object, got list"),
+        (b'{"a": 1, "a": 2}', "it has the key 'a' twice"),
         (b'{"a": "' + b"x" * 10_000 + b'"}', "expected at most 9,000 bytes, got 10,009"),
         (None, "cannot read"),
     ],
@@ -167,3 +170,53 @@ def test_a_device_without_an_end_is_not_read_into_memory() -> None:
         read_limited(Path("/dev/zero"), limit_bytes=1_000)
     with pytest.raises(DataError, match=r"cannot read /dev: Is a directory"):
         read_limited(Path("/dev"), limit_bytes=1_000, error=DataError)
+
+
+@pytest.mark.parametrize("place", ["tensors", "metadata"])
+def test_a_key_twice_is_refused(place: str) -> None:
+    """Of two values one reader takes the first and another the second."""
+    content = pack_tensors({"a": torch.zeros(2)}, {"b": "c"})
+    length = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + length].rstrip()
+    one = b'"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}'
+    old, new = (one, one + b"," + one)
+    if place == "metadata":
+        old, new = (rb"{\"b\": \"c\"}", rb"{\"b\": \"c\", \"b\": \"d\"}")
+    assert header.count(old) == 1
+    header = header.replace(old, new)
+    twice = struct.pack("<Q", len(header)) + header + content[8 + length :]
+    with pytest.raises(FormatError, match="twice"):
+        unpack_tensors(twice, limit_bytes=10_000)
+
+
+def test_what_is_no_plain_file_is_left_as_it_is(tmp_path: Path) -> None:
+    """As root, /dev/null itself was replaced by the file."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    for path in (pipe, tmp_path / "link"):
+        with pytest.raises(InputError, match="it is a device or a pipe; name a file"):
+            write_bytes(path, b"new")
+    with pytest.raises(InputError, match="it is a folder; name a file"):
+        write_bytes(tmp_path, b"new")
+    assert pipe.is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "store" / "file"
+    (tmp_path / "link").symlink_to(file)  # before there is any
+    for content in (b"old", b"new"):
+        write_bytes(tmp_path / "link", content)
+        assert file.read_bytes() == content
+        assert not file.is_symlink()
+    assert (tmp_path / "link").readlink() == file
+
+
+def test_a_place_is_taken_by_anything_that_lies_there(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for path in (tmp_path, tmp_path / "link"):
+        with pytest.raises(InputError, match="exists already; choose another folder for the maps"):
+            refuse_taken(path, "the maps")
+    refuse_taken(tmp_path / "new", "the maps")
+    refuse_taken(tmp_path / ("x" * 300), "the maps")  # that none can lie there is found in writing

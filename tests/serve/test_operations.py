@@ -123,7 +123,16 @@ def test_the_share_is_the_share_asked_for() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [{"alpha": -1}, {"alpha": 21}, {"alpha": "x"}, {"enforced": 1.1}, {"disable_hours": -1}],
+    [
+        {"alpha": -1},
+        {"alpha": 21},
+        {"alpha": "1"},
+        {"alpha": True},
+        {"enforced": 1.1},
+        {"disable_hours": -1},
+        {"enforce": 0},
+        {"alpha": 2, "thresh": 3},
+    ],
 )
 def test_rules_out_of_range_are_refused(start: Start, body: dict[str, object]) -> None:
     client, service = start()

@@ -81,7 +81,8 @@ def _chooser(
 ) -> Chooser | None:
     from sfumato.errors import ConfigError
     from sfumato.features.backbone import open_backbone
-    from sfumato.photo.who import PersonChooser, read_person
+    from sfumato.filter.enrollment import read_enrollment
+    from sfumato.photo.who import PersonChooser
 
     if only is None and except_ is None:
         if backbone is not None:
@@ -98,8 +99,8 @@ def _chooser(
         raise ConfigError("--only and --except need the --backbone that the person enrolled with")
     opened = open_backbone(backbone)
     if only is not None:
-        return PersonChooser(read_person(only), opened, "only")
-    return PersonChooser(read_person(cast("Path", except_)), opened, "except")
+        return PersonChooser(read_enrollment(only)[1], opened, "only")
+    return PersonChooser(read_enrollment(cast("Path", except_))[1], opened, "except")
 
 
 def _opened(spec: str) -> Protector:

@@ -245,6 +245,8 @@ def labels_of(
 
 def too_few(path: Path, expected: int, usable: int, left_out: Sequence[LeftOut]) -> str:
     """Say that a folder has fewer pictures than expected, and why."""
-    files = "it is empty" if not usable and not left_out else f"{usable} usable"
+    files = (
+        "no file lies there, or is listed" if not usable and not left_out else f"{usable} usable"
+    )
     reasons = f"; skipped {len(left_out)}: {named(left_out)}" if left_out else ""
     return f"expected at least {counted(expected, 'picture')} in {path}: {files}{reasons}"

@@ -18,8 +18,8 @@ from sfumato._version import __version__
 from sfumato.data.leftout import LeftOut
 from sfumato.data.listing import Listing, list_files
 from sfumato.data.metadata import is_table
-from sfumato.errors import DataError, ImageError, InputError, UnavailableError
-from sfumato.files import write_bytes
+from sfumato.errors import DataError, ImageError, UnavailableError
+from sfumato.files import refuse_taken, write_bytes
 from sfumato.fingerprint import fingerprint
 from sfumato.photo.blend import faces_cut, protect_faces
 from sfumato.photo.boxes import Box, read_boxes, write_boxes
@@ -150,8 +150,7 @@ def opening(job: Job) -> tuple[Listing, dict[str, list[Box]] | None]:
         DataError: the folder, or the table of boxes, cannot be read.
         InputError: `OUT` exists.
     """
-    if job.out.exists():
-        raise InputError(f"{job.out} exists already; choose another folder for the release")
+    refuse_taken(job.out, "the release")
     return list_files(job.source), None if job.boxes is None else read_boxes(job.boxes)
 
 

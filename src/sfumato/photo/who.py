@@ -13,18 +13,16 @@ clear, so a loose match is enough. A face that cannot be told is protected in bo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final, Literal
 
 from jaxtyping import UInt8
 from torch import Tensor
 
-from sfumato.errors import ConfigError, EnrollmentError
+from sfumato.errors import ConfigError
 from sfumato.features.backbone import Backbone
 from sfumato.features.picture import all_features_of
-from sfumato.files import read_limited
 from sfumato.filter.enrolled import gather, scores
-from sfumato.filter.enrollment import LIMIT_BYTES, Enrollment, open_enrollment
+from sfumato.filter.enrollment import Enrollment
 from sfumato.fingerprint import fingerprint
 from sfumato.photo.blend import cut_around
 from sfumato.photo.choice import Chooser
@@ -78,16 +76,6 @@ class PersonChooser(Chooser):
             return None
         errors = scores(self._users.net, features)
         return float(self._users.unit(errors)[0, 0])
-
-
-def read_person(path: Path) -> Enrollment:
-    """Read the file that `filter enroll` wrote.
-
-    Raises:
-        EnrollmentError: it cannot be read, is forged or malformed.
-    """
-    content = read_limited(path, limit_bytes=LIMIT_BYTES, error=EnrollmentError)
-    return open_enrollment(content).enrollment
 
 
 def protected(whom: Whom, sigmas: float | None) -> bool:

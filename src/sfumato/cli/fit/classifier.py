@@ -33,11 +33,11 @@ def classifier(
     Its accuracy is measured on a fifth of the maps, which it does not learn from. `classify`
     applies it to other maps of the same obfuscator.
     """
-    from sfumato.files import refuse_folder
+    from sfumato.files import refuse_no_file
     from sfumato.protect.release.classifier import fit_map_classifier
     from sfumato.protect.release.maps import open_maps
 
-    refuse_folder(out)
+    refuse_no_file(out)
     maps = open_maps(from_release)
     config = replace(config, seed=seed, device=device)
     train = partial(fit_map_classifier, maps, label=label, config=config)

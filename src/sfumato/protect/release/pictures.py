@@ -26,7 +26,8 @@ from sfumato.data.imageset import MISSING
 from sfumato.data.lazy import FolderImages, LoadedImages, Picture
 from sfumato.data.leftout import LeftOut
 from sfumato.data.pixels import as_uint8
-from sfumato.errors import DataError, InputError
+from sfumato.errors import DataError
+from sfumato.files import refuse_taken
 from sfumato.progress import Executor, sequential, track
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
 from sfumato.protect.release.alone import alone
@@ -128,8 +129,7 @@ def plan_pictures(
 def check_new(images: FolderImages | LoadedImages, out: Path, labels: Sequence[str]) -> None:
     """Raise a DataError of an unknown label, and an InputError where `out` is there already."""
     check_labels(images, labels)
-    if out.exists():
-        raise InputError(f"{out} exists already; choose another folder for the release")
+    refuse_taken(out, "the release")
 
 
 def check_labels(images: FolderImages | LoadedImages, labels: Sequence[str]) -> None:
