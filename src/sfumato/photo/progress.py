@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sfumato.errors import InputError
-from sfumato.files import MALFORMED, make_empty, swap_folder, write_bytes
+from sfumato.files import MALFORMED, make_empty, resumable_writes, swap_folder, write_bytes
 from sfumato.photo.boxes import Box
 from sfumato.photo.find.box import Face
 from sfumato.protect.release.noise import SECRET_BYTES, fresh_secret
@@ -108,14 +108,8 @@ class Part:
         Raises:
             InputError: it cannot be written.
         """
-        try:
-            with (self.folder / _SEEN).open("ab") as stream:
-                stream.write(seen.line())
-        except OSError as error:
-            raise InputError(
-                f"cannot write {self.folder}: {error.strerror}; mend that, and the same command "
-                "goes on"
-            ) from error
+        with resumable_writes(self.folder), (self.folder / _SEEN).open("ab") as stream:
+            stream.write(seen.line())
         self.seen[seen.file] = seen
 
     def finish(self, out: Path, written: Sequence[str]) -> None:

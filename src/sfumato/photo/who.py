@@ -22,6 +22,7 @@ from torch import Tensor
 from sfumato.errors import ConfigError, EnrollmentError
 from sfumato.features.backbone import Backbone
 from sfumato.features.picture import all_features_of
+from sfumato.files import read_limited
 from sfumato.filter.enrolled import gather, scores
 from sfumato.filter.enrollment import LIMIT_BYTES, Enrollment, open_enrollment
 from sfumato.fingerprint import fingerprint
@@ -85,11 +86,7 @@ def read_person(path: Path) -> Enrollment:
     Raises:
         EnrollmentError: it cannot be read, is forged or malformed.
     """
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(LIMIT_BYTES + 1)
-    except OSError as error:
-        raise EnrollmentError(f"cannot read {path}: {error.strerror}") from error
+    content = read_limited(path, limit_bytes=LIMIT_BYTES, error=EnrollmentError)
     return open_enrollment(content).enrollment
 
 

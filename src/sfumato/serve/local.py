@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sfumato.data.decoding.decode import decode_views
+from sfumato.data.decoding.decode import ImageLimits, decode_views
 from sfumato.errors import BankError, InputError
 from sfumato.features.backbone import Backbone
 from sfumato.features.policy import Policy
-from sfumato.filter.enrollment import open_enrollment
+from sfumato.files import read_limited
+from sfumato.filter.enrollment import LIMIT_BYTES, open_enrollment
 from sfumato.serve.bank.admission import Admission, check_terms
 from sfumato.serve.bank.decide import Question, decide_each
 from sfumato.serve.bank.extract import see
@@ -64,8 +65,9 @@ def add_files(
 
     Raises:
         EnrollmentError: a file is malformed, forged or does not fit the bank.
+        InputError: a file cannot be read.
     """
-    contents = [_read(file) for file in files]
+    contents = [read_limited(file, limit_bytes=LIMIT_BYTES) for file in files]
     enrollments = [open_enrollment(content).enrollment for content in contents]
     first = enrollments[0]
     with opened(database, create=True) as store:
@@ -127,8 +129,9 @@ def judging(
         state = BankState.load(store, terms, policy=opened_backbone.policy, reach=reach)
 
         def judge(image: Path) -> Decision:
+            content = read_limited(image, limit_bytes=ImageLimits().max_bytes)
             asked = Question(
-                seen=see(opened_backbone, decode_views(_read(image)), hashes=state.asks_hashes),
+                seen=see(opened_backbone, decode_views(content), hashes=state.asks_hashes),
                 account_id=account_id,
                 account_name=account,
                 now=store.clock.now(),
@@ -156,10 +159,3 @@ def _account(store: Store, name: str) -> Account:
         return account_named(store.engine, name)
     except InputError:
         return add_account(store.engine, name, with_token=False)[0]
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error

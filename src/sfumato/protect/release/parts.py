@@ -21,7 +21,7 @@ from sfumato.data.lazy import FolderImages, LoadedImages
 from sfumato.data.leftout import FILE_COLUMN, LeftOut, named, table_of, write_list
 from sfumato.data.metadata import METADATA
 from sfumato.errors import InputError
-from sfumato.files import make_empty, swap_folder, write_bytes
+from sfumato.files import make_empty, resumable_writes, swap_folder, write_bytes
 from sfumato.fingerprint import fingerprint
 from sfumato.protect.release.noise import fresh_secret
 from sfumato.types import Protector
@@ -94,16 +94,11 @@ class Part:
         names = [f"{at.written + i:08d}.png" for i in range(len(files))]
         rows = [[name, *row] for name, row in zip(names, values, strict=True)]
         head = [] if at.table_bytes else [[FILE_COLUMN, *self.labels]]
-        try:
+        with resumable_writes(self.folder):
             for name, content in zip(names, files, strict=True):
                 (self.folder / name).write_bytes(content)
             at.table_bytes = self._append(METADATA, at.table_bytes, [*head, *rows])
             at.left_out_bytes = self._append(_LEFT_OUT, at.left_out_bytes, left_out)
-        except OSError as error:
-            raise InputError(
-                f"cannot write {self.folder}: {error.strerror}; mend that, and the same command "
-                "goes on"
-            ) from error
         at.read += read
         at.written += len(files)
         at.left_out += len(left_out)
