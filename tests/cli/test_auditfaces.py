@@ -40,6 +40,7 @@ class Found(FaceFinder):
 def album(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Twelve photographs of six people, and a release in which two faces were missed."""
     monkeypatch.setattr(module, "FaceFinder", Found)
+    monkeypatch.setattr("sfumato.cli.audit.QUICK_EPOCHS", 1)
     rows = ["file_name,who,mood"]
     for folder in ("originals", "released"):
         (tmp_path / folder).mkdir()
@@ -125,7 +126,7 @@ def test_names_that_were_not_kept_are_refused(album: Path) -> None:
         (["--protector=blur:2"], ConfigError, "leave out --protector, --split"),
         (["--size=32"], ConfigError, "leave out --protector, --split"),
         (["--data=digits"], ConfigError, "`faces` compares folders of photographs"),
-        (["--identity=nobody"], DataError, "no label 'nobody'; it has: mood, photograph, who"),
+        (["--identity=nobody"], DataError, "no label 'nobody'; it has: mood, who"),
         (["--private=nobody"], DataError, "no label 'nobody'"),
     ],
 )
@@ -135,6 +136,8 @@ def test_mistakes_are_named(
     result = audit(album, *arguments)
     assert isinstance(result.exception, error), result.output
     assert message in str(result.exception)
+    dry = audit(album, *arguments, "--dry-run")
+    assert repr(dry.exception) == repr(result.exception)
     assert not (album / "out").exists()
 
 

@@ -104,17 +104,20 @@ class FacesOfRelease:
         write_boxes(out / UNCOVERED, boxes)
 
 
-def faces_of(pairs: Pairs, identity: str | None = None) -> FacesOfRelease:
+def faces_of(
+    pairs: Pairs, identity: str | None = None, notes: Path | None = None
+) -> FacesOfRelease:
     """Find all faces of originals and compare each with its place in the release.
 
     A label of a photograph's row in metadata.csv is its face's where the photograph has one face.
-    With `identity`, faces without that label are counted and not attacked.
+    With `identity`, faces without that label are counted and not attacked. With a folder for notes
+    an interrupted search goes on.
 
     Raises:
         DataError: there is no face, none that can be aligned, or no such label.
         UnavailableError: the extras `photos` and `faces` are not installed.
     """
-    faces, left_out = compare(pairs)
+    faces, left_out = compare(pairs, notes)
     aligned = [one for one in faces if one.aligned is not None]
     if not aligned:
         raise DataError(
@@ -135,6 +138,22 @@ def faces_of(pairs: Pairs, identity: str | None = None) -> FacesOfRelease:
     )
 
 
+def label_names(source: Path, wanted: Sequence[str] = ()) -> dict[str, None]:
+    """Return the labels that photographs have, in order, before any face is looked for.
+
+    Raises:
+        DataError: a wanted one is not among them, or one has a name that faces give a label.
+    """
+    names = dict.fromkeys(name for row in offered(source).rows.values() for name in row)
+    if PHOTOGRAPH in names:
+        raise DataError(f"{source}: rename its label {PHOTOGRAPH!r}: faces get one of that name")
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        known = ", ".join(sorted(names)) or "none"
+        raise DataError(f"{source} has no label {unknown[0]!r}; it has: {known}")
+    return names
+
+
 def _distances(both: UInt8[Tensor, "n 2 3 h w"]) -> Float[Tensor, "n"]:
     original, released = (embedded(both[:, side].float().div(255)) for side in (0, 1))
     apart: Float[Tensor, "n"] = torch.linalg.vector_norm(original - released, dim=1)
@@ -147,12 +166,7 @@ def _set(
     pixels: UInt8[Tensor, "n 3 h w"],
     single: set[str],
 ) -> ImageSet:
-    rows = offered(source).rows
-    names = dict.fromkeys(name for row in rows.values() for name in row)
-    if PHOTOGRAPH in names:
-        raise DataError(
-            f"{source}: call the label {PHOTOGRAPH!r} otherwise: faces have one so named"
-        )
+    rows, names = offered(source).rows, label_names(source)
     empty: Mapping[str, str] = dict.fromkeys(names, "")
     chosen = [rows.get(one.file, empty) if one.file in single else empty for one in faces]
     classes = values_of(chosen)

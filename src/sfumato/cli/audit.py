@@ -184,10 +184,11 @@ def audit(
         put = collection(data, options, protector or (), tried, identity)
     else:
         _refuse_with_faces(protector, split, count, size, only)
-        pairs = paired(data, faces)
+        named = [*(private or ()), *(utility or ()), *([identity] if identity else [])]
+        pairs = paired(data, faces, named)
         if dry_run:
             tell_photographs(pairs, out, as_json=as_json)
-        put = photographs(pairs, private or (), added, setting, seed=seed)
+        put = photographs(pairs, out, private or (), added, setting, seed=seed)
     asked: dict[str, Any] = {
         "victims": put.victims,
         "adversary": put.adversary,

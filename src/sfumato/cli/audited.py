@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from sfumato.cli.dryrun import Plan, tell
 from sfumato.counted import counted
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sfumato.data.options import SourceOptions
     from sfumato.photo.compare import Pairs
     from sfumato.types import Attack, Protector
+
+_NOTES: Final = "found"  # folder beside the cells, of where faces are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +71,18 @@ def collection(
 
 
 def photographs(
-    pairs: Pairs, private: Sequence[str], attacks: Sequence[Attack], setting: Setting, *, seed: int
+    pairs: Pairs,
+    out: Path,
+    private: Sequence[str],
+    attacks: Sequence[Attack],
+    setting: Setting,
+    *,
+    seed: int,
 ) -> Audited:
     """Find the faces of photographs and of their release."""
     from sfumato.audit.faces import face_attacks, face_sides, faces_of
 
-    seen = faces_of(pairs, setting.identity)
+    seen = faces_of(pairs, setting.identity, out / _NOTES)
     victims, adversary = face_sides(seen.images, setting.identity, seed=seed)
     return Audited(
         images=seen.images,
@@ -86,8 +94,9 @@ def photographs(
     )
 
 
-def paired(data: str, released: Path) -> Pairs:
-    """Match the photographs of two folders."""
+def paired(data: str, released: Path, labels: Sequence[str]) -> Pairs:
+    """Match the photographs of two folders, which need these labels."""
+    from sfumato.audit.faces import label_names
     from sfumato.data.sources import folder_named
     from sfumato.errors import ConfigError
     from sfumato.photo.compare import pair_files
@@ -95,6 +104,7 @@ def paired(data: str, released: Path) -> Pairs:
     folder = folder_named(data)
     if folder is None:
         raise ConfigError(f"`faces` compares folders of photographs, got `data` {data!r}")
+    label_names(folder, labels)
     return pair_files(folder, released)
 
 
@@ -103,14 +113,13 @@ def tell_photographs(pairs: Pairs, out: Path, *, as_json: bool) -> NoReturn:
     from sfumato.audit.faces import UNCOVERED
     from sfumato.data.folder import read_headers
     from sfumato.features.facenet import FaceNet
-    from sfumato.photo.compare import compare_one
+    from sfumato.photo.compare import compare_one, finder
     from sfumato.photo.dryrun import minutes_of
-    from sfumato.photo.find.finder import FaceFinder
     from sfumato.photo.original import LIMITS
 
     names = dict(pairs.files)
     pixels, refused = read_headers(pairs.source, list(names), LIMITS)
-    find, net = FaceFinder(), FaceNet()
+    find, net = finder(), FaceNet()
 
     def attempt(file: str) -> None:
         list(compare_one(pairs, file, names[file], find, net))

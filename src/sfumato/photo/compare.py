@@ -25,7 +25,8 @@ from sfumato.photo.album import read_original
 from sfumato.photo.blend import cut_around
 from sfumato.photo.config import SURE
 from sfumato.photo.find.box import SAME, Face
-from sfumato.photo.find.finder import FaceFinder
+from sfumato.photo.find.finder import MAYBE, FaceFinder
+from sfumato.photo.find.kept import Find, kept
 from sfumato.photo.original import written_names
 from sfumato.photo.video.film import is_film
 from sfumato.progress import track
@@ -83,14 +84,29 @@ def pair_files(source: Path, released: Path) -> Pairs:
     return Pairs(source=source, released=released, files=tuple(pairs), left_out=tuple(left_out))
 
 
-def compare(pairs: Pairs) -> tuple[list[ComparedFace], tuple[LeftOut, ...]]:
+def finder() -> Find:
+    """Return what finds faces with less certainty than a release asks for.
+
+    Raises:
+        UnavailableError: the extra `photos` is not installed.
+    """
+    find = FaceFinder()
+    return lambda picture, least: find(picture, least=least)
+
+
+def compare(
+    pairs: Pairs, notes: Path | None = None
+) -> tuple[list[ComparedFace], tuple[LeftOut, ...]]:
     """Return every face of the originals with its release, and the files that were left out.
+
+    With a folder for notes, what was searched in an earlier run is not searched again.
 
     Raises:
         DataError: the photographs show no face.
         UnavailableError: the extras `photos` and `faces` are not installed.
     """
-    find, net = FaceFinder(), FaceNet()
+    find = finder() if notes is None else kept(finder(), notes)
+    net = FaceNet()
     faces: list[ComparedFace] = []
     left_out = list(pairs.left_out)
     for file, name in track(pairs.files, "comparing photographs"):
@@ -107,7 +123,7 @@ def compare(pairs: Pairs) -> tuple[list[ComparedFace], tuple[LeftOut, ...]]:
 
 
 def compare_one(
-    pairs: Pairs, file: str, name: str, find: FaceFinder, net: FaceNet
+    pairs: Pairs, file: str, name: str, find: Find, net: FaceNet
 ) -> Iterator[ComparedFace]:
     """Yield the faces of one photograph.
 
@@ -119,8 +135,8 @@ def compare_one(
     if original.shape != released.shape:
         sizes = [f"{p.shape[2]}x{p.shape[1]}" for p in (original, released)]
         raise ImageError(f"{sizes[0]} pixels, and {sizes[1]} in the release: not the same picture")
-    again = find(released, least=SURE)
-    for face in find(original):
+    again = find(released, SURE)
+    for face in find(original, MAYBE):
         aligned = net.middle(cut_around(original, face), cut_around(released, face))
         if aligned is not None or face.score >= SURE:
             yield ComparedFace(
