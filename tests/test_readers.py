@@ -7,6 +7,7 @@ with a sound file of its kind, or to `ELSEWHERE` with the test that fuzzes it.
 from __future__ import annotations
 
 import ast
+import gzip
 import json
 import re
 import struct
@@ -32,6 +33,7 @@ from sfumato.cipher.keys import EnvelopeKey
 from sfumato.cipher.packing import MAGIC, Chunks, Packed, unpack
 from sfumato.data.folder import offered
 from sfumato.data.sets.mnist import read_idx
+from sfumato.data.sets.packed import unpacked
 from sfumato.data.sets.pendigits import read_unipen
 from sfumato.errors import SfumatoError
 from sfumato.features.backbone import Backbone, open_backbone
@@ -200,6 +202,12 @@ READERS: Mapping[str, Reader] = {
     ),
     "IDX": Reader(
         "data/sets/mnist.py", lambda: struct.pack(">BBBBII", 0, 0, 8, 2, 2, 3) + b"abcdef", read_idx
+    ),
+    "packed file": Reader(
+        "data/sets/packed.py",
+        lambda: gzip.compress(b"abcdef", mtime=0),
+        lambda path: unpacked(path, 1 << 16),
+        "file.gz",
     ),
     "pen recordings": Reader(
         "data/sets/pendigits.py", lambda: UNIPEN, lambda path: read_unipen(path, writers=44)
