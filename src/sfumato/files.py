@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import safetensors
 import safetensors.torch
@@ -19,6 +19,7 @@ from sfumato.errors import FormatError, InputError, SfumatoError
 
 _HEADER_LENGTH_BYTES = 8  # little-endian, before the JSON header of a safetensors file
 _METADATA_KEY = "sfumato"
+_PART = 1 << 20  # bytes at once of what does not say how long it is
 
 MALFORMED: Final = (
     LookupError,
@@ -63,10 +64,7 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
         InputError: it cannot be written, or is no plain file.
     """
     path = Path(os.path.realpath(path))
-    # A device's place would be taken by the file: a root user would lose /dev/null.
-    if os.path.lexists(path) and not path.is_file():
-        kind = "a folder" if path.is_dir() else "a device or a pipe"
-        raise InputError(f"cannot write {path}: it is {kind}; name a file")
+    refuse_no_file(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
@@ -114,6 +112,14 @@ def replacing_folder(path: Path, *, ours: Sequence[str] = ()) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def refuse_no_file(path: Path) -> None:
+    """Raise an InputError where a folder, a device or a pipe is at the place of a file."""
+    # A device's place would be taken by the file: a root user would lose /dev/null.
+    if os.path.lexists(path) and not path.is_file():
+        kind = "a folder" if path.is_dir() else "a device or a pipe"
+        raise InputError(f"cannot write {path}: it is {kind}; name a file")
+
+
 def refuse_taken(path: Path, what: str) -> None:
     """Raise an InputError where anything is at `path`, the place for a new folder of `what`."""
     if os.path.lexists(path):
@@ -156,13 +162,26 @@ def read_limited(path: Path, *, limit_bytes: int, error: type[SfumatoError] = In
     """
     try:
         with path.open("rb") as stream:
-            content = stream.read(limit_bytes + 1)
-            size = max(len(content), os.fstat(stream.fileno()).st_size)
+            size = os.fstat(stream.fileno()).st_size
+            parts = list(_parts(stream, size, limit_bytes + 1))
     except OSError as cause:
         raise error(f"cannot read {path}: {cause.strerror or cause}") from cause
+    content = parts[0] if len(parts) == 1 else b"".join(parts)
     if len(content) > limit_bytes:
-        raise error(f"{path}: expected at most {limit_bytes:,} bytes, got {size:,}")
+        found = max(size, len(content))
+        raise error(f"{path}: expected at most {limit_bytes:,} bytes, got {found:,}")
     return content
+
+
+def _parts(stream: BinaryIO, size: int, most: int) -> Iterator[bytes]:
+    """Yield up to `most` bytes: a file of that size at once, a pipe or a device bit by bit.
+
+    To read with a limit makes room for the limit, which may be more than there is.
+    """
+    at_once = max(size, _PART)
+    while most > 0 and (part := stream.read(min(most, at_once))):
+        yield part
+        most, at_once = most - len(part), _PART
 
 
 def pack_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:

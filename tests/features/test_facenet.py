@@ -258,3 +258,19 @@ def test_real_faces_are_told_apart_as_published(real_data: Path) -> None:
             found += 1
     assert found >= 37
     assert right >= found - 3
+
+
+def test_the_middle_face_is_cut_at_the_same_place_of_another_picture() -> None:
+    net = FaceNet()
+    picture = beside(drawn_face(0), drawn_face(1), drawn_face(2))
+    other = picture.clone()
+    other[:, :, 160:320] = without_face()
+    both = net.middle(picture, other)
+    assert both is not None
+    assert any(torch.equal(both[0], face) for face in net.faces(picture))
+    assert torch.equal(both[0], net.middle(picture, picture)[1])  # type: ignore[index]
+    assert int(both[1].float().std(dim=(1, 2)).max()) < 20  # a ground, and next to no face
+    turned = net.middle(torch.rot90(picture, 1, (1, 2)), torch.rot90(other, 1, (1, 2)))
+    assert turned is not None
+    assert float((turned[0].float() - both[0].float()).abs().mean()) < 3  # found a little aside
+    assert net.middle(without_face(), picture[:, :, :160]) is None

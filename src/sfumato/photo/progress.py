@@ -72,10 +72,20 @@ class Part:
         Raises:
             InputError: something else is there, or the folder cannot be written.
         """
+        found = cls.under_way(out, made_of)
+        return cls._new(out.with_name(f".{out.name}.part"), made_of) if found is None else found
+
+    @classmethod
+    def under_way(cls, out: Path, made_of: Mapping[str, str]) -> Part | None:
+        """Return an interrupted release of the same; None where there is none.
+
+        Raises:
+            InputError: one of something else is there.
+        """
         folder = out.with_name(f".{out.name}.part")
         state = _state(folder)
         if state is None:
-            return cls._new(folder, made_of)
+            return None
         changed = [key for key, value in made_of.items() if state["made_of"].get(key) != value]
         if changed:
             raise InputError(

@@ -12,7 +12,6 @@ import typer
 
 from sfumato.cli.options import AsJson, finish
 from sfumato.errors import ConfigError, InputError
-from sfumato.files import read_limited
 
 TOKEN: Final = "SFUMATO_TOKEN"  # noqa: S105 - a variable's name
 _TOKEN_BYTES: Final = 1 << 16
@@ -31,6 +30,7 @@ def send(
     as_json: AsJson = False,
 ) -> None:
     """Send an enrollment to a service; it is on the service's disk when this ends."""
+    from sfumato.files import read_limited
     from sfumato.filter.enrollment import LIMIT_BYTES
     from sfumato.serve.clients.filter import FilterClient
 
@@ -61,6 +61,8 @@ def _is_here(host: str) -> bool:
 
 
 def _token(file: Path | None) -> str:
+    from sfumato.files import read_limited
+
     # Never an argument: every user of the machine can list those.
     if file is None:
         token = os.environ.get(TOKEN, "")

@@ -149,16 +149,45 @@ def begin(
     Raises:
         InputError: something else is there, or the folder cannot be written.
     """
-    folder = out.with_name(f".{out.name}.part")
-    made_of = {
+    found = under_way(protector, images, out, labels)
+    folder = _folder_of(out)
+    if found is None:
+        return _new(folder, _made_of(protector, images, labels), images, labels)
+    for number in count(found.written):  # what was written after the last note
+        try:
+            (folder / f"{number:08d}.png").unlink()
+        except FileNotFoundError:
+            break
+    return Part(folder, tuple(labels), found)
+
+
+def _folder_of(out: Path) -> Path:
+    return out.with_name(f".{out.name}.part")
+
+
+def _made_of(
+    protector: Protector, images: FolderImages | LoadedImages, labels: Sequence[str]
+) -> dict[str, str]:
+    return {
         "protector": fingerprint(protector),
         "pictures": images.fingerprint(),
         "labels": json.dumps(list(labels)),
         "version": __version__,
     }
-    found = _found(folder)
+
+
+def under_way(
+    protector: Protector, images: FolderImages | LoadedImages, out: Path, labels: Sequence[str]
+) -> Progress | None:
+    """Return how far an interrupted release of the same came; None where there is none.
+
+    Raises:
+        InputError: one of something else is there.
+    """
+    folder, found = _folder_of(out), _found(_folder_of(out))
     if found is None:
-        return _new(folder, made_of, images, labels)
+        return None
+    made_of = _made_of(protector, images, labels)
     changed = [_WORDS[key] for key, value in made_of.items() if found.made_of.get(key) != value]
     if changed:
         counts = f" ({counted(found.files, 'file')} then, {len(images):,} now)"
@@ -167,12 +196,7 @@ def begin(
             f"changed{counts if found.files != len(images) else ''}. Delete that folder to start "
             "anew, or bring back what it was made of to go on"
         )
-    for number in count(found.written):  # what was written after the last note
-        try:
-            (folder / f"{number:08d}.png").unlink()
-        except FileNotFoundError:
-            break
-    return Part(folder, tuple(labels), found)
+    return found
 
 
 def _found(folder: Path) -> Progress | None:
