@@ -259,6 +259,7 @@ OWN: Mapping[str, str] = {
     "attack/on_cipher/bitstatistics.py": "bytes made by the attack itself",
     "serve/sharded/shard.py": "a hash that our own service computed",
     "serve/database/remains.py": "hashes of bytes, which may be any",
+    "photo/find/kept.py": "places of faces in the folder of an interrupted audit",
     "photo/progress.py": "notes in the folder of an interrupted release, of which lines may be cut",
     "protect/release/map_noise.py": "the bits of a hash computed a line before",
 }
