@@ -6,6 +6,7 @@ import json
 import os
 import struct
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,25 @@ def test_a_device_without_an_end_is_not_read_into_memory() -> None:
         read_limited(Path("/dev/zero"), limit_bytes=1_000)
     with pytest.raises(DataError, match=r"cannot read /dev: Is a directory"):
         read_limited(Path("/dev"), limit_bytes=1_000, error=DataError)
+
+
+def test_a_limit_larger_than_the_memory_is_no_trouble(tmp_path: Path) -> None:
+    whole = bytes(range(256)) * 12_000  # more than is read at once of a pipe
+    (tmp_path / "file").write_bytes(whole)
+    assert read_limited(tmp_path / "file", limit_bytes=1 << 60) == whole
+    assert read_limited(tmp_path / "file", limit_bytes=len(whole)) == whole
+    with pytest.raises(InputError, match=r"at most 3,071,999 bytes, got 3,072,000"):
+        read_limited(tmp_path / "file", limit_bytes=len(whole) - 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+def test_all_of_a_pipe_is_read(tmp_path: Path) -> None:
+    pipe, whole = tmp_path / "pipe", bytes(3_000_000)
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(whole,))
+    writer.start()
+    assert read_limited(pipe, limit_bytes=1 << 60) == whole
+    writer.join()
 
 
 @pytest.mark.parametrize("place", ["tensors", "metadata"])

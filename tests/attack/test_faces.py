@@ -103,7 +103,7 @@ def test_another_attack_reads_what_the_network_makes_of_a_face() -> None:
     assert found.value > 0.9
     assert attack.reads() == ("smile",)
     large = torch.rand(2, 3, 150, 150)
-    assert Viewed(attack=inner, name="x", by="pixels")._view(large).shape == (2, 3, 64, 64)
+    assert Viewed(attack=inner, name="x", by="pixels").view(large).shape == (2, 3, 64, 64)
 
 
 @needs_faces

@@ -198,11 +198,12 @@ class Viewed(Attack):
 
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Run the other attack on releases as they are viewed."""
-        seen = replace(victim, tensor=self._view(victim.tensor))
-        known = replace(knowledge, query=lambda images: self._view(knowledge.query(images)))
+        seen = replace(victim, tensor=self.view(victim.tensor))
+        known = replace(knowledge, query=lambda images: self.view(knowledge.query(images)))
         return replace(self.attack.run(seen, known), attack=self.name)
 
-    def _view(self, faces: Images) -> Tensor:
+    def view(self, faces: Images) -> Tensor:
+        """Return what the other attack sees of aligned faces: embeddings, or small pictures."""
         if self.by == "network":
             return embedded(faces)
         size = (_SMALL, _SMALL)
