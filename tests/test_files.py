@@ -21,6 +21,7 @@ from sfumato.files import (
     read_json,
     read_limited,
     read_tensors,
+    refuse_no_file,
     refuse_taken,
     replacing,
     unpack_tensors,
@@ -243,6 +244,7 @@ def test_what_is_no_plain_file_is_left_as_it_is(tmp_path: Path) -> None:
 def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
     file = tmp_path / "store" / "file"
     (tmp_path / "link").symlink_to(file)  # before there is any
+    refuse_no_file(tmp_path / "link")
     for content in (b"old", b"new"):
         write_bytes(tmp_path / "link", content)
         assert file.read_bytes() == content

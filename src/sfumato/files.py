@@ -115,7 +115,7 @@ def replacing_folder(path: Path, *, ours: Sequence[str] = ()) -> Iterator[Path]:
 def refuse_no_file(path: Path) -> None:
     """Raise an InputError where a folder, a device or a pipe is at the place of a file."""
     # A device's place would be taken by the file: a root user would lose /dev/null.
-    if os.path.lexists(path) and not path.is_file():
+    if os.path.exists(path) and not path.is_file():
         kind = "a folder" if path.is_dir() else "a device or a pipe"
         raise InputError(f"cannot write {path}: it is {kind}; name a file")
 

@@ -132,5 +132,5 @@ def test_a_classifier_of_maps_says_what_it_would_learn_from(tmp_path: Path) -> N
     document = json.loads(run(command, tmp_path / "out", "--dry-run", "--json").stdout)
     assert (document["maps"], document["first_training"]["rows"]) == (40, 32)
     taken = run(command, tmp_path / "maps", "--dry-run")
-    assert "expected a file at" in str(taken.exception)
+    assert "it is a folder; name a file" in str(taken.exception)
     assert [path.name for path in tmp_path.iterdir()] == ["maps"]

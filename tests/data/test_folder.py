@@ -86,7 +86,9 @@ def test_wrong_and_empty_folders_are_one_clear_line(album: Path, tmp_path: Path)
     with pytest.raises(DataError, match="is a file"):
         load(f"folder:{album / '0.png'}")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"expected at least 1 picture in .*empty: no file lies there, or is listed"):
+    with pytest.raises(
+        DataError, match=r"expected at least 1 picture in .*empty: no file lies there, or is listed"
+    ):
         load(f"folder:{tmp_path / 'empty'}")
     with pytest.raises(DataError, match="no published split"):
         load(f"folder:{album}", split="train")
