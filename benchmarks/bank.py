@@ -22,12 +22,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.enrollments import HIDDEN, random_enrollment
 from benchmarks.interleave import best_seconds
 from sfumato.filter.bank.bank import Bank
 from sfumato.filter.bank.workers import run_all
-from sfumato.filter.enrollment import Enrollment
 
-_HIDDEN = 32
 _BATCH = 64
 _PEER_TILE = 32
 _BACKBONE = "0" * 64
@@ -58,7 +57,7 @@ def batch(dim: int, count: int, rounds: int) -> dict[str, float]:
     weights = [segment.weights() for segment in bank.segments]
     encoder = torch.cat([w.encoder for w in weights])
     decoder = torch.cat([w.decoder for w in weights])
-    codes = torch.rand(count, _BATCH, _HIDDEN)
+    codes = torch.rand(count, _BATCH, HIDDEN)
     doubled = torch.cat([encoder, encoder]).view(-1, dim)
     seconds = best_seconds(
         {
@@ -70,7 +69,7 @@ def batch(dim: int, count: int, rounds: int) -> dict[str, float]:
         rounds,
     )
     peer = min(v for k, v in seconds.items() if k.startswith("two"))
-    operations = 4 * _BATCH * count * _HIDDEN * dim
+    operations = 4 * _BATCH * count * HIDDEN * dim
     figures = {
         "dim": dim,
         "enrollments": count,
@@ -127,8 +126,8 @@ def single_image(dim: int, count: int, dtype: torch.dtype, rounds: int) -> dict[
 
 def growth(dim: int, counts: tuple[int, ...]) -> dict[str, Any]:
     """Measure a batch at growing numbers of enrollments, and the memory of the process."""
-    bank = Bank.empty(dim, _HIDDEN, backbone=_BACKBONE)
-    enrollment = random_enrollment(dim)
+    bank = Bank.empty(dim, HIDDEN, backbone=_BACKBONE)
+    enrollment = random_enrollment(dim, _BACKBONE)
     x = torch.rand(_BATCH, dim)
     rows = []
     for count in counts:
@@ -226,31 +225,8 @@ def _parts(tensors: list[Tensor]) -> Iterator[Tensor]:
 
 def random_bank(dim: int, count: int, dtype: torch.dtype, device: str = "cpu") -> Bank:
     """Return a bank of `count` copies of one random enrollment, with the ids 0, 1, 2 and so on."""
-    bank = Bank.empty(dim, _HIDDEN, backbone=_BACKBONE, dtype=dtype, device=device)
-    enrollment = random_enrollment(dim)
+    bank = Bank.empty(dim, HIDDEN, backbone=_BACKBONE, dtype=dtype, device=device)
+    enrollment = random_enrollment(dim, _BACKBONE)
     for number in range(count):
         bank.add(str(number), enrollment)
     return bank
-
-
-def random_enrollment(dim: int) -> Enrollment:
-    """Return an enrollment with random weights."""
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(*shape: int) -> Tensor:
-        values: Tensor = torch.randn(shape, generator=generator) / dim**0.5
-        return values
-
-    return Enrollment(
-        encoder=draw(_HIDDEN, dim),
-        encoder_bias=draw(_HIDDEN),
-        decoder=draw(dim, _HIDDEN),
-        decoder_bias=draw(dim),
-        code_mean=draw(_HIDDEN),
-        code_covariance=torch.eye(_HIDDEN),
-        mu=1.0,
-        sigma=0.1,
-        calibration="held-out",
-        count=100,
-        backbone=_BACKBONE,
-    )

@@ -26,10 +26,10 @@ import numpy as np
 import torch
 
 from benchmarks.clients import load
+from benchmarks.enrollments import HIDDEN
 from benchmarks.interleave import best_seconds
 from benchmarks.server import (
     DIM,
-    HIDDEN,
     Running,
     enrollments,
     features,

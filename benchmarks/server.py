@@ -24,6 +24,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from benchmarks.enrollments import HIDDEN, random_enrollment
 from sfumato.data.decoding.decode import decode_image, encode_png
 from sfumato.data.sources import load as load_images
 from sfumato.features.backbone import Backbone, open_backbone
@@ -37,7 +38,7 @@ from sfumato.serve.records.auth import add_account
 from sfumato.serve.service import FilterService
 from sfumato.serve.settings import ServeSettings
 
-DIM, HIDDEN, SIDE = 128, 32, 256
+DIM, SIDE = 128, 256
 _PICTURES = 32
 
 
@@ -73,25 +74,7 @@ def make_backbone(path: Path) -> Backbone:
 
 def enrollments(backbone: Backbone, uploads: list[bytes]) -> Iterator[Enrollment]:
     """Yield enrollments without end; the first claims half of the uploads, the others none."""
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(*shape: int) -> Tensor:
-        values: Tensor = torch.randn(shape, generator=generator) / DIM**0.5
-        return values
-
-    base = Enrollment(
-        encoder=draw(HIDDEN, DIM),
-        encoder_bias=draw(HIDDEN),
-        decoder=draw(DIM, HIDDEN),
-        decoder_bias=draw(DIM),
-        code_mean=draw(HIDDEN),
-        code_covariance=torch.eye(HIDDEN),
-        mu=1e-3,
-        sigma=1e-4,
-        calibration="held-out",
-        count=100,
-        backbone=backbone.fingerprint,
-    )
+    base = replace(random_enrollment(DIM, backbone.fingerprint), mu=1e-3, sigma=1e-4)
     x = features(backbone, uploads)
     code = (x @ base.encoder.T + base.encoder_bias).relu()
     made = (code @ base.decoder.T + base.decoder_bias).sigmoid()

@@ -19,14 +19,14 @@ import faiss
 import numpy as np
 import torch
 
-from benchmarks.bank import random_bank, random_enrollment
+from benchmarks.bank import random_bank
+from benchmarks.enrollments import HIDDEN, random_enrollment
 from benchmarks.interleave import best_core_seconds
 from sfumato.filter.bank.bank import Bank
 from sfumato.filter.bank.shortlist import Shortlist
 from sfumato.filter.bank.sketch import NUMBERS
 
 _DIM = 128
-_HIDDEN = 32
 _BATCH = 64
 _BACKBONE = "0" * 64
 LIMIT = 1.4  # of the error, of every row
@@ -107,10 +107,10 @@ def listing(count: int, rounds: int) -> dict[str, Any]:
 
 def adding(count: int) -> dict[str, float]:
     """Measure what the list adds to adding."""
-    enrollment = random_enrollment(_DIM)
+    enrollment = random_enrollment(_DIM, _BACKBONE)
     found = {}
     for name, reach in (("without", None), ("with", 1.0)):
-        bank = Bank.empty(_DIM, _HIDDEN, backbone=_BACKBONE, reach=reach)
+        bank = Bank.empty(_DIM, HIDDEN, backbone=_BACKBONE, reach=reach)
         start = time.process_time()
         for number in range(count):
             bank.add(str(number), enrollment)

@@ -22,8 +22,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from benchmarks.enrollments import HIDDEN
 from benchmarks.interleave import best_seconds
-from benchmarks.server import DIM, HIDDEN, enrollments, make_backbone, pictures
+from benchmarks.server import DIM, enrollments, make_backbone, pictures
 from sfumato.data.decoding.decode import decode_image
 from sfumato.features.backbone import Backbone
 from sfumato.filter.bank.bank import Bank, BankScores

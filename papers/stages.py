@@ -55,3 +55,7 @@ class Stages:
         for left in self.folder.glob(f"{name}.training*"):
             left.unlink()
         return json.loads(text), contiguous  # as it will be read, were it read
+
+    def document(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return a finished stage of values without tensors, or make it and keep it."""
+        return self.keep(name, lambda _: (make(), {}))[0]

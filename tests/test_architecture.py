@@ -13,8 +13,17 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "sfumato"
 
 STAGES = [
-    {"_version", "errors", "types"},
-    {"counted", "device", "extras", "files", "fingerprint", "intervals", "progress"},
+    {"_version", "errors", "printable", "types"},
+    {
+        "counted",
+        "device",
+        "extras",
+        "files",
+        "fingerprint",
+        "intervals",
+        "progress",
+        "wheelfiles",
+    },
     {"cluster", "config"},
     {"data"},
     {"nets"},
@@ -60,16 +69,17 @@ INNER = {
         {"progress", "who"},
         {"review", "video"},
         {"album"},
-        {"dryrun"},
+        {"compare", "dryrun"},
     ],
     "attack": [
         {"tools"},
         {"album", "attributes", "on_cipher", "on_filter", "reidentify", "verify"},
-        {"copies", "groups", "linkage", "membership", "reconstruct"},
+        {"copies", "faces", "groups", "linkage", "membership", "reconstruct"},
     ],
     "audit": [
         {"plugins"},
         {"attacks", "protectors"},
+        {"faces"},
         {"measure"},
         {"report"},
         {"run"},

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfumato.errors import ArtifactError, FormatError, InputError
+from sfumato.errors import ArtifactError, DataError, FormatError, InputError
 from sfumato.files import (
     map_tensors,
     pack_tensors,
     read_json,
+    read_limited,
     read_tensors,
+    refuse_no_file,
+    refuse_taken,
     replacing,
     unpack_tensors,
     write_bytes,
@@ -146,6 +151,7 @@ def test_a_json_object_comes_back(document: dict[str, object]) -> None:
         (b"\xff\xfe", "is no JSON"),
         (b"[" * 5000, "is no JSON"),
         (b"[1]", "expected a JSON object, got list"),
+        (b'{"a": 1, "a": 2}', "it has the key 'a' twice"),
         (b'{"a": "' + b"x" * 10_000 + b'"}', "expected at most 9,000 bytes, got 10,009"),
         (None, "cannot read"),
     ],
@@ -158,3 +164,98 @@ def test_what_is_no_json_object_is_refused(
         path.write_bytes(content)
     with pytest.raises(ArtifactError, match=message):
         read_json(path, limit_bytes=9_000, error=ArtifactError)
+
+
+def test_a_high_limit_asks_for_no_more_memory_than_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    for content in (b"", b"x" * 100):
+        path.write_bytes(content)
+        assert read_limited(path, limit_bytes=1 << 50) == content
+    assert read_limited(path, limit_bytes=100) == b"x" * 100
+    with pytest.raises(InputError, match="expected at most 99 bytes, got 100"):
+        read_limited(path, limit_bytes=99)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no such file on this system")
+def test_a_file_whose_size_says_nothing_is_read_whole() -> None:
+    path = Path("/proc/self/status")
+    assert path.stat().st_size == 0
+    assert read_limited(path, limit_bytes=1 << 40).startswith(b"Name:")
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no such device on this system")
+def test_a_device_without_an_end_is_not_read_into_memory() -> None:
+    with pytest.raises(InputError, match=r"/dev/zero: expected at most 1,000 bytes, got 1,001"):
+        read_limited(Path("/dev/zero"), limit_bytes=1_000)
+    with pytest.raises(DataError, match=r"cannot read /dev: Is a directory"):
+        read_limited(Path("/dev"), limit_bytes=1_000, error=DataError)
+
+
+def test_a_limit_larger_than_the_memory_is_no_trouble(tmp_path: Path) -> None:
+    whole = bytes(range(256)) * 12_000  # more than is read at once of a pipe
+    (tmp_path / "file").write_bytes(whole)
+    assert read_limited(tmp_path / "file", limit_bytes=1 << 60) == whole
+    assert read_limited(tmp_path / "file", limit_bytes=len(whole)) == whole
+    with pytest.raises(InputError, match=r"at most 3,071,999 bytes, got 3,072,000"):
+        read_limited(tmp_path / "file", limit_bytes=len(whole) - 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+def test_all_of_a_pipe_is_read(tmp_path: Path) -> None:
+    pipe, whole = tmp_path / "pipe", bytes(3_000_000)
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(whole,))
+    writer.start()
+    assert read_limited(pipe, limit_bytes=1 << 60) == whole
+    writer.join()
+
+
+@pytest.mark.parametrize("place", ["tensors", "metadata"])
+def test_a_key_twice_is_refused(place: str) -> None:
+    """Of two values one reader takes the first and another the second."""
+    content = pack_tensors({"a": torch.zeros(2)}, {"b": "c"})
+    length = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + length].rstrip()
+    one = b'"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}'
+    old, new = (one, one + b"," + one)
+    if place == "metadata":
+        old, new = (rb"{\"b\": \"c\"}", rb"{\"b\": \"c\", \"b\": \"d\"}")
+    assert header.count(old) == 1
+    header = header.replace(old, new)
+    twice = struct.pack("<Q", len(header)) + header + content[8 + length :]
+    with pytest.raises(FormatError, match="twice"):
+        unpack_tensors(twice, limit_bytes=10_000)
+
+
+def test_what_is_no_plain_file_is_left_as_it_is(tmp_path: Path) -> None:
+    """As root, /dev/null itself was replaced by the file."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    for path in (pipe, tmp_path / "link"):
+        with pytest.raises(InputError, match="it is a device or a pipe; name a file"):
+            write_bytes(path, b"new")
+    with pytest.raises(InputError, match="it is a folder; name a file"):
+        write_bytes(tmp_path, b"new")
+    assert pipe.is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "store" / "file"
+    (tmp_path / "link").symlink_to(file)  # before there is any
+    refuse_no_file(tmp_path / "link")
+    for content in (b"old", b"new"):
+        write_bytes(tmp_path / "link", content)
+        assert file.read_bytes() == content
+        assert not file.is_symlink()
+    assert (tmp_path / "link").readlink() == file
+
+
+def test_a_place_is_taken_by_anything_that_lies_there(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for path in (tmp_path, tmp_path / "link"):
+        with pytest.raises(InputError, match="exists already; choose another folder for the maps"):
+            refuse_taken(path, "the maps")
+    refuse_taken(tmp_path / "new", "the maps")
+    refuse_taken(tmp_path / ("x" * 300), "the maps")  # that none can lie there is found in writing

@@ -7,6 +7,7 @@ with a sound file of its kind, or to `ELSEWHERE` with the test that fuzzes it.
 from __future__ import annotations
 
 import ast
+import gzip
 import json
 import re
 import struct
@@ -32,6 +33,7 @@ from sfumato.cipher.keys import EnvelopeKey
 from sfumato.cipher.packing import MAGIC, Chunks, Packed, unpack
 from sfumato.data.folder import offered
 from sfumato.data.sets.mnist import read_idx
+from sfumato.data.sets.packed import unpacked
 from sfumato.data.sets.pendigits import read_unipen
 from sfumato.errors import SfumatoError
 from sfumato.features.backbone import Backbone, open_backbone
@@ -201,6 +203,12 @@ READERS: Mapping[str, Reader] = {
     "IDX": Reader(
         "data/sets/mnist.py", lambda: struct.pack(">BBBBII", 0, 0, 8, 2, 2, 3) + b"abcdef", read_idx
     ),
+    "packed file": Reader(
+        "data/sets/packed.py",
+        lambda: gzip.compress(b"abcdef", mtime=0),
+        lambda path: unpacked(path, 1 << 16),
+        "file.gz",
+    ),
     "pen recordings": Reader(
         "data/sets/pendigits.py", lambda: UNIPEN, lambda path: read_unipen(path, writers=44)
     ),
@@ -251,6 +259,7 @@ OWN: Mapping[str, str] = {
     "attack/on_cipher/bitstatistics.py": "bytes made by the attack itself",
     "serve/sharded/shard.py": "a hash that our own service computed",
     "serve/database/remains.py": "hashes of bytes, which may be any",
+    "photo/find/kept.py": "places of faces in the folder of an interrupted audit",
     "photo/progress.py": "notes in the folder of an interrupted release, of which lines may be cut",
     "protect/release/map_noise.py": "the bits of a hash computed a line before",
 }

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -23,7 +22,7 @@ from papers.docl.facenet import load_facenet
 from papers.docl.generalnet import SIZE as GENERAL_SIZE
 from papers.docl.generalnet import load_generalnet
 from papers.recipe import Results, Run
-from papers.stages import Stage, Stages
+from papers.stages import Stages
 from sfumato.attack.on_filter.attacker import AttackerConfig
 from sfumato.attack.on_filter.poison import (
     Attackers,
@@ -108,17 +107,16 @@ def faces(run: Run, settings: Mapping[str, Any]) -> Results:
         # The many adversaries are tried on the headline variant; the others get the plain one.
         kinds = _KINDS if variant == headline else _KINDS[:1]
 
-        def make(_: Path) -> Stage:
-            return _evaluate(run, people, configs[variant], kinds, settings), {}
+        return stages.document(
+            variant, lambda: _evaluate(run, people, configs[variant], kinds, settings)
+        )
 
-        return stages.keep(variant, make)[0]
-
-    def scaled(_: Path) -> Stage:
+    def scaled() -> dict[str, Any]:
         rows = _scaling(crowds[headline.split("-")[0]], configs[headline], settings)
-        return {"scaling": rows}, {}
+        return {"scaling": rows}
 
     results: Results = {variant: evaluated(variant) for variant in configs}
-    scaling = stages.keep("scaling", scaled)[0]
+    scaling = stages.document("scaling", scaled)
     keys = ("accuracy", "per_class", "classes", "acceptance", "adversary", "setting")
     chosen: Results = {key: results[headline][key] for key in keys}
     draw_faces(run, chosen, paper=_PAPER[32])

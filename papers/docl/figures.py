@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from papers.docl.canvas import ACCENT, INK, PALE, SOFT, bare, canvas, panels
@@ -250,11 +251,7 @@ def draw_membership(run: Run, results: Results) -> None:
             axes.annotate(label, (auc["value"], y), (4, 4), textcoords="offset points", fontsize=6)
     for name, colour in colours.items():
         axes.plot([], [], "o", ms=4, color=colour, label=f"{name} training, by pictures enrolled")
-    axes.axvline(0.5, color=INK, lw=0.8, ls=":")
-    axes.set(xlabel="area under the curve of the strongest attack (0.5: guessing)")
-    axes.set(ylabel="accuracy on new pictures, %")
-    axes.legend(frameon=False, fontsize=8, loc="upper right")
-    axes.set_title("Which pictures were enrolled? MNIST's pixels", fontsize=10, loc="left")
+    _frontier(axes, "Which pictures were enrolled? MNIST's pixels", legend="upper right")
     figure.savefig(run.figure("frontier"))
 
 
@@ -274,12 +271,17 @@ def draw_private(run: Run, results: Results) -> None:
                     "no noise" if epsilon is None else f"{epsilon:,.{0 if epsilon >= 100 else 1}f}"
                 )
                 axes.annotate(text, (left, up), (4, 4), textcoords="offset points", fontsize=6)
+    _frontier(axes, "Differentially private enrollments, epsilon beside", legend="lower right")
+    figure.savefig(run.figure("frontier"))
+
+
+def _frontier(axes: Axes, title: str, *, legend: Literal["upper right", "lower right"]) -> None:
+    """Label a figure of accuracy against what a platform tells."""
     axes.axvline(0.5, color=INK, lw=0.8, ls=":")
     axes.set(xlabel="area under the curve of the strongest attack (0.5: guessing)")
     axes.set(ylabel="accuracy on new pictures, %")
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
-    axes.set_title("Differentially private enrollments, epsilon beside", fontsize=10, loc="left")
-    figure.savefig(run.figure("frontier"))
+    axes.legend(frameon=False, fontsize=8, loc=legend)
+    axes.set_title(title, fontsize=10, loc="left")
 
 
 def draw_imbalance(run: Run, results: Results) -> None:

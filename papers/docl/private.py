@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +19,7 @@ from papers.docl.figures import draw_private
 from papers.docl.membership import accuracy_of, pool_of, strongest_of, told_of
 from papers.docl.worlds import by_class
 from papers.recipe import Results, Run
-from papers.stages import Stage, Stages
+from papers.stages import Stages
 from sfumato.attack.on_filter.shadows import Pool, Shadows, enroll_shadows
 from sfumato.data.imageset import ImageSet
 from sfumato.data.sources import load
@@ -69,10 +68,10 @@ def private(run: Run, settings: Mapping[str, Any]) -> Results:
         for views, noise in product(trial["views"], trial["noise"]):
             view = Augmentation() if views else None
 
-            def make(_: Path, *, of: tuple[Any, ...] = (few, view, noise, trial)) -> Stage:
-                return _tried(run, settings, backbone, validation, judged, *of), {}
+            def make(*, of: tuple[Any, ...] = (few, view, noise, trial)) -> dict[str, Any]:
+                return _tried(run, settings, backbone, validation, judged, *of)
 
-            row = stages.keep(f"{trial['pictures']}-{noise:g}-{views}", make)[0]
+            row = stages.document(f"{trial['pictures']}-{noise:g}-{views}", make)
             name = f"{noise:g}{', views' if views else ''}"
             found.setdefault(str(trial["pictures"]), {})[name] = row
     results: Results = {"private": found}

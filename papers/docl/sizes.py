@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +19,7 @@ from papers.docl.faces import chosen_backbone, extracted
 from papers.docl.figures import draw_sizes
 from papers.docl.worlds import views_of
 from papers.recipe import Results, Run
-from papers.stages import Stage, Stages
+from papers.stages import Stages
 from sfumato.data.imageset import ImageSet
 from sfumato.data.order import random_order
 from sfumato.data.sets.lfw import TIGHT
@@ -82,17 +81,16 @@ def sizes(run: Run, settings: Mapping[str, Any]) -> Results:
     stages = Stages.of(run, settings)
 
     def bank(count: int) -> dict[str, Any]:
-        def make(_: Path) -> Stage:
+        def make() -> dict[str, Any]:
             enrolled, _views = let_enroll(crowd, config, count, settings["pictures"], seed=run.seed)
-            return _bank(crowd, enrolled, settings["targets"], settings["beyond"]), {}
+            return _bank(crowd, enrolled, settings["targets"], settings["beyond"])
 
-        return stages.keep(f"people-{count}", make)[0]
+        return stages.document(f"people-{count}", make)
 
     def few_pictures(count: int) -> dict[str, Any]:
-        def make(_: Path) -> Stage:
-            return _scores(crowd, config, count, settings, run.seed), {}
-
-        return stages.keep(f"pictures-{count}", make)[0]
+        return stages.document(
+            f"pictures-{count}", lambda: _scores(crowd, config, count, settings, run.seed)
+        )
 
     banks = {str(count): bank(count) for count in settings["people"]}
     few = {str(count): few_pictures(count) for count in settings["few"]}

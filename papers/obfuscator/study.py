@@ -113,17 +113,16 @@ class Study:
     def others(self, name: str) -> dict[str, Any]:
         """Return what other attacks make of its maps."""
         made = self.fitted(name).protector
-        return self.stages.keep(
-            f"others-{name}",
-            lambda _: (attacks.others(self.run, self.parties, made, self.settings), {}),
-        )[0]
+        return self.stages.document(
+            f"others-{name}", lambda: attacks.others(self.run, self.parties, made, self.settings)
+        )
 
     def retrained(self, name: str) -> float:
         """Return the accuracy of a classifier trained on its released maps alone."""
         made = self.fitted(name).protector
-        document, _ = self.stages.keep(
+        document = self.stages.document(
             f"retrained-{name}",
-            lambda _: ({"accuracy": attacks.retrain(self.run, self.parties, made)}, {}),
+            lambda: {"accuracy": attacks.retrain(self.run, self.parties, made)},
         )
         return float(document["accuracy"])
 

@@ -19,6 +19,7 @@ from papers.docl.facenet import load_facenet
 from papers.san.graph import load_graph
 from papers.san.xception import load_gender
 from sfumato.data.pixels import as_uint8
+from sfumato.features.facenet import ARCHITECTURE, package_folder
 from sfumato.nets.faceresnet import MEAN, SIDE
 
 Scores = Callable[[Tensor], Tensor]
@@ -89,11 +90,7 @@ def dlib_matcher() -> Scores:
     """Return dlib's face network from the packages dlib-bin and face-recognition-models."""
     import _dlib_pybind11 as dlib
 
-    package = find_spec("face_recognition_models")
-    assert package is not None
-    assert package.submodule_search_locations is not None
-    (folder,) = package.submodule_search_locations
-    weights = Path(folder) / "models/dlib_face_recognition_resnet_model_v1.dat"
+    weights = package_folder() / f"{ARCHITECTURE}.dat"
     net = dlib.face_recognition_model_v1(str(weights))
 
     def scores(images: Tensor) -> Tensor:

@@ -9,16 +9,17 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from sfumato.errors import FormatError, InputError
+from sfumato.errors import FormatError, InputError, SfumatoError
 
 _HEADER_LENGTH_BYTES = 8  # little-endian, before the JSON header of a safetensors file
 _METADATA_KEY = "sfumato"
+_PART = 1 << 20  # bytes at once of what does not say how long it is
 
 MALFORMED: Final = (
     LookupError,
@@ -37,13 +38,33 @@ def at_home(path: str | Path) -> Path:
 
 
 @contextmanager
+def resumable_writes(folder: Path) -> Iterator[None]:
+    """Say of an error of writing that a command, which keeps what it has, can go on after it.
+
+    Raises:
+        InputError: something could not be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"cannot write {folder}: {error.strerror}; mend that, and the same command goes on"
+        ) from error
+
+
+@contextmanager
 def replacing(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success sync it and rename it into place.
 
     A reader sees the old file or the whole new one. On any error, a full disk included, the
-    temporary file is removed and `path` is as it was.
+    temporary file is removed and `path` is as it was. A link stays, and what it leads to is
+    replaced.
+
+    Raises:
+        InputError: it cannot be written, or is no plain file.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
+    refuse_no_file(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
@@ -91,13 +112,26 @@ def replacing_folder(path: Path, *, ours: Sequence[str] = ()) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def refuse_no_file(path: Path) -> None:
+    """Raise an InputError where a folder, a device or a pipe is at the place of a file."""
+    # A device's place would be taken by the file: a root user would lose /dev/null.
+    if os.path.exists(path) and not path.is_file():
+        kind = "a folder" if path.is_dir() else "a device or a pipe"
+        raise InputError(f"cannot write {path}: it is {kind}; name a file")
+
+
+def refuse_taken(path: Path, what: str) -> None:
+    """Raise an InputError where anything is at `path`, the place for a new folder of `what`."""
+    if os.path.lexists(path):
+        raise InputError(f"{path} exists already; choose another folder for {what}")
+
+
 def refuse_foreign(path: Path, ours: Sequence[str]) -> None:
     """Raise an InputError where `path` is a file, or a folder with other files than `ours`."""
-    if path.exists() and not path.is_dir():
+    if os.path.lexists(path) and not os.path.isdir(path):
         raise InputError(f"expected a folder at {path}, but it is a file; choose another place")
-    foreign = (
-        [entry.name for entry in path.iterdir() if entry.name not in ours] if path.is_dir() else []
-    )
+    there = path.iterdir() if os.path.isdir(path) else ()
+    foreign = [entry.name for entry in there if entry.name not in ours]
     if foreign:
         raise InputError(
             f"{path} holds other files ({', '.join(sorted(foreign)[:3])}); choose another folder"
@@ -118,6 +152,36 @@ def write_bytes(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Write `content` to `path`, whole or not at all."""
     with replacing(path, mode=mode) as part:
         part.write_bytes(content)
+
+
+def read_limited(path: Path, *, limit_bytes: int, error: type[SfumatoError] = InputError) -> bytes:
+    """Return a file's content; no more than the limit is ever in memory, of a device neither.
+
+    Raises:
+        InputError: (or the given `error`) the file cannot be read, or is larger.
+    """
+    try:
+        with path.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            parts = list(_parts(stream, size, limit_bytes + 1))
+    except OSError as cause:
+        raise error(f"cannot read {path}: {cause.strerror or cause}") from cause
+    content = parts[0] if len(parts) == 1 else b"".join(parts)
+    if len(content) > limit_bytes:
+        found = max(size, len(content))
+        raise error(f"{path}: expected at most {limit_bytes:,} bytes, got {found:,}")
+    return content
+
+
+def _parts(stream: BinaryIO, size: int, most: int) -> Iterator[bytes]:
+    """Yield up to `most` bytes: a file of that size at once, a pipe or a device bit by bit.
+
+    To read with a limit makes room for the limit, which may be more than there is.
+    """
+    at_once = max(size, _PART)
+    while most > 0 and (part := stream.read(min(most, at_once))):
+        yield part
+        most, at_once = most - len(part), _PART
 
 
 def pack_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
@@ -157,7 +221,7 @@ def unpack_tensors(
         raise error(f"expected at most {limit_bytes:,} bytes, got {len(content):,}")
     try:
         tensors = safetensors.torch.load(content)
-        header = json.loads(content[_HEADER_LENGTH_BYTES : _header_end(content)])
+        header = _parsed(content[_HEADER_LENGTH_BYTES : _header_end(content)])
     except (safetensors.SafetensorError, *MALFORMED) as cause:
         raise error(f"expected a whole safetensors file: {cause}") from cause
     return tensors, _metadata(header, error)
@@ -171,7 +235,7 @@ def read_tensors(
     Raises:
         FormatError: (or the given `error`) the file is missing, too large or malformed.
     """
-    content = _read_limited(path, limit_bytes, error)
+    content = read_limited(path, limit_bytes=limit_bytes, error=error)
     try:
         return unpack_tensors(content, limit_bytes=limit_bytes, error=error)
     except FormatError as cause:
@@ -186,9 +250,9 @@ def read_json(
     Raises:
         FormatError: (or the given `error`) the file is missing, too large or no JSON object.
     """
-    content = _read_limited(path, limit_bytes, error)
+    content = read_limited(path, limit_bytes=limit_bytes, error=error)
     try:
-        document = json.loads(content)
+        document = _parsed(content)
     except MALFORMED as cause:
         raise error(f"{path} is no JSON: {cause}") from cause
     if not isinstance(document, dict):
@@ -214,14 +278,18 @@ def map_tensors(
         raise error(f"{path}: expected a whole safetensors file: {cause}") from cause
 
 
-def _read_limited(path: Path, limit_bytes: int, error: type[FormatError]) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > limit_bytes:
-            raise error(f"{path}: expected at most {limit_bytes:,} bytes, got {size:,}")
-        return path.read_bytes()
-    except OSError as cause:
-        raise error(f"cannot read {path}: {cause.strerror}") from cause
+def _parsed(text: str | bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
+    return json.loads(text, object_pairs_hook=_object)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object whose keys differ: of two values, two readers might take one each."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"it has the key {twice[:40]!r} twice")
+    return made
 
 
 def _packed(metadata: Mapping[str, str]) -> dict[str, str]:
@@ -235,7 +303,7 @@ def _header_end(content: bytes) -> int:
 
 def _metadata(header: dict[str, dict[str, str]], error: type[FormatError]) -> dict[str, str]:
     try:
-        metadata = json.loads(header.get("__metadata__", {}).get(_METADATA_KEY, "{}"))
+        metadata = _parsed(header.get("__metadata__", {}).get(_METADATA_KEY, "{}"))
     except MALFORMED as cause:
         raise error(f"expected metadata in JSON: {cause}") from cause
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):

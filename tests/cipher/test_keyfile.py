@@ -39,12 +39,12 @@ def test_a_ring_file_is_private_and_opens_with_its_passphrase(tmp_path: Path) ->
     assert ring.primary.material not in path.read_bytes()
     with pytest.raises(KeyRingError, match=r"my\.keys: wrong passphrase"):
         load_ring(path, "pass phrasE")
-    with pytest.raises(KeyRingError, match="cannot read the key ring"):
+    with pytest.raises(KeyRingError, match=r"cannot read .*No such file"):
         load_ring(tmp_path / "none", "x")
     with pytest.raises(KeyRingError, match="empty one"):
         save_ring(ring, path, "")
     path.write_bytes(bytes(2 << 20))
-    with pytest.raises(KeyRingError, match="other bytes"):
+    with pytest.raises(KeyRingError, match="expected at most 1,048,576 bytes, got 2,097,152"):
         load_ring(path, "x")
 
 
@@ -118,7 +118,7 @@ def test_the_most_that_a_file_may_ask_for_is_done(monkeypatch: pytest.MonkeyPatc
 
 def test_a_file_past_the_limit_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "my.keys"
-    for size, message in ((1 << 20, "wrong passphrase"), ((1 << 20) + 1, "other bytes")):
+    for size, message in ((1 << 20, "wrong passphrase"), ((1 << 20) + 1, "1,048,577")):
         path.write_bytes(CONTENT + bytes(size - len(CONTENT)))
         with pytest.raises(KeyRingError, match=message):
             load_ring(path, PASSPHRASE)

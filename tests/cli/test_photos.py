@@ -34,6 +34,19 @@ def test_a_photographs_face_is_found_and_protected(photos: Path) -> None:
     assert Path(facts["review"]).is_file()
 
 
+def test_a_dry_run_says_what_would_be_written(photos: Path) -> None:
+    out = photos.parent / "out"
+    (photos / "letter.txt").write_text("not a picture")
+    given = ("blur:8", f"--data=folder:{photos}", "--faces", f"-o{out}", "--dry-run")
+    facts = json.loads(release(*given, "--json").stdout)
+    assert (facts["dry_run"], facts["photos"], facts["films"]) == (True, 1, 0)
+    assert [file for file, _ in facts["left_out"]] == ["letter.txt"]
+    assert facts["writes"][:2] == [str(out), f"{out}.boxes.csv"]
+    assert facts["minutes"] > 0
+    assert "would protect every face by blur:8" in release(*given).stdout
+    assert [path.name for path in photos.parent.iterdir()] == ["photos"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

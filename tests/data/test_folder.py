@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from sfumato.data import MISSING, encode_png, load
-from sfumato.data.folder import load_folder
+from sfumato.data.folder import load_folder, read_headers
 from sfumato.data.lazy import open_lazily
 from sfumato.data.options import SourceOptions
 from sfumato.errors import DataError
@@ -85,7 +86,9 @@ def test_wrong_and_empty_folders_are_one_clear_line(album: Path, tmp_path: Path)
     with pytest.raises(DataError, match="is a file"):
         load(f"folder:{album / '0.png'}")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"expected at least 1 picture in .*empty: it is empty"):
+    with pytest.raises(
+        DataError, match=r"expected at least 1 picture in .*empty: no file lies there, or is listed"
+    ):
         load(f"folder:{tmp_path / 'empty'}")
     with pytest.raises(DataError, match="no published split"):
         load(f"folder:{album}", split="train")
@@ -132,3 +135,18 @@ def test_a_listed_file_that_is_missing_is_skipped_by_name(album: Path) -> None:
     images = load(f"folder:{album}")
     assert images.skipped == (("gone.png", "there is no such file"),)
     assert images.classes == {"x": ("1",)}
+
+
+def test_headers_say_what_holds_no_still_picture(album: Path, tmp_path: Path) -> None:
+    frames = [Image.new("L", (8, 8), 100 * i) for i in range(2)]
+    frames[0].save(album / "moving.gif", save_all=True, append_images=frames[1:])
+    (album / "letter.txt").write_text("not a picture")
+    (tmp_path / "outside.png").write_bytes((album / "0.png").read_bytes())
+    files = ["0.png", "moving.gif", "letter.txt", "gone.png", "../outside.png"]
+    pixels, left_out = read_headers(album, files)
+    assert pixels == {"0.png": 64}
+    reasons = dict(left_out)
+    assert list(reasons) == files[1:]
+    assert reasons["moving.gif"] == "several frames or pages; send one of them"
+    assert reasons["gone.png"] == "there is no such file"
+    assert "out of the folder" in reasons["../outside.png"]

@@ -277,5 +277,5 @@ def test_a_splits_table_names_no_file_of_another_split(tmp_path: Path) -> None:
 
 def test_a_table_without_rows_is_an_empty_folder(album: Path) -> None:
     (album / "metadata.csv").write_text("file_name,person\n")
-    with pytest.raises(DataError, match="it is empty"):
+    with pytest.raises(DataError, match="no file lies there, or is listed"):
         load(f"folder:{album}")

@@ -62,13 +62,19 @@ def test_it_has_the_equations_and_ends_with_the_attack(slug: str) -> None:
 def test_it_runs(slug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel is a process of its own, and what it warns of is not this test's business."""
     from nbclient import NotebookClient
+    from traitlets.config import Config
 
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
     notebook = read(slug)
     place = {"metadata": {"path": str(tmp_path)}}
-    NotebookClient(notebook, timeout=1_800, kernel_name="python3", resources=place).execute()
+    # Ports that are found free may be taken when the kernel binds them, and it would die of that.
+    pipes = Config({"ConnectionFileMixin": {"transport": "ipc"}})
+    NotebookClient(
+        notebook, timeout=1_800, startup_timeout=300, kernel_name="python3", resources=place,
+        config=pipes,
+    ).execute()  # fmt: skip
     outputs = [out for cell in notebook.cells if "outputs" in cell for out in cell.outputs]
     kinds = {kind for out in outputs for kind in out.get("data", {})}
     assert kinds & {"image/png", "text/html"}

@@ -11,6 +11,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from sfumato import wheelfiles
 from sfumato.data.imageset import ImageSet
 from sfumato.data.lazy import LoadedImages
 from sfumato.errors import (
@@ -21,7 +22,7 @@ from sfumato.errors import (
     SfumatoError,
     UnavailableError,
 )
-from sfumato.features import facenet, stored
+from sfumato.features import stored
 from sfumato.features.backbone import Backbone, open_backbone
 from sfumato.features.cache import extract
 from sfumato.features.facenet import DIGESTS, FaceNet, package_folder, published
@@ -147,7 +148,7 @@ def test_gradients_flow_to_aligned_faces(backbone: Backbone) -> None:
 
 
 def test_too_many_faces_are_refused(backbone: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(facenet, "_MOST", 1)
+    monkeypatch.setattr("sfumato.features.facenet._MOST", 1)
     with pytest.raises(ImageError, match="at most 1 face in a picture, found 2"):
         all_features_of(backbone, beside(drawn_face(0), drawn_face(1)))
 
@@ -206,7 +207,7 @@ def test_weights_that_are_not_the_published_ones_are_refused(
         shutil.copy(package_folder() / name, models)
     spec = ModuleSpec("face_recognition_models", None, is_package=True)
     spec.submodule_search_locations = [str(tmp_path)]
-    monkeypatch.setattr(facenet, "find_spec", lambda _: spec)
+    monkeypatch.setattr(wheelfiles, "find_spec", lambda _: spec)
     FaceNet()
     for name in DIGESTS:
         content = (models / name).read_bytes()
@@ -214,14 +215,14 @@ def test_weights_that_are_not_the_published_ones_are_refused(
         with pytest.raises(ArtifactError, match=f"{name} is not the published file"):
             FaceNet()
         (models / name).unlink()
-        with pytest.raises(ArtifactError, match=f"cannot read the face weights .*{name}"):
+        with pytest.raises(ArtifactError, match=f"cannot read the weights .*{name}"):
             FaceNet()
         (models / name).write_bytes(content)
 
 
 @pytest.mark.parametrize("missing", ["dlib", "face_recognition_models"])
 def test_without_the_extra_the_error_says_so(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    where = "sfumato.extras" if missing == "dlib" else "sfumato.features.facenet"
+    where = "sfumato.extras" if missing == "dlib" else "sfumato.wheelfiles"
     monkeypatch.setattr(f"{where}.find_spec", lambda _: None)
     with pytest.raises(UnavailableError, match=r"pip install 'sfumato\[faces\]'"):
         open_backbone("face")
@@ -257,3 +258,19 @@ def test_real_faces_are_told_apart_as_published(real_data: Path) -> None:
             found += 1
     assert found >= 37
     assert right >= found - 3
+
+
+def test_the_middle_face_is_cut_at_the_same_place_of_another_picture() -> None:
+    net = FaceNet()
+    picture = beside(drawn_face(0), drawn_face(1), drawn_face(2))
+    other = picture.clone()
+    other[:, :, 160:320] = without_face()
+    both = net.middle(picture, other)
+    assert both is not None
+    assert any(torch.equal(both[0], face) for face in net.faces(picture))
+    assert torch.equal(both[0], net.middle(picture, picture)[1])  # type: ignore[index]
+    assert int(both[1].float().std(dim=(1, 2)).max()) < 20  # a ground, and next to no face
+    turned = net.middle(torch.rot90(picture, 1, (1, 2)), torch.rot90(other, 1, (1, 2)))
+    assert turned is not None
+    assert float((turned[0].float() - both[0].float()).abs().mean()) < 3  # found a little aside
+    assert net.middle(without_face(), picture[:, :, :160]) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,13 +11,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfumato.errors import EnrollmentError, FormatError
+from sfumato.errors import EnrollmentError, FormatError, InputError
 from sfumato.files import pack_tensors, unpack_tensors
 from sfumato.filter.bounds import LARGEST, LEAST
 from sfumato.filter.enrollment import (
     LIMIT_BYTES,
     Enrollment,
     open_enrollment,
+    read_enrollment,
     seal_enrollment,
     signed_id,
 )
@@ -203,3 +205,12 @@ def test_hashes_travel_signed_in_a_file_of_version_2() -> None:
 def test_too_few_or_too_many_hashes_are_refused(copies: torch.Tensor) -> None:
     with pytest.raises(EnrollmentError, match="1 to 5000"):
         replace(make(), copies=copies)
+
+
+def test_a_file_that_cannot_be_read_or_is_none_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "me.enrollment"
+    with pytest.raises(InputError, match=r"cannot read .*me\.enrollment: No such file"):
+        read_enrollment(path)
+    path.write_bytes(b"something else")
+    with pytest.raises(EnrollmentError, match=r"me\.enrollment: expected a whole safetensors file"):
+        read_enrollment(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from papers import clock
 from papers.recipe import Results, Run, execute
 from papers.stages import Stage, Stages
+from tests.waiting import wait_until
 
 
 class Study:
@@ -83,7 +83,4 @@ def test_a_start_writes_its_seconds_while_it_works(tmp_path: Path, study: Study)
     with clock.Clock(run.parts, every=0.01):
         study.now = 77
         folder.mkdir(parents=True)
-        until = time.monotonic() + 20
-        while clock.seconds_before(folder) != 77 and time.monotonic() < until:
-            time.sleep(0.01)
-        assert clock.seconds_before(folder) == 77
+        wait_until(lambda: clock.seconds_before(folder) == 77)

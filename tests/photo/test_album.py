@@ -182,6 +182,18 @@ def test_a_dry_run_writes_nothing(photos: Path, monkeypatch: pytest.MonkeyPatch)
     assert sorted(p.name for p in photos.parent.iterdir()) == ["photos"]
 
 
+def test_a_dry_run_makes_the_mistakes_of_the_release(photos: Path) -> None:
+    table = photos.parent / "mine.csv"
+    table.write_text("file_name,left,top,right,bottom\nb.png,,,,\n")
+    wrong = (job(photos, boxes=table), job(photos, out=photos), job(photos / "Anna at home" / "no"))
+    for one in wrong:
+        with pytest.raises((DataError, InputError)) as real:
+            release_photos(one)
+        with pytest.raises(type(real.value)) as dry:
+            planned(one)
+        assert str(dry.value) == str(real.value)
+
+
 def test_an_existing_folder_is_left_alone(photos: Path) -> None:
     with pytest.raises(InputError, match="exists already"):
         release_photos(job(photos, out=photos))

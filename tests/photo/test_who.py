@@ -5,13 +5,13 @@ import torch
 from torch import Tensor
 
 from sfumato.data.imageset import ImageSet
-from sfumato.errors import ConfigError, EnrollmentError
+from sfumato.errors import ConfigError
 from sfumato.features.backbone import Backbone, open_backbone
 from sfumato.filter.enroll import enroll
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.photo.find.box import Face
-from sfumato.photo.who import LIMITS, PersonChooser, protected, read_person
+from sfumato.photo.who import LIMITS, PersonChooser, protected
 from tests.drawn import drawn_face, needs_faces
 
 pytestmark = needs_faces
@@ -85,12 +85,3 @@ def test_another_backbone_is_refused(me: Enrollment) -> None:
         PersonChooser(me, open_backbone("face"), "only")
     with pytest.raises(ConfigError, match="expected the backbone `face`"):
         PersonChooser(me, open_backbone("raw:1x8x8"), "only")
-
-
-def test_an_enrollment_that_is_none_is_named(tmp_path: object) -> None:
-    path = tmp_path / "me.enrollment"
-    with pytest.raises(EnrollmentError, match="cannot read"):
-        read_person(path)
-    path.write_bytes(b"something else")
-    with pytest.raises(EnrollmentError):
-        read_person(path)

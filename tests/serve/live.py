@@ -79,7 +79,7 @@ class LiveServer:
                 self.process.start()
         else:
             self.process = self._command(out)
-        for _ in range(1200):
+        for _ in range(6000):  # five minutes, for a machine that is busy
             line = out.read_text()
             if line.endswith("\n"):
                 self.url = line.split()[-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,6 +27,7 @@ from sfumato.serve.service import FilterService
 from tests.serve.conftest import Start, bearer
 from tests.serve.live import LiveServer
 from tests.serve.world import HIDDEN, World
+from tests.waiting import wait_until
 
 AT_ONCE = 45
 SOON = 6.0
@@ -65,7 +66,7 @@ def test_erasures_of_what_is_not_there_hold_nobody_up(server: LiveServer, world:
         with change_lock(engine):
             sent = [pool.submit(asked, f"{url}/{n:032x}", "DELETE", eve) for n in range(AT_ONCE)]
             others_are_answered(server, world, ada)
-            found = Counter(one.result(SOON).status_code for one in sent)
+            found = Counter(one.result(90).status_code for one in sent)
         assert set(found) <= {404, 429}
         assert found[404]
     engine.dispose()
@@ -86,11 +87,11 @@ def test_enrollments_that_wait_are_few_and_hold_nobody_up(server: LiveServer, wo
     with ThreadPoolExecutor(AT_ONCE) as pool:
         with change_lock(engine):
             one = [send(tokens[0]) for _ in range(12)]
-            _until(lambda: sum(a.done() for a in one) == 10)
+            wait_until(lambda: sum(a.done() for a in one) == 10)
             refused = [answer.result() for answer in one if answer.done()]
             assert {answer.status_code for answer in refused} == {429}
             many = [send(token) for token in tokens[1:] for _ in range(2)]
-            _until(lambda: sum(a.done() for a in many) == 2 + len(many) - 18)
+            wait_until(lambda: sum(a.done() for a in many) == 2 + len(many) - 18)
             full = [answer.result() for answer in many if answer.done()]
             assert {answer.status_code for answer in full} == {503}
             for answer in (*refused, *full):
@@ -101,14 +102,6 @@ def test_enrollments_that_wait_are_few_and_hold_nobody_up(server: LiveServer, wo
         statuses = Counter(answer.result(60).status_code for answer in (*one, *many))
     assert statuses == {201: 18, 429: 10, 503: 12}
     engine.dispose()
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    for _ in range(600):
-        if holds():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it never came to hold")
 
 
 class Held:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -27,14 +27,7 @@ from tests.serve.conftest import Start, bearer
 from tests.serve.live import LiveServer
 from tests.serve.postgres import Cluster
 from tests.serve.world import World
-
-
-def soon(holds: Callable[[], bool]) -> None:
-    for _ in range(300):
-        if holds():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it never came to hold")
+from tests.waiting import wait_until
 
 
 @contextmanager
@@ -90,7 +83,7 @@ def test_an_erasure_with_a_reader_open_is_carried_out_when_it_can_be(
         found = check(engine)
         assert (found.enrollments, found.erased, found.pending) == (1, 0, 1)
         assert holds(engine, request, content)
-    soon(lambda: client.get("/v1/erasures", headers=ada).json()[0]["done"] is not None)
+    wait_until(lambda: client.get("/v1/erasures", headers=ada).json()[0]["done"] is not None)
     assert not holds(engine, request, content)
     assert client.delete(path, headers=ada).status_code == 204
     found = check(engine)
@@ -121,7 +114,7 @@ def test_an_erasure_outlives_the_process_that_took_it(
     assert holds(engine, request, content)
     server.start()
     with FilterClient(server.url, token) as ada:
-        soon(lambda: ada.erasures()[0].done is not None)
+        wait_until(lambda: ada.erasures()[0].done is not None)
         assert not holds(engine, request, content)
         ada.erase(made.id)
     server.kill()
@@ -143,7 +136,7 @@ def test_uploads_are_recorded_while_an_erasure_waits_for_a_reader(
         began = time.monotonic()
         for index in range(20):
             service.decide(eve, world.png(0, index))
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 9
 
 
 def test_the_check_finds_what_an_erasure_left(world: World, tmp_path: Path, start: Start) -> None:

@@ -9,7 +9,6 @@ import logging
 import socket
 import struct
 import threading
-import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +30,7 @@ from sfumato.features.preprocess import Preprocess
 from sfumato.serve.clients.features import FeatureClient
 from sfumato.serve.features import FeatureSettings, create_feature_app
 from sfumato.serve.http.listening import listening
+from tests.waiting import wait_until
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
 
@@ -67,8 +67,7 @@ def url() -> Iterator[str]:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
         thread.start()
-        while not server.started:
-            time.sleep(0.01)
+        wait_until(lambda: server.started)
         yield f"http://127.0.0.1:{sock.getsockname()[1]}"
         server.should_exit = True
         thread.join(timeout=20)

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from sfumato.attack.reidentify import rank
 from sfumato.attack.tools.learners import LearnerConfig
+from sfumato.attack.tools.naming import naming
 from sfumato.attack.tools.read import Standard, holdout, read
-from sfumato.attack.tools.scores import share_interval
 from sfumato.data.imageset import MISSING
 from sfumato.fit import Epoch, FitConfig, fit
 from sfumato.fit.outputs import outputs
@@ -76,17 +76,13 @@ class LinkageAttack(Attack):
         truth, count = _named(victim.labels[self.label]), len(victim.images)
         hits = torch.stack([named for named, _ in runs]).float()
         guess = _named(knowledge.labels[self.label]).mode().values
-        guessed, everyone = (truth == guess).float(), torch.zeros_like(truth)
-        return Finding(
-            attack=self.name,
-            protector=victim.protector,
-            metric="accuracy",
-            value=float(hits.mean()),
-            floor=float(guessed.mean()),
-            ceiling=1.0,
-            interval=share_interval(hits, everyone),
+        return naming(
+            self.name,
+            victim.protector,
+            "accuracy",
+            hits=hits,
+            guessed=truth == guess,
             seeds=self.seeds,
-            floor_interval=share_interval(guessed[None], everyone),
             details=LinkageDetails(
                 victims=len(truth),
                 linked=sum(float((r == 1).float().mean()) for _, r in runs) / len(runs),

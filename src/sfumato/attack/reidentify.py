@@ -18,8 +18,8 @@ from sfumato.attack.tools.matchers import (
     train_matchers,
     used_matchers,
 )
+from sfumato.attack.tools.naming import naming
 from sfumato.attack.tools.read import View, holdout, read
-from sfumato.attack.tools.scores import share_interval
 from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
 from sfumato.types import Attack, Details, Finding, Knowledge, Releases, ask
@@ -88,18 +88,13 @@ class ReidentificationAttack(Attack):
             for m in matchers
         ]
         hits = (torch.stack(ranks) == 1).float()
-        guessed = (truth[within] == gallery.mode().values).float()
-        everyone = torch.zeros(len(guessed), dtype=torch.int64)
-        return Finding(
-            attack=self.name,
-            protector=victim.protector,
-            metric="rank1_accuracy",
-            value=float(hits.mean()),
-            floor=float(guessed.mean()),
-            ceiling=1.0,
-            interval=share_interval(hits, everyone),
+        return naming(
+            self.name,
+            victim.protector,
+            "rank1_accuracy",
+            hits=hits,
+            guessed=truth[within] == gallery.mode().values,
             seeds=self.seeds,
-            floor_interval=share_interval(guessed[None], everyone),
             details=IdentityDetails(
                 trained=used_matchers(matchers, self.seeds),
                 values=tuple(float((r == 1).float().mean()) for r in ranks),

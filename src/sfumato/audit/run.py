@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from sfumato.attack.verify import VerificationAttack
 from sfumato.audit.attacks import Setting, default_attacks
 from sfumato.audit.measure.about import Data, Settings
 from sfumato.audit.measure.cell import Cell
-from sfumato.audit.measure.cells import NO_KEY, CellStore
+from sfumato.audit.measure.cells import NO_KEY, CellStore, Job
 from sfumato.audit.measure.collection import of_collection
 from sfumato.audit.measure.contracts import check_contracts
 from sfumato.audit.measure.disjoint import check_disjoint
@@ -71,6 +72,72 @@ def audit(
         ConfigError: there is nothing to do, a setting needs another one, or an object is no
             `Protector` or `Attack`.
     """
+    ready = prepare(
+        protectors, victims=victims, adversary=adversary, private=private, utility=utility,
+        identity=identity, matching=matching, attacks=attacks, seeds=seeds, config=config, out=out,
+        pictures=pictures,
+    )  # fmt: skip
+    ready.store.measure(ready.work, executor)
+    cells = [cell for job in ready.work for cell in ready.store.cells(*job)]
+    drawn: tuple[Sheet, ...] = ()
+    if pictures and out is not None:
+        drawn = draw_pictures(victims, ready.protectors, ready.attacks, out)
+    return Report(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        sfumato=__version__,
+        data=Data(
+            victims=ready.store.sides[0], adversary=ready.store.sides[1], disjoint=ready.disjoint
+        ),
+        settings=ready.settings,
+        environment=_environment(),
+        cells=_completed(cells, len(victims)),
+        guarantees={protector.name: protector.guarantee for protector in protectors},
+        pictures=drawn,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """An audit that was checked, and of which nothing is measured yet."""
+
+    store: CellStore
+    protectors: Sequence[Protector]
+    """As they release this collection."""
+    trials: Sequence[tuple[Role, Attack]]
+    disjoint: str
+    settings: Settings
+
+    @property
+    def attacks(self) -> list[Attack]:
+        """What every protector is put before."""
+        return [attack for _, attack in self.trials]
+
+    @property
+    def work(self) -> list[Job]:
+        """Every protector with every trial."""
+        return [(protector, *trial) for protector in self.protectors for trial in self.trials]
+
+
+def prepare(
+    protectors: Sequence[Protector],
+    *,
+    victims: ImageSet,
+    adversary: ImageSet,
+    private: str | Sequence[str],
+    utility: str | Sequence[str] = (),
+    identity: str | None = None,
+    matching: bool = False,
+    attacks: Sequence[Attack] | None = None,
+    seeds: Sequence[int] = (0,),
+    config: LearnerConfig | None = None,
+    out: Path | None = None,
+    pictures: bool = False,
+) -> Prepared:
+    """Check everything that `audit` is given, with the same arguments, and measure nothing.
+
+    Raises:
+        DataError, ConfigError: as `audit`.
+    """
     if matching and identity is None:
         raise ConfigError("`matching` needs `identity`, the label that names people")
     if pictures and out is None:
@@ -87,19 +154,11 @@ def audit(
     if not protectors or not trials:
         raise ConfigError("an audit needs a protector, and a private label or an attack")
     check_labels((victims, adversary), [*labels["privacy"], *labels["utility"]], attacks)
-    guarantees = {protector.name: protector.guarantee for protector in protectors}
-    store = CellStore(victims, adversary, out)
-    bound = [of_collection(one, (victims, adversary), kept) for one in protectors]
-    work = [(protector, *trial) for protector in bound for trial in trials]
-    store.measure(work, executor)
-    cells = [cell for job in work for cell in store.cells(*job)]
-    drawn: tuple[Sheet, ...] = ()
-    if pictures and out is not None:
-        drawn = draw_pictures(victims, bound, [attack for _, attack in trials], out)
-    return Report(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        sfumato=__version__,
-        data=Data(victims=store.sides[0], adversary=store.sides[1], disjoint=how),
+    return Prepared(
+        store=CellStore(victims, adversary, out),
+        protectors=[of_collection(one, (victims, adversary), kept) for one in protectors],
+        trials=trials,
+        disjoint=how,
         settings=Settings(
             private=tuple(labels["privacy"]),
             attacks=tuple(attack.name for role, attack in trials if role == "privacy"),
@@ -113,10 +172,6 @@ def audit(
             epochs=config.epochs,
             precision=config.precision,
         ),
-        environment=_environment(),
-        cells=_completed(cells, len(victims)),
-        guarantees=guarantees,
-        pictures=drawn,
     )
 
 

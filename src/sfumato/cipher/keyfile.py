@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from sfumato.cipher.keys import EnvelopeKey, KeyRing, KeyState, RingEntry
 from sfumato.errors import KeyRingError
-from sfumato.files import MALFORMED, write_bytes
+from sfumato.files import MALFORMED, read_limited, write_bytes
 
 _MAGIC = b"SFKR"
 _VERSION = 1
@@ -44,11 +44,7 @@ def load_ring(path: Path, passphrase: str) -> KeyRing:
     Raises:
         KeyRingError: the file is missing or malformed, or the passphrase is wrong.
     """
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(_LIMIT_BYTES + 1)
-    except OSError as error:
-        raise KeyRingError(f"cannot read the key ring {path}: {error.strerror}") from error
+    content = read_limited(path, limit_bytes=_LIMIT_BYTES, error=KeyRingError)
     try:
         return unlock_ring(content, passphrase)
     except KeyRingError as error:

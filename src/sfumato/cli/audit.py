@@ -5,18 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
+from sfumato.cli.audited import (
+    collection,
+    facts,
+    paired,
+    photographs,
+    said,
+    tell_photographs,
+)
 from sfumato.cli.configfile import Config, command_line
+from sfumato.cli.dryrun import DryRun, Plan, read_set, tell
 from sfumato.cli.options import AsJson, DataDir, DeviceSomewhere, Ray, Seed, finish
+from sfumato.counted import counted
 
 if TYPE_CHECKING:
     from sfumato.audit.measure.cell import Cell
     from sfumato.audit.report.report import Report
+    from sfumato.audit.run import Prepared
+    from sfumato.data.imageset import ImageSet
 
 QUICK_EPOCHS = 15
+_NOT_REPEATED = ("config", "device", "ray", "dry_run", "as_json")
+"""Options that say nothing of the figures: a report's command goes without them."""
 _HEAD = (
     f"{'protector':24} {'attack':36} {'value':>8} {'floor':>8} {'ceiling':>8} {'leakage':>8} "
     "  95 % interval"
@@ -24,15 +38,24 @@ _HEAD = (
 
 
 def audit(
+    *,
     protector: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             help="none, noise:SIGMA, blur:SIGMA, pixelate:BLOCK, ksame:K[:LABEL], "
             "features:BACKBONE, shufflebits:BACKBONE, sealed:BACKBONE, a folder that `fit` wrote, "
             "NAME[:ARGUMENT] of an installed package, or MODULE:CLASS[:ARGUMENT] of your own. "
             "Repeat it to compare."
         ),
-    ],
+    ] = None,
+    faces: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder that `release --faces --keep-names` wrote of the photographs in --data: "
+            "attack it, in place of a --protector. Labels of photographs with one face are read "
+            "from their metadata.csv."
+        ),
+    ] = None,
     data: Annotated[str, typer.Option(help="Image set, as in `sfumato data list`.")],
     out: Annotated[Path, typer.Option(help="Folder for report.json, report.html and the cells.")],
     private: Annotated[
@@ -100,6 +123,7 @@ def audit(
     data_dir: DataDir = None,
     device: DeviceSomewhere = "auto",
     ray: Ray = None,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Attack every protector, measure what stays useful, and write a report.
@@ -115,6 +139,12 @@ def audit(
 
     Interrupted, the same command goes on where it was: finished measurements are kept in the
     folder by their content. With --ray, they are made on a cluster, one a processor.
+
+    With --faces RELEASED, photographs that were released with their names are compared with those
+    of --data: every face is found, and it is counted which are still taken for the original's
+    (OUT/uncovered.csv, in the form of boxes.csv) and found again. A network of faces, trained
+    elsewhere, then takes each face for its own original (matched), looks it up among all faces
+    (recognised; with --identity, among a person's other photographs), and reads --private labels.
     """
     given = dict(locals())
 
@@ -123,14 +153,13 @@ def audit(
     needs("report", "an audit's report", "plotly")
     from sfumato.attack.tools.learners import LearnerConfig
     from sfumato.audit.attacks import Setting, default_attacks, open_attack
-    from sfumato.audit.measure.disjoint import sides
-    from sfumato.audit.protectors import fitted_shape, open_protector
     from sfumato.audit.report.card import write_cards
     from sfumato.audit.report.gate import check_limit
     from sfumato.audit.report.sheets import FOLDER
     from sfumato.audit.run import audit as run
+    from sfumato.audit.run import prepare
     from sfumato.cluster import executor_at
-    from sfumato.data.sources import load
+    from sfumato.data.options import SourceOptions
     from sfumato.device import resolve_device
     from sfumato.errors import ConfigError
 
@@ -148,45 +177,87 @@ def audit(
     setting = Setting(
         seeds=runs, config=effort, identity=identity, kept=tuple(utility or ()), sheets=sheets
     )
-    attacks = [] if only else default_attacks(private or (), setting)
-    asked = [open_attack(spec, setting) for spec in attack or ()]
-    attacks = list({one.name: one for one in [*attacks, *asked]}.values())
-    shape = fitted_shape(protector)
-    if shape is not None and size is not None and shape[1:] != (size, size):
-        raise ConfigError(
-            f"`size` must be left out or be that of the fitted protectors, {shape[1]}x{shape[2]}; "
-            f"got {size}"
-        )
-    images = load(
-        data, split=split, data_dir=data_dir, count=count, seed=seed,
-        size=size if shape is None else shape[1:],
-        channels=None if shape is None else 1 if shape[0] == 1 else 3,
-    )  # fmt: skip
-    victims, adversary = sides(images, identity, seed=seed)
-    protectors = [open_protector(spec, adversary) for spec in protector]
+    added = [open_attack(spec, setting) for spec in attack or ()]
+    if faces is None:
+        usual = [] if only else default_attacks(private or (), setting)
+        tried = list({one.name: one for one in [*usual, *added]}.values())
+        options = SourceOptions(split=split, data_dir=data_dir, count=count, seed=seed, size=size)
+        put = collection(data, options, protector or (), tried, identity)
+    else:
+        _refuse_with_faces(protector, split, count, size, only)
+        named = [*(private or ()), *(utility or ()), *([identity] if identity else [])]
+        pairs = paired(data, faces, named)
+        if dry_run:
+            tell_photographs(pairs, out, as_json=as_json)
+        put = photographs(pairs, out, private or (), added, setting, seed=seed)
+    asked: dict[str, Any] = {
+        "victims": put.victims,
+        "adversary": put.adversary,
+        # The labels of faces are read by attacks of their own.
+        "private": () if put.seen is not None else private or (),
+        "utility": utility or (),
+        "identity": identity,
+        "matching": matching,
+        "attacks": put.attacks,
+        "seeds": runs,
+        "config": effort,
+        "out": out,
+        "pictures": pictures,
+    }
+    if dry_run:
+        _tell(prepare(put.protectors, **asked), put.images, out, as_json=as_json)
     with executor_at(ray) as executor:
-        report = run(
-            protectors,
-            victims=victims,
-            adversary=adversary,
-            private=private or (),
-            utility=utility or (),
-            identity=identity,
-            matching=matching,
-            attacks=attacks,
-            seeds=runs,
-            config=effort,
-            out=out,
-            pictures=pictures,
-            executor=executor,
-        )
-    made_by = command_line("audit", audit, given, without=("config", "device", "ray", "as_json"))
+        report = run(put.protectors, **asked, executor=executor)
+    made_by = command_line("audit", audit, given, without=_NOT_REPEATED)
     report = replace(report, settings=replace(report.settings, quick=quick, command=made_by))
     report.write(out)
-    write_cards(dict(zip(protector, protectors, strict=True)), report)
-    finish(report.document(), f"{table(report)}\n\nreport: {out / 'report.html'}", as_json=as_json)
+    write_cards(put.fitted, report)
+    text, document = f"{table(report)}\n\nreport: {out / 'report.html'}", report.document()
+    if put.seen is not None:
+        put.seen.write_uncovered(out)
+        text, document = f"{text}\n{said(put.seen, out)}", document | facts(put.seen)
+    finish(document, text, as_json=as_json)
     if fail_above is not None:
         _gate(report, fail_above, out)
+
+
+def _refuse_with_faces(*others: object) -> None:
+    """Refuse what is said of collections of single pictures."""
+    from sfumato.errors import ConfigError
+
+    if any(other not in (None, "all", [], False) for other in others):
+        raise ConfigError(
+            "--faces takes folders of photographs as they are: leave out --protector, --split, "
+            "--count, --size and --only"
+        )
+
+
+def _tell(ready: Prepared, images: ImageSet, out: Path, *, as_json: bool) -> NoReturn:
+    """Say what an audit would read, measure and write. Its time depends on when attackers stop."""
+    reads, facts = read_set(images)
+    sides = {"victims": ready.store.sides[0].count, "adversary": ready.store.sides[1].count}
+    most, kept = ready.store.foresee(ready.work)
+    releases, attacks = [one.name for one in ready.protectors], [one.name for one in ready.attacks]
+    plan = Plan(
+        reads=f"{reads}; {sides['victims']:,} are the victims' and {sides['adversary']:,} the "
+        f"adversary's ({ready.disjoint})",
+        does=f"put {counted(len(releases), 'release')} ({', '.join(releases)}) before "
+        f"{counted(len(attacks), 'attack or use', 'attacks and uses')} ({', '.join(attacks)}), "
+        f"where they have a meaning: {counted(most, 'measurement')} at most, of which {kept:,} "
+        f"are in {out} already",
+        writes=(out,),
+        left_out=images.skipped,
+        facts={
+            **facts,
+            "sides": sides,
+            "disjoint": ready.disjoint,
+            "protectors": releases,
+            "attacks": attacks,
+            "measurements": most,
+            "kept": kept,
+        },
+    )
+    tell(plan, as_json=as_json)
 
 
 def _gate(report: Report, limit: float, out: Path) -> None:

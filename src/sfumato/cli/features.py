@@ -9,7 +9,7 @@ import typer
 
 from sfumato.cli import keys
 from sfumato.cli.keys import Passphrase, Ring
-from sfumato.cli.options import AsJson, DataDir, Device, Seed, finish
+from sfumato.cli.options import AsJson, DataDir, Device, Seed, finish, say_skipped
 from sfumato.cli.search import Column, search
 from sfumato.counted import counted
 
@@ -65,8 +65,7 @@ def extract(
     images = open_lazily(data, SourceOptions(data_dir=data_dir, count=count, seed=seed))
     opened = _opened(backbone, public, data_dir, seed).to(resolve_device(device))
     table, skipped = features_in(opened, images)
-    for left_out in skipped:
-        typer.echo(f"skipped {left_out}", err=True)
+    say_skipped(skipped)
     write_table(table, out)
     result = {
         "file": str(out),
@@ -166,16 +165,14 @@ def fetch(
     as_json: AsJson = False,
 ) -> None:
     """Ask a feature service for one picture's features, under a key made for this request."""
-    from sfumato.errors import InputError
+    from sfumato.data.decoding.decode import ImageLimits
     from sfumato.features.tables.forms import write_table
     from sfumato.features.tables.known import Row, columns_of
     from sfumato.features.tables.table import FeatureTable
+    from sfumato.files import read_limited
     from sfumato.serve.clients.features import FeatureClient
 
-    try:
-        content = image.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {image}: {error.strerror}") from error
+    content = read_limited(image, limit_bytes=ImageLimits().max_bytes)
     with FeatureClient(url) as client:
         features = client.features(content)
     columns = columns_of([Row(0, image.name, {})], {})

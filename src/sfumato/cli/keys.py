@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,7 +36,7 @@ def create(path: RingFile, passphrase: Passphrase, as_json: AsJson = False) -> N
     from sfumato.cipher.keys import KeyRing
     from sfumato.errors import KeyRingError
 
-    if path.exists():
+    if os.path.lexists(path):
         raise KeyRingError(f"{path} exists; a ring is never overwritten: choose another name")
     ring = KeyRing.create()
     save_ring(ring, path, passphrase)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from sfumato.cli.paper import paper
 from sfumato.cli.release import release
 from sfumato.cli.spelling import running, spelled
 from sfumato.errors import SfumatoError
+from sfumato.printable import printable
 
 app = typer.Typer(
     name="sfumato",
@@ -53,9 +55,12 @@ app.add_typer(features.app, name="features")
 
 def main() -> None:
     """Run the command line; known errors become one line on stderr and their exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file's name may be no text in any language
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except SfumatoError as error:
         command = running(typer.main.get_command(app), sys.argv[1:])
-        typer.echo(f"error: {spelled(str(error), command)}", err=True)
+        typer.echo(f"error: {printable(spelled(str(error), command))}", err=True)
         sys.exit(error.exit_code)

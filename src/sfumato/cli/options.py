@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from sfumato.device import parse_device, resolve_device
 from sfumato.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sfumato.data.leftout import LeftOut
 
 Seed = Annotated[int, typer.Option(help="Same seed, same result on the same machine.")]
 
@@ -62,3 +65,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON 
 def finish(result: Mapping[str, Any], text: str, *, as_json: bool) -> None:
     """Print the result: for people, or as the one JSON line that scripts read."""
     typer.echo(json.dumps(result) if as_json else text)
+
+
+def say_skipped(left_out: Iterable[LeftOut]) -> None:
+    """Name on stderr what a command left out, with the reasons."""
+    for each in left_out:
+        typer.echo(f"skipped {each}", err=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import typer
 
+from sfumato.cli.dryrun import Plan, tell
 from sfumato.cli.options import finish
 from sfumato.counted import counted
 
@@ -41,7 +42,6 @@ def release_faces(
     )
     if dry_run:
         _tell(job, as_json=as_json)
-        return
     done = release_photos(job)
     finish(_facts(job, done), _text(job, done), as_json=as_json)
 
@@ -81,7 +81,8 @@ def _chooser(
 ) -> Chooser | None:
     from sfumato.errors import ConfigError
     from sfumato.features.backbone import open_backbone
-    from sfumato.photo.who import PersonChooser, read_person
+    from sfumato.filter.enrollment import read_enrollment
+    from sfumato.photo.who import PersonChooser
 
     if only is None and except_ is None:
         if backbone is not None:
@@ -98,8 +99,8 @@ def _chooser(
         raise ConfigError("--only and --except need the --backbone that the person enrolled with")
     opened = open_backbone(backbone)
     if only is not None:
-        return PersonChooser(read_person(only), opened, "only")
-    return PersonChooser(read_person(cast("Path", except_)), opened, "except")
+        return PersonChooser(read_enrollment(only)[1], opened, "only")
+    return PersonChooser(read_enrollment(cast("Path", except_))[1], opened, "except")
 
 
 def _opened(spec: str) -> Protector:
@@ -125,29 +126,32 @@ def _opened(spec: str) -> Protector:
     return opened
 
 
-def _tell(job: Job, *, as_json: bool) -> None:
+def _tell(job: Job, *, as_json: bool) -> NoReturn:
     """Say what would be read, left out and written."""
     from sfumato.photo.dryrun import planned
+    from sfumato.protect.release.parts import left_out_list
 
-    plan = planned(job)
-    told = "".join(f"\n  {one}" for one in plan.left_out[:10])
-    more = f"\n  and {len(plan.left_out) - 10:,} more" if len(plan.left_out) > 10 else ""
-    text = (
-        f"would read {counted(plan.photos, 'photograph')} ({plan.bytes / 1e6:,.1f} MB) and "
-        f"{counted(plan.films, 'film')} ({counted(plan.frames, 'frame')}) in {job.source}, and "
-        f"write {job.out}, {plan.boxes} and {plan.review}; about {plan.minutes:.1f} minutes here; "
-        f"left out: {counted(len(plan.left_out), 'file')}{told}{more}"
+    found = planned(job)
+    done = f", of which an interrupted run searched {found.done:,}" if found.done else ""
+    lists = (left_out_list(job.out),) if found.left_out else ()
+    plan = Plan(
+        reads=f"{counted(found.photos, 'photograph')} ({found.bytes / 1e6:,.1f} MB) and "
+        f"{counted(found.films, 'film')} ({counted(found.frames, 'frame')}) in {job.source}{done}",
+        does=f"protect every face by {job.protector.name}",
+        writes=(job.out, found.boxes, found.review, *lists),
+        left_out=found.left_out,
+        minutes=found.minutes,
+        timed="finding and writing, by the time of a few photographs or of one frame",
+        facts={
+            "protector": job.protector.name,
+            "photos": found.photos,
+            "bytes": found.bytes,
+            "films": found.films,
+            "frames": found.frames,
+            "done": found.done,
+        },
     )
-    facts = {
-        "photos": plan.photos,
-        "bytes": plan.bytes,
-        "films": plan.films,
-        "frames": plan.frames,
-        "minutes": plan.minutes,
-        "left_out": [list(one) for one in plan.left_out],
-        "out": str(job.out),
-    }
-    finish(facts, text, as_json=as_json)
+    tell(plan, as_json=as_json)
 
 
 def _facts(job: Job, done: PhotosReleased) -> dict[str, Any]:

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 
 import typer
 
 from sfumato.cli.configoptions import options_of
+from sfumato.cli.dryrun import DryRun
 from sfumato.cli.options import AsJson, DataDir, Ray, Seed, finish
 from sfumato.cli.photos import release_faces
-from sfumato.counted import counted
+from sfumato.cli.releasing import tell_release, writer
 from sfumato.photo.config import FaceConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sfumato.data.lazy import FolderImages, LoadedImages
     from sfumato.data.options import SourceOptions, Split
-    from sfumato.progress import Executor
-    from sfumato.protect.obfuscator.model import Obfuscator
     from sfumato.types import Protector
 
 FACES = "Photographs"
-_Write = Callable[..., tuple[dict[str, Any], str]]
 _EXTRACT = "sfumato features extract DATA --backbone BACKBONE -o FEATURES"
 _SEAL = f"{_EXTRACT}, then sfumato features seal FEATURES --keys RING -o ENVELOPE"
 _NOT_PICTURES = {
@@ -117,14 +111,7 @@ def release(
     mute: Annotated[
         bool, typer.Option("--mute", help="Leave out the sound of films.", rich_help_panel=FACES)
     ] = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            help="Say what would be read, left out and written, and how long it would take.",
-            rich_help_panel=FACES,
-        ),
-    ] = False,
+    dry_run: DryRun = False,
     seed: Seed = 0,
     data_dir: DataDir = None,
     ray: Ray = None,
@@ -147,14 +134,14 @@ def release(
     a face that was missed is released as it is, so go through them.
     """
     if faces:
-        _refuse_with_faces(keep, split, size, count, noise_key, data_dir, ray)
+        _refuse_with_faces(keep, split, size, count, noise_key, ray)
         release_faces(
             protector, data, out,
             config=config, keep_names=keep_names, boxes=boxes, only=only, except_=except_,
             backbone=backbone, mute=mute, dry_run=dry_run, as_json=as_json,
         )  # fmt: skip
         return
-    if config != FaceConfig() or any((keep_names, boxes, only, except_, backbone, mute, dry_run)):
+    if config != FaceConfig() or any((keep_names, boxes, only, except_, backbone, mute)):
         _needs_faces()
     from sfumato.cluster import executor_at
 
@@ -162,9 +149,11 @@ def release(
     labels = tuple(keep or ())
     _refuse_private(applied, labels)
     _warn_of_originals(applied)
-    write = _writer(applied, protector, out, noise_key)
+    how = writer(applied, protector, out, noise_key)
+    if dry_run:
+        tell_release(how, applied.name, images, out, labels, as_json=as_json)
     with executor_at(ray) as executor:
-        facts, text = write(images, out, labels, batch, executor)
+        facts, text = how.write(images, out, labels, batch, executor)
     finish(facts, f"{text}; labels kept: {', '.join(labels) or 'none'}", as_json=as_json)
 
 
@@ -175,7 +164,7 @@ def _refuse_with_faces(*others: object) -> None:
     if any(other not in (None, "all", []) for other in others):
         raise ConfigError(
             "--faces takes a folder of photographs as it is: leave out --keep, --split, --size, "
-            "--count, --noise-key, --data-dir and --ray"
+            "--count, --noise-key and --ray"
         )
 
 
@@ -183,126 +172,9 @@ def _needs_faces() -> None:
     from sfumato.errors import ConfigError
 
     raise ConfigError(
-        "--keep-names, --boxes, --only, --except, --backbone, --mute, --sure, --grow and --dry-run "
-        "are for photographs: add --faces"
+        "--keep-names, --boxes, --only, --except, --backbone, --mute, --sure and --grow are for "
+        "photographs: add --faces"
     )
-
-
-def _writer(applied: Protector, spec: str, out: Path, key: Path | None) -> _Write:
-    """Return what writes a release, with the secret of its noise where it has one for good."""
-    from sfumato.errors import ConfigError
-    from sfumato.files import at_home
-    from sfumato.protect.obfuscator.model import Obfuscator
-    from sfumato.protect.release.map_noise import key_beside
-
-    if isinstance(applied, Obfuscator) and applied.noise:
-        made = at_home(spec).absolute()
-        chosen = key_beside(made) if key is None else at_home(key).absolute()
-        for handed_on in (made, out.absolute()):
-            if chosen.is_relative_to(handed_on):
-                raise ConfigError(
-                    f"--noise-key {key}: {handed_on} is handed on, and its secret with it; choose "
-                    "a place outside of it"
-                )
-        return partial(_write_maps, applied, chosen)
-    if key is not None:
-        raise ConfigError(
-            f"--noise-key is for an obfuscator with noise, got {applied.name}, which has none that "
-            "lasts; leave it out"
-        )
-    if isinstance(applied, Obfuscator):
-        return partial(_write_maps, applied, None)
-    return partial(_write_pictures, applied)
-
-
-def _write_pictures(
-    applied: Protector,
-    images: FolderImages | LoadedImages,
-    out: Path,
-    labels: tuple[str, ...],
-    batch: int,
-    executor: Executor,
-) -> tuple[dict[str, Any], str]:
-    from sfumato.protect.release.pictures import write_pictures
-
-    written = write_pictures(
-        applied, images, out, labels=labels, batch_size=batch, executor=executor
-    )
-    facts = {"protector": applied.name, "images": written.count, "standing": written.standing}
-    text = f"{applied.name}: released {counted(written.count, 'image')} into {out}"
-    text += _stands(written.standing)
-    return facts | _told(out, written.count, written.left_out, labels), text
-
-
-def _stands(found: Mapping[str, Any] | None) -> str:
-    """Say what each released picture stands for, where it was counted."""
-    if found is None:
-        return ""
-    return (
-        f"; each picture, with its labels, stands for {found['fewest_pictures']} or more (asked: "
-        f"{found['k']}) of {found['fewest_values']} or more private values (asked: "
-        f"{found['values']}), none with more than {found['largest_share']:.0%} (allowed: "
-        f"{found['share']:.0%}); the nearest original is {found['nearest_original']:.3f} away "
-        "(root mean square)"
-    )
-
-
-def _write_maps(
-    applied: Obfuscator,
-    key: Path | None,
-    images: FolderImages | LoadedImages,
-    out: Path,
-    labels: tuple[str, ...],
-    batch: int,
-    executor: Executor,
-) -> tuple[dict[str, Any], str]:
-    from sfumato.protect.release.map_noise import noise_key
-    from sfumato.protect.release.maps import write_maps
-    from sfumato.protect.release.noise import fresh_secret
-
-    first = key is not None and not key.exists()
-    secret = fresh_secret() if key is None else noise_key(key)
-    written = write_maps(
-        applied, images, out, secret=secret, labels=labels, batch_size=batch, executor=executor
-    )
-    facts = {
-        "protector": applied.name,
-        "maps": written.count,
-        "noise_key": None if key is None else str(key),
-        "stored_bytes": written.stored_bytes,
-        "picture_bytes": written.picture_bytes,
-    }
-    text = (
-        f"{applied.name}: released {counted(written.count, 'map')} into {out}: "
-        f"{written.stored_bytes:,} bytes, where their pixels take {written.picture_bytes:,}"
-    )
-    if first:
-        text += (
-            f"; the secret of their noise is in {key}: keep it, so that a picture released again "
-            "gives the same map, and never hand it on"
-        )
-    return facts | _told(out, written.count, written.left_out, labels), text
-
-
-def _told(out: Path, count: int, left_out: int, labels: tuple[str, ...]) -> dict[str, Any]:
-    """Say on stderr what was left out, and return it for the JSON line."""
-    from sfumato.data.leftout import named, read_list
-    from sfumato.protect.release.parts import left_out_list
-
-    listed = left_out_list(out) if left_out else None
-    if listed is not None:
-        some = named(read_list(listed, 3), left_out)
-        typer.echo(
-            f"left out {left_out:,} of {counted(count + left_out, 'file')}: {some}\n"
-            f"all of them, with the reasons: {listed} (not part of the release)",
-            err=True,
-        )
-    return {
-        "left_out": left_out,
-        "left_out_list": None if listed is None else str(listed),
-        "labels": list(labels),
-        "out": str(out),
-    }
 
 
 def _opened(

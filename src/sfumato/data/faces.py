@@ -23,9 +23,9 @@ from sfumato.data.folder import Rows, decode_files, offered
 from sfumato.data.leftout import FILE_COLUMN, table_of
 from sfumato.data.metadata import METADATA
 from sfumato.data.options import SourceOptions
-from sfumato.errors import DataError, InputError
+from sfumato.errors import DataError
 from sfumato.extras import needs
-from sfumato.files import swap_folder, write_bytes
+from sfumato.files import refuse_taken, swap_folder, write_bytes
 from sfumato.progress import track
 
 SKIPPED = "skipped.csv"
@@ -118,8 +118,7 @@ def cut_faces(
         InputError: `out` exists already.
         UnavailableError: `find` is not given and dlib is not installed.
     """
-    if out.exists():
-        raise InputError(f"{out} exists already; choose another folder for the faces")
+    refuse_taken(out, "the faces")
     find = find or frontal_faces()
     offer = offered(source)
     rows = offer.rows

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sfumato.counted import counted
 from sfumato.data.assemble import no_split, stack
-from sfumato.data.decoding.decode import ImageLimits, decode_image
+from sfumato.data.decoding.decode import ImageLimits, decode_image, open_picture
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.leftout import LeftOut, named
 from sfumato.data.listing import OUTSIDE, list_files
@@ -157,6 +157,30 @@ def decode_files(
     return images, [result for result in results.values() if isinstance(result, LeftOut)]
 
 
+def read_headers(
+    path: Path, files: Sequence[str], limits: ImageLimits = _LIMITS
+) -> tuple[dict[str, int], list[LeftOut]]:
+    """Return the pixels of each still picture by its header, and the files that hold none.
+
+    Nothing is decoded: a file that is damaged further on is found when it is read.
+    """
+    pixels: dict[str, int] = {}
+    left_out: list[LeftOut] = []
+    for file in track(files, "reading headers"):
+        try:
+            opened = open_picture(_content(path, file, limits), limits=limits)
+        except OSError as error:
+            left_out.append(LeftOut(file, f"cannot be read: {error.strerror or error}"))
+        except ImageError as error:
+            left_out.append(LeftOut(file, str(error)))
+        else:
+            if opened.source.several:
+                left_out.append(LeftOut(file, "several frames or pages; send one of them"))
+            else:
+                pixels[file] = opened.pixels
+    return pixels, left_out
+
+
 def decode_enough(
     path: Path, order: Sequence[str], options: SourceOptions
 ) -> Iterator[tuple[dict[str, UInt8[Tensor, "_ _ _"]], list[LeftOut]]]:
@@ -183,16 +207,23 @@ def shuffled(rows: Rows, options: SourceOptions) -> list[str]:
 
 
 def _read(path: Path, file: str, options: SourceOptions) -> UInt8[Tensor, "_ _ _"]:
+    return decode_image(
+        _content(path, file, _LIMITS),
+        limits=_LIMITS,
+        channels=options.channels,
+        size=options.shape,
+        box=options.box,
+    )
+
+
+def _content(path: Path, file: str, limits: ImageLimits) -> bytes:
     if not _is_inside(path, file):
         raise ImageError(OUTSIDE)
     target = path / file
     if not target.is_file():
         raise ImageError("there is no such file" if not target.exists() else "not a plain file")
     with target.open("rb") as stream:
-        content = stream.read(_LIMITS.max_bytes + 1)
-    return decode_image(
-        content, limits=_LIMITS, channels=options.channels, size=options.shape, box=options.box
-    )
+        return stream.read(limits.max_bytes + 1)
 
 
 def values_of(rows: Sequence[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
@@ -214,6 +245,8 @@ def labels_of(
 
 def too_few(path: Path, expected: int, usable: int, left_out: Sequence[LeftOut]) -> str:
     """Say that a folder has fewer pictures than expected, and why."""
-    files = "it is empty" if not usable and not left_out else f"{usable} usable"
+    files = (
+        "no file lies there, or is listed" if not usable and not left_out else f"{usable} usable"
+    )
     reasons = f"; skipped {len(left_out)}: {named(left_out)}" if left_out else ""
     return f"expected at least {counted(expected, 'picture')} in {path}: {files}{reasons}"

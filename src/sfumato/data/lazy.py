@@ -31,6 +31,7 @@ from sfumato.data.leftout import LeftOut
 from sfumato.data.options import SourceOptions
 from sfumato.data.sources import folder_named, load_with
 from sfumato.errors import DataError
+from sfumato.progress import track
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +161,16 @@ class FolderImages:
         return digest.hexdigest()
 
 
-def decoded(images: LoadedImages | FolderImages) -> Iterator[Some]:
-    """Yield all pictures of a set in order, some at a time: no more of them are in memory."""
-    for start in range(0, len(images), AT_ONCE):
-        yield images.read(range(start, min(start + AT_ONCE, len(images))))
+def decoded(
+    images: LoadedImages | FolderImages, title: str, positions: Sequence[int] | None = None
+) -> Iterator[Some]:
+    """Yield the pictures at these positions, or all in order, some at a time, under a progress bar.
+
+    No more of them are in memory.
+    """
+    wanted = range(len(images)) if positions is None else positions
+    for start in track(range(0, len(wanted), AT_ONCE), title):
+        yield images.read(wanted[start : start + AT_ONCE])
 
 
 def open_lazily(name: str, options: SourceOptions) -> LoadedImages | FolderImages:

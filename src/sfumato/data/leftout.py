@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sfumato.files import write_bytes
+from sfumato.printable import printable
 
 FILE_COLUMN = "file_name"
 """The column that names each picture, as in the hub's image folders."""
@@ -29,8 +30,8 @@ class LeftOut(NamedTuple):
 
 
 def shortened(text: str) -> str:
-    """Return a text that is fit for a message: of bounded length, without line breaks."""
-    line = " ".join(text.splitlines())
+    """Return a text that is fit for a message: of bounded length, in one line."""
+    line = printable(" ".join(text.splitlines()))
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
 
 

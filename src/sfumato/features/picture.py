@@ -12,7 +12,8 @@ every feature that it has: any may block it, as any frame of an animation may.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, UInt8
@@ -25,7 +26,6 @@ from sfumato.errors import DataError, ImageError
 from sfumato.features.backbone import Backbone
 from sfumato.features.tables.known import Row, check_names, columns_of
 from sfumato.features.tables.table import FeatureTable
-from sfumato.progress import track
 
 
 def all_features_of(backbone: Backbone, picture: UInt8[Tensor, "c h w"]) -> Float[Tensor, "k d"]:
@@ -99,6 +99,44 @@ def features_of(
     return torch.cat(rows)
 
 
+class Extracted(NamedTuple):
+    """Features of a set's pictures, what each row is of, and the files that have none."""
+
+    features: Float[Tensor, "n d"]
+    rows: tuple[Row, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def extracted(
+    backbone: Backbone,
+    images: LoadedImages | FolderImages,
+    positions: Sequence[int] | None = None,
+) -> Extracted:
+    """Return the features of a set's pictures, of all in order or of those at these positions.
+
+    Files without a picture, and pictures without a feature or with several, are left out by name.
+
+    Raises:
+        ConfigError: the backbone's scaler was never fitted.
+        DataError: no picture is usable, or a feature is not finite.
+    """
+    left_out = list(images.left_out)
+    features, rows = [], []
+    for some in decoded(images, f"features of {images.name}", positions):
+        left_out += some.left_out
+        for picture in some.pictures:
+            file = _file(images, picture)
+            try:
+                features.append(feature_of(backbone, picture.pixels))
+            except ImageError as error:
+                left_out.append(LeftOut(file or f"picture {picture.position}", str(error)))
+            else:
+                rows.append(Row(picture.position, file, picture.labels))
+    if not rows:
+        raise DataError(f"{images.name}: expected a usable picture, got none: {named(left_out)}")
+    return Extracted(torch.cat(features), tuple(rows), tuple(left_out))
+
+
 def features_in(
     backbone: Backbone, images: LoadedImages | FolderImages
 ) -> tuple[FeatureTable, tuple[LeftOut, ...]]:
@@ -112,27 +150,10 @@ def features_in(
         DataError: no picture is usable, a feature is not finite, or a label has a column's name.
     """
     check_names(images.classes)
-    left_out = list(images.left_out)
-    rows, taken = [], []
-    for some in track(decoded(images), f"features of {images.name}"):
-        left_out += some.left_out
-        for picture in some.pictures:
-            try:
-                rows.append(feature_of(backbone, picture.pixels))
-            except ImageError as error:
-                left_out.append(LeftOut(_name(images, picture), str(error)))
-            else:
-                taken.append(Row(picture.position, _file(images, picture), picture.labels))
-    if not rows:
-        raise DataError(f"{images.name}: expected a usable picture, got none: {named(left_out)}")
+    found = extracted(backbone, images)
     about = {"backbone": backbone.fingerprint, "images": images.name}
-    columns = columns_of(taken, images.classes)
-    table = FeatureTable(vectors=torch.cat(rows), columns=columns, metadata=about)
-    return table, tuple(left_out)
-
-
-def _name(images: LoadedImages | FolderImages, picture: Picture) -> str:
-    return _file(images, picture) or f"picture {picture.position}"
+    columns = columns_of(found.rows, images.classes)
+    return FeatureTable(vectors=found.features, columns=columns, metadata=about), found.left_out
 
 
 def _file(images: LoadedImages | FolderImages, picture: Picture) -> str | None:

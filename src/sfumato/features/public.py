@@ -18,7 +18,7 @@ _BATCH = 64
 def batches(public: Public) -> Iterator[Images]:
     """Yield the pictures in batches of one size; those of a folder one by one."""
     if isinstance(public, FolderImages):
-        for some in track(decoded(public), "public features", total=len(public)):
+        for some in decoded(public, "public features"):
             yield from (picture.pixels[None] for picture in some.pictures)
     else:
         yield from track(loaded(public).images.split(_BATCH), "public features")

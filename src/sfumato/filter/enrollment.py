@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal, get_args
 
 import torch
@@ -21,7 +22,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from sfumato.errors import EnrollmentError
-from sfumato.files import pack_tensors, unpack_tensors
+from sfumato.files import pack_tensors, read_limited, unpack_tensors
 from sfumato.filter.bounds import LARGEST, are_errors, fits
 
 Calibration = Literal["held-out", "cross-fitted", "training"]
@@ -140,6 +141,20 @@ def open_enrollment(content: bytes) -> SignedEnrollment:
     """
     tensors, header, owner, digest = _verified(content)
     return SignedEnrollment(_parsed(header, tensors), owner, digest[:16].hex())
+
+
+def read_enrollment(path: Path) -> tuple[bytes, Enrollment]:
+    """Return a file that `filter enroll` wrote, as it is and as it is read.
+
+    Raises:
+        EnrollmentError: as `open_enrollment`; the message names the file.
+        InputError: it cannot be read.
+    """
+    content = read_limited(path, limit_bytes=LIMIT_BYTES)
+    try:
+        return content, open_enrollment(content).enrollment
+    except EnrollmentError as error:
+        raise EnrollmentError(f"{path}: {error}") from error
 
 
 def signed_id(content: bytes) -> str:

@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from sfumato.errors import UnavailableError
+from sfumato.extras import needs
 
 BYTES: Final = 32
 MATCH: Final = 31
@@ -39,8 +39,7 @@ def pdq(image: UInt8[Tensor, "c h w"]) -> UInt8[Tensor, "32"] | None:
     Raises:
         UnavailableError: pdqhash is not installed.
     """
-    if not available():
-        raise UnavailableError("near copies need pdqhash; pip install 'sfumato[copies]'")
+    needs("copies", "finding near copies", "pdqhash")
     import pdqhash
 
     pixels = image.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy()

@@ -3,5 +3,16 @@
 from sfumato.fit.config import FitConfig
 from sfumato.fit.loop import Epoch, History, Step, Validate, fit
 from sfumato.fit.onecycle import one_cycle
+from sfumato.fit.rehearsal import Stage, rehearsed
 
-__all__ = ["Epoch", "FitConfig", "History", "Step", "Validate", "fit", "one_cycle"]
+__all__ = [
+    "Epoch",
+    "FitConfig",
+    "History",
+    "Stage",
+    "Step",
+    "Validate",
+    "fit",
+    "one_cycle",
+    "rehearsed",
+]

@@ -23,6 +23,7 @@ from sfumato.device import resolve_device
 from sfumato.errors import ConfigError, SfumatoError
 from sfumato.fit.checkpoint import load_checkpoint, restore, save_checkpoint, snapshot
 from sfumato.fit.config import FitConfig
+from sfumato.fit.rehearsal import Stage, is_rehearsal, stop
 from sfumato.progress import progress_bar
 from sfumato.types import Training
 
@@ -117,6 +118,8 @@ def fit(
     with torch.random.fork_rng():
         run = _Run(networks, optimizers, schedulers or {}, data, config)
         run.resume()
+        if is_rehearsal():
+            stop(run.rehearse(step, validate, title))
         with progress_bar() as bar:
             task = bar.add_task(title, total=config.epochs, completed=run.next_epoch, note="")
             while not run.done:
@@ -138,8 +141,9 @@ class _Run:
         self.config, self.modules, self.schedulers = config, networks, schedulers
         self.accelerator = accelerator_of(config)
         self.generator = torch.Generator()
+        self.rows = _Rows(data)
         loader = DataLoader(
-            _Rows(data),
+            self.rows,
             batch_size=min(config.batch_size, len(data[0])),
             shuffle=True,
             generator=self.generator,
@@ -200,9 +204,7 @@ class _Run:
             f"  epoch {self.next_epoch + 1}", total=len(self.loader), note=""
         )
         for batch in self.loader:
-            with self.accelerator.autocast() if self.config.precision != "no" else nullcontext():
-                scalars = step(batch, self.current)
-            for name, value in scalars.items():
+            for name, value in self._stepped(step, batch).items():
                 sums[name] += value.detach().float()
             bar.advance(task)
         bar.remove_task(task)
@@ -216,6 +218,37 @@ class _Run:
                 "lower the learning rate, or take `precision` no"
             )
         return figures
+
+    def _stepped(self, step: Step, batch: tuple[Tensor, ...]) -> Mapping[str, Tensor]:
+        with self.accelerator.autocast() if self.config.precision != "no" else nullcontext():
+            return step(batch, self.current)
+
+    def rehearse(self, step: Step, validate: Validate | None, title: str) -> Stage:
+        """Try a batch twice and a validation, and return what the whole training would be."""
+        for network in self.current.networks.values():
+            network.train()
+        batch = next(iter(self.loader))
+        self._timed(step, batch)  # a first one also prepares what later ones find
+        seconds = self._timed(step, batch) * len(self.loader)
+        if validate is not None:
+            start = time.perf_counter()
+            with _evaluating(self.modules), torch.no_grad():
+                validate()
+            seconds += time.perf_counter() - start
+        return Stage(
+            title=title,
+            rows=len(self.rows),
+            epochs=self.config.epochs,
+            done=self.next_epoch,
+            batches=len(self.loader),
+            epoch_seconds=seconds,
+        )
+
+    def _timed(self, step: Step, batch: tuple[Tensor, ...]) -> float:
+        start = time.perf_counter()
+        for value in self._stepped(step, batch).values():
+            float(value.detach())  # waits for a card
+        return time.perf_counter() - start
 
     def _remember_best(self, figures: Mapping[str, float]) -> None:
         if self.config.patience is None:

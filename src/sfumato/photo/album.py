@@ -16,10 +16,10 @@ import torch
 
 from sfumato._version import __version__
 from sfumato.data.leftout import LeftOut
-from sfumato.data.listing import list_files
+from sfumato.data.listing import Listing, list_files
 from sfumato.data.metadata import is_table
-from sfumato.errors import DataError, ImageError, InputError, UnavailableError
-from sfumato.files import write_bytes
+from sfumato.errors import DataError, ImageError, UnavailableError
+from sfumato.files import refuse_taken, write_bytes
 from sfumato.fingerprint import fingerprint
 from sfumato.photo.blend import faces_cut, protect_faces
 from sfumato.photo.boxes import Box, read_boxes, write_boxes
@@ -109,18 +109,13 @@ def release_photos(job: Job) -> PhotosReleased:
         InputError: `OUT` exists, or cannot be written.
         UnavailableError: the extra `photos` is not installed, and no table of boxes is given.
     """
-    if job.out.exists():
-        raise InputError(f"{job.out} exists already; choose another folder for the release")
-    listing = list_files(job.source)
-    given = None if job.boxes is None else read_boxes(job.boxes)
+    listing, given = opening(job)
     part = Part.begin(job.out, job.made_of())
     _look(job, part, listing.files, given)
     usable = [seen for seen in part.seen.values() if not seen.left_out]
     if not usable:
         part.give_up()
-        raise DataError(
-            f"{job.source}: none of its {len(listing.files):,} files is a photograph or a film"
-        )
+        raise nothing_in(job, listing)
     protector = _protector(job, usable)
     names = _names(usable, part.secret, keep=job.keep_names)
     films = [seen for seen in usable if seen.film]
@@ -148,6 +143,38 @@ def release_photos(job: Job) -> PhotosReleased:
     )
 
 
+def opening(job: Job) -> tuple[Listing, dict[str, list[Box]] | None]:
+    """Return the files of a release, and the boxes that a person gave for them.
+
+    Raises:
+        DataError: the folder, or the table of boxes, cannot be read.
+        InputError: `OUT` exists.
+    """
+    refuse_taken(job.out, "the release")
+    return list_files(job.source), None if job.boxes is None else read_boxes(job.boxes)
+
+
+def nothing_in(job: Job, listing: Listing) -> DataError:
+    """Return the error of a folder without a usable file."""
+    return DataError(
+        f"{job.source}: none of its {len(listing.files):,} files is a photograph or a film"
+    )
+
+
+def given_boxes(job: Job, given: Mapping[str, list[Box]], file: str) -> list[Box]:
+    """Return what a person's table says of a photograph.
+
+    Raises:
+        DataError: it says nothing.
+    """
+    if file in given:
+        return given[file]
+    raise DataError(
+        f"{job.boxes} has no row for {file}, which would be released as it is; add one "
+        "(without a box, if it shows nobody), or release without the table"
+    )
+
+
 def _look(job: Job, part: Part, files: Sequence[str], given: dict[str, list[Box]] | None) -> None:
     """Note the boxes of every file that was not seen yet."""
     find: FaceFinder | None = None
@@ -156,7 +183,7 @@ def _look(job: Job, part: Part, files: Sequence[str], given: dict[str, list[Box]
             part.note(Seen(file=file, left_out=TABLE))
             continue
         if is_film(file):
-            part.note(_film(job, file))
+            part.note(seen_film(job, file))
             continue
         try:
             original = read_original(job.source / file)
@@ -166,19 +193,14 @@ def _look(job: Job, part: Part, files: Sequence[str], given: dict[str, list[Box]
         if given is None:
             find = find or FaceFinder()
             boxes = _found(job, find, original)
-        elif file in given:
-            boxes = given[file]
         else:
-            raise DataError(
-                f"{job.boxes} has no row for {file}, which would be released as it is; add one "
-                "(without a box, if it shows nobody), or release without the table"
-            )
+            boxes = given_boxes(job, given, file)
         height, width = original.pixels.shape[1:]
         size = (width, height)
         part.note(Seen(file=file, name=original.renamed(file), size=size, boxes=tuple(boxes)))
 
 
-def _film(job: Job, file: str) -> Seen:
+def seen_film(job: Job, file: str) -> Seen:
     """Return what is known of a film before it is searched."""
     if job.boxes is not None:
         return Seen(file=file, left_out="a film: a table of boxes speaks of photographs alone")

@@ -27,6 +27,8 @@ from sfumato.types import Protector
 SIDE: Final = 112
 """Pixels of a face's square as a protector without a size of its own gets it."""
 _SOFT: Final = 0.08  # of the square's half, over which the oval fades outwards
+_AROUND: Final = 0.8  # of a face on each side, so that another detector sees it whole
+_CUT: Final = 300  # pixels that such a cut is brought to
 _LUMA: Final = (0.299, 0.587, 0.114)  # of red, green and blue, as JPEG weighs them
 
 
@@ -79,6 +81,15 @@ class Region:
         share = self.mask()[rows, columns]
         mixed = there.float() / 255 * (1 - share) + face[:, rows, columns] * share
         there.copy_(as_uint8(mixed[None])[0])
+
+
+def cut_around(picture: UInt8[Tensor, "3 h w"], face: Face) -> UInt8[Tensor, "3 s s"]:
+    """Return a face with its surroundings, of one size: as another detector takes it."""
+    square = Region.around(face, _AROUND).cut(picture)
+    resized = F.interpolate(
+        square[None], (_CUT, _CUT), mode="bilinear", antialias=True, align_corners=False
+    )
+    return torch.as_tensor(resized[0])
 
 
 def taken(protector: Protector) -> tuple[int, int, int | None]:

@@ -16,7 +16,7 @@ from typing import Final
 
 from sfumato.data.leftout import FILE_COLUMN, shortened, table_of
 from sfumato.errors import DataError
-from sfumato.files import write_bytes
+from sfumato.files import read_limited, write_bytes
 from sfumato.photo.find.box import Face
 
 COLUMNS: Final = (FILE_COLUMN, "left", "top", "right", "bottom", "score", "protect")
@@ -59,11 +59,10 @@ def read_boxes(path: Path) -> dict[str, list[Box]]:
     Raises:
         DataError: it cannot be read, or a row is malformed.
     """
+    content = read_limited(path, limit_bytes=_LIMIT_BYTES, error=DataError)
     try:
-        if path.stat().st_size > _LIMIT_BYTES:
-            raise DataError(f"{path}: expected at most {_LIMIT_BYTES:,} bytes")
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
         raise DataError(f"cannot read {path}: {error}; expected CSV in UTF-8") from error
     boxes: dict[str, list[Box]] = {}
     try:

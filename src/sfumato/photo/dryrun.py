@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sfumato.data.decoding.decode import open_picture
+from sfumato.data.folder import read_headers
 from sfumato.data.leftout import LeftOut
-from sfumato.data.listing import list_files
 from sfumato.data.metadata import is_table
-from sfumato.errors import ImageError, UnavailableError
-from sfumato.photo.album import TABLE, Job, beside, read_original
+from sfumato.errors import ImageError
+from sfumato.photo.album import (
+    TABLE,
+    Job,
+    beside,
+    given_boxes,
+    nothing_in,
+    opening,
+    read_original,
+    seen_film,
+)
 from sfumato.photo.find.finder import FaceFinder
 from sfumato.photo.original import LIMITS
+from sfumato.photo.progress import Part
 from sfumato.photo.video.film import film_of, is_film
 from sfumato.photo.video.release import minutes_for
-from sfumato.progress import track
 
 _TRIED = 3  # photographs that are timed
 
@@ -26,6 +36,8 @@ class Plan:
     """What would be done; nothing was written."""
 
     photos: int
+    done: int
+    """Files that an interrupted run has searched already."""
     bytes: int
     left_out: tuple[LeftOut, ...]
     minutes: float
@@ -39,64 +51,65 @@ def planned(job: Job) -> Plan:
     """Return what the job would do; headers are read, and a few photographs are timed.
 
     Raises:
-        DataError: the folder cannot be read.
+        DataError, InputError: as `release_photos`, but for what only shows when all is read.
         UnavailableError: the extra `photos` is not installed.
     """
-    listing = list_files(job.source)
+    listing, given = opening(job)
+    part = Part.under_way(job.out, job.made_of())
     left_out = list(listing.left_out)
-    pixels: dict[str, int] = {}
-    films = frames = 0
-    for file in track(listing.files, "reading headers"):
+    photos: list[str] = []
+    films: list[str] = []
+    for file in listing.files:
+        seen = seen_film(job, file) if is_film(file) else None
         if is_table(file):
             left_out.append(LeftOut(file, TABLE))
-            continue
-        if is_film(file):
-            try:
-                frames += film_of(job.source / file).frames
-                films += 1
-            except (ImageError, UnavailableError) as error:
-                left_out.append(LeftOut(file, str(error)))
-            continue
-        try:
-            with (job.source / file).open("rb") as stream:
-                opened = open_picture(stream.read(LIMITS.max_bytes + 1), limits=LIMITS)
-        except OSError as error:
-            left_out.append(LeftOut(file, f"cannot be read: {error.strerror or error}"))
-        except ImageError as error:
-            left_out.append(LeftOut(file, str(error)))
+        elif seen is None:
+            photos.append(file)
+        elif seen.left_out:
+            left_out.append(LeftOut(file, seen.left_out))
         else:
-            if opened.source.several:
-                left_out.append(LeftOut(file, "several frames or pages; send one of them"))
-            else:
-                pixels[file] = opened.pixels
+            films.append(file)
+    pixels, refused = read_headers(job.source, photos, LIMITS)
+    left_out += refused
+    if not pixels and not films:
+        raise nothing_in(job, listing)
+    if given is not None:
+        for file in pixels:
+            given_boxes(job, given, file)
+    frames = sum(film_of(job.source / file).frames for file in films)
     return Plan(
         photos=len(pixels),
+        done=0 if part is None else len(part.seen),
         bytes=sum((job.source / file).stat().st_size for file in pixels),
         left_out=tuple(left_out),
         minutes=_minutes(job, pixels) + minutes_for(frames),
-        films=films,
+        films=len(films),
         frames=frames,
         boxes=beside(job.out, "boxes.csv"),
         review=beside(job.out, "review.html"),
     )
 
 
-def _minutes(job: Job, pixels: dict[str, int]) -> float:
-    """Return the time for all pixels by the time that a few photographs take."""
-    tried = sorted(pixels, key=lambda file: pixels[file])[:: max(1, len(pixels) // _TRIED)][:_TRIED]
-    if not tried:
-        return 0.0
-    find = FaceFinder() if job.boxes is None else None
-    start = time.perf_counter()
-    seen = 0
-    for file in tried:
-        try:
-            original = read_original(job.source / file)
-        except ImageError:  # its header is whole, and its pixels are not
-            continue
+def _minutes(job: Job, pixels: Mapping[str, int]) -> float:
+    find = FaceFinder() if job.boxes is None and pixels else None
+
+    def attempt(file: str) -> None:
+        original = read_original(job.source / file)
         original.encoded(original.pixels)
         if find is not None:
             find(original.rgb())
-        seen += pixels[file]
+
+    return minutes_of(pixels, attempt)
+
+
+def minutes_of(pixels: Mapping[str, int], attempt: Callable[[str], None]) -> float:
+    """Return the time for all photographs' pixels by the time that a few photographs take."""
+    tried = sorted(pixels, key=lambda file: pixels[file])[:: max(1, len(pixels) // _TRIED)][:_TRIED]
+    start = time.perf_counter()
+    seen = 0
+    for file in tried:
+        with suppress(ImageError):  # its header is whole, and its pixels are not
+            attempt(file)
+            seen += pixels[file]
     spent = time.perf_counter() - start
     return spent * sum(pixels.values()) / max(1, seen) / 60

@@ -64,6 +64,15 @@ class Original:
         return file if path.suffix.lower() in endings else str(path.with_suffix(endings[0]))
 
 
+def written_names(file: str) -> list[str]:
+    """Return every name that a release which keeps names may give a file."""
+    path = PurePosixPath(file)
+    endings = [ending for some in _SUFFIXES.values() for ending in some[:1]]
+    others = [str(path.with_suffix(ending)) for ending in endings] if path.suffix else []
+    # Two files of one name and other endings: the second has its own ending before the new one.
+    return [file, *others, *(f"{file}{ending}" for ending in endings)]
+
+
 def open_original(content: bytes) -> Original:
     """Decode one still photograph and note how it was written.
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sfumato.errors import InputError
-from sfumato.files import MALFORMED, make_empty, swap_folder, write_bytes
+from sfumato.files import MALFORMED, make_empty, resumable_writes, swap_folder, write_bytes
 from sfumato.photo.boxes import Box
 from sfumato.photo.find.box import Face
 from sfumato.protect.release.noise import SECRET_BYTES, fresh_secret
@@ -72,10 +72,20 @@ class Part:
         Raises:
             InputError: something else is there, or the folder cannot be written.
         """
+        found = cls.under_way(out, made_of)
+        return cls._new(out.with_name(f".{out.name}.part"), made_of) if found is None else found
+
+    @classmethod
+    def under_way(cls, out: Path, made_of: Mapping[str, str]) -> Part | None:
+        """Return an interrupted release of the same; None where there is none.
+
+        Raises:
+            InputError: one of something else is there.
+        """
         folder = out.with_name(f".{out.name}.part")
         state = _state(folder)
         if state is None:
-            return cls._new(folder, made_of)
+            return None
         changed = [key for key, value in made_of.items() if state["made_of"].get(key) != value]
         if changed:
             raise InputError(
@@ -98,14 +108,8 @@ class Part:
         Raises:
             InputError: it cannot be written.
         """
-        try:
-            with (self.folder / _SEEN).open("ab") as stream:
-                stream.write(seen.line())
-        except OSError as error:
-            raise InputError(
-                f"cannot write {self.folder}: {error.strerror}; mend that, and the same command "
-                "goes on"
-            ) from error
+        with resumable_writes(self.folder), (self.folder / _SEEN).open("ab") as stream:
+            stream.write(seen.line())
         self.seen[seen.file] = seen
 
     def finish(self, out: Path, written: Sequence[str]) -> None:

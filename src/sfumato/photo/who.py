@@ -13,21 +13,18 @@ clear, so a loose match is enough. A face that cannot be told is protected in bo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final, Literal
 
-import torch
-import torch.nn.functional as F
 from jaxtyping import UInt8
 from torch import Tensor
 
-from sfumato.errors import ConfigError, EnrollmentError
+from sfumato.errors import ConfigError
 from sfumato.features.backbone import Backbone
 from sfumato.features.picture import all_features_of
 from sfumato.filter.enrolled import gather, scores
-from sfumato.filter.enrollment import LIMIT_BYTES, Enrollment, open_enrollment
+from sfumato.filter.enrollment import Enrollment
 from sfumato.fingerprint import fingerprint
-from sfumato.photo.blend import Region
+from sfumato.photo.blend import cut_around
 from sfumato.photo.choice import Chooser
 from sfumato.photo.find.box import Face
 
@@ -35,8 +32,6 @@ Whom = Literal["only", "except"]
 LIMITS: Final = {"only": 4.0, "except": 1.0}
 """Sigmas above the mean up to which a face is the person: set so that, on people of LFW, few of
 them are lost (`only`), or few strangers are taken for them (`except`)."""
-_AROUND: Final = 0.8  # of a face on each side, so that the detector of the backbone sees it whole
-_CUT: Final = 300  # pixels that a cut is brought to
 
 
 class PersonChooser(Chooser):
@@ -75,26 +70,12 @@ class PersonChooser(Chooser):
 
     def sigmas(self, picture: UInt8[Tensor, "3 h w"], face: Face) -> float | None:
         """Return how far a face is from the person, in sigmas; None where it cannot be told."""
-        cut = _cut(picture, face)
+        cut = cut_around(picture, face)
         features = all_features_of(self._backbone, cut)
         if len(features) != 1:  # none, or a neighbour's as well
             return None
         errors = scores(self._users.net, features)
         return float(self._users.unit(errors)[0, 0])
-
-
-def read_person(path: Path) -> Enrollment:
-    """Read the file that `filter enroll` wrote.
-
-    Raises:
-        EnrollmentError: it cannot be read, is forged or malformed.
-    """
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(LIMIT_BYTES + 1)
-    except OSError as error:
-        raise EnrollmentError(f"cannot read {path}: {error.strerror}") from error
-    return open_enrollment(content).enrollment
 
 
 def protected(whom: Whom, sigmas: float | None) -> bool:
@@ -103,11 +84,3 @@ def protected(whom: Whom, sigmas: float | None) -> bool:
         return True
     is_person = sigmas <= LIMITS[whom]
     return is_person if whom == "only" else not is_person
-
-
-def _cut(picture: UInt8[Tensor, "3 h w"], face: Face) -> UInt8[Tensor, "3 s s"]:
-    square = Region.around(face, _AROUND).cut(picture)
-    resized = F.interpolate(
-        square[None], (_CUT, _CUT), mode="bilinear", antialias=True, align_corners=False
-    )
-    return torch.as_tensor(resized[0])

@@ -26,6 +26,7 @@ from sfumato.files import (
     at_home,
     read_json,
     read_tensors,
+    refuse_foreign,
     replacing_folder,
     write_bytes,
     write_tensors,
@@ -34,6 +35,7 @@ from sfumato.fingerprint import code_of, fingerprint
 from sfumato.types import Fingerprinted, Guarantee, Protector
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+_OURS = (CONFIG, WEIGHTS, CARD)
 KINDS: Mapping[str, str] = {
     "anonymizer": "sfumato.protect.anonymizer.model:Anonymizer",
     "prototypes": "sfumato.protect.prototypes.model:PrototypeAnonymizer",
@@ -139,7 +141,7 @@ class PretrainedProtector(nn.Module, PyTorchModelHubMixin, Protector, Fingerprin
         about = {"kind": self.kind, "format": _FORMAT}
         config = {**self.settings, **about}
         folder = Path(save_directory)
-        with replacing_folder(folder, ours=(CONFIG, WEIGHTS, CARD)) as part:
+        with replacing_folder(folder, ours=_OURS) as part:
             self._save_pretrained(part)
             text = json.dumps(config, indent=2, sort_keys=True)
             write_bytes(part / CONFIG, text.encode() + b"\n")
@@ -232,6 +234,15 @@ def open_pretrained(source: str | Path) -> PretrainedProtector:
     return cast(
         "PretrainedProtector", cls.from_pretrained(str(local if local.is_dir() else source))
     )
+
+
+def check_place(folder: Path) -> None:
+    """Find out before a training whether its result can be written there.
+
+    Raises:
+        InputError: a file is there, or a folder with other files than a protector's.
+    """
+    refuse_foreign(folder, _OURS)
 
 
 def is_artifact(source: str | Path) -> bool:

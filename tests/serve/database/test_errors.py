@@ -7,7 +7,6 @@ import random
 import socket
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -34,6 +33,7 @@ from tests.serve.conftest import Start, bearer
 from tests.serve.live import LiveServer
 from tests.serve.postgres import Cluster
 from tests.serve.world import HIDDEN, World
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_a_killed_server_keeps_every_acknowledged_enrollment(
         assert listed
         for name in listed:
             ada.erase(name)
-        _wait(lambda: all(one.done for one in ada.erasures()))
+        wait_until(lambda: all(one.done for one in ada.erasures()))
         server.kill()
     engine = open_database(server.db_url)
     found = check(engine)
@@ -153,9 +153,9 @@ def test_a_killed_database_costs_requests_and_nothing_else(
             assert caught.value.status == 503
             assert httpx.get(f"{server.url}/livez").status_code == 200
             cluster.start()
-            _wait(lambda: _answers(ada))
+            wait_until(lambda: _answers(ada))
             book.compare(ada)
-            _wait(lambda: len(book.acknowledged) == _bank_size(server.url))
+            wait_until(lambda: len(book.acknowledged) == _bank_size(server.url))
     server.kill()
     engine = open_database(url)
     verify(engine)
@@ -171,14 +171,6 @@ def _answers(client: FilterClient) -> bool:
             raise
         return False
     return True
-
-
-def _wait(holds: Callable[[], bool]) -> None:
-    for _ in range(300):
-        if holds():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it never came to hold")
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from sfumato.serve.http import connections, listening
 from sfumato.serve.http.connections import PatientProtocol, Places
 from tests.serve.conftest import Start, bearer
 from tests.serve.test_tls import made
+from tests.waiting import wait_until
 
 PLACES = 4
 OTHER = "127.0.0.2"  # as good an address of this machine as the first, on Linux
@@ -162,7 +163,7 @@ def test_in_a_full_house_the_crowd_s_longest_idle_goes_first() -> None:
 def test_one_address_has_its_share_of_the_places() -> None:
     with site(Places(PLACES, of_one=2)) as found, ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(found.ask, "/slow") for _ in range(2)]
-        waiting(found, 2)
+        wait_until_full(found)
         refused = found.ask()
         assert refused.status_code == 503
         assert "from this address" in refused.json()["detail"]
@@ -173,20 +174,16 @@ def test_one_address_has_its_share_of_the_places() -> None:
         assert [one.result(30).status_code for one in asked] == [200, 200]
 
 
-def waiting(found: Site, count: int) -> None:
-    """Wait until so many requests are being answered: the next one is refused then."""
-    for _ in range(500):
-        if found.ask().status_code == 503:
-            return
-        time.sleep(0.01)
-    raise AssertionError(count)
+def wait_until_full(found: Site) -> None:
+    """Wait until all places are taken: the next request is refused then."""
+    wait_until(lambda: found.ask().status_code == 503)
 
 
 def test_a_service_without_a_free_place_says_that_it_lives() -> None:
     with site(Places(PLACES)) as found, ThreadPoolExecutor(8) as pool:
         for _ in range(PLACES):
             pool.submit(found.ask, "/slow")
-        waiting(found, PLACES)
+        wait_until_full(found)
         assert found.ask("/livez").status_code == 200
         found.go.set()
 
@@ -206,9 +203,7 @@ def test_a_handshake_that_does_not_end_is_closed(
     tls = made(tmp_path)
     with site(Places(PLACES), ssl_certfile=tls.certificate, ssl_keyfile=tls.key) as found:
         silent = found.idle()
-        started = time.monotonic()
-        while not closed(silent):
-            assert time.monotonic() - started < 20
+        wait_until(lambda: closed(silent))
 
 
 def test_slow_bodies_of_one_account_leave_places_for_others(start: Start) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -34,8 +34,20 @@ from sfumato.serve.sharded.bank import ShardedBank
 from sfumato.serve.sharded.serving import orders
 from sfumato.serve.sharded.shard import Shard
 from tests.serve.sharded.conftest import DIM, TERMS, Crowd
+from tests.waiting import wait_until
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def _has_loaded(shard: Shard) -> bool:
+    """A shard that is still loading says so after a second; who asks then asks again."""
+    try:
+        shard.size(0)
+    except ServiceError:
+        return False
+    except BankError:  # what its database holds is damaged: that is its answer from now on
+        return True
+    return True
 
 
 class Here:
@@ -44,6 +56,8 @@ class Here:
     def __init__(self, url: str, count: int, policy: Policy | None = None) -> None:
         self.policy = policy
         self.shards = [Shard(order) for order in orders(url, TERMS, count, policy=policy)]
+        for shard in self.shards:
+            wait_until(partial(_has_loaded, shard))
 
     def __call__(self, method: str, *arguments: Any, seconds: float | None = None) -> list[Any]:
         return [getattr(shard, method)(*arguments) for shard in self.shards]
@@ -99,13 +113,6 @@ def same(crowd: Crowd, bank: ShardedBank, uploads: int) -> list[bool]:
 
 def decided(nearest: Match) -> tuple[bool, float, float]:
     return nearest.blocks, nearest.margin, nearest.score
-
-
-def wait_until(done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30.0
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def enrolled(crowd: Crowd, name: str) -> Enrollment:

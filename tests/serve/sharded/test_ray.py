@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -43,6 +42,7 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 LOCAL_CLUSTER = """
 import sys
 from sfumato.cluster import connected
+from tests.waiting import wait_until
 with connected("local"):
     import ray
     print(ray.get_runtime_context().gcs_address, flush=True)
@@ -242,8 +242,4 @@ def test_a_shard_that_nobody_asks_for_ends(machines: object, crowd: Crowd) -> No
         assert one("size", 0) == [len(crowd.names)]
         # Its own process: shards that the tests above killed may be starting again meanwhile.
         mine = ray.get(one.handles[0].__ray_call__.remote(lambda _: os.getpid()))
-    for _ in range(100):
-        if mine not in {process.pid for process in shard_processes()}:
-            return
-        time.sleep(0.5)
-    raise AssertionError("it still runs")
+    wait_until(lambda: mine not in {process.pid for process in shard_processes()}, every=0.5)

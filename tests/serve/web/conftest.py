@@ -10,30 +10,17 @@ import pytest
 
 from sfumato.serve.database.db import open_database
 from sfumato.serve.records.auth import Role, add_account
+from tests.browser import SCREENS, Tab
 from tests.serve.live import LiveServer
 from tests.serve.world import World
 
-SCREENS = {
-    "light": {"viewport": {"width": 1280, "height": 860}},
-    "dark": {"viewport": {"width": 1280, "height": 860}, "color_scheme": "dark"},
-    "phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True},
-}
 
-
-class Visit:
+class Visit(Tab):
     """One browser tab on the service, with all that it said and sent."""
 
     def __init__(self, browser: Any, url: str, **settings: Any) -> None:
+        super().__init__(browser, **settings)
         self.url = url
-        self.context = browser.new_context(**settings)
-        self.context.set_default_timeout(180_000)
-        self.tab = self.context.new_page()
-        self.said: list[str] = []
-        self.asked: list[Any] = []
-        self.tab.on("console", lambda m: self.said.append(f"{m.type}: {m.text}"))
-        self.tab.on("pageerror", lambda error: self.said.append(f"error: {error}"))
-        self.tab.on("dialog", lambda dialog: self.said.append("error: a dialog"))
-        self.context.on("request", lambda request: self.asked.append(request))
 
     def open(self, path: str, token: str | None = None) -> Any:
         self.tab.goto(self.url + path)

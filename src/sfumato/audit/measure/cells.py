@@ -89,6 +89,15 @@ class CellStore:
         ]
         self._fill(tops, executor, "audit: ceilings")
 
+    def foresee(self, work: Sequence[Job]) -> tuple[int, int]:
+        """Return how many measurements `work` takes at most, and how many of them are kept."""
+        jobs = [(job[0], way) for job in work for way, _ in _ways(*job)]
+        tops = [self._unprotected(*job) for job in work if not job[2].own_ceiling]
+        jobs += [(protector, attack) for protector, _, attack in tops]
+        sheets = {self._key(*job): job[1].sheet(job[0].name) for job in jobs}
+        kept = [key for key, sheet in sheets.items() if self._kept(key, sheet) is not None]
+        return len(sheets), len(kept)
+
     def cells(self, protector: Protector, role: Role, attack: Attack) -> list[Cell]:
         """Return the cell of each way to run the attack, measured before, with its ceiling."""
         found = []

@@ -16,6 +16,7 @@ from sfumato.audit.measure.cell import Cell
 from sfumato.audit.measure.evidence import Evidence, victims_needed
 from sfumato.audit.report.verdict import UNPROTECTED
 from sfumato.errors import ConfigError, GateError
+from sfumato.printable import printable
 
 Outcome = Literal["passed", "failure", "error", "skipped"]
 
@@ -97,9 +98,9 @@ def junit(cases: Sequence[Case]) -> bytes:
     suite = ET.Element("testsuite", {"name": "sfumato audit", "tests": str(len(cases)), **counts})
     for case in cases:
         about = {"classname": case.protector, "name": case.attack, "time": f"{case.seconds:.3f}"}
-        entry = ET.SubElement(suite, "testcase", {k: _legal(v) for k, v in about.items()})
+        entry = ET.SubElement(suite, "testcase", {k: printable(v) for k, v in about.items()})
         if case.outcome != "passed":
-            ET.SubElement(entry, case.outcome, {"message": _legal(case.message)})
+            ET.SubElement(entry, case.outcome, {"message": printable(case.message)})
     ET.indent(suite)
     content: bytes = ET.tostring(suite, encoding="utf-8", xml_declaration=True)
     return content + b"\n"
@@ -121,8 +122,3 @@ def check(cases: Sequence[Case], limit: float) -> None:
             f"expected every leakage to be shown to be at most {limit:g} (`fail_above`); {named}"
             f"{more}; see report.html"
         )
-
-
-def _legal(text: str) -> str:
-    """Return text without the characters that XML has no way to write."""
-    return "".join(c if c.isprintable() else " " for c in text)

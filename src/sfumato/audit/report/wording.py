@@ -74,6 +74,26 @@ _WORDS: Mapping[str, Callable[[str], Wording]] = {
         "Looks a release up among releases of people whom the adversary knows by name.",
         "share of victims whose name comes first",
     ),
+    "matched": lambda _: Wording(
+        "taking a face for its original",
+        "Compares each protected face with its own original by a network of faces that was trained "
+        "elsewhere, at that network's own threshold. A face that was missed is matched. The floor "
+        "is how often two different faces are.",
+        "share of faces matched",
+    ),
+    "recognised": lambda _: Wording(
+        "recognising faces",
+        "Looks each protected face up among all original faces, by the same network. Where people "
+        "are named, a person is looked for in other photographs than the face's own; else the "
+        "face's own original is looked for.",
+        "share of faces whose person, or original, comes first",
+    ),
+    "faces": lambda label: Wording(
+        f"reading {label} by a network of faces",
+        f"Guesses {label} from what a network of faces, trained elsewhere, makes of a protected "
+        f"face. {_OWN}",
+        "share of right answers, every value of the label counting the same",
+    ),
     "linkage": lambda _: Wording(
         "linking release and original",
         "Names the private label by the labelled originals that lie near a release, after learning "

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sfumato.cli.configoptions import options_of
-from sfumato.cli.filter.options import store_of
-from sfumato.cli.options import AsJson, Count, DataDir, Device, Seed, finish
+from sfumato.cli.filter.options import PublicLabel, store_of
+from sfumato.cli.options import AsJson, Count, DataDir, Device, Seed, finish, say_skipped
 from sfumato.errors import BankError
 from sfumato.filter.calibrate.config import CalibrationConfig
 
@@ -36,10 +36,7 @@ def calibrate(
         ),
     ],
     config: CalibrationConfig,
-    label: Annotated[
-        str | None,
-        typer.Option(help="Label that says whom a picture shows; needed where there are several."),
-    ] = None,
+    label: PublicLabel = None,
     db: Annotated[
         str | None,
         typer.Option(
@@ -90,8 +87,7 @@ def calibrate(
     bank = None if db is None else _bank(db, opened, seed)
     images = open_lazily(public, SourceOptions(data_dir=data_dir, count=count, seed=seed))
     found, left_out = measure(opened, images, config, label=label, bank=bank, device=device)
-    for each in left_out:
-        typer.echo(f"skipped {each}", err=True)
+    say_skipped(left_out)
     for line in warnings(found):
         typer.echo(f"warning: {line}", err=True)
     written = backbone if out is None else out

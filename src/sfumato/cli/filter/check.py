@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +21,7 @@ from sfumato.cli.filter.options import (
 from sfumato.cli.imports import quick_imports
 from sfumato.cli.options import AsJson, finish
 from sfumato.errors import InputError
+from sfumato.printable import printable
 
 if TYPE_CHECKING:
     from sfumato.serve.local import Judge
@@ -61,7 +63,7 @@ def check(
     file = backbone_beside(db, backbone)
     policy = policy_of(file)
     with judging(db, file, account, reach=shortlist) as judge:
-        if image.is_dir():
+        if os.path.isdir(image):  # of a name that is too long, the reader says so
             blocked = _check_folder(image, judge, calibrated=policy is not None, as_json=as_json)
         else:
             judged = judge(image)
@@ -105,11 +107,11 @@ def _check_folder(folder: Path, judge: Judge, *, calibrated: bool, as_json: bool
         if isinstance(judged, str):
             counts["unreadable"] += 1
             result: dict[str, Any] = {"file": file, "decision": None, "reason": judged}
-            text = f"{file}: unreadable: {judged}"
+            text = f"{printable(file)}: unreadable: {judged}"
         else:
             counts[judged.verdict] += 1
             result = {"file": file, **document(judged, calibrated=calibrated)}
-            text = f"{file}: {told(judged, calibrated=calibrated)}"
+            text = f"{printable(file)}: {told(judged, calibrated=calibrated)}"
         typer.echo(json.dumps(result) if as_json else text)
     if not counts.total():
         raise InputError(f"{folder} is empty; expected pictures that somebody wants to upload")

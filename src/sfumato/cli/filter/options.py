@@ -39,6 +39,14 @@ Shortlist = Annotated[
     ),
 ]
 
+PublicLabel = Annotated[
+    str | None,
+    typer.Option(
+        "--label",
+        help="Label that says whom a public picture shows; needed where there are several.",
+    ),
+]
+
 
 @contextmanager
 def store_of(database: str, *, create: bool = False) -> Iterator[Store]:

@@ -17,7 +17,7 @@ from sfumato.cli.filter import moderate as filter_moderate
 from sfumato.cli.filter import send as filter_send
 from sfumato.cli.filter import serve as filter_serve
 from sfumato.cli.filter import try_ as filter_try
-from sfumato.cli.options import AsJson, DataDir, Seed, finish
+from sfumato.cli.options import AsJson, DataDir, Seed, finish, say_skipped
 from sfumato.counted import counted
 from sfumato.errors import InputError
 from sfumato.features.inputsettings import InputSettings
@@ -162,8 +162,7 @@ def enroll(
         copies=copies,
     )
     made, found = done.enrollment, done.found
-    for left_out in found.skipped:
-        typer.echo(f"skipped {left_out}", err=True)
+    say_skipped(found.skipped)
     if done.fresh_key:
         typer.echo(f"made the key {signing}; keep it, it is yours alone", err=True)
     write_bytes(out, done.content)

@@ -14,6 +14,7 @@ from sfumato.cli.options import AsJson, finish
 from sfumato.errors import ConfigError, InputError
 
 TOKEN: Final = "SFUMATO_TOKEN"  # noqa: S105 - a variable's name
+_TOKEN_BYTES: Final = 1 << 16
 IN_THE_CLEAR: Final = (
     "warning: {url} is no https: whoever is between here and there reads the token and what is sent"
 )
@@ -29,10 +30,13 @@ def send(
     as_json: AsJson = False,
 ) -> None:
     """Send an enrollment to a service; it is on the service's disk when this ends."""
+    from sfumato.files import read_limited
+    from sfumato.filter.enrollment import LIMIT_BYTES
     from sfumato.serve.clients.filter import FilterClient
 
     url = _address(service)
-    content, token = _read(file), _token(token_file)
+    content = read_limited(file, limit_bytes=LIMIT_BYTES)
+    token = _token(token_file)
     with FilterClient(url, token) as client:
         answer = client.send_enrollment(content)
     text = f"{answer.id}  {answer.status}: {answer.reason}"
@@ -57,18 +61,16 @@ def _is_here(host: str) -> bool:
 
 
 def _token(file: Path | None) -> str:
+    from sfumato.files import read_limited
+
     # Never an argument: every user of the machine can list those.
-    token = os.environ.get(TOKEN, "") if file is None else _read(file).decode(errors="replace")
+    if file is None:
+        token = os.environ.get(TOKEN, "")
+    else:
+        token = read_limited(file, limit_bytes=_TOKEN_BYTES).decode(errors="replace")
     if not token.strip():
         raise InputError(
             f"expected the account's token in ${TOKEN} or in `token_file`, got none; whoever runs "
             "the service has it"
         )
     return token.strip()
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error

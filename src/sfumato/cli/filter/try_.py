@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from sfumato.cli.configoptions import options_of
-from sfumato.cli.options import AsJson, Count, DataDir, Device, Seed, finish
+from sfumato.cli.filter.options import PublicLabel
+from sfumato.cli.options import AsJson, Count, DataDir, Device, Seed, finish, say_skipped
 from sfumato.filter.calibrate.config import CalibrationConfig
 
 if TYPE_CHECKING:
@@ -46,10 +47,7 @@ def try_(
         Literal["default", "plain", "paper"],
         typer.Option(help="How the private pictures are enrolled, as `filter enroll --preset`."),
     ] = "default",
-    label: Annotated[
-        str | None,
-        typer.Option(help="Label that says whom a public picture shows, where there are several."),
-    ] = None,
+    label: PublicLabel = None,
     count: Count = None,
     data_dir: DataDir = None,
     device: Device = "auto",
@@ -81,8 +79,7 @@ def try_(
         options=SourceOptions(data_dir=data_dir, count=count, seed=seed),
         device=device,
     )
-    for left_out in (*tried.left_out, *tried.made.found.skipped, *tried.unreadable):
-        typer.echo(f"skipped {left_out}", err=True)
+    say_skipped((*tried.left_out, *tried.made.found.skipped, *tried.unreadable))
     command = f"sfumato filter try {mine} {public} {uploaded} --backbone {backbone}"
     page = draw(tried, command=command, seconds=time.perf_counter() - began)
     write_bytes(out / REPORT, page.encode(), mode=0o600)

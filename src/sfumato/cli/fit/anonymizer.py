@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sfumato.cli.configoptions import options_of
+from sfumato.cli.dryrun import DryRun, read_set, tell_training
 from sfumato.cli.fit.resume import resumable
 from sfumato.cli.options import AsJson, Count, Data, DataDir, Device, Seed, SplitName, finish
 from sfumato.counted import counted
@@ -33,6 +35,7 @@ def anonymizer(
     seed: Seed = 0,
     data_dir: DataDir = None,
     device: Device = "auto",
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     *,
     config: PrototypesConfig | AnonymizerConfig,
@@ -53,7 +56,13 @@ def anonymizer(
     )  # fmt: skip
     config = replace(config, seed=seed, device=device)
     with resumable(out, [config, private, images.fingerprint()]) as checkpoint:
-        made = _fit(images, private, replace(config, checkpoint=checkpoint)).protector
+        train = partial(_fit, images, private, replace(config, checkpoint=checkpoint))
+        if dry_run:
+            reads, facts = read_set(images)
+            tell_training(
+                train, out, reads=reads, facts=facts, left_out=images.skipped, as_json=as_json
+            )
+        made = train().protector
         made.save_pretrained(out)
     finish(
         {

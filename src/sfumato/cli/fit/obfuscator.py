@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sfumato.cli.configoptions import options_of
+from sfumato.cli.dryrun import DryRun, read_set, tell_training
 from sfumato.cli.fit.resume import resumable
 from sfumato.cli.options import AsJson, Count, Data, DataDir, Device, Seed, SplitName, finish
 from sfumato.counted import counted
@@ -27,6 +29,7 @@ def obfuscator(
     seed: Seed = 0,
     data_dir: DataDir = None,
     device: Device = "auto",
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     *,
     config: ObfuscatorConfig,
@@ -43,9 +46,14 @@ def obfuscator(
     images = load(data, split=split, data_dir=data_dir, seed=seed, size=size, count=count)
     config = replace(config, seed=seed, device=device)
     with resumable(out, [config, utility, images.fingerprint()]) as checkpoint:
-        fitted = fit_obfuscator(
-            images, utility=utility, config=replace(config, checkpoint=checkpoint)
-        )
+        config = replace(config, checkpoint=checkpoint)
+        train = partial(fit_obfuscator, images, utility=utility, config=config)
+        if dry_run:
+            reads, facts = read_set(images)
+            tell_training(
+                train, out, reads=reads, facts=facts, left_out=images.skipped, as_json=as_json
+            )
+        fitted = train()
         fitted.protector.save_pretrained(out)
     made, accuracy, nats = fitted.protector, fitted.accuracies[-1], fitted.protector.certificate
     bound = "" if nats is None else _said(nats)

@@ -16,8 +16,15 @@ def resumable(out: Path, made_of: Sequence[object]) -> Iterator[Path]:
 
     The name depends on the content of `made_of`: the same settings on the same data go on where
     they were interrupted, and others start anew. Of a file give its digest and not its path.
+
+    Raises:
+        InputError: `out` holds other files than a protector's, so that nothing could be written
+            after the training.
     """
     from sfumato.fingerprint import fingerprint
+    from sfumato.protect.pretrained import check_place
+
+    check_place(out)
 
     digest = fingerprint(__version__, list(made_of))[:16]
     path = out.with_name(f".{out.name}-{digest}.training")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sfumato.cli.configoptions import options_of
+from sfumato.cli.dryrun import DryRun, read_set, tell_training
 from sfumato.cli.fit.resume import resumable
 from sfumato.cli.options import AsJson, Count, Data, DataDir, Device, Seed, SplitName, finish
 from sfumato.counted import counted
@@ -35,6 +37,7 @@ def san(
     seed: Seed = 0,
     data_dir: DataDir = None,
     device: Device = "auto",
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     *,
     config: SanConfig,
@@ -56,13 +59,20 @@ def san(
     config = replace(config, seed=seed, device=device)
     known = keep if matcher is None else content_key([matcher])
     with resumable(out, [config, private, known, images.fingerprint()]) as state:
-        made = fit_san(
+        train = partial(
+            fit_san,
             images,
             private=tuple(private),
             identity=keep,
             matcher=None if matcher is None else load_vggface(matcher),
             config=replace(config, checkpoint=state),
         )
+        if dry_run:
+            reads, facts = read_set(images)
+            tell_training(
+                train, out, reads=reads, facts=facts, left_out=images.skipped, as_json=as_json
+            )
+        made = train()
         made.protector.save_pretrained(out)
     left_out = f"; {made.left_out:,} without the label were left out" if made.left_out else ""
     finish(

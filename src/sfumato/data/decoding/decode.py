@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from sfumato.data.decoding.formats import FORMATS, format_of, guess, read
@@ -347,4 +347,10 @@ def _too_large(limits: ImageLimits, got: str) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:120]
+    said = str(error).strip()
+    # Pillow names its buffer by an address in memory, and some readers fail at an assertion.
+    if isinstance(error, UnidentifiedImageError):
+        return "its header is not that of one"
+    if not said or not isinstance(error, OSError | SyntaxError | ValueError):
+        return "its parts do not fit together"
+    return said.splitlines()[0][:120]

@@ -12,7 +12,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from sfumato.data.decoding import giffile, isofile, jpegfile, pngfile
 from sfumato.data.decoding.orientation import exif_orientation
-from sfumato.data.decoding.source import Check, Source, each, one
+from sfumato.data.decoding.source import Check, Source, each, one, several_in
 
 FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF", "HEIF", "TIFF", "PNM")
 """What is decoded. Vector formats are left out: they are programs. So are the formats of image
@@ -78,10 +78,10 @@ def read(content: bytes, name: str) -> Source:
 
 def _webp(content: bytes) -> Source:
     picture = Image.open(BytesIO(content), formats=["WEBP"])
-    several = bool(getattr(picture, "is_animated", False))
+    pictures, several = several_in(picture)
     return Source(
         size=picture.size,
-        pictures=each(picture) if several else one(picture),
+        pictures=pictures,
         several=several,
         # Chromium shows a WebP as it is stored, other viewers turn it.
         other_orientation=exif_orientation(picture.info.get("exif", b"").removeprefix(b"Exif\0\0")),

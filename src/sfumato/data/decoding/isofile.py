@@ -17,7 +17,7 @@ from PIL import Image, features
 
 from sfumato.data.decoding.orientation import exif_orientation
 from sfumato.data.decoding.profiles import coded_profile
-from sfumato.data.decoding.source import Source, each, one
+from sfumato.data.decoding.source import Source, several_in
 from sfumato.errors import ImageError
 
 _AVIF: Final = (b"avif", b"avis")
@@ -73,10 +73,10 @@ def read_heif(content: bytes) -> Source:
 
 
 def _source(content: bytes, picture: Image.Image, orientation: int) -> Source:
-    several = bool(getattr(picture, "is_animated", False))
+    pictures, several = several_in(picture)
     return Source(
         size=picture.size,
-        pictures=each(picture) if several else one(picture),
+        pictures=pictures,
         several=several,
         orientation=orientation,
         profile=picture.info.get("icc_profile") or _coded(content),

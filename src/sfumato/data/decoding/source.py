@@ -35,6 +35,12 @@ class Source:
     """ICC profile of the samples; None is sRGB."""
 
 
+def several_in(picture: Image.Image) -> tuple[Pictures, bool]:
+    """Return how a file is decoded that may hold an animation, and whether it does."""
+    several = bool(getattr(picture, "is_animated", False))
+    return (each(picture) if several else one(picture)), several
+
+
 def one(picture: Image.Image) -> Pictures:
     """Return how a file is decoded that holds one picture, given as Pillow opened it."""
 

@@ -6,10 +6,8 @@ bytes, channel by channel.
 
 from __future__ import annotations
 
-import gzip
 import lzma
 import tarfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from sfumato.data.decoding.decode import ImageLimits, decode_image
 from sfumato.data.hub import load_hub
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions
+from sfumato.data.sets.packed import unpacked
 from sfumato.errors import DataError
 
 CLASSES = (
@@ -170,13 +169,9 @@ def _nothing(name: str, folder: Path, split: str) -> str:
 
 
 def _read(path: Path, *, label_bytes: int) -> UInt8[Tensor, "n record"]:
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            content = stream.read(_MAX_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"cannot read {path}: {error}; copy the file again") from error
+    content = unpacked(path, _MAX_BYTES)
     record = label_bytes + _PIXELS
-    if len(content) > _MAX_BYTES or not content or len(content) % record:
+    if not content or len(content) % record:
         raise DataError(f"{path}: expected records of {record:,} bytes, got {len(content):,} bytes")
     return torch.from_numpy(np.frombuffer(content, np.uint8).reshape(-1, record).copy())
 

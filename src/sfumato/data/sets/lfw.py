@@ -122,10 +122,7 @@ def _opened(path: Path) -> zipfile.ZipFile:
 def _images(
     archive: zipfile.ZipFile, path: Path, names: Sequence[str], options: SourceOptions
 ) -> UInt8[Tensor, "n c h w"]:
-    size = options.shape
-    if size is None and options.box is not None:
-        size = (options.box[3] - options.box[1], options.box[2] - options.box[0])
-    size = size or (_SIDE, _SIDE)
+    size = options.shape_of((_SIDE, _SIDE))
     channels = options.channels or 3
 
     def decode(i: int) -> UInt8[Tensor, "c h w"]:

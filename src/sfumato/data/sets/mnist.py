@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ from sfumato.data.assemble import conform, pick
 from sfumato.data.hub import load_hub
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions
+from sfumato.data.sets.packed import unpacked
 from sfumato.errors import DataError
 
 ARTICLES = (
@@ -70,7 +69,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     Raises:
         DataError: the file is unreadable, of another type, cut short or too long.
     """
-    content = _unpacked(path)
+    content = unpacked(path, _MAX_BYTES)
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _UINT8:
         raise DataError(f"{path}: expected an IDX file of bytes (first bytes 0, 0, 8)")
     head = 4 + 4 * content[3]
@@ -127,14 +126,3 @@ def _files(split: str) -> tuple[str, str]:
 
 def _find(folder: Path, file: str) -> Path | None:
     return next((p for p in (folder / f"{file}.gz", folder / file) if p.is_file()), None)
-
-
-def _unpacked(path: Path) -> bytes:
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            content = stream.read(_MAX_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"cannot read {path}: {error}; copy the file again") from error
-    if len(content) > _MAX_BYTES:
-        raise DataError(f"{path}: expected at most {_MAX_BYTES:,} bytes once unpacked")
-    return content

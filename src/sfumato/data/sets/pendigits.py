@@ -23,6 +23,7 @@ from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions
 from sfumato.errors import DataError
 from sfumato.extras import needs
+from sfumato.files import read_limited
 
 _FILES = {"train": "pendigits-orig.tra", "test": "pendigits-orig.tes"}
 _WRITERS = {"train": 30, "test": 14}
@@ -183,13 +184,10 @@ def _path(data_dir: Path | None, split: str) -> Path:
 def _unpacked(path: Path) -> str:
     if path.suffix == ".Z":
         needs("data", f"unpacking {path.name}", "unlzw3")
+    content = read_limited(path, limit_bytes=_MAX_BYTES, error=DataError)
     try:
-        with path.open("rb") as stream:
-            content = stream.read(_MAX_BYTES + 1)
-        if len(content) > _MAX_BYTES:
-            raise DataError(f"{path}: expected at most {_MAX_BYTES:,} bytes")
         return (_unlzw(content) if path.suffix == ".Z" else content).decode("ascii")
-    except (OSError, ValueError, IndexError) as error:
+    except (ValueError, IndexError) as error:
         raise DataError(f"cannot read {path}: {error}; copy the file again") from error
 
 

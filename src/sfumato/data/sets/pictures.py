@@ -32,10 +32,7 @@ def load_pictures(
     Raises:
         DataError: a file cannot be read or is no picture.
     """
-    shape = options.shape
-    if shape is None and options.box is not None:
-        shape = (options.box[3] - options.box[1], options.box[2] - options.box[0])
-    shape = shape or size
+    shape = options.shape_of(size)
     channels = options.channels or channels
 
     def decode(i: int) -> UInt8[Tensor, "c h w"]:

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from sfumato.data.folder import AT_ONCE
 from sfumato.data.lazy import FolderImages, LoadedImages
-from sfumato.data.leftout import LeftOut, named
-from sfumato.errors import ConfigError, DataError, ImageError
+from sfumato.data.leftout import LeftOut
+from sfumato.errors import ConfigError
 from sfumato.features.augmentation import Augmentation
 from sfumato.features.backbone import Backbone
-from sfumato.features.picture import feature_of, only_crop
+from sfumato.features.picture import extracted, only_crop
 from sfumato.features.views import ViewDraws, stacked_views
 from sfumato.filter.calibrate.config import CalibrationConfig
 from sfumato.filter.calibrate.people import draw_parts, thinned
-from sfumato.progress import track
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,36 +56,23 @@ def read_public(
     chosen = label or _only_label(images)
     everyone = images.label(chosen)
     draw_parts(everyone, config, enroll=enroll)  # too few people: it says so before long work
-    wanted = thinned(everyone, config).tolist()
-    rows, positions, left_out = [], [], list(images.left_out)
-    starts = range(0, len(wanted), AT_ONCE)
-    for start in track(starts, f"features of {images.name}"):
-        some = images.read(wanted[start : start + AT_ONCE])
-        left_out += some.left_out
-        for picture in some.pictures:
-            try:
-                rows.append(feature_of(backbone, picture.pixels))
-            except ImageError as error:
-                left_out.append(LeftOut(f"picture {picture.position}", str(error)))
-            else:
-                positions.append(picture.position)
-    if not rows:
-        raise DataError(f"{images.name}: no picture has a feature: {named(left_out)}")
+    found = extracted(backbone, images, thinned(everyone, config).tolist())
+    positions = [row.position for row in found.rows]
 
     def views(chosen: Int64[Tensor, " k"], seed: int) -> Float[Tensor, "k v d"]:
         # Read again: all pictures would not stay in memory, and few people enroll.
         drawn = ViewDraws(backbone, augmentation, len(chosen), seed=seed)
         read = images.read([positions[row] for row in chosen.tolist()]).pictures
-        found = stacked_views([drawn.of(only_crop(backbone, one.pixels)) for one in read])
-        assert found is not None  # noqa: S101 - there is an augmentation
-        return found
+        stacked = stacked_views([drawn.of(only_crop(backbone, one.pixels)) for one in read])
+        assert stacked is not None  # noqa: S101 - there is an augmentation
+        return stacked
 
     return Public(
         name=images.name,
         label=chosen,
-        features=torch.cat(rows),
+        features=found.features,
         who=everyone[positions],
-        left_out=tuple(left_out),
+        left_out=found.left_out,
         views=None if augmentation is None else views,
     )
 

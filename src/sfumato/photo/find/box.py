@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-_SAME: Final = 0.3  # of their union, that two boxes of one face have in common at least
+SAME: Final = 0.3
+"""Of their union, that two boxes of one face have in common at least."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +84,7 @@ def merged(faces: Iterable[Face]) -> list[Face]:
     """Return one box a face, the surest first: of boxes that overlap, the surest stays."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda face: -face.score):
-        if all(face.overlap(other) <= _SAME for other in kept):
+        if all(face.overlap(other) <= SAME for other in kept):
             kept.append(face)
     return kept
 

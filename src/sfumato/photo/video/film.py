@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +17,8 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from sfumato.errors import ImageError, UnavailableError
+from sfumato.errors import ImageError
+from sfumato.extras import needs
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -48,8 +48,7 @@ class Film:
 
 def needs_av() -> None:
     """Raise an UnavailableError where PyAV is not installed."""
-    if find_spec("av") is None:
-        raise UnavailableError("videos need PyAV; pip install 'sfumato[video]'")
+    needs("video", "reading and writing films", "av")
 
 
 def is_film(file: str) -> bool:

@@ -26,15 +26,16 @@ from sfumato.counted import counted
 from sfumato.data.imageset import MISSING
 from sfumato.data.lazy import FolderImages, LoadedImages
 from sfumato.data.leftout import LeftOut, named
-from sfumato.errors import ArtifactError, DataError, InputError
+from sfumato.errors import ArtifactError, DataError
 from sfumato.files import MALFORMED, replacing_folder
 from sfumato.progress import Executor, sequential, track
 from sfumato.protect.obfuscator.model import Obfuscator
 from sfumato.protect.release.alone import alone
+from sfumato.protect.release.foreseen import Foreseen, foreseen
 from sfumato.protect.release.map_noise import map_noise
 from sfumato.protect.release.noise import drawn_order, fresh_secret
 from sfumato.protect.release.parts import write_left_out
-from sfumato.protect.release.pictures import check_labels
+from sfumato.protect.release.pictures import check_new
 
 Noise = Callable[[UInt8[Tensor, "c h w"]], Float[Tensor, "1 m y x"]]
 """The noise of one picture's map."""
@@ -172,11 +173,7 @@ def write_maps(
         DataError: a label does not exist, or no file is a usable picture.
         InputError: `out` exists already, or cannot be written.
     """
-    check_labels(images, labels)
-    if _MAP in labels:
-        raise DataError(f"a label called {_MAP!r} cannot be kept: the maps have that name")
-    if out.exists():
-        raise InputError(f"{out} exists already; choose another folder for the release")
+    _check(images, out, labels)
     described = about(obfuscator, {name: images.classes[name] for name in labels})
     order = drawn_order(fresh_secret(), len(images))
     tally = _Tally(list(images.left_out))
@@ -204,6 +201,27 @@ def write_maps(
         stored_bytes=(out / FILE).stat().st_size,
         picture_bytes=tally.picture_bytes,
     )
+
+
+def plan_maps(
+    obfuscator: Obfuscator, images: FolderImages | LoadedImages, out: Path, labels: Sequence[str]
+) -> Foreseen:
+    """Return what `write_maps` would do; a few maps are made and thrown away.
+
+    Raises:
+        DataError, InputError: as `write_maps`, but for what only shows when all is read.
+    """
+    _check(images, out, labels)
+    made = about(obfuscator, {})
+    noise = partial(map_noise, fresh_secret(), made.obfuscator, shape=made.shape)
+    some = partial(_released, obfuscator, images, tuple(labels), noise)
+    return foreseen(images, done=0, release=some)
+
+
+def _check(images: FolderImages | LoadedImages, out: Path, labels: Sequence[str]) -> None:
+    check_new(images, out, labels)
+    if _MAP in labels:
+        raise DataError(f"a label called {_MAP!r} cannot be kept: the maps have that name")
 
 
 def open_maps(folder: Path) -> StoredMaps:

@@ -21,7 +21,7 @@ from sfumato.data.lazy import FolderImages, LoadedImages
 from sfumato.data.leftout import FILE_COLUMN, LeftOut, named, table_of, write_list
 from sfumato.data.metadata import METADATA
 from sfumato.errors import InputError
-from sfumato.files import make_empty, swap_folder, write_bytes
+from sfumato.files import make_empty, resumable_writes, swap_folder, write_bytes
 from sfumato.fingerprint import fingerprint
 from sfumato.protect.release.noise import fresh_secret
 from sfumato.types import Protector
@@ -94,16 +94,11 @@ class Part:
         names = [f"{at.written + i:08d}.png" for i in range(len(files))]
         rows = [[name, *row] for name, row in zip(names, values, strict=True)]
         head = [] if at.table_bytes else [[FILE_COLUMN, *self.labels]]
-        try:
+        with resumable_writes(self.folder):
             for name, content in zip(names, files, strict=True):
                 (self.folder / name).write_bytes(content)
             at.table_bytes = self._append(METADATA, at.table_bytes, [*head, *rows])
             at.left_out_bytes = self._append(_LEFT_OUT, at.left_out_bytes, left_out)
-        except OSError as error:
-            raise InputError(
-                f"cannot write {self.folder}: {error.strerror}; mend that, and the same command "
-                "goes on"
-            ) from error
         at.read += read
         at.written += len(files)
         at.left_out += len(left_out)
@@ -154,16 +149,45 @@ def begin(
     Raises:
         InputError: something else is there, or the folder cannot be written.
     """
-    folder = out.with_name(f".{out.name}.part")
-    made_of = {
+    found = under_way(protector, images, out, labels)
+    folder = _folder_of(out)
+    if found is None:
+        return _new(folder, _made_of(protector, images, labels), images, labels)
+    for number in count(found.written):  # what was written after the last note
+        try:
+            (folder / f"{number:08d}.png").unlink()
+        except FileNotFoundError:
+            break
+    return Part(folder, tuple(labels), found)
+
+
+def _folder_of(out: Path) -> Path:
+    return out.with_name(f".{out.name}.part")
+
+
+def _made_of(
+    protector: Protector, images: FolderImages | LoadedImages, labels: Sequence[str]
+) -> dict[str, str]:
+    return {
         "protector": fingerprint(protector),
         "pictures": images.fingerprint(),
         "labels": json.dumps(list(labels)),
         "version": __version__,
     }
-    found = _found(folder)
+
+
+def under_way(
+    protector: Protector, images: FolderImages | LoadedImages, out: Path, labels: Sequence[str]
+) -> Progress | None:
+    """Return how far an interrupted release of the same came; None where there is none.
+
+    Raises:
+        InputError: one of something else is there.
+    """
+    folder, found = _folder_of(out), _found(_folder_of(out))
     if found is None:
-        return _new(folder, made_of, images, labels)
+        return None
+    made_of = _made_of(protector, images, labels)
     changed = [_WORDS[key] for key, value in made_of.items() if found.made_of.get(key) != value]
     if changed:
         counts = f" ({counted(found.files, 'file')} then, {len(images):,} now)"
@@ -172,12 +196,7 @@ def begin(
             f"changed{counts if found.files != len(images) else ''}. Delete that folder to start "
             "anew, or bring back what it was made of to go on"
         )
-    for number in count(found.written):  # what was written after the last note
-        try:
-            (folder / f"{number:08d}.png").unlink()
-        except FileNotFoundError:
-            break
-    return Part(folder, tuple(labels), found)
+    return found
 
 
 def _found(folder: Path) -> Progress | None:

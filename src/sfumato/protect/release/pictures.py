@@ -26,12 +26,14 @@ from sfumato.data.imageset import MISSING
 from sfumato.data.lazy import FolderImages, LoadedImages, Picture
 from sfumato.data.leftout import LeftOut
 from sfumato.data.pixels import as_uint8
-from sfumato.errors import DataError, InputError
+from sfumato.errors import DataError
+from sfumato.files import refuse_taken
 from sfumato.progress import Executor, sequential, track
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
 from sfumato.protect.release.alone import alone
-from sfumato.protect.release.noise import drawn_order, secret_draws
-from sfumato.protect.release.parts import Part, begin
+from sfumato.protect.release.foreseen import Foreseen, foreseen
+from sfumato.protect.release.noise import drawn_order, fresh_secret, secret_draws
+from sfumato.protect.release.parts import Part, begin, under_way
 from sfumato.protect.release.prototypes import PlacedRelease, place_collection
 from sfumato.types import Protector
 
@@ -82,9 +84,7 @@ def write_pictures(
         InputError: `out` exists already or cannot be written, or what is there of it was made of
             something else.
     """
-    check_labels(images, labels)
-    if out.exists():
-        raise InputError(f"{out} exists already; choose another folder for the release")
+    check_new(images, out, labels)
     part = begin(protector, images, out, labels)
     order = drawn_order(part.secret, len(images))
     starts = range(part.progress.read, len(images), batch_size)
@@ -107,6 +107,29 @@ def write_pictures(
         labels=tuple(labels),
         standing=None if placed is None else placed.standing,
     )
+
+
+def plan_pictures(
+    protector: Protector, images: FolderImages | LoadedImages, out: Path, labels: Sequence[str]
+) -> Foreseen:
+    """Return what `write_pictures` would do; a few pictures are released and thrown away.
+
+    Raises:
+        DataError, InputError: as `write_pictures`, but for what only shows when all is read.
+    """
+    check_new(images, out, labels)
+    found = under_way(protector, images, out, labels)
+    alone = not isinstance(protector, PrototypeAnonymizer)  # else all are placed together first
+    some = partial(_released, protector, images, tuple(labels), fresh_secret())
+    return foreseen(
+        images, done=0 if found is None else found.read, release=some if alone else None
+    )
+
+
+def check_new(images: FolderImages | LoadedImages, out: Path, labels: Sequence[str]) -> None:
+    """Raise a DataError of an unknown label, and an InputError where `out` is there already."""
+    check_labels(images, labels)
+    refuse_taken(out, "the release")
 
 
 def check_labels(images: FolderImages | LoadedImages, labels: Sequence[str]) -> None:

@@ -51,4 +51,5 @@ def large_lane() -> Lane:
 def _yield_to_others() -> None:
     # Of a thread alone only Linux knows a priority; threads that it starts inherit it.
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        mine = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, mine, os.getpriority(os.PRIO_PROCESS, mine) + _NICE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from sfumato.serve.records.auth import Role, Scope
 from sfumato.serve.records.decisions import MOST_NOTE, Ruling
@@ -16,6 +16,16 @@ from sfumato.serve.records.rules import (
     MOST_HOURS,
 )
 from sfumato.serve.wire import Unit
+
+
+class Body(BaseModel):
+    """What a request asks for.
+
+    A field that is unknown, or of another type, is refused: who wrote `enforce` or "0" would else
+    be told that it was done.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class PolicyAnswer(BaseModel):
@@ -39,13 +49,13 @@ class QuarantineAnswer(BaseModel):
     created: str
 
 
-class VerdictBody(BaseModel):
+class VerdictBody(Body):
     """A moderator's verdict on a quarantined enrollment."""
 
     verdict: Literal["admit", "reject"]
 
 
-class AppealBody(BaseModel):
+class AppealBody(Body):
     """Why an uploader thinks that a picture was blocked wrongly."""
 
     # PostgreSQL's text holds every character but NUL.
@@ -54,7 +64,7 @@ class AppealBody(BaseModel):
     )
 
 
-class RulingBody(BaseModel):
+class RulingBody(Body):
     """A moderator's ruling on an appeal."""
 
     ruling: Ruling
@@ -131,7 +141,7 @@ class RulesAnswer(BaseModel):
     disabled_until: datetime | None
 
 
-class AccountRulesBody(BaseModel):
+class AccountRulesBody(Body):
     """Changes of one account's rules; a missing field changes nothing."""
 
     alpha: float | None = Field(None, ge=0, le=MOST_ALPHA)
@@ -145,7 +155,7 @@ class RulesBody(AccountRulesBody):
     enforced: float | None = Field(None, ge=0, le=1, description="Share of uploaders blocked.")
 
 
-class DisableBody(BaseModel):
+class DisableBody(Body):
     """For how long an enrollment is disabled."""
 
     hours: float = Field(ge=0, le=MOST_HOURS, description="0 ends it.")
