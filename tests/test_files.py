@@ -166,6 +166,23 @@ def test_what_is_no_json_object_is_refused(
         read_json(path, limit_bytes=9_000, error=ArtifactError)
 
 
+def test_a_high_limit_asks_for_no_more_memory_than_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    for content in (b"", b"x" * 100):
+        path.write_bytes(content)
+        assert read_limited(path, limit_bytes=1 << 50) == content
+    assert read_limited(path, limit_bytes=100) == b"x" * 100
+    with pytest.raises(InputError, match="expected at most 99 bytes, got 100"):
+        read_limited(path, limit_bytes=99)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no such file on this system")
+def test_a_file_whose_size_says_nothing_is_read_whole() -> None:
+    path = Path("/proc/self/status")
+    assert path.stat().st_size == 0
+    assert read_limited(path, limit_bytes=1 << 40).startswith(b"Name:")
+
+
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no such device on this system")
 def test_a_device_without_an_end_is_not_read_into_memory() -> None:
     with pytest.raises(InputError, match=r"/dev/zero: expected at most 1,000 bytes, got 1,001"):

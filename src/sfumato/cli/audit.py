@@ -38,8 +38,7 @@ _HEAD = (
 
 
 def audit(
-    data: Annotated[str, typer.Option(help="Image set, as in `sfumato data list`.")],
-    out: Annotated[Path, typer.Option(help="Folder for report.json, report.html and the cells.")],
+    *,
     protector: Annotated[
         list[str] | None,
         typer.Option(
@@ -57,6 +56,8 @@ def audit(
             "from their metadata.csv."
         ),
     ] = None,
+    data: Annotated[str, typer.Option(help="Image set, as in `sfumato data list`.")],
+    out: Annotated[Path, typer.Option(help="Folder for report.json, report.html and the cells.")],
     private: Annotated[
         list[str] | None, typer.Option(help="Label to hide. Repeat it for more.")
     ] = None,
