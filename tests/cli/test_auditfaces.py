@@ -117,7 +117,7 @@ def test_names_that_were_not_kept_are_refused(album: Path) -> None:
         path.rename(path.with_name(f"{i:08d}.png"))
     result = audit(album)
     assert isinstance(result.exception, DataError)
-    assert "release with --keep-names" in str(result.exception)
+    assert "--keep-names` keeps names" in str(result.exception)
 
 
 @pytest.mark.parametrize(

@@ -70,10 +70,10 @@ def test_it_runs(slug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     notebook = read(slug)
     place = {"metadata": {"path": str(tmp_path)}}
     # Ports that are found free may be taken when the kernel binds them, and it would die of that.
-    pipes = Config({"ConnectionFileMixin": {"transport": "ipc"}})
+    pipes = {"transport": "ipc", "ip": str(tmp_path / "k")}  # without a path: where each works
     NotebookClient(
         notebook, timeout=1_800, startup_timeout=300, kernel_name="python3", resources=place,
-        config=pipes,
+        config=Config({"ConnectionFileMixin": pipes}),
     ).execute()  # fmt: skip
     outputs = [out for cell in notebook.cells if "outputs" in cell for out in cell.outputs]
     kinds = {kind for out in outputs for kind in out.get("data", {})}

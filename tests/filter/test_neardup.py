@@ -14,7 +14,6 @@ from PIL import Image, ImageEnhance
 from sfumato.data.decoding.decode import decode_image, encode_png
 from sfumato.data.sources import load
 from sfumato.errors import UnavailableError
-from sfumato.filter import neardup
 from sfumato.filter.neardup import MATCH, distances, pdq, stack
 
 
@@ -71,6 +70,6 @@ def test_a_flat_picture_has_no_hash() -> None:
 
 
 def test_without_the_package_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neardup, "available", lambda: False)
+    monkeypatch.setattr("sfumato.extras.find_spec", lambda name: None)
     with pytest.raises(UnavailableError, match=r"sfumato\[copies\]"):
         pdq(torch.zeros(1, 8, 8, dtype=torch.uint8))

@@ -59,7 +59,7 @@ def test_files_are_paired_by_the_names_that_a_release_gives(tmp_path: Path) -> N
 def test_a_release_without_names_is_refused(tmp_path: Path) -> None:
     for name in ("in/me.png", "out/00000000.png"):
         photograph(tmp_path / name, 1)
-    with pytest.raises(DataError, match="release with --keep-names"):
+    with pytest.raises(DataError, match="--keep-names` keeps names"):
         pair_files(tmp_path / "in", tmp_path / "out")
 
 

@@ -79,7 +79,8 @@ def pair_files(source: Path, released: Path) -> Pairs:
     if not pairs:
         raise DataError(
             f"{released}: none of its {counted(count, 'file')} has the name of an original in "
-            f"{source}; release with --keep-names, so that each can be compared with its original"
+            f"{source}; `sfumato release --faces --keep-names` keeps names, so that each can be "
+            "compared with its original"
         )
     return Pairs(source=source, released=released, files=tuple(pairs), left_out=tuple(left_out))
 

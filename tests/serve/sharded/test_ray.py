@@ -37,12 +37,12 @@ from sfumato.serve.sharded.serving import orders
 from sfumato.serve.sharded.shard import ShardOrder
 from sfumato.types import Protector
 from tests.serve.sharded.conftest import TERMS, Crowd
+from tests.waiting import wait_until
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 LOCAL_CLUSTER = """
 import sys
 from sfumato.cluster import connected
-from tests.waiting import wait_until
 with connected("local"):
     import ray
     print(ray.get_runtime_context().gcs_address, flush=True)
