@@ -53,13 +53,6 @@ def test_the_steered_loss_is_equation_3_taken_apart(logit: float, y: float) -> N
     assert steered(0.5) >= math.log(2) - 1e-6  # least where the classifier is undecided
 
 
-@given(st.floats(-5, 5))
-def test_the_undecided_loss_is_least_at_even_odds(logit: float) -> None:
-    loss = float(eq.undecided_loss(torch.tensor([[logit]])))
-    assert loss == pytest.approx(entropy(0.5, logit), rel=1e-4)
-    assert loss >= math.log(2) - 1e-6
-
-
 def test_a_change_that_no_matcher_minds_costs_nothing() -> None:
     r = torch.zeros(2, 4)
     near, far = torch.full((2, 4), 0.05), torch.full((2, 4), 0.5)

@@ -18,7 +18,6 @@ from sfumato.protect.augment import random_view
 from sfumato.protect.san.classifiers import Ensemble
 from sfumato.protect.san.losses import hinge_match_loss, steered_loss, total_loss
 from sfumato.protect.san.model import STEER
-from sfumato.protect.san.students import Students
 from sfumato.protect.san.training import Job
 
 _LEAST_RATE = 0.05  # share of the learning rate that is left in the end
@@ -39,13 +38,11 @@ def rounds(job: Job, known: Sequence[nn.Module]) -> dict[str, History]:
     )
     ensemble_epochs = config.ensemble_epochs or config.classifier_epochs
     ensemble.grow(config.ensemble, ensemble_epochs)
-    taught = [ensemble.another(ensemble_epochs) for _ in range(config.students)]
-    students = Students(taught, config.augmentation)
     optimizer = job.adam()
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(
         optimizer, config.rounds * config.epochs, eta_min=_LEAST_RATE * config.learning_rate
     )
-    duel, histories = _Duel(job, ensemble, students), {}
+    duel, histories = _Duel(job, ensemble), {}
     for number in range(config.rounds):
         if number:
             ensemble.refresh(config.refreshed, ensemble_epochs)
@@ -58,14 +55,13 @@ def rounds(job: Job, known: Sequence[nn.Module]) -> dict[str, History]:
             count=config.joint_images,
             title=f"joint training, round {number + 1} of {config.rounds}",
             scheduler=scheduler,
-            beside=students.learners,
         )
     return histories
 
 
 class _Duel:
-    def __init__(self, job: Job, ensemble: Ensemble, students: Students) -> None:
-        self.job, self.config, self.ensemble, self.students = job, job.config, ensemble, students
+    def __init__(self, job: Job, ensemble: Ensemble) -> None:
+        self.job, self.config, self.ensemble = job, job.config, ensemble
 
     def step(self, batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
         """One step of all three terms."""
@@ -78,17 +74,13 @@ class _Duel:
         fooled = self._fooled(drawn, y, steer)
         matched = self._matched(x, drawn)
         changed = (drawn - x).square().mean() / config.bound**2
-        undecided = self.students.undecided(drawn)
         loss = total_loss(
             config.pixel_weight * changed,
-            config.attribute_weight * fooled + config.student_weight * undecided,
+            config.attribute_weight * fooled,
             config.match_weight * matched,
         )
         epoch.descend("autoencoder", loss)
-        figures = {"loss": loss, "attribute": fooled, "match": matched, "pixel": changed}
-        if config.students:
-            figures["student"] = self.students.learn(drawn, y, epoch)
-        return figures
+        return {"loss": loss, "attribute": fooled, "match": matched, "pixel": changed}
 
     def _fooled(
         self, drawn: Float[Tensor, "n c h w"], y: Tensor, steer: Float[Tensor, "n k"]

@@ -53,12 +53,9 @@ class Ensemble:
 
     def grow(self, count: int, epochs: int) -> None:
         """Train `count` more classifiers, each of another kind on other pictures."""
-        self.members += [self.another(epochs) for _ in range(count)]
-
-    def another(self, epochs: int) -> nn.Module:
-        """Train one more classifier, of another kind on other pictures, which does not join."""
-        self.made += 1
-        return self._trained(self.made - 1, epochs)
+        for _ in range(count):
+            self.members.append(self._trained(self.made, epochs))
+            self.made += 1
 
     def refresh(self, count: int, epochs: int) -> None:
         """Replace the oldest classifiers by new ones."""

@@ -38,10 +38,6 @@ _PRESETS = {
             "batch_size": 32,
         },
     ),
-    "coin": Preset(
-        "a coin draws what a release shows, and it is trained against who learns from releases",
-        {"output": "coin", "students": 2},
-    ),
     "drawn": Preset(
         "coloured pictures that differ in little else, such as drawn faces",
         {
@@ -158,14 +154,7 @@ class SanConfig(Presets):
         most=1,
         panel=_ENSEMBLE,
     )
-    students: int = setting(
-        0,
-        "Classifiers that go on learning from the outputs, which shall leave them undecided.",
-        least=0,
-        panel=_ENSEMBLE,
-    )
     attribute_weight: float = setting(1.0, "Of fooling the classifiers.", least=0, panel=_LOSS)
-    student_weight: float = setting(1.0, "Of leaving students undecided.", least=0, panel=_LOSS)
     match_weight: float = setting(24.0, "Of going on matching.", least=0, panel=_LOSS)
     match_free: float = setting(
         0.02, "Squared distance of embeddings that costs nothing.", least=0, panel=_LOSS

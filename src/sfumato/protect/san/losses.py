@@ -53,11 +53,6 @@ def steered_loss(y: Logits, steer: Logits, f: Logits) -> Scalar:
     return F.binary_cross_entropy_with_logits(f, y * steer + (1 - y) * (1 - steer))
 
 
-def undecided_loss(f: Logits) -> Scalar:
-    """Cross-entropy to even odds: least where a classifier cannot decide at all."""
-    return F.binary_cross_entropy_with_logits(f, torch.full_like(f, 0.5))
-
-
 def hinge_match_loss(r: Embeddings, r_new: Embeddings, free: float) -> Scalar:
     """Equation (4) beyond a squared distance that no matcher minds: `max(0, d^2 - free)`."""
     return torch.relu((r_new - r).square().sum(1) - free).mean()

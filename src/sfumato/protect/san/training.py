@@ -18,14 +18,6 @@ Step = Callable[[tuple[Tensor, ...], Epoch], Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
-class Learner:
-    """A network that learns beside the autoencoder, and its optimizer."""
-
-    network: nn.Module
-    optimizer: torch.optim.Optimizer
-
-
-@dataclass(frozen=True, slots=True)
 class Job:
     """A network, the pictures and labels it learns from, and a frozen matcher.
 
@@ -64,15 +56,11 @@ class Job:
         count: int | None,
         title: str,
         scheduler: torch.optim.lr_scheduler.LRScheduler | None = None,
-        beside: Mapping[str, Learner] | None = None,
     ) -> History:
-        """Train the autoencoder for one stage on `count` pictures, and what learns beside it."""
-        beside = beside or {}
+        """Train the autoencoder for one stage on `count` pictures."""
         return fit(
-            networks={"autoencoder": self.net.autoencoder}
-            | {name: one.network for name, one in beside.items()},
-            optimizers={"autoencoder": optimizer}
-            | {name: one.optimizer for name, one in beside.items()},
+            networks={"autoencoder": self.net.autoencoder},
+            optimizers={"autoencoder": optimizer},
             schedulers={} if scheduler is None else {"autoencoder": scheduler},
             data=self.rows(count),
             step=step,
