@@ -6,8 +6,9 @@ from torch import Tensor, nn
 from sfumato.data.imageset import ImageSet
 from sfumato.fit.config import FitConfig
 from sfumato.protect.san.classifiers import Ensemble, balanced_rows
-from sfumato.protect.san.config import SanConfig
+from sfumato.protect.san.config import Output, SanConfig
 from sfumato.protect.san.fit import fit_san
+from sfumato.protect.san.model import SemiAdversarial
 
 
 class _Known(nn.Module):
@@ -55,16 +56,21 @@ class _Corner(nn.Module):
         return images[:, :, :4, :4].mean((1, 2, 3))[:, None] * 12 - 6
 
 
-def test_what_a_known_classifier_reads_is_turned_round() -> None:
+def _lamps() -> ImageSet:
     torch.manual_seed(0)
     lit = torch.arange(96) % 2
     pictures = torch.randint(100, 156, (96, 1, 16, 16), dtype=torch.uint8)
     pictures[:, :, :4, :4] += (lit * 40).to(torch.uint8)[:, None, None, None]
-    images = ImageSet(
+    return ImageSet(
         name="lamps", images=pictures, labels={"lamp": lit}, classes={"lamp": ("off", "on")}
     )
+
+
+def _fitted(images: ImageSet, output: Output, seed: int = 0) -> SemiAdversarial:
     config = SanConfig.preset(
         "drawn",
+        output=output,
+        seed=seed,
         channels=1,
         joint_images=None,
         classifier_epochs=1,
@@ -78,9 +84,29 @@ def test_what_a_known_classifier_reads_is_turned_round() -> None:
         device="cpu",
     )
     matcher = nn.Flatten()
-    made = fit_san(images, private="lamp", matcher=matcher, config=config, known=[_Corner()])
+    return fit_san(
+        images, private="lamp", matcher=matcher, config=config, known=[_Corner()]
+    ).protector
+
+
+def test_what_a_known_classifier_reads_is_turned_round() -> None:
+    images = _lamps()
+    net, lit = _fitted(images, "OP"), images.label("lamp")
     with torch.no_grad():
         before = _Corner()(images.floats())[:, 0]
-        after = _Corner()(made.protector.draw(images.floats(), lit[:, None], "OP"))[:, 0]
+        after = _Corner()(net.draw(images.floats(), lit[:, None], "OP"))[:, 0]
     assert float(before[lit == 1].mean() - before[lit == 0].mean()) > 1
     assert float(after[lit == 1].mean() - after[lit == 0].mean()) < 0
+
+
+def test_what_a_known_classifier_reads_is_the_coin() -> None:
+    images = _lamps()
+    net, lit = _fitted(images, "coin"), images.label("lamp")
+    torch.manual_seed(7)
+    coins = net.coins(len(images))[:, 0]
+    with torch.no_grad():
+        told = (_Corner()(net.toward(images.floats(), coins[:, None]))[:, 0]).float()
+    apart = float(told[coins == 1].mean() - told[coins == 0].mean())
+    true = float(told[lit == 1].mean() - told[lit == 0].mean())
+    assert apart > 3
+    assert apart > 1.5 * true  # the classifier is linear: what the true value adds is still there

@@ -290,24 +290,6 @@ def test_the_same_seed_gives_the_same_network_also_after_a_stop(
         assert torch.allclose(value, resumed.protector.state_dict()[name], atol=1e-6), name
 
 
-def test_a_coin_fools_into_the_value_that_it_shows(faces: ImageSet) -> None:
-    net = fit_san(
-        faces, private="smile", matcher=Eyes(), config=replace(_QUICK, output="coin")
-    ).protector
-    torch.manual_seed(99)
-    stranger = SmallClassifier(1, 1, family="wide", side=16, width=8)
-    labels = faces.label("smile")[:, None]
-    train_classifier(stranger, faces.images, labels, _QUICK.stage("x", 8), title="stranger")
-    torch.manual_seed(7)
-    targets = net.coins(len(faces))
-    with torch.no_grad():
-        told = stranger.eval()(net.toward(faces.floats(), targets)) > 0
-    shown = float((told == targets.bool()).float().mean())
-    true = float((told == labels.bool()).float().mean())
-    assert shown > 0.75
-    assert abs(true - 0.5) < 0.2
-
-
 @pytest.mark.parametrize("network", ["paper", "residual"])
 def test_the_seed_alone_decides_what_is_made(faces: ImageSet, network: str) -> None:
     config = replace(_QUICK, network=network, epochs=1, classifier_epochs=1, ensemble=1, rounds=1)
