@@ -82,10 +82,15 @@ def _spelled_out(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _plot(slug: str, result: str) -> str | None:
-    """Return the first figure of a recipe: not those of its quick run or of other seeds."""
-    folder = ROOT / "papers" / slug / "figures"
-    found = sorted(path.name for path in folder.glob(f"{result}-*.png"))
-    others = tuple(f"{result}-{kind}" for kind in ("quick", "seed", "small"))
+    """Return the first figure of a result: not those of its quick run or of other seeds.
+
+    Names of other results and recipes may begin alike.
+    """
+    paper = ROOT / "papers" / slug
+    named = {path.stem for kind in ("results", "recipes") for path in (paper / kind).iterdir()}
+    longer = [f"{name}-" for name in named if name.startswith(f"{result}-")]
+    others = (*longer, f"{result}-quick-", f"{result}-seed")
+    found = sorted(path.name for path in (paper / "figures").glob(f"{result}-*.png"))
     own = [name for name in found if not name.startswith(others)]
     return own[0] if own else None
 

@@ -28,6 +28,25 @@ def test_what_to_take_away_comes_first(path: Path) -> None:
     assert headings[0] == "What to take away"
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.parent.name)
+def test_one_picture_says_what_it_shows_before_the_tables(path: Path) -> None:
+    first = path.read_text().partition("\n|")[0]
+    assert re.findall(r"^!\[(.+)\]\(figures/.+\.png\)\n\*\1\.\*$", first, re.M)
+
+
+def test_each_result_shows_a_picture_of_its_own() -> None:
+    """Names of results begin alike: `lfw-coin-quick` is no picture of `lfw`."""
+    shown = re.findall(
+        r"^!\[(\w+), (.+)\]\(\.\./papers/\w+/figures/(.+)\.png\)$",
+        (ROOT / "docs" / "results.md").read_text(),
+        re.M,
+    )
+    assert shown
+    for slug, result, picture in shown:
+        names = {path.stem for path in (ROOT / "papers" / slug / "results").glob("*.json")}
+        assert max((n for n in names if picture.startswith(f"{n}-")), key=len) == result
+
+
 @pytest.mark.parametrize("path", [*PAGES, ROOT / "README.md"], ids=lambda p: str(p.parent.name))
 def test_paragraphs_are_short(path: Path) -> None:
     long = [p for p in paragraphs(path.read_text()) if len(p.splitlines()) > LONGEST]
