@@ -21,7 +21,7 @@ from sfumato.demo.section import Advance, Figure, Picture, Plot, Section
 from sfumato.fit.config import FitConfig
 from sfumato.nets.classifiers import ConvClassifier
 from sfumato.protect.san.classifiers import train_classifier
-from sfumato.protect.san.config import Output, SanConfig
+from sfumato.protect.san.config import Drawn, SanConfig
 from sfumato.protect.san.fit import fit_san
 from sfumato.protect.san.matcher import IdentityMatcher, train_matcher
 from sfumato.protect.san.model import SemiAdversarial
@@ -32,7 +32,7 @@ _PRIVATE = "glasses"
 _PEOPLE, _COUNT, _SIDE = 60, 900, 32
 _SHARES = (0.7, 0.3)  # trained on; judged: other people
 _SHOWN = 8
-_OUTPUTS: tuple[Output, ...] = ("SM", "NT", "OP")
+_OUTPUTS: tuple[Drawn, ...] = ("SM", "NT", "OP")
 _COLOURS = {"original": "#1f2933", "SM": "#0b7285", "NT": "#8f6fb3", "OP": "#c2703d"}
 
 
@@ -87,7 +87,7 @@ def _stage(epochs: int, seed: int) -> FitConfig:
 
 
 @torch.no_grad()
-def _drawn(net: SemiAdversarial, images: ImageSet, output: Output) -> Float[Tensor, "n c h w"]:
+def _drawn(net: SemiAdversarial, images: ImageSet, output: Drawn) -> Float[Tensor, "n c h w"]:
     labels = images.label(_PRIVATE)[:, None]
     parts = [
         net.draw(x, y, output)
