@@ -181,6 +181,34 @@ def test_each_picture_keeps_its_size_and_colour(tmp_path: Path) -> None:
     assert shapes(tmp_path / "out") == shapes(source)
 
 
+class _Draws(Protector):
+    """Releases one random grey; all pictures of a person share it, where people are named."""
+
+    name = "draws"
+    drawn_per = "person"
+
+    def release(self, images: Tensor) -> Tensor:
+        return torch.rand(len(images), 1, 1, 1).expand_as(images)
+
+
+def test_pictures_of_a_person_share_one_draw(tmp_path: Path, blobs: ImageSet) -> None:
+    """Otherwise the mean over somebody's pictures tells what the draws hide."""
+    named = _lazily(_folder(tmp_path / "in", blobs))
+    write_pictures(_Draws(), named, tmp_path / "out", labels=["person"])
+    out = load(f"folder:{tmp_path / 'out'}")
+    greys = out.images[:, 0, 0, 0]
+    for person in range(len(out.classes["person"])):
+        assert len(greys[out.label("person") == person].unique()) == 1
+    assert len(greys.unique()) > 1
+
+
+def test_without_names_each_picture_has_its_own(tmp_path: Path, blobs: ImageSet) -> None:
+    folder = _folder(tmp_path / "in", blobs)
+    (folder / "metadata.csv").unlink()
+    write_pictures(_Draws(), _lazily(folder), tmp_path / "out")
+    assert len(load(f"folder:{tmp_path / 'out'}").images[:, 0, 0, 0].unique()) > 20
+
+
 class _Stopping(Protector, Fingerprinted):
     name = "stopping"
 
