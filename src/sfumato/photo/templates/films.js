@@ -91,7 +91,7 @@ class Film {
     if (track === null) {
       track = { name: this.freeName(), score: 1, protect: true, points: [], from: before, to: after };
       this.tracks.push(track);
-      this.addCard(track);
+      this.addCard(track, still);
     }
     track.points = [...track.points.filter((point) => point[0] !== still.ms), [still.ms, ...box]]
       .sort((one, other) => one[0] - other[0]);
@@ -107,7 +107,7 @@ class Film {
     return String(number);
   }
 
-  addCard(track) {
+  addCard(track, still) {
     const card = this.section.querySelector("template").content.firstElementChild.cloneNode(true);
     card.querySelector(".name").textContent = `Face ${track.name}, drawn by hand`;
     const more = card.querySelector(".more");
@@ -117,7 +117,7 @@ class Film {
     });
     track.more = more;
     this.wire(card, track);
-    this.section.querySelector(".tracks").prepend(card);
+    still.picture.closest("figure").append(card);
   }
 
   show() {
