@@ -204,6 +204,9 @@ def test_a_folder_without_photographs_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "empty"
     folder.mkdir()
     (folder / "a.txt").write_text("x")
-    with pytest.raises(DataError, match="none of its 1 files is a photograph or a film"):
+    with pytest.raises(
+        DataError,
+        match="expected a photograph or a film, got 1 file of which none can be used",
+    ):
         release_photos(job(folder))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty"]

@@ -74,7 +74,7 @@ def release_photos(job: Job) -> PhotosReleased:
     usable = [seen for seen in part.seen.values() if not seen.left_out]
     if not usable:
         part.give_up()
-        raise nothing_in(job, listing)
+        raise nothing_in(job, _left_out(part, listing))
     protector = _protector(job, usable)
     # Also of a film that could not be written before an interruption: names stay what they were.
     names = _names([seen for seen in part.seen.values() if seen.name], part.secret, job.keep_names)
@@ -97,11 +97,11 @@ def _look(search: Search, part: Part, files: Sequence[str]) -> None:
 def _finished(job: Job, part: Part, listing: Listing, names: Mapping[str, str]) -> PhotosReleased:
     """Write what lies beside the release, put the release in its place, and count."""
     usable = [seen for seen in part.seen.values() if not seen.left_out]
-    if not usable:
+    left_out = _left_out(part, listing)
+    if not usable:  # no film could be written
         part.give_up()
-        raise nothing_in(job, listing)
-    left_out = [LeftOut(s.file, s.left_out) for s in part.seen.values() if s.left_out]
-    write_left_out(job.out, [*listing.left_out, *left_out])
+        raise nothing_in(job, left_out)
+    write_left_out(job.out, left_out)
     write_boxes(
         beside(job.out, "boxes.csv"),
         Boxes(
@@ -122,11 +122,16 @@ def _finished(job: Job, part: Part, listing: Listing, names: Mapping[str, str]) 
         protected=sum(box.protect for box in boxes),
         left_clear=sum(not box.protect for box in boxes),
         without=sum(not any(box.protect for box in seen.boxes) for seen in photos),
-        left_out=len(listing.left_out) + len(left_out),
+        left_out=len(left_out),
         films=len(usable) - len(photos),
         tracks=sum(one.protect for one in tracks),
         tracks_left_clear=sum(not one.protect for one in tracks),
     )
+
+
+def _left_out(part: Part, listing: Listing) -> list[LeftOut]:
+    seen = [LeftOut(one.file, one.left_out) for one in part.seen.values() if one.left_out]
+    return [*listing.left_out, *seen]
 
 
 def _write_film(job: Job, part: Part, seen: Seen, name: str) -> None:

@@ -68,7 +68,7 @@ def planned(job: Job) -> Plan:
     pixels, unread = read_headers(job.source, photos, LIMITS)
     left_out += unread
     if not pixels and not films:
-        raise nothing_in(job, listing)
+        raise nothing_in(job, left_out)
     if given is not None:
         for file in pixels:
             given_boxes(job, given, file)

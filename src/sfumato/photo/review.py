@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sfumato.counted import counted
 from sfumato.data.decoding.decode import ImageLimits, decode_image
+from sfumato.data.leftout import as_text
 from sfumato.files import replacing
 from sfumato.photo.boxes import Box
 from sfumato.photo.clock import clock
@@ -143,7 +144,7 @@ def _photos(source: Path, order: Sequence[Seen]) -> Iterator[Shown]:
     for seen in track(order, "writing the review"):
         pixels = decode_image((source / seen.file).read_bytes(), limits=_SMALL, channels=3)
         url = as_url(pixels, _LONGEST)
-        yield Shown(file=seen.file, url=url, size=seen.size, boxes=seen.boxes)
+        yield Shown(file=as_text(seen.file), url=url, size=seen.size, boxes=seen.boxes)
 
 
 def _films(source: Path, order: Sequence[Seen], sure: float) -> Iterator[ShownFilm]:
@@ -160,7 +161,7 @@ def _film(source: Path, file: str, watched: Watched, sure: float) -> ShownFilm:
     ]
     tracks.sort(key=lambda one: (abs(one.track.score - sure), one.track.start))
     return ShownFilm(
-        file=file,
+        file=as_text(file),
         watched=watched,
         tracks=tuple(tracks),
         whole=stills.whole,

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from sfumato.data.leftout import shortened
+from sfumato.counted import counted
+from sfumato.data.leftout import LeftOut, as_text, named, shortened
 from sfumato.data.listing import Listing, list_files
 from sfumato.data.metadata import is_table
 from sfumato.errors import DataError, ImageError, UnavailableError
@@ -46,7 +47,7 @@ def opening(job: Job) -> tuple[Listing, Boxes | None]:
     if job.boxes is None:
         return listing, None
     given = read_boxes(job.boxes)
-    known = {*listing.files, *(one.file for one in listing.left_out)}
+    known = set(map(as_text, (*listing.files, *(one.file for one in listing.left_out))))
     unknown = [file for file in (*given.photos, *given.films) if file not in known]
     if unknown:
         raise DataError(
@@ -56,10 +57,12 @@ def opening(job: Job) -> tuple[Listing, Boxes | None]:
     return listing, given
 
 
-def nothing_in(job: Job, listing: Listing) -> DataError:
+def nothing_in(job: Job, left_out: Sequence[LeftOut]) -> DataError:
     """Return the error of a folder without a usable file."""
+    why = f": {named(left_out)}" if left_out else ""
     return DataError(
-        f"{job.source}: none of its {len(listing.files):,} files is a photograph or a film"
+        f"{job.source}: expected a photograph or a film, got {counted(len(left_out), 'file')} of "
+        f"which none can be used{why}"
     )
 
 
@@ -69,8 +72,8 @@ def given_boxes(job: Job, given: Boxes, file: str) -> list[Box]:
     Raises:
         DataError: it says nothing.
     """
-    if file in given.photos:
-        return given.photos[file]
+    if as_text(file) in given.photos:
+        return given.photos[as_text(file)]
     raise _no_row(job, file)
 
 
@@ -80,8 +83,8 @@ def given_tracks(job: Job, given: Boxes, file: str) -> list[Track]:
     Raises:
         DataError: it says nothing.
     """
-    if file in given.films:
-        return given.films[file]
+    if as_text(file) in given.films:
+        return given.films[as_text(file)]
     raise _no_row(job, file)
 
 

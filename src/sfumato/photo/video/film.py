@@ -48,7 +48,7 @@ class Frame:
     def size(self) -> tuple[int, int]:
         """Its width and height, upright."""
         width, height = self.raw.width, self.raw.height
-        return (height, width) if _quarters(self.raw) % 2 else (width, height)
+        return (height, width) if quarters(self.raw) % 2 else (width, height)
 
     def pixels(self, longest: int | None = None) -> UInt8[Tensor, "3 h w"]:
         """Return it upright, at its size or so long at most."""
@@ -105,7 +105,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
     try:
         container = av.open(str(path), metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
-        raise ImageError(f"expected a film: {error}") from error
+        raise ImageError(f"expected a film: {reason(error)}") from error
     with container:
         if not container.streams.video:
             raise ImageError("expected a film, got a file without pictures")
@@ -113,14 +113,21 @@ def opened(path: Path) -> Iterator[InputContainer]:
         yield container
 
 
+def reason(error: Exception) -> str:
+    """Return what FFmpeg says, without its numbers and paths."""
+    return str(getattr(error, "strerror", None) or error)
+
+
 def upright(pixels: UInt8[np.ndarray, "h w 3"], frame: VideoFrame) -> UInt8[Tensor, "3 h2 w2"]:
     """Return a frame's pixels as viewers show them."""
-    rotated = np.rot90(pixels, _quarters(frame))
+    rotated = np.rot90(pixels, quarters(frame))
     return torch.from_numpy(np.ascontiguousarray(rotated)).permute(2, 0, 1)
 
 
-def _quarters(frame: VideoFrame) -> int:
-    return round(frame.rotation / 90) % 4
+def quarters(frame: VideoFrame) -> int:
+    """Return by how many right angles viewers rotate a frame, against the clock."""
+    # Of a matrix that no camera writes, FFmpeg says a number far beyond a circle.
+    return round(frame.rotation / 90) % 4 if abs(frame.rotation) <= 360 else 0
 
 
 def _decoded(container: InputContainer) -> Iterator[VideoFrame]:
@@ -129,4 +136,4 @@ def _decoded(container: InputContainer) -> Iterator[VideoFrame]:
     try:
         yield from container.decode(video=0)
     except (av.FFmpegError, ValueError) as error:
-        raise ImageError(f"expected a whole film: {error}") from error
+        raise ImageError(f"expected a whole film: {reason(error)}") from error

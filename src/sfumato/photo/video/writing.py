@@ -16,13 +16,14 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from sfumato.errors import ImageError
-from sfumato.photo.video.film import opened, upright
+from sfumato.photo.video.film import opened, quarters, reason, upright
 
 if TYPE_CHECKING:
     from av import VideoFrame
 
 _WEB: Final = ".webm"
 _X264: Final = {"crf": "20", "preset": "veryfast"}
+_IN_ORDER: Final = {"bf": "0"}
 _VP9: Final = {"crf": "30", "b": "0", "deadline": "realtime", "cpu-used": "6"}
 _BT709: Final = 1
 _DISK: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
@@ -47,7 +48,7 @@ def rewrite(path: Path, target: Path, change: Changed, *, mute: bool = False) ->
     except (av.FFmpegError, ValueError) as error:
         if isinstance(error, av.FFmpegError) and error.errno in _DISK:
             raise OSError(error.errno, error.strerror) from error
-        raise ImageError(f"expected a whole film: {error}") from error
+        raise ImageError(f"expected a whole film: {reason(error)}") from error
 
 
 def _copied(container: Any, out: Any, path: Path, change: Changed, *, mute: bool) -> int:  # noqa: ANN401
@@ -56,7 +57,7 @@ def _copied(container: Any, out: Any, path: Path, change: Changed, *, mute: bool
     copies = {sound.index: out.add_stream_from_template(sound) for sound in sounds}
     stream: Any = None
     waiting: list[Any] = []  # sound before the first frame: the file's head is written with it
-    count = 0
+    count, last = 0, -(2**62)
     for packet in container.demux([source, *sounds]):
         if packet.stream.index in copies:
             if packet.dts is not None:
@@ -67,7 +68,9 @@ def _copied(container: Any, out: Any, path: Path, change: Changed, *, mute: bool
                 changed = _changed(frame, count, change)
                 stream = stream or _stream(out, path, source, changed)
                 changed.pict_type = 0
-                changed.pts, changed.time_base = frame.pts, frame.time_base
+                # AVI has no times of its own: those of frames that were reordered do not rise.
+                last = max(last + 1, last if frame.pts is None else frame.pts)
+                changed.pts, changed.time_base = last, frame.time_base
                 out.mux(stream.encode(changed))
                 count += 1
         if stream is not None:
@@ -86,7 +89,7 @@ def _changed(frame: VideoFrame, number: int, change: Changed) -> VideoFrame:
     rgb = frame.reformat(format="rgb24", src_colorspace=space, dst_colorspace=space)
     pixels = change(number, upright(rgb.to_ndarray(), frame))
     if pixels is None:
-        if not frame.rotation and frame.format.name == "yuv420p":
+        if not quarters(frame) and frame.format.name == "yuv420p":
             return frame
         pixels = upright(rgb.to_ndarray(), frame)
     array = pixels[:, : pixels.shape[1] // 2 * 2, : pixels.shape[2] // 2 * 2]
@@ -98,8 +101,9 @@ def _changed(frame: VideoFrame, number: int, change: Changed) -> VideoFrame:
 
 def _stream(out: Any, path: Path, source: Any, first: VideoFrame) -> Any:  # noqa: ANN401
     web = path.suffix.lower() == _WEB
+    options = _VP9 if web else _X264 | (_IN_ORDER if path.suffix.lower() == ".avi" else {})
     stream = out.add_stream(
-        "libvpx-vp9" if web else "libx264", rate=source.average_rate, options=_VP9 if web else _X264
+        "libvpx-vp9" if web else "libx264", rate=source.average_rate, options=options
     )
     stream.width, stream.height = first.width // 2 * 2, first.height // 2 * 2
     stream.pix_fmt = "yuv420p"
