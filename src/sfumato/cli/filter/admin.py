@@ -44,9 +44,10 @@ def user_add(
     as_json: AsJson = False,
 ) -> None:
     """Create an account and print its token, once: only its hash is kept."""
-    with store_of(db, create=True) as store:
-        from sfumato.serve.records.auth import add_account
+    from sfumato.serve.records.auth import add_account, check_name
 
+    check_name(name)  # before there is a database
+    with store_of(db, create=True) as store:
         _, token = add_account(store.engine, name, role=role)
     finish({"name": name, "role": role, "token": token}, str(token), as_json=as_json)
 

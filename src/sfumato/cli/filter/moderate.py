@@ -11,8 +11,8 @@ from sfumato.cli.filter.options import (
     DATABASE,
     Beside,
     Database,
-    policy_beside,
     store_of,
+    stored_beside,
 )
 from sfumato.cli.options import AsJson, finish
 
@@ -41,11 +41,11 @@ def moderate_admit(
     as_json: AsJson = False,
 ) -> None:
     """Let a quarantined enrollment count. It is screened again, and overrides none it resembles."""
-    policy = policy_beside(db, backbone, missing=NO_BACKBONE)
+    beside = stored_beside(db, backbone, missing=NO_BACKBONE)
     with store_of(db) as store:
         from sfumato.serve.moderating import admit
 
-        entry = admit(store, enrollment, policy=policy)
+        entry = admit(store, enrollment, backbone=beside)
     result = {"id": entry.id, "account": entry.account, "status": "active"}
     finish(result, f"admitted {entry.id} of {entry.account}", as_json=as_json)
 
