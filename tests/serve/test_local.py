@@ -1,4 +1,4 @@
-"""Several enrollment files at once: all are added, or the bank is as it was and the bad one named."""
+"""Several enrollment files at once: all are added, or none and the bad one is named."""
 
 from __future__ import annotations
 
