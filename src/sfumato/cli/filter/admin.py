@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from sfumato.cli.filter.options import DATABASE, Database, store_of
-from sfumato.cli.options import AsJson, finish
+from sfumato.cli.options import AsJson, file_to_write, finish
 
 if TYPE_CHECKING:
     from sfumato.serve.backup import Checked
@@ -189,7 +189,9 @@ def log(
 
 @db.command("backup")
 def db_backup(
-    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", callback=file_to_write, help="File to write.")
+    ],
     db: Database = DATABASE,
     as_json: AsJson = False,
 ) -> None:
