@@ -372,6 +372,10 @@ def test_profiles_and_gamma_are_converted() -> None:
     points = (0.3127, 0.329, 0.3, 0.6, 0.64, 0.33, 0.15, 0.06)
     told = decode_image(png_of("rgb", 8, before=[gama(1 / 2.2), chrm(points)])).int()
     assert int((told - plain[[1, 0, 2]]).abs().max()) <= 10  # a power of 2.2 is not quite sRGB's
+    for gamma in (1 / 2.2, 1 / 2.1, 1 / 2.3):  # which browsers take for sRGB's own curve
+        assert torch.equal(decode_image(png_of("rgb", 8, before=[gama(gamma)])).int(), plain)
+    for gamma in (1 / 2.05, 1 / 2.35):
+        assert not torch.equal(decode_image(png_of("rgb", 8, before=[gama(gamma)])).int(), plain)
     grey = decode_image(png_of("grey", 8, before=[gama(1.0)]))
     assert grey.shape[0] == 1
     light = decode_image(png_of("grey", 8)).double() / 255

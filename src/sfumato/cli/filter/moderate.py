@@ -15,6 +15,7 @@ from sfumato.cli.filter.options import (
     stored_beside,
 )
 from sfumato.cli.options import AsJson, finish
+from sfumato.errors import InputError, RequestError
 
 if TYPE_CHECKING:
     from sfumato.serve.records.decisions import Ruling
@@ -94,7 +95,10 @@ def _rule(db: str, decision: str, ruling: Ruling, *, as_json: bool) -> None:
         from sfumato.serve.records.audit_log import COMMAND_LINE
         from sfumato.serve.records.decisions import rule
 
-        rule(store, decision, ruling, actor=COMMAND_LINE)
+        try:
+            rule(store, decision, ruling, actor=COMMAND_LINE)
+        except RequestError as error:
+            raise InputError(f"{error}; 'sfumato filter moderate appeals' shows what is") from error
     finish({"id": decision, "ruling": ruling}, f"{ruling}: {decision}", as_json=as_json)
 
 
