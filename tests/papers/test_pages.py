@@ -35,7 +35,7 @@ def test_one_picture_says_what_it_shows_before_the_tables(path: Path) -> None:
 
 
 def test_each_result_shows_a_picture_of_its_own() -> None:
-    """Names of results begin alike: `lfw-coin-quick` is no picture of `lfw`."""
+    """Names of results begin alike: `lfw-coin` is no picture of `lfw`."""
     shown = re.findall(
         r"^!\[(\w+), (.+)\]\(\.\./papers/\w+/figures/(.+)\.png\)$",
         (ROOT / "docs" / "results.md").read_text(),
