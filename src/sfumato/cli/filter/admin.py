@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from sfumato.cli.filter.options import DATABASE, Database, store_of
-from sfumato.errors import InputError, RequestError
 from sfumato.cli.options import AsJson, file_to_write, finish
+from sfumato.errors import InputError, RequestError
 
 if TYPE_CHECKING:
     from sfumato.serve.backup import Checked
