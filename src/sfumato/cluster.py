@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from sfumato.progress import Executor, sequential
 
 NAMESPACE: Final = "sfumato"
 LOCAL: Final = "local"
+_KNOCK_SECONDS: Final = 10.0
 _AHEAD: Final = 2  # items a processor that are under way: one is computed while one is fetched
 A = TypeVar("A")
 B = TypeVar("B")
@@ -40,6 +42,7 @@ def connected(address: str) -> Iterator[None]:
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     import ray
 
+    _knock(address)
     own: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     try:
         ray.init(
@@ -50,15 +53,30 @@ def connected(address: str) -> Iterator[None]:
             **(own if address == LOCAL else {}),
         )
     except Exception as error:  # of any kind: Ray raises its bare base class too
-        line = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ServiceError(
-            f"expected a Ray cluster at `ray` {address}, none answers ({line}); start one with "
-            "'ray start --head', or take `ray` local"
-        ) from error
+        raise _unanswered(address, error) from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise a ServiceError where nobody listens at HOST:PORT: Ray itself tries for minutes."""
+    host, colon, port = address.rpartition(":")
+    if not colon or "://" in address or not port.isdecimal():
+        return  # a word, or a form of address that Ray knows better
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise _unanswered(address, error) from error
+
+
+def _unanswered(address: str, error: Exception) -> ServiceError:
+    line = next(iter(str(error).splitlines()), type(error).__name__)
+    return ServiceError(
+        f"expected a Ray cluster at `ray` {address}, none answers ({line}); start one with "
+        "'ray start --head', or take `ray` local"
+    )
 
 
 @contextmanager

@@ -57,6 +57,8 @@ def test_originals_are_found_as_they_are_and_as_good_as(world: World) -> None:
         assert count(release, victims, world.own) >= 95
     every = found(victims, victims, world.own)
     assert every.details.equal == 100
+    assert (every.value, every.ceiling) == (1.0, 1.0)
+    assert every.floor < 0.05
     assert every.interval[1] == 1 >= every.interval[0] > 0.95
 
 

@@ -198,3 +198,12 @@ def test_a_longer_run_of_hostile_edits(
     edits: list[tuple[int, int]], cut: slice, tail: bytes
 ) -> None:
     attempt(edited(edits, cut, tail), SEALED)
+
+
+def test_opened_chunks_are_the_callers_own() -> None:
+    tensor = torch.arange(64, dtype=torch.float32)
+    content = small(tensor, Suite.AES_256_GCM_SHUFFLEBITS)
+    _, chunks = open_chunks(io.BytesIO(content).read, len(content), [KEY])
+    kept = list(chunks)
+    assert len(kept) == 16
+    assert torch.equal(torch.cat(kept).view(torch.float32), tensor)

@@ -67,3 +67,9 @@ def test_an_id_is_bound_to_its_key() -> None:
         RingEntry(key.id, KeyState.RETIRED, key)
     with pytest.raises(KeyRingError, match="32 bytes"):
         EnvelopeKey(b"short")
+
+
+@pytest.mark.parametrize("size", [0, 16, 31, 33, 64])
+def test_a_key_has_32_bytes(size: int) -> None:
+    with pytest.raises(KeyRingError, match=f"expected a key of 32 bytes, got {size}"):
+        EnvelopeKey(bytes(size))

@@ -92,6 +92,14 @@ def test_every_face_is_cut_at_the_same_place_of_both(
     assert alone(faces[1:]) == {"a.png"}
 
 
+def test_a_folder_of_films_alone_is_named(tmp_path: Path) -> None:
+    for folder in ("in", "out"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.mp4").write_bytes(b"a film")
+    with pytest.raises(DataError, match="expected photographs, got 1 film alone"):
+        pair_files(tmp_path / "in", tmp_path / "out")
+
+
 @needs_faces
 def test_photographs_of_another_size_are_not_the_same(tmp_path: Path) -> None:
     photograph(tmp_path / "in" / "a.png", 1)

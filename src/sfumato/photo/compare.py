@@ -75,6 +75,12 @@ def pair_files(source: Path, released: Path) -> Pairs:
         else:
             pairs.append((file, name))
             there.discard(name)
+    films = [file for file in listing.files if is_film(file)]
+    if films and all(is_film(file) or is_table(file) for file in listing.files):
+        raise DataError(
+            f"{source}: expected photographs, got {counted(len(films), 'film')} alone, which an "
+            "audit does not compare; go through the release's review"
+        )
     if not pairs:
         raise DataError(
             f"{released}: none of its {counted(count, 'file')} has the name of an original in "

@@ -35,3 +35,13 @@ def test_who_names_people_takes_the_network_that_fits() -> None:
     config = LearnerConfig(epochs=1, device="cpu")
     assert isinstance(train_namer(rows(1, 4, 4), people, config, seed=0), ConvClassifier)
     assert isinstance(train_namer(rows(1, 3, 4), people, config, seed=0), Perceptron)
+
+
+def test_what_is_validated_is_the_mean_over_labels() -> None:
+    labels = torch.arange(12) % 2
+    config = LearnerConfig(learners=("perceptron",), epochs=3, restarts=1, device="cpu")
+    for targets in ({"mood": labels}, {"mood": labels, "other": labels.flip(0) * labels}):
+        (found,) = train_all(rows(4), targets, HELD, config, seed=0)
+        assert found.training is not None
+        best = max(found.training.curves["validated"])
+        assert best == pytest.approx(sum(found.validated.values()) / len(targets))

@@ -126,6 +126,12 @@ def test_without_a_ceiling_above_the_floor_nothing_is_measurable(
 def test_a_ceiling_that_nobody_measured_proves_nothing_but_what_was_found() -> None:
     assert evidence(made(0.5, (0.45, 0.55), ceiling=1.0, ceilings=None)).ends is None
     assert evidence(made(0.7, (0.6, 0.8), ceiling=1.0, ceilings=None)).shown
+    # 0.2 to 0.4 below a floor of 0.5 is as much as 0.6 to 0.8, where answers may be turned round.
+    backwards = made(0.3, (0.2, 0.4), ceiling=1.0, ceilings=None, metric="auc")
+    assert evidence(backwards).ends == pytest.approx((0.2, 0.6))
+    assert evidence(backwards, "utility").ends is None
+    assert evidence(replace(backwards, metric="accuracy")).ends is None
+    assert evidence(replace(backwards, interval=(0.2, 0.5))).ends is None
 
 
 @given(findings(), st.floats(0.01, 1.5))

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import plotly.graph_objects as go
 import pytest
 
-from sfumato.audit.report.plots import frontier
+from sfumato.audit.report.plots import drawn, frontier
 from sfumato.audit.report.styles import styles
 from sfumato.audit.report.verdict import Verdict
 
@@ -38,6 +39,12 @@ def test_what_lies_beyond_the_scale_is_drawn_at_its_edge_and_told_in_figures() -
     across, up = figure.layout.xaxis.range, figure.layout.yaxis.range
     assert across[0] < 50 < beyond.x[0] < across[1]
     assert up[0] < beyond.y[0] < up[1]
+
+
+def test_a_chart_fits_its_column_and_has_no_toolbar() -> None:
+    block = drawn(go.Figure())
+    assert '"responsive": true' in block
+    assert '"displayModeBar": false' in block
 
 
 def test_names_take_no_room_from_the_marks() -> None:
