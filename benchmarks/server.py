@@ -140,8 +140,7 @@ def _obey(service: FilterService, backbone: Backbone) -> None:
         for number in range(len(service.state), count):
             service.state.add(f"{number:032x}", next(supply), owner.id, arrival=len(service.state))
         assert isinstance(service.state, BankState)
-        assert isinstance(service.state, BankState)
-        service.state.batches.most = service.uploads.small.most = service.uploads.blocks.most = most
+        service.state.most = service.uploads.ready.most = service.uploads.blocks.most = most
         print("ready", flush=True)
 
 

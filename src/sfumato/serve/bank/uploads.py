@@ -1,8 +1,9 @@
 """From an upload's bytes to its answer: small pictures that wait together go together.
 
-A few threads, one a core, decode them, compute their features and have them scored. Large pictures
-are looked at in a lane of their own, and then go the same way. What is blocked is written by a
-thread of its own, all that waits in one transaction, and answered once it is on disk.
+A few threads, one a core, decode them and compute their features; large pictures have a lane of
+their own. One more thread decides what they have looked at: whatever is ready together is scored
+by one pass over the bank, on every core, while the next pictures are looked at. What is blocked is
+written by a thread of its own, all that waits in one transaction, and answered once it is on disk.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from sfumato.serve.records.near_counts import Tally
 from sfumato.serve.records.store import Store
 from sfumato.serve.wire import UploadAnswer
 
-_DECIDED: Final = BATCH // 2  # at once by a thread; two of them fill a batch of scores
+_SEEN: Final = 8  # pictures that a thread takes at once: few, so that the first are soon decided
 _WRITTEN: Final = 64  # blocks in one transaction
 _log = logging.getLogger("sfumato.serve")
 
@@ -47,7 +48,6 @@ class _Asked:
     account_id: int = STRANGER
     """Whose enrollments may override."""
     owner: Owner = field(init=False)
-    seen: Seen | None = None
 
     def belongs_to(self, people: Mapping[str, Account]) -> None:
         """Note whose upload it is, of the people whom gateways name."""
@@ -76,9 +76,9 @@ class Uploads:
         self._tally, self._metrics = tally, metrics
         self._policy = state.policy.digest if state.policy else ""
         self.large = large_lane()
-        self.small = Groups(self._decide, small_pool(), threads=small_threads(), most=_DECIDED)
-        one = ThreadPoolExecutor(1, thread_name_prefix="sfumato-block")
-        self.blocks = Groups(self._write, one, threads=1, most=_WRITTEN)
+        self.small = Groups(self._look, small_pool(), threads=small_threads(), most=_SEEN)
+        self.ready = Groups(self._decide, _one_thread("decide"), threads=1, most=BATCH)
+        self.blocks = Groups(self._write, _one_thread("block"), threads=1, most=_WRITTEN)
 
     def ask(
         self, account: Account, content: bytes, person: str | None = None
@@ -100,12 +100,13 @@ class Uploads:
     def close(self) -> None:
         """End the threads, after what they work on."""
         self.large.close()
-        self.small.close()
-        self.blocks.close()
+        for part in (self.small, self.ready, self.blocks):
+            part.close()
 
-    def _decide(self, group: list[_Asked]) -> None:
-        # Who has gone away meanwhile is not asked about; large ones come for the second time.
-        here = [a for a in group if a.seen or a.answer.set_running_or_notify_cancel()]
+    def _look(self, group: list[_Asked]) -> None:
+        """Look at pictures, and let each be decided as soon as it was looked at."""
+        # Who has gone away meanwhile is not asked about.
+        here = [a for a in group if a.answer.set_running_or_notify_cancel()]
         try:
             names = {a.person for a in here if a.person is not None}
             people = find_accounts(self._store.engine, names) if names else {}
@@ -115,33 +116,25 @@ class Uploads:
             return
         for asked in here:
             asked.belongs_to(people)
-        self._conclude([(asked, seen) for asked in here if (seen := self._looked_at(asked))])
+            try:
+                seen = self.pictures.small(asked.content, hashes=self._state.asks_hashes)
+                if seen is None:
+                    later = self.large.submit(asked.alone, partial(self._look_at_large, asked))
+                    later.add_done_callback(partial(_given_up, asked))
+                else:
+                    self.ready.put((asked, seen))
+            except BaseException as error:
+                asked.answer.set_exception(error)
 
-    def _looked_at(self, asked: _Asked) -> Seen | None:
-        """Return what an upload shows; None where it is looked at elsewhere, or never."""
-        if asked.seen is not None:
-            return asked.seen
+    def _look_at_large(self, asked: _Asked) -> None:
         try:
-            seen = self.pictures.small(asked.content, hashes=self._state.asks_hashes)
-            if seen is None:
-                later = self.large.submit(asked.alone, partial(self._look_at, asked))
-                later.add_done_callback(partial(_given_up, asked))
-        except BaseException as error:
-            asked.answer.set_exception(error)
-            return None
-        return seen
-
-    def _look_at(self, asked: _Asked) -> None:
-        try:
-            asked.seen = self.pictures.all(asked.content, hashes=self._state.asks_hashes)
-            self.small.put(asked)
+            seen = self.pictures.all(asked.content, hashes=self._state.asks_hashes)
+            self.ready.put((asked, seen))
         except BaseException as error:
             asked.answer.set_exception(error)
 
-    def _conclude(self, some: list[tuple[_Asked, Seen]]) -> None:
+    def _decide(self, some: list[tuple[_Asked, Seen]]) -> None:
         """Decide what was looked at; what nobody can decide fails alone."""
-        if not some:
-            return
         now = self._store.clock.now()
         questions = [
             Question(
@@ -159,7 +152,7 @@ class Uploads:
                 some[0][0].answer.set_exception(error)
                 return
             for one in some:
-                self._conclude([one])
+                self._decide([one])
             return
         for (asked, _), decision in zip(some, found, strict=True):
             try:
@@ -206,6 +199,10 @@ class Uploads:
         asked.answer.set_result(
             UploadAnswer(id=found.id, decision=found.verdict, reason=found.reason)
         )
+
+
+def _one_thread(name: str) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix=f"sfumato-{name}")
 
 
 def _given_up(asked: _Asked, looked: Future[None]) -> None:
