@@ -26,7 +26,7 @@ from sfumato.filter.enrollment import open_enrollment
 from sfumato.filter.rule.front import Front
 from sfumato.filter.rule.screening import Comparison
 from sfumato.filter.rule.yielding import ClassScore
-from sfumato.serve.bank.batches import Batches
+from sfumato.serve.sharded.batches import Batches
 from sfumato.serve.bank.follow import Follower
 from sfumato.serve.bank.interface import Upload
 from sfumato.serve.bank.memory import BankState
