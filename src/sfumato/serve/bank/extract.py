@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 import torch
 from jaxtyping import Float, UInt8
@@ -52,6 +52,11 @@ def see(backbone: Backbone, views: Iterable[View], *, hashes: bool) -> Seen:
         frames.append(view.frame)
     pictures = tuple(i for i, rows in enumerate(features) for _ in rows)
     return Seen(torch.cat(features), pictures, tuple(found), tuple(frames))
+
+
+Found: TypeAlias = Seen | BaseException | None
+"""What became of a file: what it shows, why that is not known, or None where it shows a large
+picture."""
 
 
 class Pictures:
