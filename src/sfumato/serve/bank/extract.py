@@ -18,7 +18,7 @@ from sfumato.filter.neardup import BYTES
 from sfumato.filter.views import view_hashes
 from sfumato.serve.bank.lanes import SMALL_BYTES, SMALL_PIXELS
 
-_NO_HASHES: Final = torch.empty(0, BYTES, dtype=torch.uint8)
+NO_HASHES: Final = torch.empty(0, BYTES, dtype=torch.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def see(backbone: Backbone, views: Iterable[View], *, hashes: bool) -> Seen:
     features, found, frames = [], [], []
     for view in views:
         features.append(all_features_of(backbone, view.picture))
-        found.append(view_hashes(view.picture) if hashes else _NO_HASHES)
+        found.append(view_hashes(view.picture) if hashes else NO_HASHES)
         frames.append(view.frame)
     pictures = tuple(i for i, rows in enumerate(features) for _ in rows)
     return Seen(torch.cat(features), pictures, tuple(found), tuple(frames))

@@ -16,6 +16,7 @@ from typing import Final
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sfumato.errors import (
     ConfigError,
@@ -26,7 +27,7 @@ from sfumato.errors import (
     UnavailableError,
 )
 from sfumato.filter.neardup import BYTES
-from sfumato.serve.bank.extract import Found, Seen
+from sfumato.serve.bank.extract import NO_HASHES, Found, Seen
 
 MOST_BYTES: Final = 64 << 20
 """Of an answer: 400 frames of many faces, of a wide backbone, have fewer."""
@@ -42,7 +43,7 @@ _ERROR: Final = 2
 _UNKNOWN: Final = 255
 _TEXT: Final = 2000  # characters of an error
 _COUNTS: Final = struct.Struct("<BIII")
-_NUMBER: Final = np.dtype("<u4")
+_NUMBER_BYTES: Final = 4
 _FEATURE: Final = np.dtype("<f4")
 
 
@@ -70,7 +71,7 @@ def pack_answer(found: Found) -> bytes:
     parts = (
         _COUNTS.pack(_SEEN, rows, width, len(found.frames)),
         found.features.numpy().astype(_FEATURE).tobytes(),
-        np.array(numbers, _NUMBER).tobytes(),
+        struct.pack(f"<{len(numbers)}I", *numbers),
         *(one.numpy().tobytes() for one in found.hashes),
     )
     return b"".join(parts)
@@ -100,21 +101,21 @@ def _seen(message: bytes, dim: int) -> Seen:
         raise ServiceError("an answer about a picture was cut short")
     _, rows, width, pictures = _COUNTS.unpack_from(message)
     numbers_at = _COUNTS.size + _FEATURE.itemsize * rows * width
-    hashes_at = numbers_at + _NUMBER.itemsize * (rows + 2 * pictures)
+    hashes_at = numbers_at + _NUMBER_BYTES * (rows + 2 * pictures)
     if width != dim or not pictures or hashes_at > len(message):
         raise ServiceError(f"expected an answer of {dim} features a row, got {rows} of {width}")
-    features = np.frombuffer(message, _FEATURE, rows * width, _COUNTS.size)
-    numbers = np.frombuffer(message, _NUMBER, rows + 2 * pictures, numbers_at)
-    shows, frames, counts = np.split(numbers, [rows, rows + pictures])
-    hashes = np.frombuffer(message, np.uint8, offset=hashes_at)
-    sound = bool(np.isfinite(features).all()) and bool((shows < pictures).all())
-    if not sound or len(hashes) != BYTES * int(counts.sum(dtype=np.uint64)):
+    numbers = struct.unpack_from(f"<{rows + 2 * pictures}I", message, numbers_at)
+    shows, frames, counts = numbers[:rows], numbers[rows:-pictures], numbers[-pictures:]
+    # A copy: what was received cannot be written to, and torch wants to be able to.
+    features = np.frombuffer(message, _FEATURE, rows * width, _COUNTS.size).astype(np.float32)
+    sound = bool(np.isfinite(features).all()) and max(shows, default=0) < pictures
+    if not sound or len(message) != hashes_at + BYTES * sum(counts):
         raise ServiceError("an answer about a picture contradicts itself")
-    # Copies: what was received cannot be written to, and torch wants to be able to.
-    each = torch.from_numpy(hashes.copy()).view(-1, BYTES).split(counts.tolist())
-    return Seen(
-        torch.from_numpy(features.astype(np.float32)).view(rows, width),
-        tuple(shows.tolist()),
-        each,
-        tuple(frames.tolist()),
-    )
+    hashes = (NO_HASHES,) * pictures if len(message) == hashes_at else _hashes(message, counts)
+    return Seen(torch.from_numpy(features).view(rows, width), shows, hashes, frames)
+
+
+def _hashes(message: bytes, counts: tuple[int, ...]) -> tuple[Tensor, ...]:
+    rows = np.frombuffer(message, np.uint8, BYTES * sum(counts), len(message) - BYTES * sum(counts))
+    each: tuple[Tensor, ...] = torch.from_numpy(rows.copy()).view(-1, BYTES).split(list(counts))
+    return each
