@@ -146,7 +146,10 @@ UNIPEN = b'.SEGMENT DIGIT 0 ? "3"\n.COMMENT 3 1\n.PEN_DOWN\n 1 2\n 3 4\n.PEN_UP\
 READERS: Mapping[str, Reader] = {
     "table of boxes": Reader(
         "photo/boxes.py",
-        lambda: b"file_name,left,top,right,bottom,score,protect\na,1,2,3.5,4,0.5,yes\nb,,,,,,\n",
+        lambda: (
+            b"file_name,left,top,right,bottom,score,protect,track,time\n"
+            b"a,1,2,3.5,4,0.5,yes,,\nb,,,,,,,,\nc.mp4,1,2,3,4,1,yes,7,1:02.5\n"
+        ),
         read_boxes,
     ),
     "enrollment with PDQ hashes": Reader(

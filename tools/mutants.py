@@ -74,6 +74,15 @@ class Settings:
         document = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
         return cls(document["modules"], document["tests"], document.get("equivalent", []))
 
+    def check(self) -> None:
+        """Raise SystemExit unless all tests are there, of every module: before hours of work."""
+        named = {Path("tests") / test for tests in self.tests.values() for test in tests}
+        gone = sorted(str(path) for path in named if not path.exists())
+        if gone:
+            raise SystemExit(f"tools/mutants.toml names tests that are gone: {', '.join(gone)}")
+        for path in self.paths():
+            self.arguments(path)
+
     def paths(self) -> list[Path]:
         """Return the modules there are, each once."""
         found = {path for pattern in self.modules for path in PACKAGE.glob(pattern)}
@@ -89,7 +98,9 @@ class Settings:
             if fnmatch.fnmatch(str(name), pattern)
             for test in tests
         ]
-        tests = [str(path) for path in dict.fromkeys([own, *others]) if path.exists()]
+        tests = [str(path) for path in dict.fromkeys([own, *others])]
+        if not own.exists():
+            tests.remove(str(own))
         if not tests:
             raise SystemExit(f"{name} has no tests: name some in tools/mutants.toml")
         # One database is enough here: a second one doubles the time and finds nothing else.
@@ -295,6 +306,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     session = PLACE / f"{commit}-{asked.seed}-{asked.count}.sqlite"
     os.chdir(TREE)
     os.environ |= {"PYTHONPATH": str(TREE / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    settings.check()
     sys.path.insert(0, str(TREE / "src"))
     sys.dont_write_bytecode = True
     for name in HEAVY:

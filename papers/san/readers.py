@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from papers.recipe import Run
@@ -35,6 +36,7 @@ _VALIDATED: Final = 0.2  # share of the adversary's people on whom it stops and 
 _NEAREST: Final = 15
 _STRANGER_SEED: Final = 1_000  # no classifier of the ensemble has it
 _WIDTH: Final = 12  # of its networks: 64x64 pixels at the usual width take a core hours
+_SIDE: Final = 64  # at which its networks see larger pictures; who looks at embeddings sees all
 _STARTS: Final = 2
 _EPOCHS: Final = 30  # at most
 _PATIENCE: Final = 6
@@ -107,9 +109,10 @@ class Teacher:
 
     def network(self, pictures: Tensor) -> Scores:
         """Return a network taught on random views: the better of two starts."""
-        made = [self._start(as_uint8(pictures), self.seed + i) for i in range(1, _STARTS + 1)]
-        best = max(made, key=self._validator(pictures))
-        return lambda images: outputs(best, images)[:, 0]
+        seen = _reduced(pictures)
+        made = [self._start(as_uint8(seen), self.seed + i) for i in range(1, _STARTS + 1)]
+        best = max(made, key=self._validator(seen))
+        return lambda images: outputs(best, _reduced(images))[:, 0]
 
     def learner(self, kind: str, rows: Tensor) -> Scores:
         """Return one of the audit's learners, the best of its restarts."""
@@ -151,6 +154,12 @@ class Teacher:
             return area(scores[truth == 1], scores[truth == 0])
 
         return validated
+
+
+def _reduced(images: Tensor) -> Tensor:
+    if images.shape[-1] <= _SIDE:
+        return images
+    return F.interpolate(images, (_SIDE, _SIDE), mode="bilinear", antialias=True)
 
 
 def _odds(candidate: Candidate, rows: Tensor) -> Tensor:

@@ -204,6 +204,7 @@ def _embedded(net: nn.Module) -> of.Scores:
 RECIPES: dict[str, Recipe] = {
     "lfw": _recipe(lfw),
     "lfw-coin": _recipe(lfw),
+    "lfw-colour": _recipe(lfw),
     "lfw-paper": _recipe(lfw),
     "characters": _recipe(characters),
     "celeba": _recipe(celeba),

@@ -112,6 +112,38 @@ def replacing_folder(path: Path, *, ours: Sequence[str] = ()) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def check_file(path: Path) -> None:
+    """Find out before long work whether a file can be written at `path`; nothing is changed.
+
+    Raises:
+        InputError: a folder, a device or a pipe is there, or its folder cannot be written in.
+    """
+    refuse_no_file(Path(os.path.realpath(path)))
+    _try_to_write(path, path.parent)
+
+
+def check_folder(path: Path) -> None:
+    """Find out before long work whether files can be written into `path`; nothing is changed.
+
+    Raises:
+        InputError: a file is there, or the folder, or the one to make it in, cannot be written in.
+    """
+    if os.path.lexists(path) and not os.path.isdir(path):
+        raise InputError(f"expected a folder at {path}, but it is a file; choose another place")
+    _try_to_write(path, path)
+
+
+def _try_to_write(path: Path, folder: Path) -> None:
+    """Write a file without a name in the nearest folder that is there: it is gone at once."""
+    folder = Path(os.path.realpath(folder))
+    there = next(one for one in (folder, *folder.parents) if os.path.lexists(one))
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; choose another place") from error
+
+
 def refuse_no_file(path: Path) -> None:
     """Raise an InputError where a folder, a device or a pipe is at the place of a file."""
     # A device's place would be taken by the file: a root user would lose /dev/null.

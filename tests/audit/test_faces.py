@@ -61,7 +61,7 @@ def test_all_faces_are_counted_and_the_missed_ones_listed(pairs: Pairs, tmp_path
         "attacked": 5,
     }  # fmt: skip
     found.write_uncovered(tmp_path)
-    table = read_boxes(tmp_path / "uncovered.csv")
+    table = read_boxes(tmp_path / "uncovered.csv").photos
     assert {file: [box.protect for box in boxes] for file, boxes in table.items()} == {
         "b.png": [True], "c.png": [True],
     }  # fmt: skip

@@ -134,6 +134,11 @@ HOSTILE = {
     "one image": ({"count": 1}, "at least 2"),
     "short fingerprint": ({"backbone": "ab"}, "64 hex digits"),
     "asymmetric": ({"code_covariance": torch.triu(torch.ones(3, 3))}, "symmetric"),
+    "asymmetric and small": ({"code_covariance": 1e-4 * torch.triu(torch.ones(3, 3))}, "symmetric"),
+    "a negative variance beside others": (
+        {"code_covariance": torch.diag(torch.tensor([1.0, 1.0, -2e-4]))},
+        "negative eigenvalues",
+    ),
     "negative variance": ({"code_covariance": -torch.eye(3)}, "negative eigenvalues"),
 }
 

@@ -9,13 +9,14 @@ import pytest
 
 from sfumato.errors import DataError, InputError
 from sfumato.photo import album as module
-from sfumato.photo.album import Job, release_photos
+from sfumato.photo.album import release_photos
 from sfumato.photo.boxes import read_boxes
 from sfumato.photo.collection import KSameFaces
 from sfumato.photo.config import FaceConfig
 from sfumato.photo.dryrun import planned
 from sfumato.photo.find.box import Face
 from sfumato.photo.find.finder import FaceFinder
+from sfumato.photo.job import Job
 from sfumato.protect.baselines import Blur, Pixelate
 from tests.photo.album import BOX, encoded, phone_jpeg, picture, pixels_of
 
@@ -39,7 +40,7 @@ class Found(FaceFinder):
 @pytest.fixture(autouse=True)
 def _found(monkeypatch: pytest.MonkeyPatch) -> None:
     Found.ran = 0
-    monkeypatch.setattr(module, "FaceFinder", Found)
+    monkeypatch.setattr("sfumato.photo.search.FaceFinder", Found)
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_a_persons_corrections_are_what_is_protected(photos: Path) -> None:
     before, after = pixels_of(photos / "b.png"), pixels_of(again.folder / "b.png")
     assert (before == after)[BOX[1] : BOX[3], BOX[0] : BOX[2]].all()
     assert not (before == after)[20:90, 400:460].all()
-    assert {box.protect for box in read_boxes(again.boxes)["b.png"]} == {True, False}
+    assert {box.protect for box in read_boxes(again.boxes).photos["b.png"]} == {True, False}
 
 
 def test_a_photograph_that_the_table_lacks_is_never_released(photos: Path) -> None:
@@ -203,6 +204,9 @@ def test_a_folder_without_photographs_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "empty"
     folder.mkdir()
     (folder / "a.txt").write_text("x")
-    with pytest.raises(DataError, match="none of its 1 files is a photograph or a film"):
+    with pytest.raises(
+        DataError,
+        match="expected a photograph or a film, got 1 file of which none can be used",
+    ):
         release_photos(job(folder))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty"]

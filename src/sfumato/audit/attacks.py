@@ -24,6 +24,7 @@ from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.attack.verify import VerificationAttack
 from sfumato.audit import plugins
 from sfumato.errors import ConfigError
+from sfumato.protect.labels import refuse_same
 from sfumato.types import Attack
 
 
@@ -180,6 +181,9 @@ def default_attacks(private: Sequence[str], setting: Setting) -> list[Attack]:
     several releases. Where a label `member` says which pictures the protection was trained with,
     they are told from strangers. Where one has no meaning, it says so itself.
     """
+    for label in private:
+        for kept in setting.kept:
+            refuse_same(label, kept)
     kinds = ("linkage", *(("knowing",) if setting.kept else ()), "groups")
     named = [f"{kind}:{label}" for label in private for kind in kinds]
     specs = ["reconstruct", *named, "membership"]

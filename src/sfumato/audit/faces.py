@@ -25,7 +25,7 @@ from sfumato.data.leftout import LeftOut
 from sfumato.data.pixels import as_uint8, digests
 from sfumato.data.splits import split_groups
 from sfumato.errors import DataError
-from sfumato.photo.boxes import Box, write_boxes
+from sfumato.photo.boxes import Box, Boxes, write_boxes
 from sfumato.photo.compare import ComparedFace, Pairs, alone, compare
 from sfumato.types import Attack, Images, Protector
 
@@ -101,7 +101,7 @@ class FacesOfRelease:
         for one, matched in zip(self.aligned, self.matched.tolist(), strict=True):
             if matched:
                 boxes.setdefault(one.file, []).append(Box(face=one.face, protect=True))
-        write_boxes(out / UNCOVERED, boxes)
+        write_boxes(out / UNCOVERED, Boxes(photos=boxes))
 
 
 def faces_of(

@@ -19,7 +19,7 @@ from sfumato.cli.audited import (
 )
 from sfumato.cli.configfile import Config, command_line
 from sfumato.cli.dryrun import DryRun, Plan, read_set, tell
-from sfumato.cli.options import AsJson, DataDir, DeviceSomewhere, Ray, Seed, finish
+from sfumato.cli.options import AsJson, DataDir, DeviceSomewhere, Ray, Seed, finish, folder_to_write
 from sfumato.counted import counted
 
 if TYPE_CHECKING:
@@ -57,7 +57,12 @@ def audit(
         ),
     ] = None,
     data: Annotated[str, typer.Option(help="Image set, as in `sfumato data list`.")],
-    out: Annotated[Path, typer.Option(help="Folder for report.json, report.html and the cells.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            callback=folder_to_write, help="Folder for report.json, report.html and the cells."
+        ),
+    ],
     private: Annotated[
         list[str] | None, typer.Option(help="Label to hide. Repeat it for more.")
     ] = None,

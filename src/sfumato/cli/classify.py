@@ -9,13 +9,15 @@ from typing import Annotated
 
 import typer
 
-from sfumato.cli.options import AsJson, Device, finish
+from sfumato.cli.options import AsJson, Device, file_to_write, finish
 
 
 def classify(
     classifier: Annotated[Path, typer.Argument(help="A file written by `fit classifier`.")],
-    maps: Annotated[Path, typer.Option(help="File of maps written by `release`.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="CSV file to write.")],
+    maps: Annotated[Path, typer.Option(help="Folder of maps that `release` wrote.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", callback=file_to_write, help="CSV file to write.")
+    ],
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
-from sfumato.cli.options import AsJson, DataDir, Seed, finish
+from sfumato.cli.options import AsJson, DataDir, Seed, file_to_write, finish
 from sfumato.counted import counted
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 @app.command()
 def show(
     name: Annotated[str, typer.Argument(help="A name of `data list`, folder:PATH or hf:NAME.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The PNG to write.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", callback=file_to_write, help="The PNG to write.")
+    ],
     split: Annotated[str, typer.Option(help="all, train or test.")] = "all",
     count: Annotated[int, typer.Option(help="Pictures on the sheet.", min=1, max=_MOST)] = 60,
     by: Annotated[str | None, typer.Option(help="Group by this label, equally many each.")] = None,

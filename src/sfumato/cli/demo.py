@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sfumato.cli.options import AsJson, Seed, finish
+from sfumato.cli.options import AsJson, Seed, finish, folder_to_write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,9 @@ def demo(
         list[str] | None,
         typer.Option(help="The part of one paper only, by its slug; repeatable."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("demo"),
+    out: Annotated[
+        Path, typer.Option(callback=folder_to_write, help="Folder for the report.")
+    ] = Path("demo"),
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:

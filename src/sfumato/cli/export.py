@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from sfumato.cli.options import AsJson, finish
+from sfumato.cli.options import AsJson, file_to_write, finish
 
 
 def export(
     protector: Annotated[Path, typer.Argument(help="A folder written by `fit`.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The ONNX file to write.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", callback=file_to_write, help="The ONNX file to write.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Write a fitted protector as one ONNX file that a camera or a phone can run.

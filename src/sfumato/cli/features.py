@@ -9,7 +9,7 @@ import typer
 
 from sfumato.cli import keys
 from sfumato.cli.keys import Passphrase, Ring
-from sfumato.cli.options import AsJson, DataDir, Device, Seed, finish, say_skipped
+from sfumato.cli.options import AsJson, DataDir, Device, Seed, file_to_write, finish, say_skipped
 from sfumato.cli.search import Column, search
 from sfumato.counted import counted
 
@@ -21,7 +21,7 @@ app = typer.Typer(no_args_is_help=True, help="Features that only their owner can
 app.add_typer(keys.app, name="keys")
 app.command("search")(search)
 
-Out = Annotated[Path, typer.Option("--out", "-o", help="File to write.")]
+Out = Annotated[Path, typer.Option("--out", "-o", callback=file_to_write, help="File to write.")]
 SuiteName = Annotated[
     Literal["aes-256-gcm", "chacha20-poly1305"], typer.Option(help="Authenticated cipher.")
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -61,6 +61,26 @@ def main() -> None:
     try:
         app()
     except SfumatoError as error:
-        command = running(typer.main.get_command(app), sys.argv[1:])
-        typer.echo(f"error: {printable(spelled(str(error), command))}", err=True)
-        sys.exit(error.exit_code)
+        _end(str(error), error.exit_code)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        _end(
+            "this takes more memory than there is; take fewer pictures (`count`), smaller ones "
+            "(`size`), or smaller batches",
+            SfumatoError.exit_code,
+        )
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether memory ran out; of the processor's, PyTorch says so in words alone."""
+    text = str(error)
+    return isinstance(error, MemoryError) or any(
+        said in text for said in ("out of memory", "allocate memory", "not enough memory")
+    )
+
+
+def _end(message: str, code: int) -> NoReturn:
+    command = running(typer.main.get_command(app), sys.argv[1:])
+    typer.echo(f"error: {printable(spelled(message, command))}", err=True)
+    sys.exit(code)

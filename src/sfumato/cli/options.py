@@ -59,6 +59,26 @@ Ray = Annotated[
         help="Use a Ray cluster: HOST:PORT, auto (this machine's), or local (start one).",
     ),
 ]
+
+
+def file_to_write(path: Path | None) -> Path | None:
+    """Return where `--out` puts a file, refused before any work where that cannot be."""
+    if path is not None:
+        from sfumato.files import check_file
+
+        check_file(path)
+    return path
+
+
+def folder_to_write(path: Path | None) -> Path | None:
+    """Return the folder that `--out` names, refused before any work where none can be."""
+    if path is not None:
+        from sfumato.files import check_folder
+
+        check_folder(path)
+    return path
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON on stdout.")]
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from sfumato.cli.options import AsJson, DataDir, Device, Seed, finish
+from sfumato.cli.options import AsJson, DataDir, Device, Seed, finish, folder_to_write
 from sfumato.errors import ConfigError, UnavailableError
 
 _CHECKOUT = Path(__file__).parents[3]
@@ -23,17 +23,20 @@ def paper(
     quick: Annotated[bool, typer.Option(help="Minutes instead of full size; says so.")] = False,
     data_dir: DataDir = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for results and figures; the paper's own folder.")
+        Path | None,
+        typer.Option(
+            callback=folder_to_write, help="Folder for results and figures; the paper's own folder."
+        ),
     ] = None,
     seed: Seed = 0,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Reproduce a paper's tables and figures from its recipe (needs a checkout)."""
+    known = sorted(p.parent.name for p in _papers().glob("*/run.py"))
+    if slug not in known:
+        raise ConfigError(f"there is no paper {slug!r}; there are: {', '.join(known)}")
     folder = _papers() / slug
-    if not (folder / "run.py").is_file():
-        known = ", ".join(sorted(p.parent.name for p in _papers().glob("*/run.py")))
-        raise ConfigError(f"there is no paper {slug!r}; there are: {known}")
     sys.path.insert(0, str(_CHECKOUT))
     recipes = importlib.import_module(f"papers.{slug}.run").RECIPES
     if recipe is None:

@@ -12,9 +12,10 @@ from sfumato.cli.options import finish
 from sfumato.counted import counted
 
 if TYPE_CHECKING:
-    from sfumato.photo.album import Job, PhotosReleased
+    from sfumato.photo.album import PhotosReleased
     from sfumato.photo.choice import Chooser
     from sfumato.photo.config import FaceConfig
+    from sfumato.photo.job import Job
     from sfumato.types import Protector
 
 
@@ -59,7 +60,7 @@ def _job(
 ) -> Job:
     from sfumato.data.sources import folder_named
     from sfumato.errors import ConfigError
-    from sfumato.photo.album import Job
+    from sfumato.photo.job import Job
 
     folder = folder_named(data)
     if folder is None:
@@ -163,6 +164,7 @@ def _facts(job: Job, done: PhotosReleased) -> dict[str, Any]:
         "without_faces": done.without,
         "films": done.films,
         "tracks": done.tracks,
+        "tracks_left_clear": done.tracks_left_clear,
         "left_out": done.left_out,
         "boxes": str(done.boxes),
         "review": str(done.review),
@@ -172,18 +174,21 @@ def _facts(job: Job, done: PhotosReleased) -> dict[str, Any]:
 
 def _text(job: Job, done: PhotosReleased) -> str:
     names = "names and folders kept" if job.keep_names else "numbered in a random order"
-    films = (
-        f"; {counted(done.tracks, 'face')} in {counted(done.films, 'film')}, which no review shows"
-        if done.films
-        else ""
-    )
     missed = f"; {counted(done.left_out, 'file')} left out" if done.left_out else ""
+    protected, clear = [], []
+    if done.photos:
+        faces, photos = counted(done.protected, "face"), counted(done.photos, "photograph")
+        protected.append(f"{faces} protected in {photos}")
+        clear += [
+            f"without a protected face: {counted(done.without, 'photograph')}",
+            f"left clear in photographs: {counted(done.left_clear, 'box', 'boxes')}",
+        ]
+    if done.films:
+        films = counted(done.films, "film")
+        protected.append(f"{counted(done.tracks, 'face')} protected in {films}")
+        clear.append(f"left clear in films: {counted(done.tracks_left_clear, 'face')}")
     return (
-        f"{job.protector.name}: {counted(done.protected, 'face')} protected in "
-        f"{counted(done.photos, 'photograph')} "
-        f"in {done.folder} ({names}){films}{missed}\n"
-        f"without a protected face: {counted(done.without, 'photograph')}; left clear: "
-        f"{counted(done.left_clear, 'box', 'boxes')}; "
-        f"go through {done.review}, correct {done.boxes}, and "
+        f"{job.protector.name}: {' and '.join(protected)}, in {done.folder} ({names}){missed}\n"
+        f"{'; '.join(clear)}; go through {done.review}, correct {done.boxes}, and "
         "release again with --boxes; both show originals or names, and stay with you"
     )

@@ -9,7 +9,7 @@ import typer
 
 from sfumato.cli.configoptions import options_of
 from sfumato.cli.dryrun import DryRun
-from sfumato.cli.options import AsJson, DataDir, Ray, Seed, finish
+from sfumato.cli.options import AsJson, DataDir, Ray, Seed, finish, folder_to_write
 from sfumato.cli.photos import release_faces
 from sfumato.cli.releasing import tell_release, writer
 from sfumato.photo.config import FaceConfig
@@ -39,7 +39,12 @@ def release(
         ),
     ],
     data: Annotated[str, typer.Option(help="A folder of pictures, or a name of `data list`.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write; must be new.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", callback=folder_to_write, help="The folder to write; must be new."
+        ),
+    ],
     config: FaceConfig,
     keep: Annotated[
         list[str] | None,

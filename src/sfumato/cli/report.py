@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sfumato.cli.audit import table
-from sfumato.cli.options import AsJson, finish
+from sfumato.cli.options import AsJson, file_to_write, finish, folder_to_write
 
 if TYPE_CHECKING:
     from sfumato.audit.report.compare import Comparison
@@ -19,9 +19,10 @@ app = typer.Typer(no_args_is_help=True, help="Draw audit reports, compare and ex
 @app.command()
 def render(
     path: Annotated[Path, typer.Argument(help="A report.json.")],
-    out: Annotated[Path | None, typer.Option(help="HTML file; beside the report if left out.")] = (
-        None
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(callback=file_to_write, help="HTML file; beside the report if left out."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Render a report.json as one self-contained HTML page."""
@@ -56,14 +57,22 @@ def compare(
 def export(
     path: Annotated[Path, typer.Argument(help="A report.json.")],
     csv: Annotated[
-        Path | None, typer.Option("--csv", help="CSV file: a row a protector and attack.")
+        Path | None,
+        typer.Option(
+            "--csv", callback=file_to_write, help="CSV file: a row a protector and attack."
+        ),
     ] = None,
     parquet: Annotated[
-        Path | None, typer.Option("--parquet", help="Parquet file of the same rows.")
+        Path | None,
+        typer.Option("--parquet", callback=file_to_write, help="Parquet file of the same rows."),
     ] = None,
     svg: Annotated[
         Path | None,
-        typer.Option("--svg", help="Folder of figures for a paper (extra `report`: Matplotlib)."),
+        typer.Option(
+            "--svg",
+            callback=folder_to_write,
+            help="Folder of figures for a paper (extra `report`: Matplotlib).",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -53,9 +53,13 @@ def read_list(path: Path, most: int) -> list[LeftOut]:
         return [LeftOut(*row) for row in islice(csv.reader(stream), 1, most + 1)]
 
 
+def as_text(name: str) -> str:
+    """Return a file's name as tables and pages show it: it may hold bytes that are no UTF-8."""
+    return name.encode(errors="backslashreplace").decode()
+
+
 def table_of(rows: Sequence[Sequence[str]]) -> bytes:
     """Return rows as CSV in UTF-8."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
-    # A file's name on disk may hold bytes that are no UTF-8; they are shown, not refused.
-    return text.getvalue().encode(errors="backslashreplace")
+    return as_text(text.getvalue()).encode()

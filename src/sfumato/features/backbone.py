@@ -7,8 +7,6 @@ a bank name the fingerprint that they were made for.
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -79,8 +77,8 @@ class Backbone(nn.Module, Fingerprinted):
         self.projection, self.scaler = projection, scaler
         self.dim = width if projection is None else len(projection.components)
         stored.check_fit(width, projection, scaler)
-        self.fingerprint = self._fingerprint()
         self.policy = None
+        self.fingerprint = self.to_stored().fingerprint
 
     @classmethod
     def wrap(cls, net: nn.Module, *, name: str, preprocess: Preprocess) -> Backbone:
@@ -262,7 +260,7 @@ class Backbone(nn.Module, Fingerprinted):
         ).with_policy(parts.policy)
 
     def to_stored(self) -> stored.Stored:
-        """Return the parts of the file; all but name and policy make up the fingerprint."""
+        """Return the parts of the file."""
         return stored.Stored(
             name=self.name,
             kind=self.kind,
@@ -282,14 +280,6 @@ class Backbone(nn.Module, Fingerprinted):
             projection=projection,
             scaler=scaler,
         )
-
-    def _fingerprint(self) -> str:
-        config = [self.kind, self.architecture, self.preprocess.document()]
-        digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
-        for key, value in sorted(self.state_dict().items()):
-            digest.update(f"{key}:{value.dtype}:{tuple(value.shape)}:".encode())
-            digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy())
-        return digest.hexdigest()
 
 
 def open_backbone(

@@ -10,11 +10,12 @@ those of the face network's weights), `scaler.low` and `scaler.high`, and `proje
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +47,17 @@ class Stored:
     preprocess: Preprocess
     tensors: Mapping[str, Tensor]
     policy: Policy | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over all parts but the name and the policy."""
+        config = [self.kind, self.architecture, self.preprocess.document()]
+        digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+        for key, value in sorted(self.tensors.items()):
+            digest.update(f"{key}:{value.dtype}:{tuple(value.shape)}:".encode())
+            raw: Any = value.cpu().contiguous().flatten().view(torch.uint8).numpy()
+            digest.update(raw)
+        return digest.hexdigest()
 
     def net_tensors(self) -> dict[str, Tensor]:
         """Return the network's tensors under its own names."""

@@ -48,6 +48,8 @@ def enroll_folder(
         DataError: there is no such folder, or it has under two usable pictures.
         KeyRingError: the file holds no key.
     """
+    if key.exists():
+        owner_key(key)  # a bad one is refused before the work
     config = config.suited(backbone.kind)
     found = read_features(
         folder, backbone, augmentation=config.augmentation, seed=seed, copies=copies

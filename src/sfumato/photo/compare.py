@@ -21,14 +21,13 @@ from sfumato.data.listing import list_files
 from sfumato.data.metadata import is_table
 from sfumato.errors import DataError, ImageError
 from sfumato.features.facenet import FaceNet
-from sfumato.photo.album import read_original
 from sfumato.photo.blend import cut_around
 from sfumato.photo.config import SURE
 from sfumato.photo.find.box import SAME, Face
 from sfumato.photo.find.finder import MAYBE, FaceFinder
 from sfumato.photo.find.kept import Find, kept
-from sfumato.photo.original import written_names
-from sfumato.photo.video.film import is_film
+from sfumato.photo.kind import is_film
+from sfumato.photo.original import read_original, written_names
 from sfumato.progress import track
 
 

@@ -12,20 +12,20 @@ from sfumato.data.folder import read_headers
 from sfumato.data.leftout import LeftOut
 from sfumato.data.metadata import is_table
 from sfumato.errors import ImageError
-from sfumato.photo.album import (
+from sfumato.photo.find.finder import FaceFinder
+from sfumato.photo.job import Job, beside
+from sfumato.photo.kind import is_film
+from sfumato.photo.original import LIMITS, read_original
+from sfumato.photo.progress import Part
+from sfumato.photo.search import (
     TABLE,
-    Job,
-    beside,
+    film_refused,
     given_boxes,
+    given_tracks,
     nothing_in,
     opening,
-    read_original,
-    seen_film,
 )
-from sfumato.photo.find.finder import FaceFinder
-from sfumato.photo.original import LIMITS
-from sfumato.photo.progress import Part
-from sfumato.photo.video.film import film_of, is_film
+from sfumato.photo.video.film import film_of
 from sfumato.photo.video.release import minutes_for
 
 _TRIED = 3  # photographs that are timed
@@ -60,29 +60,27 @@ def planned(job: Job) -> Plan:
     photos: list[str] = []
     films: list[str] = []
     for file in listing.files:
-        seen = seen_film(job, file) if is_film(file) else None
-        if is_table(file):
-            left_out.append(LeftOut(file, TABLE))
-        elif seen is None:
-            photos.append(file)
-        elif seen.left_out:
-            left_out.append(LeftOut(file, seen.left_out))
+        refused = TABLE if is_table(file) else film_refused(job, file) if is_film(file) else ""
+        if refused:
+            left_out.append(LeftOut(file, refused))
         else:
-            films.append(file)
-    pixels, refused = read_headers(job.source, photos, LIMITS)
-    left_out += refused
+            (films if is_film(file) else photos).append(file)
+    pixels, unread = read_headers(job.source, photos, LIMITS)
+    left_out += unread
     if not pixels and not films:
-        raise nothing_in(job, listing)
+        raise nothing_in(job, left_out)
     if given is not None:
         for file in pixels:
             given_boxes(job, given, file)
+        for file in films:
+            given_tracks(job, given, file)
     frames = sum(film_of(job.source / file).frames for file in films)
     return Plan(
         photos=len(pixels),
         done=0 if part is None else len(part.seen),
         bytes=sum((job.source / file).stat().st_size for file in pixels),
         left_out=tuple(left_out),
-        minutes=_minutes(job, pixels) + minutes_for(frames),
+        minutes=_minutes(job, pixels) + (minutes_for(frames) if given is None else 0.0),
         films=len(films),
         frames=frames,
         boxes=beside(job.out, "boxes.csv"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +21,7 @@ from torch import Tensor
 from sfumato.data.decoding.colour import is_profile
 from sfumato.data.decoding.decode import ImageLimits, OpenedPicture, decode_image, open_picture
 from sfumato.data.decoding.orientation import turned
+from sfumato.errors import ImageError
 
 LIMITS: Final = ImageLimits(max_bytes=256 << 20, kept_pixels=64_000_000)
 """A photograph keeps its size, so what is decoded is not made smaller."""
@@ -71,6 +72,20 @@ def written_names(file: str) -> list[str]:
     others = [str(path.with_suffix(ending)) for ending in endings] if path.suffix else []
     # Two files of one name and other endings: the second has its own ending before the new one.
     return [file, *others, *(f"{file}{ending}" for ending in endings)]
+
+
+def read_original(path: Path) -> Original:
+    """Read a photograph.
+
+    Raises:
+        ImageError: it cannot be read, or is none.
+    """
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(LIMITS.max_bytes + 1)
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror or error}") from error
+    return open_original(content)
 
 
 def open_original(content: bytes) -> Original:

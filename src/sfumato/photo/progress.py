@@ -19,6 +19,7 @@ from sfumato.errors import InputError
 from sfumato.files import MALFORMED, make_empty, resumable_writes, swap_folder, write_bytes
 from sfumato.photo.boxes import Box
 from sfumato.photo.find.box import Face
+from sfumato.photo.video.watched import Watched, watched_of
 from sfumato.protect.release.noise import SECRET_BYTES, fresh_secret
 
 _STATE: Final = ".state.json"
@@ -31,11 +32,14 @@ class Seen:
 
     file: str
     name: str = ""
-    """What it is called in the release, before numbers take its place."""
+    """What it is called in the release, before numbers take its place; of a file that is left out
+    before anything is written it is empty."""
     size: tuple[int, int] = (0, 0)
-    """Width and height of the upright photograph."""
+    """Width and height of the upright photograph or film."""
     boxes: tuple[Box, ...] = ()
-    film: bool = False
+    """Of a photograph."""
+    film: Watched | None = None
+    """What a film shows; of a photograph None."""
     left_out: str = ""
 
     def line(self) -> bytes:
@@ -54,7 +58,9 @@ class Seen:
             Box(face=Face(**box["face"]), protect=box["protect"]) for box in document.pop("boxes")
         )
         width, height = document.pop("size")
-        return cls(**document, boxes=boxes, size=(width, height))
+        film = document.pop("film")
+        watched = None if film is None else watched_of(film)
+        return cls(**document, boxes=boxes, size=(width, height), film=watched)
 
 
 @dataclass(frozen=True, slots=True)

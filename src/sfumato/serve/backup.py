@@ -92,6 +92,15 @@ def backup(engine: Engine, path: Path) -> Checked:
     return found
 
 
+def check_backup(path: Path) -> None:
+    """Raise an error, as `restore` does, unless there is a backup; it is not read through."""
+    if not path.is_file():
+        raise InputError(f"expected a backup at {path}, there is no such file")
+    if not path.stat().st_size:
+        raise InputError(f"{path} is empty; expected what 'filter db backup' wrote")
+    open_database(file_url(path)).dispose()
+
+
 def restore(path: Path, engine: Engine) -> Checked:
     """Fill a new database with what a backup holds, all of it or nothing.
 
@@ -99,8 +108,7 @@ def restore(path: Path, engine: Engine) -> Checked:
         InputError: there is no such file, or the database is not empty.
         BankError: the backup is damaged.
     """
-    if not path.is_file():
-        raise InputError(f"expected a backup at {path}, there is no such file")
+    check_backup(path)
     source_engine = open_database(file_url(path))
     try:
         found = check(source_engine)

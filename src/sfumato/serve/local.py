@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import URL
 
 from sfumato.data.decoding.decode import ImageLimits, decode_views
 from sfumato.errors import BankError, EnrollmentError, InputError
 from sfumato.features.backbone import Backbone
-from sfumato.features.policy import Policy
+from sfumato.features.stored import Stored
 from sfumato.files import read_limited
-from sfumato.filter.enrollment import Enrollment, read_enrollment
+from sfumato.filter.enrollment import Enrollment, read_enrollment, signed_id
 from sfumato.serve.bank.admission import Admission, check_terms
 from sfumato.serve.bank.decide import Question, decide_each
 from sfumato.serve.bank.extract import see
@@ -25,10 +28,12 @@ from sfumato.serve.bank.vetting import check_itself
 from sfumato.serve.database.db import open_database
 from sfumato.serve.database.url import database_url, is_sqlite
 from sfumato.serve.records.audit_log import COMMAND_LINE
-from sfumato.serve.records.auth import Account, account_named, add_account
+from sfumato.serve.records.auth import Account, account_named, add_account, check_name, find_account
 from sfumato.serve.records.decisions import STRANGER, Decision
 from sfumato.serve.records.erasures import erase, finish
 from sfumato.serve.records.store import Entry, Store, Terms
+
+T = TypeVar("T")
 
 _NO_LIMIT = 1 << 31
 
@@ -46,7 +51,7 @@ def opened(database: str, *, create: bool = False) -> Iterator[Store]:
         BankError: there is no database, or it is damaged.
     """
     url = database_url(database)
-    if not create and is_sqlite(url) and not Path(str(url.database)).is_file():
+    if not (create or _is_there(url)):
         raise BankError(
             f"no database at {url.database}; adding an account or an enrollment creates one"
         )
@@ -58,42 +63,73 @@ def opened(database: str, *, create: bool = False) -> Iterator[Store]:
 
 
 def add_files(
-    database: str, files: list[Path], account: str, *, policy: Policy | None = None
+    database: str, files: list[Path], account: str, *, backbone: Stored | None = None
 ) -> list[Entry]:
     """Check, screen and store enrollment files of an account.
 
-    All are checked before the first is stored. A new database or account is created. `policy` is
-    the backbone's, whose public pictures screen them too.
+    All are checked before anything is stored. A new database or account is created. The public
+    pictures of the `backbone`'s policy screen them too.
 
     Raises:
-        EnrollmentError: a file is malformed, forged or does not fit the bank.
-        InputError: a file cannot be read.
+        EnrollmentError: a file is malformed, forged, does not fit the bank, or somebody else
+            enrolled it.
+        BankError: `backbone` is not the bank's.
+        InputError: a file cannot be read, or no account may have this name.
     """
+    check_name(account)
     contents, enrollments = zip(*map(read_enrollment, files), strict=True)
-    first = enrollments[0]
-    own = Terms(backbone=first.backbone, dim=first.dim, hidden=first.hidden)
+    terms = _terms(database) or _terms_of(enrollments[0])
+    _check(files, enrollments, partial(check_terms, terms=terms))
     _check(files, enrollments, check_itself)
-    _check(files, enrollments, partial(check_terms, terms=own))
+    check_backbone(terms, backbone)
     with opened(database, create=True) as store:
-        terms = store.terms()
-        if terms is None:
-            terms = own
-            store.fix_terms(terms)
-        _check(files, enrollments, partial(check_terms, terms=terms))
+        _check(files, contents, partial(_check_whose, store, account))
+        store.fix_terms(terms)
         owning = _account(store, account)
-        admission = admission_of(store, terms, policy)
+        admission = admission_of(store, terms, backbone)
         return [admission.enroll(owning, content) for content in contents]
 
 
-def _check(
-    files: Sequence[Path], enrollments: Sequence[Enrollment], check: Callable[[Enrollment], None]
-) -> None:
-    """Check every file's enrollment; what is refused is named by its file."""
-    for file, enrollment in zip(files, enrollments, strict=True):
+def _is_there(url: URL) -> bool:
+    return not is_sqlite(url) or Path(str(url.database)).is_file()
+
+
+def _terms(database: str) -> Terms | None:
+    if not _is_there(database_url(database)):
+        return None
+    with opened(database) as store:
+        return store.terms()
+
+
+def _terms_of(first: Enrollment) -> Terms:
+    return Terms(backbone=first.backbone, dim=first.dim, hidden=first.hidden)
+
+
+def _check(files: Sequence[Path], found: Sequence[T], check: Callable[[T], None]) -> None:
+    """Check what was found in every file; what is refused is named by its file."""
+    for file, one in zip(files, found, strict=True):
         try:
-            check(enrollment)
+            check(one)
         except EnrollmentError as error:
             raise EnrollmentError(f"{file}: {error}") from error
+
+
+def _check_whose(store: Store, account: str, content: bytes) -> None:
+    known = store.entry(signed_id(content))
+    if known is not None and known.account != account:
+        raise EnrollmentError(
+            f"expected an enrollment that is nobody else's, got one of {known.account!r}; name "
+            "that account, or enroll again"
+        )
+
+
+def check_backbone(terms: Terms, backbone: Stored | None) -> None:
+    """Raise a BankError where a backbone is not the one of a bank with these terms."""
+    if backbone is not None and backbone.fingerprint != terms.backbone:
+        raise BankError(
+            f"expected `backbone` to be {terms.backbone[:12]}..., for which these enrollments were "
+            f"made, got {backbone.fingerprint[:12]}...; give the file that they were made with"
+        )
 
 
 def remove(database: str, enrollment_id: str) -> tuple[Entry, bool]:
@@ -155,8 +191,14 @@ def judging(
         yield judge
 
 
-def admission_of(store: Store, terms: Terms, policy: Policy | None) -> Admission:
-    """Return what lets enrollments of this bank count, without the limits of a service."""
+def admission_of(store: Store, terms: Terms, backbone: Stored | None) -> Admission:
+    """Return what lets enrollments of this bank count, without the limits of a service.
+
+    Raises:
+        BankError: `backbone` is not the bank's.
+    """
+    check_backbone(terms, backbone)
+    policy = backbone.policy if backbone is not None else None
     seen = store.last_change()  # before the bank: a change that it has already does no harm
     state = BankState.load(store, terms, policy=policy)
     return Admission(
@@ -169,7 +211,5 @@ def admission_of(store: Store, terms: Terms, policy: Policy | None) -> Admission
 
 
 def _account(store: Store, name: str) -> Account:
-    try:
-        return account_named(store.engine, name)
-    except InputError:
-        return add_account(store.engine, name, with_token=False)[0]
+    found = find_account(store.engine, name)
+    return found or add_account(store.engine, name, with_token=False)[0]

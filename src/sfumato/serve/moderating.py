@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from sfumato.errors import BankError, InputError
-from sfumato.features.policy import Policy
+from sfumato.features.stored import Stored
 from sfumato.serve.local import admission_of
 from sfumato.serve.records.audit_log import COMMAND_LINE
 from sfumato.serve.records.erasures import erase, finish
@@ -14,7 +14,7 @@ from sfumato.serve.records.store import Entry, Store
 _LEAST: Final = 8  # digits of an id, so that a slip does not name another one
 
 
-def admit(store: Store, enrollment_id: str, *, policy: Policy | None) -> Entry:
+def admit(store: Store, enrollment_id: str, *, backbone: Stored | None) -> Entry:
     """Let a quarantined enrollment count, given the first 8 or more digits of its id.
 
     It is screened again, and stays contested with what it resembles.
@@ -22,11 +22,12 @@ def admit(store: Store, enrollment_id: str, *, policy: Policy | None) -> Entry:
     Raises:
         InputError: no quarantined enrollment, or more than one, has such an id.
         EnrollmentError: no reader accepts its numbers any more.
+        BankError: `backbone` is not the bank's.
     """
     entry, terms = waiting(store, enrollment_id), store.terms()
     if terms is None:
         raise BankError("the database has no enrollment yet; add one first")
-    admission_of(store, terms, policy).readmit(entry.id, actor=COMMAND_LINE)
+    admission_of(store, terms, backbone).readmit(entry.id, actor=COMMAND_LINE)
     return entry
 
 

@@ -41,6 +41,7 @@ def test_the_last_audit_fills_the_card_and_nothing_else(
         cell("none", "attributes:mood", 1.0),
         cell("dimmer", "attributes:mood", 0.75),
         cell("dimmer", "quality", 0.5, role="utility"),
+        cell("dimmer", "copies"),
     )
     write_cards({str(folder): made, "none": Unprotected()}, audited)
     after = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -49,7 +50,8 @@ def test_the_last_audit_fills_the_card_and_nothing_else(
     assert card.startswith("---\nlibrary_name: sfumato")
     assert "Not audited yet" not in card
     assert "| reading mood | privacy | 0.800 | 0.500 | 0.900 | 75 % (70 to 80 %) |" in card
-    assert card.count("| privacy |") == 1
+    assert "| 0.500 | 0.500 | not measured | not measurable |" in card
+    assert card.count("| privacy |") == 2
     assert isinstance(open_pretrained(folder), Dimmer)
     made.save_pretrained(folder)
     assert (folder / CARD).read_text() == card

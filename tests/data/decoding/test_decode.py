@@ -21,6 +21,7 @@ from sfumato.errors import ConfigError, ImageError
 from tests.data.decoding import heic_files
 from tests.data.decoding.viewer_files import (
     app1,
+    chrm,
     cicp,
     exif,
     gama,
@@ -339,15 +340,19 @@ def test_orientation_in_text_turns_nothing(orientation: int) -> None:
         assert torch.equal(decode_image(found), decode_image(expected)), kind
 
 
-@pytest.mark.parametrize("kind", ["grey", "rgb"])
-@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize(
+    ("kind", "depth"),
+    [("grey", 1), ("grey", 2), ("grey", 4), ("grey", 8), ("grey", 16), ("rgb", 8), ("rgb", 16)],
+)
 def test_a_colour_key_counts_in_all_depths(kind: str, depth: int) -> None:
     values = levels(1 if kind == "grey" else 3, depth)
     clear = (values == values[13, 18]).all(-1)
     image = decode_image(png_of(kind, depth, before=[key(kind, depth)])).permute(1, 2, 0).numpy()
     assert 0 < clear.sum() < clear.size
     assert (image[clear] == 255).all()
-    assert np.array_equal(image[~clear], (values[~clear] >> depth - 8).astype(np.uint8))
+    most = 2**depth - 1
+    eight = values >> depth - 8 if depth > 8 else values * (255 // most)
+    assert np.array_equal(image[~clear], eight[~clear].astype(np.uint8))
 
 
 def test_the_lower_byte_of_a_colour_key_counts() -> None:
@@ -363,6 +368,14 @@ def test_profiles_and_gamma_are_converted() -> None:
     plain = decode_image(png_of("rgb", 8)).int()
     swapped = decode_image(png_of("rgb", 8, before=[iccp(SWAPPED)])).int()
     assert int((swapped - plain[[1, 0, 2]]).abs().max()) <= 1
+    # White, red, green, blue, each x and y: sRGB's with red and green in each other's place.
+    points = (0.3127, 0.329, 0.3, 0.6, 0.64, 0.33, 0.15, 0.06)
+    told = decode_image(png_of("rgb", 8, before=[gama(1 / 2.2), chrm(points)])).int()
+    assert int((told - plain[[1, 0, 2]]).abs().max()) <= 10  # a power of 2.2 is not quite sRGB's
+    for gamma in (1 / 2.2, 1 / 2.1, 1 / 2.3):  # which browsers take for sRGB's own curve
+        assert torch.equal(decode_image(png_of("rgb", 8, before=[gama(gamma)])).int(), plain)
+    for gamma in (1 / 2.05, 1 / 2.35):
+        assert not torch.equal(decode_image(png_of("rgb", 8, before=[gama(gamma)])).int(), plain)
     grey = decode_image(png_of("grey", 8, before=[gama(1.0)]))
     assert grey.shape[0] == 1
     light = decode_image(png_of("grey", 8)).double() / 255

@@ -153,6 +153,16 @@ def test_adding_and_removing_in_any_order_leaves_the_rest(dtype: torch.dtype) ->
         assert scores.sigma.tolist() == pytest.approx([people[i].sigma for i in scores.ids])
 
 
+def test_a_segment_is_filled_before_the_next_one_begins() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bank_module, "_FIRST_BYTES", 600)
+        bank, _ = filled(40)
+    *full, last = bank.segments
+    assert len({segment.capacity for segment in bank.segments}) > 2
+    assert [segment.count for segment in full] == [segment.capacity for segment in full]
+    assert sum(segment.count for segment in full) + last.count == 40
+
+
 def test_some_enrollments_can_be_asked_alone() -> None:
     bank, _ = filled(9)
     x = features(4)

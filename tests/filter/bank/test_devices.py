@@ -11,7 +11,7 @@ from sfumato.device import resolve_device
 from sfumato.errors import ConfigError, UnavailableError
 from sfumato.filter.bank import bank as bank_module
 from sfumato.filter.bank.bank import Bank
-from sfumato.filter.bank.scoring import SCRATCH
+from sfumato.filter.bank.scoring import SCRATCH, Weights
 from sfumato.filter.rule.guard import Sigmas
 from tests.filter.bank.test_bank import BACKBONE, features, made
 
@@ -64,6 +64,22 @@ def test_scratch_memory_there_is_wiped_too(card: str) -> None:
     assert far
     assert not any(bool(tensor.cpu().any()) for tensor in far.values())
     SCRATCH.__dict__.clear()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_an_accelerator_is_given_much_at_once(dtype: torch.dtype) -> None:
+    """Pieces that fit a core's cache take it longer to begin than to do."""
+    here, there = (
+        Weights(
+            torch.empty(1, 32, 128, dtype=dtype, device=device),
+            torch.empty(1, 32, device=device),
+            torch.empty(1, 128, 32, dtype=dtype, device=device),
+            torch.empty(1, 128, device=device),
+        )
+        for device in ("cpu", "meta")
+    )
+    assert here.most < 1000
+    assert there.most > 10_000
 
 
 def test_a_device_that_is_not_here_is_an_error() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +16,14 @@ TIMES = (0, 1, 2, 3, 5, 6, 7, 9, 10, 11, 12, 13)
 """In twenty-fifths of a second: not all alike, as phones film."""
 
 
-def write_film(path: Path, codec: str = "libx264", sound: str = "aac") -> Path:
-    """Write twelve frames, in which a square goes to the right by four pixels each."""
-    with av.open(str(path), "w") as out:
+def write_film(
+    path: Path, codec: str = "libx264", sound: str = "aac", *, start: int = 0, **options: str
+) -> Path:
+    """Write twelve frames, in which a square goes to the right by four pixels each.
+
+    They begin at `start` twenty-fifths of a second.
+    """
+    with av.open(str(path), "w", options=options) as out:
         out.metadata.update({"title": "private", "comment": "at home"})
         stream = out.add_stream(codec, rate=RATE)
         stream.height, stream.width = SIDE
@@ -24,16 +31,26 @@ def write_film(path: Path, codec: str = "libx264", sound: str = "aac") -> Path:
         voice = out.add_stream(sound, rate=48000)
         for number, time in enumerate(TIMES):
             frame = av.VideoFrame.from_ndarray(drawn(number), format="rgb24")
-            frame.pts, frame.time_base = time, Fraction(1, RATE)
+            frame.pts, frame.time_base = start + time, Fraction(1, RATE)
             out.mux(stream.encode(frame))
-        for start in range(0, 24000, 960):
-            wave = np.sin(np.arange(start, start + 960) / 10).astype(np.float32)[None]
-            heard = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
-            heard.sample_rate, heard.pts, heard.time_base = 48000, start, Fraction(1, 48000)
-            out.mux(voice.encode(heard))
-        out.mux(voice.encode(None))
+        _hum(out, voice, start * 48000 // RATE)
         out.mux(stream.encode(None))
     return path
+
+
+def write_sound(path: Path) -> None:
+    """Write a file of half a second of sound."""
+    with av.open(str(path), "w") as out:
+        _hum(out, out.add_stream("aac", rate=48000), 0)
+
+
+def _hum(out: Any, voice: Any, first: int) -> None:
+    for start in range(first, first + 24000, 960):
+        wave = np.sin(np.arange(start, start + 960) / 10).astype(np.float32)[None]
+        heard = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
+        heard.sample_rate, heard.pts, heard.time_base = 48000, start, Fraction(1, 48000)
+        out.mux(voice.encode(heard))
+    out.mux(voice.encode(None))
 
 
 def drawn(number: int) -> np.ndarray:
@@ -58,3 +75,14 @@ def sound_of(path: Path) -> list[bytes]:
         if not film.streams.audio:
             return []
         return [bytes(packet) for packet in film.demux(audio=0) if packet.size]
+
+
+def rotated(path: Path, degrees: int | None) -> Path:
+    """Have a film's header say that it is shown rotated clockwise; None is a broken matrix."""
+    content = bytearray(path.read_bytes())
+    start = content.index(b"tkhd") + 44
+    across, down = {90: (0, 1), 180: (-1, 0), 270: (0, -1), None: (0, 0)}[degrees]
+    matrix = (across << 16, down << 16, 0, -down << 16, across << 16, 0, 0, 0, 1 << 30)
+    content[start : start + 36] = struct.pack(">9i", *matrix)
+    path.write_bytes(content)
+    return path

@@ -71,10 +71,12 @@ def test_a_database_of_another_version_is_refused_unchanged(tmp_path: Path) -> N
 
 def test_foreign_files_are_refused_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "bank.db"
-    path.write_bytes(b"no database at all" * 100)
-    with pytest.raises(BankError, match="not a database"):
-        open_database(url(tmp_path))
-    assert path.read_bytes() == b"no database at all" * 100
+    for content in (b"no database at all" * 100, b"a note", b"SQLite format 4\0", b"\0" * 600):
+        path.write_bytes(content)
+        with pytest.raises(BankError, match="expected a bank's database"):
+            open_database(url(tmp_path))
+        assert path.read_bytes() == content
+        assert list(tmp_path.iterdir()) == [path]
     path.unlink()
     with sqlite3.connect(path) as other:
         other.execute("CREATE TABLE recipes (name TEXT)")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfumato.serve.records.rules import Rules
+from sfumato.errors import InputError
+from sfumato.serve.database.db import open_database
+from sfumato.serve.records.auth import add_account
+from sfumato.serve.records.rules import Rules, change_account, change_bank, read_rules
+from sfumato.serve.records.store import Store, Terms
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NAMES = ("a", "b", "c")
@@ -71,3 +77,42 @@ def test_nobody_named_is_anybody_at_all(share: float, anybody: bool) -> None:
     rules = Rules(enforced=share)
     assert rules.enforces(None, START) == anybody
     assert rules.enforces("ada", START) == (share == 1)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    engine = open_database(f"sqlite:///{tmp_path}/bank.db")
+    made = Store(engine)
+    made.fix_terms(Terms(backbone="ab" * 32, dim=64, hidden=8))
+    yield made
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("name", "lowest", "below", "highest", "above"),
+    [
+        ("alpha", 0.0, -0.01, 20.0, 20.01),
+        ("false_blocks", 1e-6, 0.99e-6, 0.5, 0.51),
+        ("enforced", 0.0, -0.01, 1.0, 1.01),
+        ("disable_hours", 0.0, -0.01, 366 * 24.0, 366 * 24.0 + 0.01),
+    ],
+)
+def test_a_banks_rules_have_ends(
+    store: Store, name: str, lowest: float, below: float, highest: float, above: float
+) -> None:
+    for value in (lowest, highest):
+        change_bank(store, actor="moderator", **{name: value})
+        if name != "disable_hours":
+            assert getattr(read_rules(store), name) == value
+    before = read_rules(store)
+    for value in (below, above, float("nan")):
+        with pytest.raises(InputError):
+            change_bank(store, actor="moderator", **{name: value})
+    assert read_rules(store) == before
+
+
+@pytest.mark.parametrize(("name", "value"), [("alpha", 20.01), ("false_blocks", 0.51)])
+def test_an_accounts_rules_have_the_same_ends(store: Store, name: str, value: float) -> None:
+    add_account(store.engine, "ada")
+    with pytest.raises(InputError):
+        change_account(store, "ada", actor="moderator", **{name: value})

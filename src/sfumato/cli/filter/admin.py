@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from sfumato.cli.filter.options import DATABASE, Database, store_of
-from sfumato.cli.options import AsJson, finish
+from sfumato.cli.options import AsJson, file_to_write, finish
+from sfumato.errors import InputError, RequestError
 
 if TYPE_CHECKING:
     from sfumato.serve.backup import Checked
@@ -44,9 +45,10 @@ def user_add(
     as_json: AsJson = False,
 ) -> None:
     """Create an account and print its token, once: only its hash is kept."""
-    with store_of(db, create=True) as store:
-        from sfumato.serve.records.auth import add_account
+    from sfumato.serve.records.auth import add_account, check_name
 
+    check_name(name)  # before there is a database
+    with store_of(db, create=True) as store:
         _, token = add_account(store.engine, name, role=role)
     finish({"name": name, "role": role, "token": token}, str(token), as_json=as_json)
 
@@ -166,7 +168,10 @@ def rules_enrollment(
         from sfumato.serve.records.audit_log import COMMAND_LINE
         from sfumato.serve.records.rules import disable_enrollment
 
-        disable_enrollment(store, enrollment, disable_hours, actor=COMMAND_LINE)
+        try:
+            disable_enrollment(store, enrollment, disable_hours, actor=COMMAND_LINE)
+        except RequestError as error:
+            raise InputError(f"{error}; 'sfumato filter bank list' shows what is") from error
     finish({"id": enrollment}, f"changed {enrollment}", as_json=as_json)
 
 
@@ -188,7 +193,9 @@ def log(
 
 @db.command("backup")
 def db_backup(
-    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", callback=file_to_write, help="File to write.")
+    ],
     db: Database = DATABASE,
     as_json: AsJson = False,
 ) -> None:
@@ -207,9 +214,10 @@ def db_restore(
     as_json: AsJson = False,
 ) -> None:
     """Fill a new, empty database with a backup, also one from another kind of database."""
-    with store_of(db, create=True) as store:
-        from sfumato.serve.backup import restore
+    from sfumato.serve.backup import check_backup, restore
 
+    check_backup(backup)  # before there is a database
+    with store_of(db, create=True) as store:
         found = restore(backup, store.engine)
     _finish_checked(found, f"restored {backup}", as_json=as_json)
 

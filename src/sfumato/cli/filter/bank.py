@@ -12,7 +12,7 @@ from sfumato.cli.filter.options import (
     Account,
     Beside,
     Database,
-    policy_beside,
+    stored_beside,
 )
 from sfumato.cli.imports import quick_imports
 from sfumato.cli.options import AsJson, finish
@@ -44,8 +44,8 @@ def bank_add(
     with quick_imports():
         from sfumato.serve.local import add_files
 
-    policy = policy_beside(db, backbone, missing=NO_BACKBONE)
-    entries = add_files(db, files, account, policy=policy)
+    beside = stored_beside(db, backbone, missing=NO_BACKBONE)
+    entries = add_files(db, files, account, backbone=beside)
     show_entries(entries, as_json=as_json)
 
 

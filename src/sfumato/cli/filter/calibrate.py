@@ -10,7 +10,16 @@ import typer
 
 from sfumato.cli.configoptions import options_of
 from sfumato.cli.filter.options import PublicLabel, store_of
-from sfumato.cli.options import AsJson, Count, DataDir, Device, Seed, finish, say_skipped
+from sfumato.cli.options import (
+    AsJson,
+    Count,
+    DataDir,
+    Device,
+    Seed,
+    file_to_write,
+    finish,
+    say_skipped,
+)
 from sfumato.errors import BankError
 from sfumato.filter.calibrate.config import CalibrationConfig
 
@@ -48,13 +57,17 @@ def calibrate(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", help="Backbone file to write, in place of the one that is read."
+            "--out",
+            "-o",
+            callback=file_to_write,
+            help="Backbone file to write, in place of the one that is read.",
         ),
     ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(
-            help="HTML file for the charts, which need Plotly; by default beside the backbone."
+            callback=file_to_write,
+            help="HTML file for the charts, which need Plotly; by default beside the backbone.",
         ),
     ] = None,
     count: Count = None,

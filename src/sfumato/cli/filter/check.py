@@ -16,7 +16,7 @@ from sfumato.cli.filter.options import (
     Database,
     Shortlist,
     backbone_beside,
-    policy_of,
+    stored_of,
 )
 from sfumato.cli.imports import quick_imports
 from sfumato.cli.options import AsJson, finish
@@ -61,7 +61,7 @@ def check(
         from sfumato.serve.local import judging
 
     file = backbone_beside(db, backbone)
-    policy = policy_of(file)
+    policy = stored_of(file).policy
     with judging(db, file, account, reach=shortlist) as judge:
         if os.path.isdir(image):  # of a name that is too long, the reader says so
             blocked = _check_folder(image, judge, calibrated=policy is not None, as_json=as_json)

@@ -11,10 +11,11 @@ from sfumato.cli.filter.options import (
     DATABASE,
     Beside,
     Database,
-    policy_beside,
     store_of,
+    stored_beside,
 )
 from sfumato.cli.options import AsJson, finish
+from sfumato.errors import InputError, RequestError
 
 if TYPE_CHECKING:
     from sfumato.serve.records.decisions import Ruling
@@ -41,11 +42,11 @@ def moderate_admit(
     as_json: AsJson = False,
 ) -> None:
     """Let a quarantined enrollment count. It is screened again, and overrides none it resembles."""
-    policy = policy_beside(db, backbone, missing=NO_BACKBONE)
+    beside = stored_beside(db, backbone, missing=NO_BACKBONE)
     with store_of(db) as store:
         from sfumato.serve.moderating import admit
 
-        entry = admit(store, enrollment, policy=policy)
+        entry = admit(store, enrollment, backbone=beside)
     result = {"id": entry.id, "account": entry.account, "status": "active"}
     finish(result, f"admitted {entry.id} of {entry.account}", as_json=as_json)
 
@@ -94,7 +95,10 @@ def _rule(db: str, decision: str, ruling: Ruling, *, as_json: bool) -> None:
         from sfumato.serve.records.audit_log import COMMAND_LINE
         from sfumato.serve.records.decisions import rule
 
-        rule(store, decision, ruling, actor=COMMAND_LINE)
+        try:
+            rule(store, decision, ruling, actor=COMMAND_LINE)
+        except RequestError as error:
+            raise InputError(f"{error}; 'sfumato filter moderate appeals' shows what is") from error
     finish({"id": decision, "ruling": ruling}, f"{ruling}: {decision}", as_json=as_json)
 
 

@@ -13,7 +13,7 @@ from sfumato.cli.imports import quick_imports
 from sfumato.errors import InputError
 
 if TYPE_CHECKING:
-    from sfumato.features.policy import Policy
+    from sfumato.features.stored import Stored
     from sfumato.serve.records.store import Store
 
 DATABASE = "sfumato.db"
@@ -82,18 +82,18 @@ def backbone_beside(database: str, backbone: Path | None) -> Path:
     return backbone or at_home(database).with_suffix(".backbone")
 
 
-def policy_of(file: Path) -> Policy | None:
-    """Return the policy of a backbone file; warn on stderr where it has none."""
+def stored_of(file: Path) -> Stored:
+    """Return what is in a backbone file; warn on stderr where it has no policy."""
     from sfumato.features.stored import read
 
-    found = read(file).policy
-    if found is None:
+    found = read(file)
+    if found.policy is None:
         typer.echo(UNCALIBRATED.format(file=file), err=True)
     return found
 
 
-def policy_beside(database: str, backbone: Path | None, *, missing: str) -> Policy | None:
-    """Return the policy of the backbone beside a database; without a file, warn that it is missing.
+def stored_beside(database: str, backbone: Path | None, *, missing: str) -> Stored | None:
+    """Return what is in the backbone file beside a database; without one, warn that it is missing.
 
     Raises:
         ArtifactError: the file that is given, or lies there, is no backbone's.
@@ -101,6 +101,6 @@ def policy_beside(database: str, backbone: Path | None, *, missing: str) -> Poli
     unknown = backbone is None and "://" in database
     beside = None if unknown else backbone_beside(database, backbone)
     if beside is not None and (beside.is_file() or backbone is not None):
-        return policy_of(beside)
+        return stored_of(beside)
     typer.echo(missing, err=True)
     return None

@@ -17,7 +17,7 @@ from sfumato.cli.filter import moderate as filter_moderate
 from sfumato.cli.filter import send as filter_send
 from sfumato.cli.filter import serve as filter_serve
 from sfumato.cli.filter import try_ as filter_try
-from sfumato.cli.options import AsJson, DataDir, Seed, finish, say_skipped
+from sfumato.cli.options import AsJson, DataDir, Seed, file_to_write, finish, say_skipped
 from sfumato.counted import counted
 from sfumato.errors import InputError
 from sfumato.features.inputsettings import InputSettings
@@ -39,7 +39,9 @@ app.command("send")(filter_send.send)
 @app.command()
 @changes_of(InputSettings)
 def backbone(
-    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", callback=file_to_write, help="File to write.")
+    ],
     spec: Annotated[
         str,
         typer.Option(
@@ -98,7 +100,9 @@ def backbone(
 @app.command()
 def enroll(
     folder: Annotated[Path, typer.Argument(help="Folder of private pictures; they stay here.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Enrollment file to write.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", callback=file_to_write, help="Enrollment file to write.")
+    ],
     backbone: Annotated[
         str, typer.Option(help="The provider's backbone file, or a spec such as raw:1x28x28.")
     ],

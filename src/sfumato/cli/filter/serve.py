@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sfumato.cli.filter.options import DATABASE, Database, Shortlist, policy_of
+from sfumato.cli.filter.options import DATABASE, Database, Shortlist, stored_of
 from sfumato.cli.options import Device, Ray
 
 
@@ -68,7 +68,7 @@ def serve(
     from sfumato.extras import needs
 
     needs("serve", "the service", "fastapi", "uvicorn", "prometheus_client")
-    policy_of(backbone)
+    stored_of(backbone)
     from sfumato.errors import ConfigError
     from sfumato.serve.run import serve as run
     from sfumato.serve.settings import ServeSettings, Tls

@@ -11,7 +11,16 @@ import typer
 
 from sfumato.cli.configoptions import options_of
 from sfumato.cli.filter.options import PublicLabel
-from sfumato.cli.options import AsJson, Count, DataDir, Device, Seed, finish, say_skipped
+from sfumato.cli.options import (
+    AsJson,
+    Count,
+    DataDir,
+    Device,
+    Seed,
+    finish,
+    folder_to_write,
+    say_skipped,
+)
 from sfumato.filter.calibrate.config import CalibrationConfig
 
 if TYPE_CHECKING:
@@ -34,7 +43,12 @@ def try_(
             metavar="UPLOADS", help="Folder of pictures that strangers upload; may have subfolders."
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything that comes out.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", callback=folder_to_write, help="Folder for everything that comes out."
+        ),
+    ],
     config: CalibrationConfig,
     backbone: Annotated[
         str,

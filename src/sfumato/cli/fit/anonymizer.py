@@ -12,7 +12,17 @@ import typer
 from sfumato.cli.configoptions import options_of
 from sfumato.cli.dryrun import DryRun, read_set, tell_training
 from sfumato.cli.fit.resume import resumable
-from sfumato.cli.options import AsJson, Count, Data, DataDir, Device, Seed, SplitName, finish
+from sfumato.cli.options import (
+    AsJson,
+    Count,
+    Data,
+    DataDir,
+    Device,
+    Seed,
+    SplitName,
+    finish,
+    folder_to_write,
+)
 from sfumato.counted import counted
 from sfumato.protect.anonymizer.config import AnonymizerConfig
 from sfumato.protect.prototypes.config import PrototypesConfig
@@ -27,7 +37,10 @@ if TYPE_CHECKING:
 def anonymizer(
     data: Data,
     private: Annotated[str, typer.Option(help="Label to hide; every image needs one.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the anonymiser.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", callback=folder_to_write, help="Folder for the anonymiser."),
+    ],
     size: Annotated[int | None, typer.Option(help="Height and width to resize to.")] = None,
     grey: Annotated[bool, typer.Option(help="Take the images without colour.")] = False,
     split: SplitName = "all",

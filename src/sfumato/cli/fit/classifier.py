@@ -11,16 +11,18 @@ import typer
 
 from sfumato.cli.configoptions import options_of
 from sfumato.cli.dryrun import DryRun, tell_training
-from sfumato.cli.options import AsJson, Device, Seed, finish
+from sfumato.cli.options import AsJson, Device, Seed, file_to_write, finish
 from sfumato.counted import counted
 from sfumato.protect.release.config import MapClassifierConfig
 
 
 @options_of(MapClassifierConfig)
 def classifier(
-    from_release: Annotated[Path, typer.Option(help="File of maps written by `release`.")],
+    from_release: Annotated[Path, typer.Option(help="Folder of maps that `release` wrote.")],
     label: Annotated[str, typer.Option(help="Label to learn, which `release` kept.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="File for the classifier.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", callback=file_to_write, help="File for the classifier.")
+    ],
     seed: Seed = 0,
     device: Device = "auto",
     dry_run: DryRun = False,
@@ -33,11 +35,9 @@ def classifier(
     Its accuracy is measured on a fifth of the maps, which it does not learn from. `classify`
     applies it to other maps of the same obfuscator.
     """
-    from sfumato.files import refuse_no_file
     from sfumato.protect.release.classifier import fit_map_classifier
     from sfumato.protect.release.maps import open_maps
 
-    refuse_no_file(out)
     maps = open_maps(from_release)
     config = replace(config, seed=seed, device=device)
     train = partial(fit_map_classifier, maps, label=label, config=config)

@@ -13,7 +13,17 @@ import typer
 from sfumato.cli.configoptions import options_of
 from sfumato.cli.dryrun import DryRun, read_set, tell_training
 from sfumato.cli.fit.resume import resumable
-from sfumato.cli.options import AsJson, Count, Data, DataDir, Device, Seed, SplitName, finish
+from sfumato.cli.options import (
+    AsJson,
+    Count,
+    Data,
+    DataDir,
+    Device,
+    Seed,
+    SplitName,
+    finish,
+    folder_to_write,
+)
 from sfumato.counted import counted
 from sfumato.protect.obfuscator.config import ObfuscatorConfig
 
@@ -22,7 +32,10 @@ from sfumato.protect.obfuscator.config import ObfuscatorConfig
 def obfuscator(
     data: Data,
     utility: Annotated[str, typer.Option(help="Label that the maps must tell.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the obfuscator.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", callback=folder_to_write, help="Folder for the obfuscator."),
+    ],
     size: Annotated[int, typer.Option(help="Height and width; VGG16 needs 32 at least.")] = 32,
     split: SplitName = "all",
     count: Count = None,
@@ -69,7 +82,7 @@ def obfuscator(
         },
         f"{made.name}: {utility} read from maps with {100 * accuracy:.1f} % accuracy on "
         f"{counted(fitted.checked, 'image')} kept aside{bound}; saved in {out}\n"
-        f"next: sfumato audit --protector {out} --data {data} --utility {utility}",
+        f"next: sfumato audit --protector {out} --data {data} --utility {utility} --out AUDIT",
         as_json=as_json,
     )
 

@@ -12,7 +12,17 @@ import typer
 from sfumato.cli.configoptions import options_of
 from sfumato.cli.dryrun import DryRun, read_set, tell_training
 from sfumato.cli.fit.resume import resumable
-from sfumato.cli.options import AsJson, Count, Data, DataDir, Device, Seed, SplitName, finish
+from sfumato.cli.options import (
+    AsJson,
+    Count,
+    Data,
+    DataDir,
+    Device,
+    Seed,
+    SplitName,
+    finish,
+    folder_to_write,
+)
 from sfumato.counted import counted
 from sfumato.protect.san.config import SanConfig
 
@@ -23,7 +33,10 @@ def san(
     private: Annotated[
         list[str], typer.Option(help="Label of two values to hide; repeatable, hidden together.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the protector.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", callback=folder_to_write, help="Folder for the protector."),
+    ],
     keep: Annotated[
         str, typer.Option(help="Label of people: a matcher learns it, and must go on matching.")
     ] = "identity",

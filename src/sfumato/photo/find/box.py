@@ -48,6 +48,16 @@ class Face:
         either = self.area + other.area - common
         return common / either if either > 0 else 0.0
 
+    def cut(self, other: Face) -> Face:
+        """Return what of the box lies in another."""
+        return replace(
+            self,
+            left=max(self.left, other.left),
+            top=max(self.top, other.top),
+            right=min(self.right, other.right),
+            bottom=min(self.bottom, other.bottom),
+        )
+
     def grown(self, share: float | int) -> Face:
         """Return the box with this share of its width and height more on each side."""
         across, down = share * self.width, share * self.height
@@ -80,6 +90,15 @@ class Face:
         )
 
 
+def in_picture(faces: Iterable[Face], size: tuple[int, int]) -> list[Face]:
+    """Return the boxes that show something of a picture with this width and height.
+
+    They are cut where they reach further beyond the picture than it is wide or high.
+    """
+    whole = Face(left=0, top=0, right=size[0], bottom=size[1])
+    return [face.cut(whole.grown(1)) for face in faces if face.common(whole) > 0]
+
+
 def merged(faces: Iterable[Face]) -> list[Face]:
     """Return one box a face, the surest first: of boxes that overlap, the surest stays."""
     kept: list[Face] = []
@@ -87,6 +106,32 @@ def merged(faces: Iterable[Face]) -> list[Face]:
         if all(face.overlap(other) <= SAME for other in kept):
             kept.append(face)
     return kept
+
+
+def between(one: Face, other: Face, share: float | int) -> Face:
+    """Return the box that lies on the line between two, 0 being the first and 1 the other."""
+
+    def mixed(a: float | int, b: float | int) -> float:
+        return float(a + (b - a) * share)
+
+    return Face(
+        left=mixed(one.left, other.left),
+        top=mixed(one.top, other.top),
+        right=mixed(one.right, other.right),
+        bottom=mixed(one.bottom, other.bottom),
+        score=min(one.score, other.score),
+    )
+
+
+def hull(faces: Sequence[Face]) -> Face:
+    """Return the smallest box around several."""
+    return Face(
+        left=min(face.left for face in faces),
+        top=min(face.top for face in faces),
+        right=max(face.right for face in faces),
+        bottom=max(face.bottom for face in faces),
+        score=max(face.score for face in faces),
+    )
 
 
 def rotated_back(face: Face, quarters: int, size: tuple[int, int]) -> Face:

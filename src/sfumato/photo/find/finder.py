@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import UInt8
 from torch import Tensor
 
-from sfumato.photo.find.box import Face, merged, rotated_back
+from sfumato.photo.find.box import Face, in_picture, merged, rotated_back
 from sfumato.photo.find.centerface import CenterFace
 
 MAYBE: Final = 0.2
@@ -63,7 +63,7 @@ class FaceFinder:
             factor = picture.shape[-1] / sized.shape[-1]
             for quarters in passes.quarters:
                 found += (face.scaled(factor) for face in self._rotated(sized, quarters, least))
-        return merged(found)
+        return in_picture(merged(found), (picture.shape[-1], picture.shape[-2]))
 
     def _rotated(
         self, picture: UInt8[Tensor, "three h w"], quarters: int, least: float | int

@@ -1,16 +1,12 @@
-"""Films through PyAV (extra `video`): frames in, and a film out with the same times and sound.
-
-Frames keep their times, the sound is copied as it is, and everything else of the file goes: tags,
-places, chapters, subtitles and data tracks, cover pictures.
-"""
+"""Films read through PyAV (extra `video`): what a header says, and every frame with its time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
@@ -19,20 +15,13 @@ from torch import Tensor
 
 from sfumato.errors import ImageError
 from sfumato.extras import needs
+from sfumato.photo.clock import LATEST
 
 if TYPE_CHECKING:
     from av import VideoFrame
     from av.container import InputContainer
 
-SUFFIXES: Final = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
-_WEB: Final = ".webm"
-_X264: Final = {"crf": "20", "preset": "veryfast"}
-_VP9: Final = {"crf": "30", "b": "0", "deadline": "realtime", "cpu-used": "6"}
-_BT709: Final = 1
-_HD: Final = 720  # lines from which films without a note have the colours of HD
-
-Changed = Callable[[int, UInt8[Tensor, "3 h w"]], UInt8[Tensor, "3 h w"] | None]
-"""Given a frame's number and its upright pixels, returns other pixels, or None to leave it."""
+_MICROSECONDS: Final = 1e6  # of a container's times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +35,28 @@ class Film:
     sound: bool
 
 
-def needs_av() -> None:
-    """Raise an UnavailableError where PyAV is not installed."""
-    needs("video", "reading and writing films", "av")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One frame of a film."""
 
+    number: int
+    ms: int
+    """When it is shown, in milliseconds since the film starts; each frame's is larger."""
+    raw: VideoFrame
 
-def is_film(file: str) -> bool:
-    """Return whether a file's name says that it is a film."""
-    return file.lower().endswith(SUFFIXES)
+    @property
+    def size(self) -> tuple[int, int]:
+        """Its width and height, upright."""
+        width, height = self.raw.width, self.raw.height
+        return (height, width) if quarters(self.raw) % 2 else (width, height)
+
+    def pixels(self, longest: int | None = None) -> UInt8[Tensor, "3 h w"]:
+        """Return it upright, at its size or so long at most."""
+        width, height = self.raw.width, self.raw.height
+        factor = 1.0 if longest is None else max(1.0, max(width, height) / longest)
+        sized = (max(1, round(width / factor)), max(1, round(height / factor)))
+        small = self.raw.reformat(width=sized[0], height=sized[1], format="rgb24")
+        return upright(small.to_ndarray(), self.raw)
 
 
 def film_of(path: Path) -> Film:
@@ -63,128 +66,68 @@ def film_of(path: Path) -> Film:
         ImageError: it is none, or has no pictures.
         UnavailableError: PyAV is not installed.
     """
-    needs_av()
-    with _opened(path) as container:
+    needs("video", "reading and writing films", "av")
+    with opened(path) as container:
         stream = container.streams.video[0]
         rate = float(stream.average_rate or stream.guessed_rate or 25)
-        length = (container.duration or 0) / 1e6
+        length = (container.duration or 0) / _MICROSECONDS
         frames = stream.frames or round(length * rate)
         return Film(frames=frames, rate=rate, sound=bool(container.streams.audio))
 
 
-def small_frames(path: Path, longest: int) -> Iterator[tuple[UInt8[Tensor, "3 h w"], float]]:
-    """Yield every frame, upright and at most so long, with how often its full size is longer.
+def frames_of(path: Path) -> Iterator[Frame]:
+    """Yield every frame of a film.
+
+    Times are the film's own. Where it has none, or they do not rise, a frame comes a millisecond
+    after the one before.
 
     Raises:
         ImageError: the film is malformed.
     """
-    with _opened(path) as container:
-        for frame in _decoded(container):
-            factor = max(1.0, max(frame.width, frame.height) / longest)
-            size = (round(frame.width / factor), round(frame.height / factor))
-            small = frame.reformat(width=size[0], height=size[1], format="rgb24")
-            yield _upright(small.to_ndarray(), frame), factor
-
-
-def full_frames(path: Path) -> Iterator[UInt8[Tensor, "3 h w"]]:
-    """Yield every frame, upright and at its size.
-
-    Raises:
-        ImageError: the film is malformed.
-    """
-    with _opened(path) as container:
-        for frame in _decoded(container):
-            yield _upright(frame.reformat(format="rgb24").to_ndarray(), frame)
-
-
-def rewrite(path: Path, target: Path, change: Changed, *, mute: bool = False) -> int:
-    """Write a film whose frames `change` has seen, and return how many they are.
-
-    Raises:
-        ImageError: the film is malformed, or its sound does not fit the file's format.
-    """
-    import av
-
-    try:
-        with _opened(path) as container, av.open(str(target), "w", format=_format(path)) as out:
-            return _copied(container, out, path, change, mute=mute)
-    except (av.FFmpegError, ValueError) as error:
-        raise ImageError(f"expected a whole film: {error}") from error
-
-
-def _copied(container: Any, out: Any, path: Path, change: Changed, *, mute: bool) -> int:  # noqa: ANN401
-    source = container.streams.video[0]
-    sounds = [] if mute else list(container.streams.audio)
-    copies = {sound.index: out.add_stream_from_template(sound) for sound in sounds}
-    stream: Any = None
-    waiting: list[Any] = []  # sound before the first frame: the file's head is written with it
-    count = 0
-    for packet in container.demux([source, *sounds]):
-        if packet.stream.index in copies:
-            if packet.dts is not None:
-                packet.stream = copies[packet.stream.index]
-                waiting.append(packet)
-        else:
-            for frame in packet.decode():
-                changed = _changed(frame, count, change)
-                stream = stream or _stream(out, path, source, changed)
-                changed.pict_type = 0
-                changed.pts, changed.time_base = frame.pts, frame.time_base
-                out.mux(stream.encode(changed))
-                count += 1
-        if stream is not None:
-            out.mux(waiting)
-            waiting = []
-    if stream is None:
-        raise ValueError("it has no frame")
-    out.mux(stream.encode(None))
-    return count
-
-
-def _changed(frame: VideoFrame, number: int, change: Changed) -> VideoFrame:
-    import av
-
-    space = "itu709" if _is_hd(frame) else "itu601"
-    rgb = frame.reformat(format="rgb24", src_colorspace=space, dst_colorspace=space)
-    pixels = change(number, _upright(rgb.to_ndarray(), frame))
-    if pixels is None:
-        if not frame.rotation and frame.format.name == "yuv420p":
-            return frame
-        pixels = _upright(rgb.to_ndarray(), frame)
-    array = pixels[:, : pixels.shape[1] // 2 * 2, : pixels.shape[2] // 2 * 2]
-    made = av.VideoFrame.from_ndarray(
-        np.ascontiguousarray(array.permute(1, 2, 0).numpy()), format="rgb24"
-    )
-    return made.reformat(format="yuv420p", src_colorspace=space, dst_colorspace=space)
-
-
-def _stream(out: Any, path: Path, source: Any, first: VideoFrame) -> Any:  # noqa: ANN401
-    web = path.suffix.lower() == _WEB
-    stream = out.add_stream(
-        "libvpx-vp9" if web else "libx264", rate=source.average_rate, options=_VP9 if web else _X264
-    )
-    stream.width, stream.height = first.width // 2 * 2, first.height // 2 * 2
-    stream.pix_fmt = "yuv420p"
-    stream.codec_context.time_base = source.time_base
-    stream.time_base = source.time_base
-    for name in ("colorspace", "color_range", "color_primaries", "color_trc"):
-        setattr(stream.codec_context, name, getattr(source.codec_context, name))
-    return stream
+    with opened(path) as container:
+        start = (container.start_time or 0) / _MICROSECONDS
+        last = -1
+        for number, raw in enumerate(_decoded(container)):
+            own = 0 if raw.time is None else round(1000 * min(raw.time - start, LATEST / 1000))
+            last = max(own, last + 1)
+            yield Frame(number=number, ms=last, raw=raw)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[InputContainer]:
+def opened(path: Path) -> Iterator[InputContainer]:
+    """Open a film.
+
+    Raises:
+        ImageError: it is none, or has no pictures.
+    """
     import av
 
     try:
         container = av.open(str(path), metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
-        raise ImageError(f"expected a film: {error}") from error
+        raise ImageError(f"expected a film: {reason(error)}") from error
     with container:
         if not container.streams.video:
             raise ImageError("expected a film, got a file without pictures")
         container.streams.video[0].thread_type = "AUTO"
         yield container
+
+
+def reason(error: Exception) -> str:
+    """Return what FFmpeg says, without its numbers and paths."""
+    return str(getattr(error, "strerror", None) or error)
+
+
+def upright(pixels: UInt8[np.ndarray, "h w 3"], frame: VideoFrame) -> UInt8[Tensor, "3 h2 w2"]:
+    """Return a frame's pixels as viewers show them."""
+    rotated = np.rot90(pixels, quarters(frame))
+    return torch.from_numpy(np.ascontiguousarray(rotated)).permute(2, 0, 1)
+
+
+def quarters(frame: VideoFrame) -> int:
+    """Return by how many right angles viewers rotate a frame, against the clock."""
+    # Of a matrix that no camera writes, FFmpeg says a number far beyond a circle.
+    return round(frame.rotation / 90) % 4 if abs(frame.rotation) <= 360 else 0
 
 
 def _decoded(container: InputContainer) -> Iterator[VideoFrame]:
@@ -193,20 +136,4 @@ def _decoded(container: InputContainer) -> Iterator[VideoFrame]:
     try:
         yield from container.decode(video=0)
     except (av.FFmpegError, ValueError) as error:
-        raise ImageError(f"expected a whole film: {error}") from error
-
-
-def _upright(pixels: UInt8[np.ndarray, "h w 3"], frame: VideoFrame) -> UInt8[Tensor, "3 h2 w2"]:
-    """Return a frame as viewers show it."""
-    rotated = np.rot90(pixels, round(frame.rotation / 90) % 4)
-    return torch.from_numpy(np.ascontiguousarray(rotated)).permute(2, 0, 1)
-
-
-def _is_hd(frame: VideoFrame) -> bool:
-    known = int(frame.colorspace)
-    return known == _BT709 or (known == 2 and frame.height >= _HD)  # 2: it is not said
-
-
-def _format(path: Path) -> str:
-    formats = {".mkv": "matroska", ".webm": "webm", ".avi": "avi", ".mov": "mov"}
-    return formats.get(path.suffix.lower(), "mp4")
+        raise ImageError(f"expected a whole film: {reason(error)}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +11,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from sfumato.errors import ImageError
 from sfumato.files import replacing
 from sfumato.filter.oneclass import one_thread
 from sfumato.photo.blend import protect_faces
@@ -18,8 +19,11 @@ from sfumato.photo.choice import Chooser
 from sfumato.photo.config import FaceConfig
 from sfumato.photo.find.box import Face, merged
 from sfumato.photo.find.finder import MAYBE, FaceFinder, Passes
-from sfumato.photo.video.film import Film, film_of, full_frames, rewrite, small_frames
-from sfumato.photo.video.tracks import Track, link, protected_boxes
+from sfumato.photo.track import Track
+from sfumato.photo.video.film import film_of, frames_of
+from sfumato.photo.video.link import Linked, link
+from sfumato.photo.video.watched import Watched
+from sfumato.photo.video.writing import rewrite
 from sfumato.progress import track
 from sfumato.types import Protector
 
@@ -34,22 +38,10 @@ _ASKED: Final = 5  # frames of a track on which it is asked who it is
 _BEYOND: Final = 0.25  # seconds that it is protected before and after
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
-    """What was found in a film."""
-
-    frames: int
-    tracks: tuple[Track, ...]
-    film: Film
-
-    def boxes(self) -> dict[int, list[Face]]:
-        """Return what is protected, by frame."""
-        beyond = round(_BEYOND * self.film.rate) + _EVERY
-        return protected_boxes(self.tracks, beyond=beyond, frames=self.frames)
-
-
-def watch(path: Path, find: FaceFinder, config: FaceConfig) -> Watched:
-    """Search a film for faces and link them; a track counts where one of its boxes is sure.
+def watch(
+    path: Path, find: FaceFinder, config: FaceConfig, chooser: Chooser | None = None
+) -> Watched:
+    """Search a film for faces and link them; one counts where the detector was sure of it once.
 
     Raises:
         ImageError: it is no film, or malformed.
@@ -57,18 +49,54 @@ def watch(path: Path, find: FaceFinder, config: FaceConfig) -> Watched:
     """
     film = film_of(path)
     found: dict[int, list[Face]] = {}
-    count = 0
-    for picture, factor in track(
-        small_frames(path, LONGEST), f"{path.name}: faces", total=film.frames or None
-    ):
-        if count % _EVERY == 0:
-            passes = _ALL if count % _ROTATED == 0 else _UPRIGHT
+    sizes: list[tuple[int, int]] = []
+    times: list[int] = []
+    for frame in track(frames_of(path), f"{path.name}: faces", total=film.frames or None):
+        times.append(frame.ms)
+        sizes = sizes or [frame.size]
+        if frame.number % _EVERY == 0:
+            passes = _ALL if frame.number % _ROTATED == 0 else _UPRIGHT
+            picture = frame.pixels(LONGEST)
             faces = find(picture, least=min(MAYBE, config.sure), passes=passes)
-            found[count] = merged(face.scaled(factor) for face in faces)
-        count += 1
-    patience = max(_ROTATED, round(_PATIENCE * film.rate)) + 1
-    tracks = [one for one in link(found, patience=patience) if one.score >= config.sure]
-    return Watched(frames=count, tracks=tuple(tracks), film=film)
+            factor = frame.size[0] / picture.shape[-1]
+            found[frame.number] = merged(face.scaled(factor) for face in faces)
+    linked = link(found, patience=max(_ROTATED, round(_PATIENCE * film.rate)) + 1)
+    linked.sort(key=lambda one: one.first)
+    protect = [one.score >= config.sure for one in linked]
+    if chooser is not None:
+        chosen = _chosen(path, linked, chooser)
+        protect = [one and other for one, other in zip(protect, chosen, strict=True)]
+    beyond = round(_BEYOND * film.rate) + _EVERY
+    tracks = [
+        one.track(times, beyond=beyond, name=f"{number}", protect=answer)
+        for number, (one, answer) in enumerate(zip(linked, protect, strict=True), 1)
+    ]
+    return _watched(sizes, times, tracks)
+
+
+def timed(path: Path, tracks: Sequence[Track]) -> Watched:
+    """Return the film with tracks that a person gave.
+
+    Raises:
+        ImageError: it is no film, or malformed.
+        UnavailableError: PyAV is not installed.
+    """
+    film = film_of(path)
+    frames = track(frames_of(path), f"{path.name}: times", total=film.frames or None)
+    sizes: list[tuple[int, int]] = []
+    times: list[int] = []
+    for frame in frames:
+        times.append(frame.ms)
+        sizes = sizes or [frame.size]
+    return _watched(sizes, times, tracks)
+
+
+def _watched(
+    sizes: Sequence[tuple[int, int]], times: Sequence[int], tracks: Sequence[Track]
+) -> Watched:
+    if not times:
+        raise ImageError("expected a film, got one without a frame")
+    return Watched(size=sizes[0], times=tuple(times), tracks=tuple(tracks))
 
 
 def minutes_for(frames: int) -> float:
@@ -82,24 +110,24 @@ def minutes_for(frames: int) -> float:
     return frames * (time.perf_counter() - start) * (1 / _EVERY + rotated) / 60
 
 
-def chosen(path: Path, watched: Watched, chooser: Chooser) -> Watched:
-    """Return what is protected of a film, where only some people are: asked on each track's best.
+def _chosen(path: Path, linked: Sequence[Linked], chooser: Chooser) -> list[bool]:
+    """Return whether each face is protected, where only some people are: asked on its best frames.
 
     Raises:
         ImageError: the film is malformed.
     """
-    asked: dict[int, list[Track]] = {}
-    for one in watched.tracks:
-        for frame in sorted(one.seen, key=lambda f: -one.seen[f].score)[:_ASKED]:
-            asked.setdefault(frame, []).append(one)
-    answers: dict[int, list[bool]] = {id(one): [] for one in watched.tracks}
-    for number, picture in enumerate(full_frames(path)):
-        tracks = asked.get(number, [])
-        faces = [one.seen[number] for one in tracks]
-        for one, answer in zip(tracks, chooser(picture, faces) if faces else (), strict=True):
-            answers[id(one)].append(answer)
-    kept = [one for one in watched.tracks if chooser.of_track(answers[id(one)])]
-    return replace(watched, tracks=tuple(kept))
+    asked: dict[int, list[int]] = {}
+    for place, one in enumerate(linked):
+        for number in sorted(one.seen, key=lambda f: -one.seen[f].score)[:_ASKED]:
+            asked.setdefault(number, []).append(place)
+    answers: list[list[bool]] = [[] for _ in linked]
+    for frame in frames_of(path):
+        places = asked.get(frame.number, [])
+        faces = [linked[place].seen[frame.number] for place in places]
+        given = chooser(frame.pixels(), faces) if faces else ()
+        for place, answer in zip(places, given, strict=True):
+            answers[place].append(answer)
+    return [chooser.of_track(some) for some in answers]
 
 
 def write_film(
@@ -119,7 +147,7 @@ def write_film(
         InputError: it cannot be written.
     """
     boxes = watched.boxes()
-    done = iter(track(range(watched.frames), f"{path.name}: writing"))
+    done = iter(track(range(len(watched.times)), f"{path.name}: writing"))
 
     def change(number: int, pixels: UInt8[Tensor, "3 h w"]) -> UInt8[Tensor, "3 h w"] | None:
         next(done, None)
@@ -130,4 +158,8 @@ def write_film(
 
     # Faces are small: more threads wait for each other longer than they compute.
     with replacing(target) as part, one_thread():
-        rewrite(path, part, change, mute=mute)
+        count = rewrite(path, part, change, mute=mute)
+        if count != len(watched.times):  # a frame that was not searched would be clear
+            raise ImageError(
+                f"expected {len(watched.times):,} frames as when it was searched, got {count:,}"
+            )

@@ -26,6 +26,7 @@ from sfumato.protect.obfuscator.training import Job, Labels
 
 _RAMP = 0.4  # share of the epochs over which the rate's weight grows to its full value
 _CHECKED = 0.1  # of the images, where none are given for it, only measure accuracy
+_LEAST = 10  # images of which that tenth is one
 _CALIBRATED = 1024  # images that set the step of the 8 bits
 _PRIOR_SPEED = 10  # a class's prior is a mean of many maps and may move faster than weights
 
@@ -45,13 +46,13 @@ def fit_obfuscator(
     start instead of from a warm-up of their own; it stays as it is.
 
     Raises:
-        DataError: an image has no utility label, or only one class occurs.
+        DataError: an image has no utility label, only one class occurs, or there are too few.
         ConfigError: the pictures are too small for the cut, or `warm` is of another architecture.
     """
     config = config or ObfuscatorConfig()
     utility_labels(images, utility)
     if check is None:
-        images, check = split_images(images, (1 - _CHECKED, _CHECKED), seed=config.seed)
+        images, check = _apart(images, config.seed)
     labels = _labels(images, utility, config)
     made = _drawn(images, utility, config)
     job = Job(made, images.floats(), labels, check, config)
@@ -68,6 +69,16 @@ def fit_obfuscator(
         trained=len(images),
         checked=len(check),
     )
+
+
+def _apart(images: ImageSet, seed: int) -> tuple[ImageSet, ImageSet]:
+    if len(images) < _LEAST:
+        raise DataError(
+            f"{images.name}: expected at least {_LEAST} images, of which a tenth is kept aside to "
+            f"measure accuracy, got {len(images)}; add images"
+        )
+    rest, check = split_images(images, (1 - _CHECKED, _CHECKED), seed=seed)
+    return rest, check
 
 
 def _labels(images: ImageSet, utility: str, config: ObfuscatorConfig) -> Labels:

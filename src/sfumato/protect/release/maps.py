@@ -238,6 +238,10 @@ def open_maps(folder: Path) -> StoredMaps:
         table.validate(full=True)
         # Not every name of a column is text, and pyarrow finds out when it is asked.
         nulls = any(column.null_count for column in table.columns)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ArtifactError(
+            f"expected a folder of maps that `sfumato release` wrote, there is no {path}"
+        ) from error
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise ArtifactError(f"{path}: expected maps in an Arrow stream: {error}") from error
     described, promised = _described(table.schema, path)

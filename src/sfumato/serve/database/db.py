@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from sfumato.errors import SfumatoError
+from sfumato.errors import BankError, SfumatoError
 from sfumato.serve.database.errors import database_errors
 from sfumato.serve.database.migrate import upgrade
 from sfumato.serve.database.url import database_url, is_sqlite, place
@@ -30,6 +31,7 @@ _PRAGMAS: Final = (
     "busy_timeout=10000",
 )
 
+_LEAST_BYTES: Final = 512  # SQLite's smallest page
 _CONNECTIONS: Final = 20
 _POOL_SECONDS: Final = 10
 _ORDER: Final = 0x5F_0A_71  # of a lock that nothing else in this database takes
@@ -96,6 +98,7 @@ def beside(engine: Engine, *, connections: int) -> Engine:
 
 def open_sqlite(url: URL, *, connections: int = _CONNECTIONS) -> Engine:
     """Open a SQLite file with the settings that several processes need."""
+    _refuse_foreign(Path(str(url.database)))
     with database_errors(str(url.database)), suppress(FileExistsError):
         # Created before SQLite does, so that it and its log are the owner's alone.
         os.close(os.open(str(url.database), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -104,6 +107,18 @@ def open_sqlite(url: URL, *, connections: int = _CONNECTIONS) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Refuse a small file of something else: SQLite would take it for a new one and write over it.
+
+    It refuses larger ones itself. Nobody else may open the file to look: whoever closes it lets go
+    of the locks that this process has on it.
+    """
+    if path.is_file() and 0 < path.stat().st_size < _LEAST_BYTES:
+        raise BankError(
+            f"{path}: expected a bank's database, got a file of another kind; name another file"
+        )
 
 
 def open_postgres(url: URL, *, connections: int = _CONNECTIONS) -> Engine:

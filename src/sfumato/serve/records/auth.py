@@ -49,6 +49,12 @@ class Account:
     scopes: frozenset[Scope]
 
 
+def check_name(name: str) -> None:
+    """Raise an InputError unless an account may have this name."""
+    if not _NAME.fullmatch(name):
+        raise InputError(f"expected a name of 1 to 64 letters, digits and . _ @ -, got {name!r}")
+
+
 def add_account(
     engine: Engine, name: str, *, role: Role = "user", with_token: bool = True
 ) -> tuple[Account, str | None]:
@@ -57,8 +63,7 @@ def add_account(
     Raises:
         InputError: the name is taken, or not 1 to 64 letters, digits and `. _ @ -`.
     """
-    if not _NAME.fullmatch(name):
-        raise InputError(f"expected a name of 1 to 64 letters, digits and . _ @ -, got {name!r}")
+    check_name(name)
     at = Clock(engine).text()
     row = AccountRow(name=name, role=_checked_role(role), created=at)
     try:

@@ -117,7 +117,7 @@ def try_out(
         made = enroll_folder(folders.mine, opened, training, key=part / KEY, seed=config.seed)
         write_bytes(part / ENROLLMENT, made.content)
         bank = str(part / BANK)
-        add_files(bank, [part / ENROLLMENT], ACCOUNT, policy=calibration.policy)
+        add_files(bank, [part / ENROLLMENT], ACCOUNT, backbone=opened.to_stored())
         with judging(bank, part / BACKBONE, None) as judge:
             judged = tuple(judge_folder(folders.uploads, judge))
         write_bytes(part / DECISIONS, table_of(_rows(judged)), mode=0o600)
