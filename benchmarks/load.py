@@ -3,6 +3,8 @@
 - `service`: a server process of its own with 10^3, 10^4 and 10^5 enrollments (D = 128, M = 32)
   and 1, 8 and 64 clients, each of which sends its next picture when the last is answered.
   `one_by_one` is the same server with batches of one. Half of the uploads are blocked, and written.
+- `listed`: the same with a list (`--shortlist 0.5`) that names one enrollment in 50 for each upload
+  (2 %), as on faces where half of the uploads are blocked. What it names is scored.
 - `pdq`: what platforms do today, on the same pictures in the same run, without a server: decode,
   hash with PDQ, search faiss's flat binary index of as many hashes for those within 31 bits.
 - `limits`: of one thread a second: decoding the pictures alone; scoring alone, one feature and 64
@@ -30,6 +32,7 @@ from benchmarks.enrollments import HIDDEN
 from benchmarks.interleave import best_seconds
 from benchmarks.server import (
     DIM,
+    LISTED,
     Running,
     enrollments,
     features,
@@ -64,10 +67,12 @@ def measure(*, counts: tuple[int, ...], clients: tuple[int, ...], seconds: float
             for count in counts:
                 rows.append(_row(server, backbone, uploads, count, clients, seconds))
                 _show(rows[-1])
+        with running(folder, listed=True) as server:
+            listed = [_listed(server, uploads, count, clients, seconds) for count in counts]
         with running(folder, places=8) as server:
             server.settle(1000)
             refused = overload(server, uploads, 64, seconds)
-    return {"load_average": round(busy, 1), "rows": rows, "overload": refused}
+    return {"load_average": round(busy, 1), "rows": rows, "listed": listed, "overload": refused}
 
 
 def alone(backbone: Backbone, uploads: list[bytes], count: int) -> dict[str, float]:
@@ -145,12 +150,36 @@ def _row(
     row: dict[str, Any] = {"enrollments": count, "limits": limits, "pdq": pdq_rate(uploads, count)}
     for mode in _MODES:
         server.settle(count, batched=mode == "batched")
-        row[mode] = {}
-        for number in clients:
-            asked = load(server.port, server.token, uploads, clients=number, seconds=seconds)
-            row[mode][str(number)] = asyncio.run(asked).figures()
+        row[mode] = _by_clients(server, uploads, clients, seconds)
     best = max(figures["uploads_per_s"] for figures in row["batched"].values())
     return row | {"share_of_limit": round(best * limits["seconds_each"], 3)}
+
+
+def _listed(
+    server: Running, uploads: list[bytes], count: int, clients: tuple[int, ...], seconds: float
+) -> dict[str, Any]:
+    """Measure one size of a bank with a list, and the peer beside it."""
+    server.settle(count)
+    row: dict[str, Any] = {"enrollments": count, "listed": LISTED, "pdq": pdq_rate(uploads, count)}
+    row["batched"] = _by_clients(server, uploads, clients, seconds)
+    for number, figures in row["batched"].items():
+        print(
+            f"N {count:6}, {number:>2} clients, one in {LISTED} listed: "
+            f"{figures['uploads_per_s']:7.1f} uploads/s, p50 {figures['p50_ms']} ms, "
+            f"p99 {figures['p99_ms']} ms; PDQ with faiss {row['pdq']['batch_per_s']}/s",
+            flush=True,
+        )
+    return row
+
+
+def _by_clients(
+    server: Running, uploads: list[bytes], clients: tuple[int, ...], seconds: float
+) -> dict[str, dict[str, Any]]:
+    found = {}
+    for number in clients:
+        asked = load(server.port, server.token, uploads, clients=number, seconds=seconds)
+        found[str(number)] = asyncio.run(asked).figures()
+    return found
 
 
 def _show(row: dict[str, Any]) -> None:

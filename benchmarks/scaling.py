@@ -139,11 +139,11 @@ _LOAD_HEAD = """
 ## A service under load
 
 Uploads a second of `python -m benchmarks load` (median and 99th percentile of the wait): one server
-with D = 128, M = 32, pictures of 256x256, half of them blocked and written, no shortlist; torch on
-{threads}, the clients on the same two cores, and a load average of {load_average:.1f} when it
-began. The limit is decoding, features and scoring of 64 at a time one after the other. Beside it
-PDQ and faiss's flat index of as many hashes on the same pictures, without a server, one by one and
-in a batch.
+with D = 128, M = 32, pictures of 256x256, half of them blocked and written, and a list only where
+the row says so; torch on {threads}, the clients on the same two cores, and a load average of
+{load_average:.1f} when it began. The limit is decoding, features and scoring of 64 at a time one
+after the other. Beside it PDQ and faiss's flat index of as many hashes on the same pictures,
+without a server, one by one and in a batch.
 """
 
 
@@ -219,11 +219,16 @@ def load_lines(figures: Mapping[str, Any]) -> Iterator[str]:
     yield "| --- |" + " --- |" * (len(columns) + 2)
     for row in figures["rows"]:
         cells = [_cell(row["batched"][n]) for n in numbers]
-        peer = f"{row['pdq']['one_per_s']:.0f} and {row['pdq']['batch_per_s']:.0f}"
-        cells += [f"{row['share_of_limit']:.2f}", peer]
+        cells += [f"{row['share_of_limit']:.2f}", _peer(row)]
         yield f"| {row['enrollments']:,} | " + " | ".join(cells) + " |"
         alone = [_cell(row["one_by_one"][n]) for n in numbers]
         yield "| the same one by one | " + " | ".join(alone) + " | | |"
+    for row in figures.get("listed", []):
+        cells = [_cell(row["batched"][n]) for n in numbers]
+        yield (
+            f"| {row['enrollments']:,}, a list names one in {row['listed']} | "
+            f"{' | '.join(cells)} | | {_peer(row)} |"
+        )
     refused = figures["overload"]
     clients, busy = refused["clients"], refused["statuses"].get("503", 0)
     yield (
@@ -236,6 +241,10 @@ def load_lines(figures: Mapping[str, Any]) -> Iterator[str]:
 def _cell(figures: Mapping[str, Any]) -> str:
     waits = ", ".join(f"{figures[key]:,.0f}" for key in ("p50_ms", "p99_ms"))
     return f"{figures['uploads_per_s']:.1f} ({waits} ms)"
+
+
+def _peer(row: Mapping[str, Any]) -> str:
+    return f"{row['pdq']['one_per_s']:.0f} and {row['pdq']['batch_per_s']:.0f}"
 
 
 def _gib(count: float) -> str:

@@ -3,7 +3,8 @@
 Enrollments are put into the bank of the running service directly: a hundred thousand signed files
 would take minutes to read, and the time of an upload does not depend on how they came. They are
 sound and untrained, and claim nothing; one more claims half of the pictures, so that half of the
-uploads also write a blocked decision to the database.
+uploads also write a blocked decision to the database. Where the bank has a list, one in `LISTED` of
+them may claim a picture as far as the list can tell, and is scored.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import repeat
+from itertools import cycle
 from pathlib import Path
 
 import torch
@@ -39,6 +40,12 @@ from sfumato.serve.service import FilterService
 from sfumato.serve.settings import ServeSettings
 
 DIM, SIDE = 128, 256
+REACH = 0.5
+"""Of the list: what was chosen for faces."""
+LISTED = 50
+"""Of faces at that reach 2.0 % are listed where half of the uploads are blocked (recipe
+`shortlist` of `papers/docl`)."""
+_WIDE, _NARROW = 1e4, 1e-6  # variances of codes: all pictures are near, and none is
 _PICTURES = 32
 
 
@@ -73,13 +80,19 @@ def make_backbone(path: Path) -> Backbone:
 
 
 def enrollments(backbone: Backbone, uploads: list[bytes]) -> Iterator[Enrollment]:
-    """Yield enrollments without end; the first claims half of the uploads, the others none."""
-    base = replace(random_enrollment(DIM, backbone.fingerprint), mu=1e-3, sigma=1e-4)
+    """Yield enrollments without end; the first claims half of the uploads, the others none.
+
+    One in `LISTED`, the first among them, is on every upload's list.
+    """
+    made = replace(random_enrollment(DIM, backbone.fingerprint), mu=1e-3, sigma=1e-4)
+    base, far = (
+        replace(made, code_covariance=variance * torch.eye(HIDDEN)) for variance in (_WIDE, _NARROW)
+    )
     x = features(backbone, uploads)
     code = (x @ base.encoder.T + base.encoder_bias).relu()
-    made = (code @ base.decoder.T + base.decoder_bias).sigmoid()
-    yield replace(base, mu=float((x - made).square().sum(1).median()), sigma=1e-6)
-    yield from repeat(base)
+    back = (code @ base.decoder.T + base.decoder_bias).sigmoid()
+    yield replace(base, mu=float((x - back).square().sum(1).median()), sigma=1e-6)
+    yield from cycle([far] * (LISTED - 1) + [base])
 
 
 def features(backbone: Backbone, uploads: list[bytes]) -> Tensor:
@@ -89,9 +102,13 @@ def features(backbone: Backbone, uploads: list[bytes]) -> Tensor:
 
 
 @contextmanager
-def running(folder: Path, *, places: int = 256) -> Iterator[Running]:
-    """Start a server with an empty bank and places for so many requests; stop it at the end."""
+def running(folder: Path, *, places: int = 256, listed: bool = False) -> Iterator[Running]:
+    """Start a server with an empty bank and places for so many requests; stop it at the end.
+
+    `listed` gives its bank a list.
+    """
     command = [sys.executable, "-m", "benchmarks.server", str(folder), str(places)]
+    command += ["listed"] if listed else []
     with (folder / "server.log").open("ab") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
@@ -106,7 +123,7 @@ def running(folder: Path, *, places: int = 256) -> Iterator[Running]:
         process.wait(30)
 
 
-def main(folder: Path, places: int) -> None:
+def main(folder: Path, places: int, *, listed: bool = False) -> None:
     """Serve from this process until terminated; print the port and a token, then obey stdin."""
     backbone = Backbone.load(folder / "public.backbone")
     settings = ServeSettings(
@@ -114,6 +131,7 @@ def main(folder: Path, places: int) -> None:
         database=f"sqlite:///{folder}/load-{time.time_ns()}.db",
         hidden=HIDDEN,
         concurrency=places,
+        shortlist=REACH if listed else None,
     )
     with listening("127.0.0.1", 0) as sock:
         service = FilterService.open(settings)
@@ -140,8 +158,7 @@ def _obey(service: FilterService, backbone: Backbone) -> None:
         for number in range(len(service.state), count):
             service.state.add(f"{number:032x}", next(supply), owner.id, arrival=len(service.state))
         assert isinstance(service.state, BankState)
-        assert isinstance(service.state, BankState)
-        service.state.batches.most = service.uploads.small.most = service.uploads.blocks.most = most
+        service.state.most = service.uploads.ready.most = service.uploads.blocks.most = most
         print("ready", flush=True)
 
 
@@ -156,4 +173,4 @@ def _jpeg(image: Tensor) -> bytes:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), listed=sys.argv[3:] == ["listed"])

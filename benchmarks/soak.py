@@ -2,7 +2,8 @@
 
     python -m benchmarks soak [--minutes 10]
 
-Eight clients upload without a pause; the resident memory of the server is read every two seconds.
+Eight clients upload without a pause; the resident memory of the server and its processes is read
+every two seconds (what they share is counted once for each).
 `mib_per_minute` is the slope of the second half of the run by least squares, after the pools of
 threads, connections and allocators have filled; `interval` its 95 % interval over blocks of the
 samples (neighbours are alike, so a sample is not a witness of its own).
@@ -13,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +90,13 @@ async def _watched(
 
 
 def resident_mib(pid: int) -> float:
-    """Return the resident memory of a process."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    """Return the resident memory of a process and of those that it started."""
+    pages = sum(int(Path(f"/proc/{one}/statm").read_text().split()[1]) for one in _family(pid))
     return pages * 4096 / (1 << 20)
+
+
+def _family(pid: int) -> Iterator[int]:
+    yield pid
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in listed.read_text().split():
+            yield from _family(int(child))

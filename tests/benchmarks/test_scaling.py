@@ -78,9 +78,12 @@ def test_each_load_is_a_row() -> None:
         "statuses": {"503": 7},
         "retry_after": 7,
     }
-    lines = list(
-        scaling.load_lines({"threads": 1, "load_average": 2.0, "rows": [row], "overload": overload})
-    )
+    figures = {"threads": 1, "load_average": 2.0, "rows": [row], "overload": overload}
+    without = list(scaling.load_lines(figures))
+    listed = row | {"enrollments": 10_000, "listed": 50}
+    lines = list(scaling.load_lines(figures | {"listed": [listed]}))
+    assert lines[:-2] == without[:-1]
+    assert "10,000, a list names one in 50 | 12.3 (70, 1,250 ms)" in lines[-2]
     assert "12.3 (70, 1,250 ms)" in lines[3]
     assert "0.50 | 40 and 42 |" in lines[3]
     widths = {line.count("|") for line in lines if line.startswith("|")}

@@ -50,7 +50,7 @@ def start(world: World, database: str) -> Iterator[Start]:
         settings = ServeSettings(
             backbone=world.backbone_file,
             database=database,
-            **({"hidden": HIDDEN, "answer_minutes": 0.0} | changes),
+            **({"hidden": HIDDEN, "answer_minutes": 0.0, "workers": 0} | changes),
         )
         service = FilterService.open(settings)
         running.append(service)

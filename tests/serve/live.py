@@ -58,6 +58,7 @@ class LiveServer:
             backbone=self.world.backbone_file,
             database=self.db_url,
             port=0,
+            workers=0,
             hidden=HIDDEN,
             quota=1000,
             answer_minutes=0.0,

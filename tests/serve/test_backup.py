@@ -75,7 +75,7 @@ def test_a_backup_taken_from_a_running_service_restores_all_of_it(
         k: v for k, v in after.items() if k != "clock"
     }
     engine.dispose()
-    settings = ServeSettings(backbone=world.backbone_file, database=target)
+    settings = ServeSettings(backbone=world.backbone_file, database=target, workers=0)
     again = FilterService.open(settings)
     other = TestClient(create_app(again))
     for index in range(12):

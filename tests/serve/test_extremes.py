@@ -66,6 +66,7 @@ def desk(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fil
         backbone=world.backbone_file,
         database=f"sqlite:///{tmp_path_factory.mktemp('extremes')}/bank.db",
         hidden=HIDDEN,
+        workers=0,
         quota=10_000,
         flood=10_000,
         answer_minutes=0.0,

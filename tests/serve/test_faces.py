@@ -165,7 +165,9 @@ def test_no_face_may_still_be_a_copy(platform: Platform) -> None:
 
 @pytest.fixture
 def service(platform: Platform) -> Iterator[FilterService]:
-    settings = ServeSettings(backbone=platform.backbone, database=f"sqlite:///{platform.bank}")
+    settings = ServeSettings(
+        backbone=platform.backbone, database=f"sqlite:///{platform.bank}", workers=0
+    )
     made = FilterService.open(settings)
     yield made
     made.close()

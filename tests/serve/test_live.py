@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from torch import Tensor
@@ -101,3 +102,15 @@ def test_a_stopped_server_ends_quietly(server: LiveServer, number: signal.Signal
     server.start()
     assert server.kill(number) in (0, -number, 128 + number)
     assert "Traceback" not in server.log()
+
+
+def test_a_killed_service_leaves_no_process_behind(shared: LiveServer) -> None:
+    assert shared.process is not None
+    children = psutil.Process(shared.process.pid).children(recursive=True)
+    assert children
+    for one in children:
+        one.suspend()  # as one that sits in a decoder
+    shared.kill()
+    for one in children:
+        one.resume()
+    assert psutil.wait_procs(children, timeout=60)[1] == []

@@ -97,7 +97,11 @@ def test_the_setting_reaches_the_bank(world: World, tmp_path: Path) -> None:
     for reach in (None, 0.75):
         service = FilterService.open(
             ServeSettings(
-                backbone=world.backbone_file, database=database, hidden=8, shortlist=reach
+                backbone=world.backbone_file,
+                database=database,
+                hidden=8,
+                shortlist=reach,
+                workers=0,
             )
         )
         try:

@@ -42,7 +42,9 @@ from sfumato.serve.http.listening import _allow_files
 from sfumato.serve.service import FilterService
 from sfumato.serve.settings import ServeSettings
 _allow_files(100)
-settings = ServeSettings(backbone=Path(sys.argv[1]), database=sys.argv[2], hidden=int(sys.argv[3]))
+settings = ServeSettings(
+    backbone=Path(sys.argv[1]), database=sys.argv[2], hidden=int(sys.argv[3]), workers=0
+)
 FilterService.open(settings).close()
 print("served")
 """

@@ -2,47 +2,46 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
 
+from sfumato.data.decoding.decode import View
 from sfumato.errors import DataError
+from sfumato.serve.bank.extract import Seen
+from sfumato.serve.bank.interface import Upload
 from sfumato.serve.bank.memory import BankState
+from sfumato.serve.records.auth import add_account
+from sfumato.serve.service import FilterService
 from tests.serve.conftest import Start, bearer
 from tests.serve.world import World
+from tests.waiting import wait_until
 
 
-def filled(start: Start, world: World) -> tuple[BankState, list[torch.Tensor], list[int]]:
-    """A bank of three users and some strangers' features, with the accounts."""
+def filled(start: Start, world: World) -> FilterService:
+    """A bank of three users."""
     client, service = start()
     for digit, name in ((0, "ada"), (1, "bob"), (6, "cy")):
         who = bearer(service, name)
         answer = client.post("/v1/enrollments", content=world.enrollments[digit], headers=who)
         assert answer.status_code == 201
+    return service
+
+
+@pytest.mark.parametrize("most", [64, 7])
+def test_a_batch_decides_as_one_by_one(start: Start, world: World, most: int) -> None:
+    service = filled(start, world)
     images = torch.cat([world.images[digit][120:140] for digit in (0, 1, 6, 8)])
-    accounts = [1 + index % 4 for index in range(len(images))]
-    return service.state, list(world.backbone(images).split(1)), accounts
-
-
-def test_a_batch_decides_as_one_by_one(start: Start, world: World) -> None:
-    state, features, accounts = filled(start, world)
-    now = start()[1].store.clock.now()
-    alone = [state.decide(x, who, now) for x, who in zip(features, accounts, strict=True)]
-    sizes: list[int] = []
-    decide, held = state.batches.run, threading.Event()
-
-    def counted(uploads: object) -> object:
-        sizes.append(len(uploads))  # type: ignore[arg-type]
-        held.wait(0.2)  # long enough for the others to come
-        return decide(uploads)  # type: ignore[arg-type]
-
-    state.batches.run = counted  # type: ignore[assignment]
-    with ThreadPoolExecutor(40) as pool:
-        together = list(pool.map(lambda x, who: state.decide(x, who, now), features, accounts))
-    assert max(sizes) > 1
-    assert sum(sizes) == len(features)
+    now = service.store.clock.now()
+    asked = [
+        Upload(x, 1 + index % 4, now) for index, x in enumerate(world.backbone(images).split(1))
+    ]
+    assert isinstance(service.state, BankState)
+    service.state.most = most
+    together = service.state.decide_each(asked)
+    alone = [service.state.decide(one.features, one.account_id, now) for one in asked]
     assert {found.blocks for found in alone} == {True, False}
     for a, b in zip(alone, together, strict=True):
         assert (a.blocks, a.enrollment) == (b.blocks, b.enrollment)
@@ -50,21 +49,33 @@ def test_a_batch_decides_as_one_by_one(start: Start, world: World) -> None:
         assert a.margin == pytest.approx(b.margin, rel=1e-4, abs=1e-4)
 
 
-def test_features_that_nobody_can_score_fail_alone(start: Start, world: World) -> None:
-    state, features, accounts = filled(start, world)
-    now = start()[1].store.clock.now()
-    broken = [torch.full_like(features[0], torch.nan), *features[:9]]
-    errors = []
+def test_features_that_nobody_can_score_fail_alone(
+    start: Start, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = filled(start, world)
+    eve, _ = add_account(service.store.engine, "eve")
+    sound, broken = [world.png(0, index) for index in range(120, 128)], world.png(8, 0)
+    alone = [service.decide(eve, content).decision for content in sound]
+    assert "block" in alone
+    see, decide = service.uploads.looking.pictures.see, service.state.decide_each
+    looked: list[int] = []
+    groups: list[int] = []
 
-    def decide(x: torch.Tensor, who: int) -> bool | None:
-        try:
-            return state.decide(x, who, now).blocks
-        except DataError as error:
-            errors.append(error)
-            return None
+    def nothing_finite(views: Iterator[View], *, hashes: bool) -> Seen:
+        found = see(views, hashes=hashes)
+        looked.append(len(found.features))
+        if torch.equal(found.features, world.backbone(world.images[8][0][None])):
+            return replace(found, features=torch.full_like(found.features, torch.nan))
+        return found
 
-    with ThreadPoolExecutor(10) as pool:
-        found = list(pool.map(decide, broken, [1, *accounts[:9]]))
-    assert found[0] is None
-    assert len(errors) == 1
-    assert found[1:] == [decide(x, w) for x, w in zip(broken[1:], accounts[:9], strict=True)]
+    def held(uploads: list[Upload]) -> object:
+        wait_until(lambda: len(looked) == 1 + len(sound))  # the others come while the first waits
+        groups.append(len(uploads))
+        return decide(uploads)
+
+    monkeypatch.setattr(service.uploads.looking.pictures, "see", nothing_finite)
+    monkeypatch.setattr(service.state, "decide_each", held)
+    sent = [service.ask(eve, content) for content in [broken, *sound]]
+    assert isinstance(sent[0].exception(60), DataError)
+    assert [one.result(60).decision for one in sent[1:]] == alone
+    assert max(groups) > 1

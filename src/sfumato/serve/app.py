@@ -30,7 +30,7 @@ def create_app(service: FilterService) -> FastAPI:
     app.state.arriving = Arriving(max(1, service.settings.concurrency // 4))
     install_problems(app)
     # Every route may find a request malformed; the framework would name a document of its own.
-    for router in (routes.router, sessions.router, moderation.router):
+    for router in (routes.uploads, routes.router, sessions.router, moderation.router):
         app.include_router(router, responses=problems(422), dependencies=[Depends(known_query)])
     app.include_router(pages.router)
     return app

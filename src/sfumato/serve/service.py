@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from sqlalchemy import text
@@ -23,8 +23,10 @@ from sfumato.serve.bank.follow import Follower
 from sfumato.serve.bank.interface import Deciding
 from sfumato.serve.bank.lane import Lane
 from sfumato.serve.bank.limits import RateLimit
+from sfumato.serve.bank.looking import Here, Looking
 from sfumato.serve.bank.memory import BankState
 from sfumato.serve.bank.metrics import Metrics
+from sfumato.serve.bank.processes import Processes
 from sfumato.serve.bank.uploads import Uploads
 from sfumato.serve.database.db import beside, open_database, reading
 from sfumato.serve.database.errors import check_pages
@@ -38,6 +40,7 @@ from sfumato.serve.records.tokens import Tokens
 from sfumato.serve.settings import ServeSettings
 from sfumato.serve.wire import EnrollmentAnswer, Status, Unit, UploadAnswer
 
+_LIMITS = ImageLimits()
 _HIDDEN = 32  # the paper's M for ten classes
 _CONNECTIONS = 14  # two for each thread that changes something, and two for the eraser
 _ERASE_SECONDS = 2.0  # for which an answer waits until all bytes of an enrollment are gone
@@ -71,19 +74,20 @@ class FilterService:
         backbone: Backbone,
         backbone_file: bytes,
         settings: ServeSettings,
+        looking: Looking,
         seen: int,
     ) -> None:
         self.store, self.state, self.settings = store, state, settings
         self.backbone, self.backbone_file = backbone, backbone_file
         self.metrics = Metrics()
         self.metrics.bank.set_function(self._size)
-        self.image_limits = ImageLimits()
+        self.image_limits = _LIMITS
         self.tokens = Tokens(store.engine, store.clock)
         self.tally = Tally(store.engine, self.policy_digest)
         self.uploads = Uploads(
             store=store,
             state=state,
-            pictures=Pictures(backbone, self.image_limits),
+            looking=looking,
             tally=self.tally,
             metrics=self.metrics,
         )
@@ -122,34 +126,30 @@ class FilterService:
             ConfigError, BankError, ArtifactError, StorageError: a part is missing or damaged.
         """
         backbone = Backbone.load(settings.backbone)
-        store = Store(open_database(settings.database))
-        try:
-            service = cls._loaded(store, backbone, settings, load)
-        except BaseException:
-            store.engine.dispose()
-            raise
+        backbone_file = backbone.with_policy(None).to_bytes()
+        with ExitStack() as undo:
+            looking = _looking(backbone, backbone_file, settings)  # start while the bank is loaded
+            undo.callback(looking.close)
+            store = Store(open_database(settings.database))
+            undo.callback(store.engine.dispose)
+            check_pages(store.engine)
+            terms = _fixed_terms(store, backbone, settings)
+            seen = store.last_change()  # before the bank: a change that it has already does no harm
+            state = load(store, terms, backbone.policy, settings)
+            looking.wait()
+            service = cls(
+                store=store,
+                state=state,
+                backbone=backbone,
+                backbone_file=backbone_file,
+                settings=settings,
+                looking=looking,
+                seen=seen,
+            )
+            undo.pop_all()
         service.follower.start()
         service.eraser.start()
         return service
-
-    @classmethod
-    def _loaded(
-        cls, store: Store, backbone: Backbone, settings: ServeSettings, load: Load
-    ) -> FilterService:
-        check_pages(store.engine)
-        known = store.terms()
-        hidden = settings.hidden or (known.hidden if known else _HIDDEN)
-        terms = Terms(backbone=backbone.fingerprint, dim=backbone.dim, hidden=hidden)
-        store.fix_terms(terms)
-        seen = store.last_change()  # before the bank: a change that it has already does no harm
-        return cls(
-            store=store,
-            state=load(store, terms, backbone.policy, settings),
-            backbone=backbone,
-            backbone_file=backbone.with_policy(None).to_bytes(),
-            settings=settings,
-            seen=seen,
-        )
 
     def close(self) -> None:
         """Stop following, keep what was counted, and close the database."""
@@ -294,10 +294,14 @@ class FilterService:
         return self.ask(account, content, name).result()
 
     def check_ready(self) -> None:
-        """Raise a ServiceError where the database does not answer, or was not heard of lately."""
+        """Raise a ServiceError where the database does not answer, or was not heard of lately.
+
+        Also where no process runs that could decode a picture.
+        """
         with reading(self.store.engine) as session:
             session.execute(text("SELECT id FROM bank"))
         self.follower.check_fresh()
+        self.uploads.looking.check()
         len(self.state)  # a bank on several machines can tell only where all of them answer
 
     def apply_rules(self) -> None:
@@ -329,6 +333,20 @@ class FilterService:
         finally:
             # Also where the answer of the database got lost: what is gone must not decide.
             self._apply()
+
+
+def _looking(backbone: Backbone, backbone_file: bytes, settings: ServeSettings) -> Looking:
+    if settings.workers == 0:
+        return Here(Pictures(backbone, _LIMITS))
+    return Processes(backbone, backbone_file, _LIMITS, settings.workers)
+
+
+def _fixed_terms(store: Store, backbone: Backbone, settings: ServeSettings) -> Terms:
+    known = store.terms()
+    hidden = settings.hidden or (known.hidden if known else _HIDDEN)
+    terms = Terms(backbone=backbone.fingerprint, dim=backbone.dim, hidden=hidden)
+    store.fix_terms(terms)
+    return terms
 
 
 def _lane(name: str, what: str, *, threads: int, waiting: int, each: int) -> Lane:

@@ -69,6 +69,9 @@ class ServeSettings:
     match an upload; None scores all."""
     device: Device = "cpu"
     """Where enrollments are kept and scored; shards score theirs on the CPU."""
+    workers: int | None = None
+    """Processes that decode pictures and compute their features; None is one a core, and 0 does it
+    in the service's own process. Fewer more take large ones."""
     tls: Tls | None = None
     """Certificate and key to serve HTTPS with; None serves HTTP."""
     body_seconds: float = 30.0
@@ -99,6 +102,8 @@ class ServeSettings:
             raise ConfigError(
                 f"`answer_minutes` must lie in 0..{MOST_MINUTES:g}, got {self.answer_minutes}"
             )
+        if self.workers is not None and self.workers < 0:
+            raise ConfigError(f"`workers` must be at least 0, got {self.workers}")
         if self.body_seconds <= 0:
             raise ConfigError(f"`body_seconds` must be positive, got {self.body_seconds}")
 

@@ -10,6 +10,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, Field
 
 FEATURES_PATH: Final = "/v1/features"
+UPLOADS_PATH: Final = "/v1/uploads"
 ACCOUNT_HEADER: Final = "Sfumato-Account"
 """Header of a request that is about another account than the token's: no name is in a URL."""
 PAGE_HEADER: Final = "Sfumato-Page"

@@ -42,6 +42,7 @@ class Platform:
                 database=f"sqlite:///{self.bank}",
                 hidden=HIDDEN,
                 shortlist=reach,
+                workers=0,
             )
         )
         self.store = self.service.store

@@ -126,14 +126,14 @@ def test_a_small_picture_waits_for_no_large_one(
     monkeypatch.setattr(
         extract, "SMALL_BYTES", len(max((world.png(8, n) for n in range(9)), key=len))
     )
-    see, go = service.uploads.pictures.see, threading.Event()
+    see, go = service.uploads.looking.pictures.see, threading.Event()
 
     def slow(views: Iterator[View], *, hashes: bool) -> Seen:
         if threading.current_thread().name.startswith("sfumato-large"):
             go.wait(60)
         return see(views, hashes=hashes)
 
-    monkeypatch.setattr(service.uploads.pictures, "see", slow)
+    monkeypatch.setattr(service.uploads.looking.pictures, "see", slow)
     wide = encode_png((torch.arange(90_000) * 7919 % 251).byte().view(1, 300, 300))
     large = [service.ask(gateway, wide) for _ in range(MOST_LARGE)]
     wait_until(lambda: service.uploads.large.taken.total() == MOST_LARGE)

@@ -193,6 +193,7 @@ def opened(world: World, database: str) -> FilterService:
             backbone=world.backbone_file,
             database=database,
             hidden=HIDDEN,
+            workers=0,
             quota=many,
             enrollments_per_minute=many,
         )

@@ -161,9 +161,10 @@ def test_in_a_full_house_the_crowd_s_longest_idle_goes_first() -> None:
 
 @needs_other
 def test_one_address_has_its_share_of_the_places() -> None:
-    with site(Places(PLACES, of_one=2)) as found, ThreadPoolExecutor(8) as pool:
+    places = Places(PLACES, of_one=2)
+    with site(places) as found, ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(found.ask, "/slow") for _ in range(2)]
-        wait_until_full(found)
+        wait_until(lambda: places.answering["127.0.0.1"] == 2)
         refused = found.ask()
         assert refused.status_code == 503
         assert "from this address" in refused.json()["detail"]
@@ -172,18 +173,15 @@ def test_one_address_has_its_share_of_the_places() -> None:
         assert found.ask("/livez").status_code == 200
         found.go.set()
         assert [one.result(30).status_code for one in asked] == [200, 200]
-
-
-def wait_until_full(found: Site) -> None:
-    """Wait until all places are taken: the next request is refused then."""
-    wait_until(lambda: found.ask().status_code == 503)
+        wait_until(lambda: not places.answering)  # nobody is remembered who asks nothing
 
 
 def test_a_service_without_a_free_place_says_that_it_lives() -> None:
-    with site(Places(PLACES)) as found, ThreadPoolExecutor(8) as pool:
+    places = Places(PLACES)
+    with site(places) as found, ThreadPoolExecutor(8) as pool:
         for _ in range(PLACES):
             pool.submit(found.ask, "/slow")
-        wait_until_full(found)
+        wait_until(lambda: places.answering.total() == PLACES)
         assert found.ask("/livez").status_code == 200
         found.go.set()
 

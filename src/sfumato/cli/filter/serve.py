@@ -34,6 +34,12 @@ def serve(
     requests: Annotated[int, typer.Option(help="Other requests of one account in a minute.")] = 600,
     shortlist: Shortlist = None,
     device: Device = "cpu",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes that decode pictures; one a core by default, 0 is the service's own."
+        ),
+    ] = None,
     concurrency: Annotated[
         int, typer.Option(help="Requests served at once; more are answered 503.")
     ] = 64,
@@ -83,6 +89,7 @@ def serve(
         requests_per_minute=requests,
         shortlist=shortlist,
         device=device,
+        workers=workers,
         concurrency=concurrency,
         per_address=per_address,
         body_seconds=body_seconds,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 import torch
 from jaxtyping import Float, UInt8
@@ -18,7 +18,7 @@ from sfumato.filter.neardup import BYTES
 from sfumato.filter.views import view_hashes
 from sfumato.serve.bank.lanes import SMALL_BYTES, SMALL_PIXELS
 
-_NO_HASHES: Final = torch.empty(0, BYTES, dtype=torch.uint8)
+NO_HASHES: Final = torch.empty(0, BYTES, dtype=torch.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,15 @@ def see(backbone: Backbone, views: Iterable[View], *, hashes: bool) -> Seen:
     features, found, frames = [], [], []
     for view in views:
         features.append(all_features_of(backbone, view.picture))
-        found.append(view_hashes(view.picture) if hashes else _NO_HASHES)
+        found.append(view_hashes(view.picture) if hashes else NO_HASHES)
         frames.append(view.frame)
     pictures = tuple(i for i, rows in enumerate(features) for _ in rows)
     return Seen(torch.cat(features), pictures, tuple(found), tuple(frames))
+
+
+Found: TypeAlias = Seen | BaseException | None
+"""What became of a file: what it shows, why that is not known, or None where it shows a large
+picture."""
 
 
 class Pictures:

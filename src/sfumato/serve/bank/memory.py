@@ -38,7 +38,6 @@ from sfumato.filter.rule.screening import (
     pair_rows,
 )
 from sfumato.filter.rule.yielding import ClassScore, yields
-from sfumato.serve.bank.batches import Batches
 from sfumato.serve.bank.beside import Beside
 from sfumato.serve.bank.interface import Upload, deciding
 from sfumato.serve.bank.relations import Relations, one_upload
@@ -77,7 +76,8 @@ class BankState:
         self._copies = Copies()
         self._relations: Relations | None = None
         self._lock = threading.Lock()
-        self.batches = Batches(self._decide_all, most=BATCH)
+        self.most = BATCH
+        """Features of one pass over the bank."""
 
     @classmethod
     def load(
@@ -216,7 +216,8 @@ class BankState:
     def decide_each(self, uploads: Sequence[Upload]) -> list[Match]:
         """Decide uploads by the default rule on each of their pictures."""
         asked = [replace(one, features=row[None]) for one in uploads for row in one.features]
-        found = iter(self.batches.each(asked))
+        parts = (asked[start : start + self.most] for start in range(0, len(asked), self.most))
+        found = (match for part in parts for match in self._decide_all(part))
         return [deciding(islice(found, len(one.features))) for one in uploads]
 
     def _decide_all(self, uploads: Sequence[Upload]) -> list[Match]:

@@ -18,6 +18,11 @@ class Metrics:
             "Uploads without a face, of a backbone that takes faces: only copies are looked for.",
             registry=self.registry,
         )
+        self.ended = Counter(
+            "sfumato_picture_processes_ended",
+            "Processes that ended while they decoded a picture.",
+            registry=self.registry,
+        )
         self.admissions = Counter(
             "sfumato_admissions", "Checked enrollments.", ["status"], registry=self.registry
         )

@@ -1,8 +1,10 @@
 """From an upload's bytes to its answer: small pictures that wait together go together.
 
-A few threads, one a core, decode them, compute their features and have them scored. Large pictures
-are looked at in a lane of their own, and then go the same way. What is blocked is written by a
-thread of its own, all that waits in one transaction, and answered once it is on disk.
+Who decodes them and computes their features is said by `looking`: processes, one a core. Large
+pictures have a lane of their own. One thread decides what was looked at: whatever is ready together
+is scored by one pass over the bank, on every core, while the next pictures are looked at. What is
+blocked is written by a thread of its own, all that waits in one transaction, and answered once it
+is on disk.
 """
 
 from __future__ import annotations
@@ -10,32 +12,34 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from sfumato.errors import ServiceError
+from sfumato.errors import ImageError, ServiceError
 from sfumato.filter.bank.scoring import BATCH
 from sfumato.serve.bank.decide import Question, decide_each
-from sfumato.serve.bank.extract import Pictures, Seen
+from sfumato.serve.bank.extract import Found, Seen
 from sfumato.serve.bank.groups import Groups
 from sfumato.serve.bank.interface import Deciding
-from sfumato.serve.bank.lanes import large_lane, small_pool, small_threads
+from sfumato.serve.bank.looking import EndedError, Looking
 from sfumato.serve.bank.metrics import Metrics
+from sfumato.serve.bank.suspects import Suspects
 from sfumato.serve.records.auth import Account, check_may_name, find_accounts
 from sfumato.serve.records.decisions import FACELESS, STRANGER, Decision, Owner, keep_blocks
 from sfumato.serve.records.near_counts import Tally
 from sfumato.serve.records.store import Store
 from sfumato.serve.wire import UploadAnswer
 
-_DECIDED: Final = BATCH // 2  # at once by a thread; two of them fill a batch of scores
+_SEEN: Final = 8  # pictures of a group: few, so that the first are soon decided
 _WRITTEN: Final = 64  # blocks in one transaction
 _log = logging.getLogger("sfumato.serve")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Asked:
     """One upload on its way."""
 
@@ -47,7 +51,8 @@ class _Asked:
     account_id: int = STRANGER
     """Whose enrollments may override."""
     owner: Owner = field(init=False)
-    seen: Seen | None = None
+    ended: int = 0
+    """Processes that ended while they had it."""
 
     def belongs_to(self, people: Mapping[str, Account]) -> None:
         """Note whose upload it is, of the people whom gateways name."""
@@ -70,15 +75,16 @@ class Uploads:
     """Decides uploads. Neither a picture nor its features are kept. Thread-safe."""
 
     def __init__(
-        self, *, store: Store, state: Deciding, pictures: Pictures, tally: Tally, metrics: Metrics
+        self, *, store: Store, state: Deciding, looking: Looking, tally: Tally, metrics: Metrics
     ) -> None:
-        self._store, self._state, self.pictures = store, state, pictures
+        self._store, self._state, self.looking = store, state, looking
         self._tally, self._metrics = tally, metrics
         self._policy = state.policy.digest if state.policy else ""
-        self.large = large_lane()
-        self.small = Groups(self._decide, small_pool(), threads=small_threads(), most=_DECIDED)
-        one = ThreadPoolExecutor(1, thread_name_prefix="sfumato-block")
-        self.blocks = Groups(self._write, one, threads=1, most=_WRITTEN)
+        self._suspects = Suspects()
+        self.large = looking.lane
+        self.small = Groups(self._look, looking.pool, threads=looking.threads, most=_SEEN)
+        self.ready = Groups(self._decide, _one_thread("decide"), threads=1, most=BATCH)
+        self.blocks = Groups(self._write, _one_thread("block"), threads=1, most=_WRITTEN)
 
     def ask(
         self, account: Account, content: bytes, person: str | None = None
@@ -98,50 +104,98 @@ class Uploads:
         return asked.answer
 
     def close(self) -> None:
-        """End the threads, after what they work on."""
+        """End the threads, after what they work on, and who looks at pictures."""
         self.large.close()
-        self.small.close()
-        self.blocks.close()
+        for part in (self.small, self.ready, self.blocks, self.looking):
+            part.close()
 
-    def _decide(self, group: list[_Asked]) -> None:
-        # Who has gone away meanwhile is not asked about; large ones come for the second time.
-        here = [a for a in group if a.seen or a.answer.set_running_or_notify_cancel()]
+    def _look(self, group: list[_Asked]) -> None:
+        """Look at pictures, and let each be decided as soon as it was looked at."""
+        # Who has gone away meanwhile is not asked about.
+        here = [a for a in group if a.answer.set_running_or_notify_cancel()]
+        near = [a for a in here if not self._suspects.holds(a.content, a.alone)]
+        for asked in here:
+            if asked not in near:
+                self._look_apart(asked)
+        left = deque(near)
         try:
-            names = {a.person for a in here if a.person is not None}
+            every = [asked.content for asked in near]
+            for seen in self.looking.small(every, hashes=self._state.asks_hashes):
+                self._looked(left.popleft(), seen)
+        except BaseException as error:
+            for asked in left:
+                asked.answer.set_exception(error)
+
+    def _looked(self, asked: _Asked, seen: Found) -> None:
+        if isinstance(seen, EndedError):
+            self._note_end(asked)
+        if seen is None or isinstance(seen, EndedError):
+            self._look_apart(asked)
+        elif isinstance(seen, BaseException):
+            asked.answer.set_exception(seen)
+        else:
+            self._ready_for(asked, seen)
+
+    def _look_apart(self, asked: _Asked) -> None:
+        """Look at a picture where it makes no other wait for long."""
+        try:
+            later = self.large.submit(asked.alone, partial(self._look_at_all, asked))
+            later.add_done_callback(partial(_given_up, asked))
+        except BaseException as error:
+            asked.answer.set_exception(error)
+
+    def _look_at_all(self, asked: _Asked) -> None:
+        try:
+            seen = self._twice(asked)
+        except BaseException as error:
+            asked.answer.set_exception(error)
+        else:
+            self._ready_for(asked, seen)
+
+    def _twice(self, asked: _Asked) -> Seen:
+        """Return what a file shows; where a process ends at it, that need not be the file's fault.
+
+        Raises:
+            ImageError: it is the second that ends.
+        """
+        while True:
+            try:
+                return self.looking.all(asked.content, hashes=self._state.asks_hashes)
+            except EndedError as error:
+                self._note_end(asked)
+                if asked.ended > 1:
+                    raise ImageError(
+                        "expected a picture that can be decoded; the process that tried ended, "
+                        "twice; save it as another format, or with another program"
+                    ) from error
+
+    def _note_end(self, asked: _Asked) -> None:
+        asked.ended += 1
+        self._suspects.add(asked.content, asked.alone)
+        self._metrics.ended.inc()
+        _log.warning("a process ended at a picture of account %d", asked.account.id)
+
+    def _ready_for(self, asked: _Asked, seen: Seen) -> None:
+        try:
+            self.ready.put((asked, seen))
+        except BaseException as error:
+            asked.answer.set_exception(error)
+
+    def _decide(self, some: list[tuple[_Asked, Seen]]) -> None:
+        """Decide what was looked at, and answer it or have it written."""
+        names = {asked.person for asked, _ in some if asked.person is not None}
+        try:
             people = find_accounts(self._store.engine, names) if names else {}
         except BaseException as error:
-            for asked in here:
+            for asked, _ in some:
                 asked.answer.set_exception(error)
             return
-        for asked in here:
+        for asked, _ in some:
             asked.belongs_to(people)
-        self._conclude([(asked, seen) for asked in here if (seen := self._looked_at(asked))])
-
-    def _looked_at(self, asked: _Asked) -> Seen | None:
-        """Return what an upload shows; None where it is looked at elsewhere, or never."""
-        if asked.seen is not None:
-            return asked.seen
-        try:
-            seen = self.pictures.small(asked.content, hashes=self._state.asks_hashes)
-            if seen is None:
-                later = self.large.submit(asked.alone, partial(self._look_at, asked))
-                later.add_done_callback(partial(_given_up, asked))
-        except BaseException as error:
-            asked.answer.set_exception(error)
-            return None
-        return seen
-
-    def _look_at(self, asked: _Asked) -> None:
-        try:
-            asked.seen = self.pictures.all(asked.content, hashes=self._state.asks_hashes)
-            self.small.put(asked)
-        except BaseException as error:
-            asked.answer.set_exception(error)
+        self._conclude(some)
 
     def _conclude(self, some: list[tuple[_Asked, Seen]]) -> None:
-        """Decide what was looked at; what nobody can decide fails alone."""
-        if not some:
-            return
+        """Decide; what nobody can decide fails alone."""
         now = self._store.clock.now()
         questions = [
             Question(
@@ -206,6 +260,10 @@ class Uploads:
         asked.answer.set_result(
             UploadAnswer(id=found.id, decision=found.verdict, reason=found.reason)
         )
+
+
+def _one_thread(name: str) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix=f"sfumato-{name}")
 
 
 def _given_up(asked: _Asked, looked: Future[None]) -> None:

@@ -11,13 +11,15 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final, cast
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sfumato.serve.http.problems import problem
+from sfumato.serve.wire import UPLOADS_PATH
 
 HEADER_SECONDS: Final = 10.0
 _A_PLACE: Final = 8  # connections a place: most wait for their next request
@@ -33,6 +35,8 @@ class Places:
     of_one: int | None = None
     """Of one address; None is half of them, and no limit for this machine's own addresses: a proxy
     in front has a limit of its own."""
+    answering: Counter[str] = field(default_factory=Counter, compare=False)
+    """The requests of each address that are answered now."""
 
     @property
     def connections(self) -> int:
@@ -53,8 +57,10 @@ class PatientProtocol(H11Protocol):
         super().__init__(*arguments, **settings)
         self.places = places
         self.address = ""
+        self._own_places = 0
         self.waits_since: float | None = None
         """When it began to wait for a request; None while one is answered."""
+        self._counted = False
         self._deadline: asyncio.TimerHandle | None = None
         self._served, self.app = self.app, cast("Any", self._admitted)
 
@@ -62,13 +68,15 @@ class PatientProtocol(H11Protocol):
         """Let it wait for its first request, and another one go where there are too many."""
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
+        self._own_places = self.places.of(self.address)
         self._wait()
         if len(self.connections) > self.places.connections:
             self._most_dispensable().transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget its deadline."""
+        """Forget its deadline, and its request."""
         self._stop_waiting()
+        self._count(answered=False)
         super().connection_lost(exc)
 
     def handle_events(self) -> None:
@@ -76,6 +84,7 @@ class PatientProtocol(H11Protocol):
         super().handle_events()
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop_waiting()
+            self._count(answered=True)
 
     def on_response_complete(self) -> None:
         """Start it again."""
@@ -84,6 +93,7 @@ class PatientProtocol(H11Protocol):
 
     def _wait(self) -> None:
         self._stop_waiting()
+        self._count(answered=False)
         self.waits_since = self.loop.time()
         self._deadline = self.loop.call_later(HEADER_SECONDS, self.transport.close)
 
@@ -93,6 +103,16 @@ class PatientProtocol(H11Protocol):
             self._deadline.cancel()
             self._deadline = None
 
+    def _count(self, *, answered: bool) -> None:
+        """Note whether a request of this connection is answered now."""
+        if answered == self._counted:
+            return
+        counts = self.places.answering
+        counts[self.address] += answered - self._counted
+        self._counted = answered
+        if not counts[self.address]:
+            del counts[self.address]
+
     def _most_dispensable(self) -> PatientProtocol:
         every = cast("set[PatientProtocol]", self.connections)
         counts = Counter(one.address for one in every)
@@ -100,9 +120,18 @@ class PatientProtocol(H11Protocol):
         return min(waiting, key=lambda one: (-counts[one.address], one.waits_since or 0.0))
 
     async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        cycle = self.cycle
+
+        async def without_a_second_line(message: Message) -> None:
+            # A decision has a line of its own in the log, and there are many.
+            if message["type"] == "http.response.start" and message["status"] == HTTPStatus.OK:
+                cycle.access_log = False
+            await send(message)
+
         refusal = self._refusal() if scope["path"] != _ALWAYS else None
         if refusal is None:
-            await cast("Any", self._served)(scope, receive, send)
+            sending = without_a_second_line if scope["path"] == UPLOADS_PATH else send
+            await cast("Any", self._served)(scope, receive, sending)
             return
         answer = problem(503, f"{refusal}; come back in a moment")
         answer.headers["Connection"] = "close"  # which gives its place among connections up, too
@@ -112,9 +141,7 @@ class PatientProtocol(H11Protocol):
         """Return why a request that has just come, and is counted, is not answered."""
         if len(self.tasks) > self.places.requests:
             return "too many requests at once"
-        every = cast("set[PatientProtocol]", self.connections)
-        own = sum(one.waits_since is None for one in every if one.address == self.address)
-        if own > self.places.of(self.address):
+        if self.places.answering[self.address] > self._own_places:
             return "too many requests at once from this address"
         return None
 

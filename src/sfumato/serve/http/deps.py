@@ -132,13 +132,13 @@ Enroller = Annotated[Account, Depends(needs("enroll"))]
 Uploader = Annotated[Account, Depends(uploading)]
 Appellant = Annotated[Account, Depends(needs("upload"))]
 Moderator = Annotated[Account, Depends(needs("moderate"))]
+NAME: Final = r"[ -~]{1,64}"
+"""Names of accounts, as a pattern."""
 Named = Annotated[
     str | None,
     Header(
         alias=ACCOUNT_HEADER,
-        min_length=1,
-        max_length=64,
-        pattern=r"^[ -~]+$",
+        pattern=f"^{NAME}$",
         description="Name of the account that the request is about, where it is not the token's: "
         "in a header, so that no log of addresses has it.",
     ),
@@ -151,6 +151,8 @@ async def known_query(request: Request) -> None:
     Raises:
         RequestError: 422 there is such a thing.
     """
+    if not request.scope["query_string"]:
+        return
     route: APIRoute = request.scope["route"]
     known = {field.alias for field in route.dependant.query_params}
     unknown = sorted(request.query_params.keys() - known)

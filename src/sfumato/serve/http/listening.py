@@ -85,6 +85,8 @@ class AnnouncingServer(uvicorn.Server):
             # What is loaded now stays: going through all of it for garbage takes 0.3 s each time.
             gc.collect()
             gc.freeze()
+            # A tenth of the loop's time went to looking for garbage, of which uploads make little.
+            gc.set_threshold(10_000)
             self._ready()
 
 

@@ -32,10 +32,11 @@ from sfumato.serve.http.schemas import (
     PolicyAnswer,
 )
 from sfumato.serve.http.sessions import answer_of
+from sfumato.serve.http.uploading import UploadRoute
 from sfumato.serve.records import decisions, erasures
 from sfumato.serve.records.auth import Account, check_may_name
 from sfumato.serve.service import FilterService
-from sfumato.serve.wire import EnrollmentAnswer, ErasureAnswer, UploadAnswer
+from sfumato.serve.wire import UPLOADS_PATH, EnrollmentAnswer, ErasureAnswer, UploadAnswer
 
 router = APIRouter()
 
@@ -111,8 +112,12 @@ def erasures_of(account: Enroller, filters: Service) -> list[ErasureAnswer]:
     return [_erasure(one) for one in erasures.erasures(filters.store, account.id)]
 
 
-@router.post(
-    "/v1/uploads",
+uploads = APIRouter(route_class=UploadRoute)
+"""In a router of its own, because only a router says what its routes are."""
+
+
+@uploads.post(
+    UPLOADS_PATH,
     responses=problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 507),
     openapi_extra=binary_body("An image file."),
 )

@@ -26,13 +26,13 @@ from sfumato.filter.enrollment import open_enrollment
 from sfumato.filter.rule.front import Front
 from sfumato.filter.rule.screening import Comparison
 from sfumato.filter.rule.yielding import ClassScore
-from sfumato.serve.bank.batches import Batches
 from sfumato.serve.bank.follow import Follower
 from sfumato.serve.bank.interface import Upload
 from sfumato.serve.bank.memory import BankState
 from sfumato.serve.database.db import open_database
 from sfumato.serve.records.shard_share import Share
 from sfumato.serve.records.store import Store, Terms
+from sfumato.serve.sharded.batches import Batches
 
 _LOADING_SECONDS: Final = 1.0  # for which a question waits; it is then asked again
 _log = logging.getLogger("sfumato.serve")

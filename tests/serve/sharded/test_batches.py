@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sfumato.serve.bank.batches import Batches
+from sfumato.serve.sharded.batches import Batches
 
 
 class Doubling:
