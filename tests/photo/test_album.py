@@ -144,6 +144,24 @@ def test_another_protector_does_not_go_on(photos: Path, monkeypatch: pytest.Monk
         release_photos(job(photos, protector=Blur(3.0)))
 
 
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("b.jgp,1,2,30,40", "has a row for b.jgp, which .* lacks; correct the name"),
+        ("b.png,600,2,630,40", "the box 600, 2, 630, 40 of b.png lies outside of its 512x512"),
+        ("b.png,1,2,30,4000", "lies outside of its 512x512 pixels, or far beyond"),
+    ],
+)
+def test_a_row_that_protects_nothing_is_refused(photos: Path, row: str, message: str) -> None:
+    table = photos.parent / "mine.csv"
+    files = ("Anna at home/IMG_1.JPG", "b.png", "c.webp")
+    empty = "".join(f"{file},,,,\n" for file in files)
+    table.write_text(f"file_name,left,top,right,bottom\n{empty}{row}\n")
+    with pytest.raises(DataError, match=message):
+        release_photos(job(photos, boxes=table))
+    assert {path.name for path in photos.parent.iterdir()} == {"photos", "mine.csv"}
+
+
 def test_k_same_is_made_of_all_faces(photos: Path) -> None:
     (photos / "d.png").write_bytes(encoded(picture().rotate(180), "PNG"))
     done = release_photos(job(photos, protector=KSameFaces(2), keep_names=True))

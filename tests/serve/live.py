@@ -12,6 +12,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from unittest import mock
 
+from sfumato.serve.bank.processes import PRELOADED
 from sfumato.serve.database.db import open_database
 from sfumato.serve.records.auth import add_account
 from sfumato.serve.run import serve
@@ -21,7 +22,9 @@ from tests.serve.world import HIDDEN, World
 _MAIN = "import sys; sys.argv[0] = 'sfumato'; from sfumato.cli import main; main()"
 # Importing torch takes seconds; a process forked from one that did starts at once.
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["sfumato.serve.run", "sfumato.features.backbone"])
+# There is one fork server, whoever starts it: a server's own processes for pictures, or a test.
+PRELOADED.extend(["sfumato.serve.run", "sfumato.features.backbone"])
+_PROCESSES.set_forkserver_preload(PRELOADED)
 
 
 def python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:

@@ -20,7 +20,7 @@ from sfumato.files import refuse_taken
 from sfumato.photo.boxes import Box, Boxes, read_boxes
 from sfumato.photo.clock import clock
 from sfumato.photo.collection import OfFaces
-from sfumato.photo.find.box import Face
+from sfumato.photo.find.box import BEYOND, Face
 from sfumato.photo.find.finder import FaceFinder
 from sfumato.photo.job import Job
 from sfumato.photo.kind import is_film
@@ -31,6 +31,7 @@ from sfumato.photo.video.film import film_of
 from sfumato.photo.video.release import timed, watch
 
 TABLE: Final = "a table of labels, which are not released"
+_ROUNDED: Final = 0.01  # of the picture, by which a table's boxes may differ from those found
 _LATE: Final = 1000  # milliseconds for which a player may go on showing the last frame
 
 
@@ -149,18 +150,14 @@ class Search:
 
     def _refuse_elsewhere(self, file: str, faces: Sequence[Face], size: tuple[int, int]) -> None:
         """Refuse boxes that protect nothing, or more than a picture holds."""
-        width, height = size
+        whole = Face(left=0, top=0, right=size[0], bottom=size[1])
+        shown, most = whole.grown(_ROUNDED), whole.grown(BEYOND + _ROUNDED)
         for face in faces:
-            # A table has tenths of pixels, so one pixel more is let pass.
-            across = min(face.right, width + 1) > max(face.left, -1)
-            down = min(face.bottom, height + 1) > max(face.top, -1)
-            inside = min(face.left + width, 2 * width - face.right) > -1
-            below = min(face.top + height, 2 * height - face.bottom) > -1
-            if not all((across, down, inside, below)):
+            if not face.common(shown) or face.cut(most) != face:
                 places = f"{face.left:g}, {face.top:g}, {face.right:g}, {face.bottom:g}"
                 raise DataError(
                     f"{self.job.boxes}: the box {places} of {shortened(file)} lies outside of its "
-                    f"{size[0]}x{size[1]} pixels; correct it, or delete the row"
+                    f"{size[0]}x{size[1]} pixels, or far beyond; correct it, or delete the row"
                 )
 
     def _refuse_late(self, file: str, one: Track, last: int) -> None:

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfumato.photo.find.box import Face, merged, rotated_back
+from sfumato.photo.find.box import Face, between, hull, in_picture, merged, rotated_back
 
 
 def face(left: float, top: float, right: float, bottom: float, score: float = 1.0) -> Face:
@@ -40,3 +40,14 @@ def test_overlap_is_common_over_all() -> None:
 def test_a_grown_and_scaled_box() -> None:
     assert face(10, 10, 20, 30).grown(0.5) == face(5, 0, 25, 40)
     assert face(1, 2, 3, 4).scaled(2).shifted(10, 0) == face(12, 4, 16, 8)
+
+
+def test_a_box_shows_some_of_its_picture_and_reaches_a_little_beyond() -> None:
+    inside, beyond, outside = face(0, 0, 9, 9), face(-900, 5, 50, 900), face(100, 0, 110, 9)
+    assert in_picture([inside, beyond, outside], (100, 80)) == [inside, face(-25, 5, 50, 100)]
+
+
+def test_what_is_between_two_boxes_and_around_them() -> None:
+    one, other = face(0, 0, 10, 10, 0.9), face(8, 4, 14, 24, 0.5)
+    assert between(one, other, 0.5) == face(4, 2, 12, 17, 0.5)
+    assert hull([one, other]) == face(0, 0, 14, 24, 0.9)

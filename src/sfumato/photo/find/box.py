@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+BEYOND: Final = 0.25
+"""Of a picture's width and height, that a box may reach beyond it."""
 SAME: Final = 0.3
 """Of their union, that two boxes of one face have in common at least."""
 
@@ -93,10 +95,10 @@ class Face:
 def in_picture(faces: Iterable[Face], size: tuple[int, int]) -> list[Face]:
     """Return the boxes that show something of a picture with this width and height.
 
-    They are cut where they reach further beyond the picture than it is wide or high.
+    They are cut where they reach further beyond it than `BEYOND`.
     """
     whole = Face(left=0, top=0, right=size[0], bottom=size[1])
-    return [face.cut(whole.grown(1)) for face in faces if face.common(whole) > 0]
+    return [face.cut(whole.grown(BEYOND)) for face in faces if face.common(whole) > 0]
 
 
 def merged(faces: Iterable[Face]) -> list[Face]:

@@ -28,6 +28,8 @@ from sfumato.serve.bank.lanes import lane_of, large_threads, small_threads
 from sfumato.serve.bank.looking import EndedError
 from sfumato.serve.bank.seenbytes import MOST_BYTES, pack_question, unpack_answer
 
+PRELOADED: Final = [pictureprocess.__name__]
+"""What the process has loaded of which the others are copies."""
 _START_SECONDS: Final = 180.0  # a busy machine, and a backbone of gigabytes
 
 
@@ -39,7 +41,7 @@ def _context() -> ForkServerContext | SpawnContext:
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([pictureprocess.__name__])
+    context.set_forkserver_preload(PRELOADED)
     return context
 
 
