@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from sfumato.audit import Report, read_report
 from sfumato.audit.attacks import Setting, open_attack
 from sfumato.audit.protectors import open_protector
 from sfumato.audit.report.schema import report_schema
-from sfumato.audit.run import audit
+from sfumato.audit.run import audit, prepare
 from sfumato.data.imageset import ImageSet
 from sfumato.data.sources import load
 from sfumato.data.splits import split_groups, split_images
@@ -281,3 +282,9 @@ def _through(net: torch.nn.Module) -> Callable[[Tensor], Tensor]:
 def test_a_label_cannot_be_hidden_and_stay_readable(blobs: ImageSet) -> None:
     with pytest.raises(ConfigError, match="`private` and `utility` are both 'mood'"):
         _audit(blobs, [Unprotected()], utility=("person", "mood"))
+
+
+def test_preparing_takes_what_an_audit_takes() -> None:
+    whole, checked = (dict(inspect.signature(f).parameters) for f in (audit, prepare))
+    del whole["executor"]
+    assert whole == checked

@@ -383,6 +383,13 @@ def test_profiles_and_gamma_are_converted() -> None:
     assert float((grey.double() - 255 * encoded).abs().max()) <= 1
 
 
+def test_an_animation_without_frames_is_its_still_picture() -> None:
+    note = chunk(b"acTL", struct.pack(">II", 1, 0))
+    assert torch.equal(
+        decode_image(png_of("rgb", 8, before=[note])), decode_image(png_of("rgb", 8))
+    )
+
+
 @pytest.mark.parametrize("size", [1 << 20, 3 << 20, 20 << 20])
 def test_large_text_and_profiles_do_not_lose_the_picture(size: int) -> None:
     text = chunk(b"zTXt", b"k\0\0" + zlib.compress(b"a" * size))
