@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sfumato.errors import EnrollmentError, InputError, RequestError
+from sfumato.errors import EnrollmentError, InputError
 from sfumato.filter.enrollment import open_enrollment
 from sfumato.serve.local import opened
 from sfumato.serve.records.auth import account_named
@@ -102,4 +102,4 @@ def test_appeals_are_listed_and_ruled_on(bank: Path, world: World, ruling: str) 
     assert line("moderate", ruling, stopped.id, "--db", bank)["ruling"] == ruling
     assert line("moderate", "appeals", "--db", bank)["appeals"] == []
     error = run("moderate", ruling, stopped.id, "--db", bank).exception
-    assert isinstance(error, RequestError)
+    assert isinstance(error, InputError)
