@@ -64,6 +64,7 @@ def san(
     from sfumato.data.cache import content_key
     from sfumato.data.sources import load
     from sfumato.nets.vggface import load_vggface
+    from sfumato.protect.san.doubts import doubts
     from sfumato.protect.san.fit import fit_san
 
     images = load(
@@ -87,6 +88,9 @@ def san(
             )
         made = train()
         made.protector.save_pretrained(out)
+    doubted = doubts(made.histories)
+    for line in doubted:
+        typer.echo(f"warning: {line}", err=True)
     left_out = f"; {made.left_out:,} without the label were left out" if made.left_out else ""
     finish(
         {
@@ -95,6 +99,7 @@ def san(
             "images": made.trained,
             "left_out": made.left_out,
             "skipped": len(images.skipped),
+            "warnings": doubted,
             "out": str(out),
         },
         f"{made.protector.name}: trained on {counted(made.trained, 'image')} to hide "
