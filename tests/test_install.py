@@ -10,7 +10,12 @@ import subprocess
 import sys
 import tomllib
 import venv
-from importlib.metadata import packages_distributions, requires
+from importlib.metadata import (
+    Distribution,
+    PackageNotFoundError,
+    packages_distributions,
+    requires,
+)
 from pathlib import Path
 
 import pytest
@@ -148,6 +153,16 @@ def test_what_an_extra_brings_is_named_by_the_command(
     gone = {*left_out()}
     there = extras.find_spec
     monkeypatch.setattr(extras, "find_spec", lambda name: None if name in gone else there(name))
+    modules = packages_distributions()
+    owners = {name_of(owner) for module in gone for owner in modules[module]}
+    known = Distribution.from_name
+
+    def from_name(name: str) -> Distribution:
+        if name_of(name) in owners:
+            raise PackageNotFoundError(name)
+        return known(name)
+
+    monkeypatch.setattr(Distribution, "from_name", from_name)
     done = CliRunner().invoke(app, words.split())
     assert isinstance(done.exception, UnavailableError), repr(done.exception)
     assert said in str(done.exception)

@@ -25,7 +25,16 @@ from sfumato.data.assemble import conform, no_split
 from sfumato.data.cache import cached_images, content_key
 from sfumato.data.imageset import ImageSet
 from sfumato.data.options import SourceOptions
-from sfumato.data.sets.people import EXPRESSIONS, PARTS, Person, drawing, part, people, variants
+from sfumato.data.sets.people import (
+    EXPRESSIONS,
+    PARTS,
+    Person,
+    drawing,
+    needs_drawing,
+    part,
+    people,
+    variants,
+)
 from sfumato.data.sets.rasterise import rasterise
 from sfumato.errors import ConfigError
 from sfumato.progress import track
@@ -99,8 +108,9 @@ def load_characters(options: SourceOptions, config: CharactersConfig | None = No
     `config` alone; consecutive pictures go through the identities, then the expressions.
 
     Raises:
-        UnavailableError: resvg-py is broken.
+        UnavailableError: the extra `demo` is not installed, or resvg-py is broken.
     """
+    needs_drawing()
     no_split("characters", options)
     config = config or CharactersConfig()
     count = options.count or config.count

@@ -107,9 +107,14 @@ def variants(expression: int) -> int:
     return len(eyes) * len(mouths)
 
 
+def needs_drawing() -> None:
+    """Raise an UnavailableError where what draws people is not installed."""
+    needs("demo", "drawing the characters", "python_avatars", "resvg_py")
+
+
 def drawing(person: Person, expression: int, variant: int, glasses: bool) -> str:
     """Return the SVG of one look, 264 x 280 units, on no background."""
-    needs("demo", "drawing the characters", "python_avatars", "resvg_py")
+    needs_drawing()
     import python_avatars as pa
 
     eyebrows, eyes, mouths = _FACES[EXPRESSIONS[expression]]
