@@ -15,12 +15,12 @@ MARK = b"poison"
 
 def main(pipe: Connection, limits: ImageLimits, gives_way: bool) -> None:
     """Do as `pictureprocess.main` does, and die of poison."""
-    answer = pictureprocess._answer
+    answer = pictureprocess.answer
 
     def dying(pictures: object, question: bytes) -> bytes:
         if MARK in question:
             os.kill(os.getpid(), signal.SIGKILL)
         return answer(pictures, question)  # type: ignore[arg-type]
 
-    pictureprocess._answer = dying
+    pictureprocess.answer = dying
     pictureprocess.main(pipe, limits, gives_way)

@@ -33,4 +33,4 @@ def test_few_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [found.holds(bytes([number]), None) for number in range(5)] == [False] * 2 + [True] * 3
     now = SECONDS
     found.add(b"new", None)
-    assert len(found._until) == 1
+    assert len(found) == 1

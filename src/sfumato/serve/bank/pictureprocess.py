@@ -48,7 +48,7 @@ def main(pipe: Connection, limits: ImageLimits, gives_way: bool) -> None:
         threading.Thread(target=_receive, args=(pipe, asked), daemon=True).start()
         pipe.send_bytes(READY)
         while True:
-            pipe.send_bytes(_answer(pictures, asked.get()))
+            pipe.send_bytes(answer(pictures, asked.get()))
 
 
 def _receive(pipe: Connection, asked: SimpleQueue[bytes]) -> None:
@@ -60,7 +60,8 @@ def _receive(pipe: Connection, asked: SimpleQueue[bytes]) -> None:
             os._exit(0)  # at once, also from within a decoder
 
 
-def _answer(pictures: Pictures, question: bytes) -> bytes:
+def answer(pictures: Pictures, question: bytes) -> bytes:
+    """Return the answer to one question; a fault of ours is one, too."""
     content, large, hashes = unpack_question(question)
     _limit_seconds(_LARGE_SECONDS if large else _SMALL_SECONDS)
     look = pictures.all if large else pictures.small
@@ -92,8 +93,8 @@ def _limit_memory() -> None:
     if sys.platform != "linux":
         return
     with suppress(OSError):  # the kernel ends this process before the one that has the bank
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    lines = Path("/proc/self/status").read_text().splitlines()
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     taken = next(int(line.split()[1]) for line in lines if line.startswith("VmData:"))
     _lower(resource.RLIMIT_DATA, (taken << 10) + _ROOM_BYTES)
 

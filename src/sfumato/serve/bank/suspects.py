@@ -24,6 +24,9 @@ class Suspects:
         self._until: dict[Hashable, float] = {}
         self._lock = threading.Lock()
 
+    def __len__(self) -> int:
+        return len(self._until)
+
     def add(self, content: bytes, sender: str | None) -> None:
         """Remember a file, and who sent it where that is somebody in particular."""
         now = self._clock()
