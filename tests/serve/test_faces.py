@@ -20,13 +20,14 @@ from typer.testing import CliRunner
 
 from sfumato.cipher.request import RequestKey
 from sfumato.cli.main import app
-from sfumato.data.decoding.decode import decode_views, encode_png
+from sfumato.data.decoding.decode import ImageLimits, decode_views, encode_png
 from sfumato.features.backbone import Backbone
 from sfumato.filter.rule.guard import SHARED
 from sfumato.serve.app import create_app
 from sfumato.serve.bank.decide import Question, decide_each
-from sfumato.serve.bank.extract import see
+from sfumato.serve.bank.extract import Seen, see
 from sfumato.serve.bank.memory import BankState
+from sfumato.serve.bank.processes import Processes
 from sfumato.serve.features import create_feature_app
 from sfumato.serve.local import opened
 from sfumato.serve.records.decisions import FACELESS, STRANGER
@@ -218,3 +219,21 @@ def test_extracting_names_what_is_left_out(platform: Platform, tmp_path: Path) -
     )
     assert (found["shape"], found["skipped"]) == ([20, 128], 2)
     assert "skipped us.png: 2 faces found: crop it to one" in said
+
+
+def test_processes_find_the_faces_that_this_one_finds(platform: Platform) -> None:
+    backbone = Backbone.load(platform.backbone)
+    shown = [ann(1), beside(drawn_face(BO), drawn_face(STRANGE)), without_face()]
+    contents = [encode_png(picture) for picture in shown]
+    looking = Processes(backbone, backbone.to_bytes(), ImageLimits(), 1)
+    try:
+        looking.wait()
+        found = list(looking.small(contents, hashes=False))
+    finally:
+        looking.close()
+    here = [see(backbone, decode_views(content), hashes=False) for content in contents]
+    assert [len(one.features) for one in here] == [1, 2, 0]
+    for there, own in zip(found, here, strict=True):
+        assert isinstance(there, Seen)
+        assert torch.equal(there.features, own.features)
+        assert there.pictures == own.pictures
