@@ -87,6 +87,7 @@ INNER = {
         {"namespace"},
     ],
     "serve": [
+        {"limits", "tls"},
         {"database", "settings", "wire"},
         {"clients", "migrations", "records"},
         {"bank"},

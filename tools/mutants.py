@@ -24,6 +24,7 @@ import time
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -216,7 +217,12 @@ class Sound:
 def tried(spec: MutationSpec, arguments: Sequence[str], timeout: float) -> WorkResult:
     """Return what its tests say of one mutant; the module is as it was afterwards."""
     operator = get_operator(spec.operator_name)(**spec.operator_args)
-    with use_mutation(spec.module_path, operator, spec.occurrence) as (before, after):
+    with ExitStack() as undo:
+        mutation = use_mutation(spec.module_path, operator, spec.occurrence)
+        try:
+            before, after = undo.enter_context(mutation)
+        except AttributeError:  # Cosmic Ray cannot replace an exception whose name has a dot
+            return WorkResult(WorkerOutcome.NO_TEST)
         if after is None:
             return WorkResult(WorkerOutcome.NO_TEST)
         passed = passes(arguments, timeout)

@@ -7,6 +7,7 @@ backticks, so that a command can write its own spelling of it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -44,9 +45,10 @@ class Setting:
         return " and ".join(f"{word} {end:g}" for word, end in ends if end is not None)
 
     def holds(self, value: Number) -> bool:
-        """Say whether a number is in the range; no number is not."""
+        """Say whether a number is in the range; what is not finite never is."""
         return (
-            (self.least is None or value >= self.least)
+            (isinstance(value, int) or math.isfinite(value))
+            and (self.least is None or value >= self.least)
             and (self.above is None or value > self.above)
             and (self.most is None or value <= self.most)
             and (self.below is None or value < self.below)
@@ -136,7 +138,8 @@ def check_settings(config: Any) -> None:  # noqa: ANN401 - any dataclass
         _check_choice(one.name, value, choices)
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if number and not about.holds(value):
-            raise ConfigError(f"`{one.name}` must be {about.range}, got {value:g}")
+            got = value if isinstance(value, int) else f"{value:g}"  # of any size
+            raise ConfigError(f"`{one.name}` must be {about.range or 'finite'}, got {got}")
 
 
 def _check_choice(name: str, value: object, choices: tuple[Any, ...]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ from sfumato.errors import FormatError, InputError, SfumatoError
 
 _HEADER_LENGTH_BYTES = 8  # little-endian, before the JSON header of a safetensors file
 _METADATA_KEY = "sfumato"
+_PIPE_LIMIT_BYTES = 1 << 28  # of a pipe or a device, which may have no end
 _PART = 1 << 20  # bytes at once of what does not say how long it is
 
 MALFORMED: Final = (
@@ -194,14 +196,17 @@ def read_limited(path: Path, *, limit_bytes: int, error: type[SfumatoError] = In
     """
     try:
         with path.open("rb") as stream:
-            size = os.fstat(stream.fileno()).st_size
+            found = os.fstat(stream.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                limit_bytes = min(limit_bytes, _PIPE_LIMIT_BYTES)
+            size = found.st_size
             parts = list(_parts(stream, size, limit_bytes + 1))
     except OSError as cause:
         raise error(f"cannot read {path}: {cause.strerror or cause}") from cause
     content = parts[0] if len(parts) == 1 else b"".join(parts)
     if len(content) > limit_bytes:
-        found = max(size, len(content))
-        raise error(f"{path}: expected at most {limit_bytes:,} bytes, got {found:,}")
+        got = max(size, len(content))
+        raise error(f"{path}: expected at most {limit_bytes:,} bytes, got {got:,}")
     return content
 
 

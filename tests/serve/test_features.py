@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import logging
+import math
 import socket
 import struct
 import threading
@@ -222,7 +223,16 @@ def test_answers_leave_at_once() -> None:
         assert asyncio.run(accepted(sock))
 
 
-@pytest.mark.parametrize("setting", [{"image_limit_bytes": 0}, {"body_seconds": 0.0}])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"image_limit_bytes": 0},
+        {"image_limit_pixels": 0},
+        {"body_seconds": 0.0},
+        {"body_seconds": math.nan},
+        {"body_seconds": math.inf},
+    ],
+)
 def test_settings_are_checked(setting: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match="positive"):
+    with pytest.raises(ConfigError, match=f"`{next(iter(setting))}` must be"):
         FeatureSettings(**setting)

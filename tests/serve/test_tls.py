@@ -26,18 +26,23 @@ from typer.testing import CliRunner
 from sfumato.cli import app
 from sfumato.errors import ConfigError, ServiceError
 from sfumato.serve.clients.filter import FilterClient
-from sfumato.serve.settings import ServeSettings, Tls
+from sfumato.serve.settings import ServeSettings
+from sfumato.serve.tls import Tls
 from tests.serve.live import LiveServer
 from tests.serve.world import World
 
 
 def made(
-    folder: Path, name: str = "own", encryption: KeySerializationEncryption | None = None
+    folder: Path,
+    name: str = "own",
+    encryption: KeySerializationEncryption | None = None,
+    *,
+    days: int = 0,
 ) -> Tls:
-    """A certificate for 127.0.0.1 that its own key signed."""
+    """A certificate for 127.0.0.1 that its own key signed, in force from so many days on."""
     key = Ed25519PrivateKey.generate()
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
+    now = datetime.now(UTC) + timedelta(days=days)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -114,7 +119,7 @@ def test_old_versions_of_tls_are_refused(server: SecureServer) -> None:
 def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
     own, other = made(tmp_path), made(tmp_path, "other")
     own.check()
-    with pytest.raises(ConfigError, match=r"its own key, both in PEM: KEY_VALUES_MISMATCH"):
+    with pytest.raises(ConfigError, match=r"`tls_key`: .*it is of another certificate"):
         Tls(own.certificate, other.key).check()
 
 
@@ -123,9 +128,32 @@ def test_a_missing_or_foreign_file_is_named(tmp_path: Path, which: str) -> None:
     own = made(tmp_path)
     with pytest.raises(ConfigError, match=f"`tls_{which}`: cannot read .*absent"):
         replace(own, **{which: tmp_path / "absent"}).check()
-    (tmp_path / "foreign").write_bytes(b"no PEM")
-    with pytest.raises(ConfigError, match="both in PEM"):
-        replace(own, **{which: tmp_path / "foreign"}).check()
+    for content, got in ((b"", "none"), (b"no PEM", "none"), (bytes(range(256)), "none")):
+        (tmp_path / "foreign").write_bytes(content)
+        with pytest.raises(ConfigError, match=f"`tls_{which}`: expected .* in PEM .*, got {got}"):
+            replace(own, **{which: tmp_path / "foreign"}).check()
+
+
+def test_files_that_are_swapped_or_cut_are_told_apart(tmp_path: Path) -> None:
+    own = made(tmp_path)
+    with pytest.raises(ConfigError, match=r"`tls_certificate`: .*got a private key"):
+        Tls(own.key, own.certificate).check()
+    with pytest.raises(ConfigError, match=r"`tls_key`: .*got a certificate"):
+        Tls(own.certificate, own.certificate).check()
+    both = tmp_path / "both.pem"
+    both.write_bytes(own.certificate.read_bytes() + own.key.read_bytes())
+    Tls(both, both).check()
+    for field, path in (("certificate", own.certificate), ("key", own.key)):
+        lines = path.read_text().splitlines(keepends=True)
+        (tmp_path / "cut").write_text("".join([lines[0], *lines[2:]]))
+        with pytest.raises(ConfigError, match=f"`tls_{field}`: .*cut.* damaged|damaged"):
+            replace(own, **{field: tmp_path / "cut"}).check()
+
+
+@pytest.mark.parametrize(("days", "said"), [(-2, "ended on"), (1, "begins on")])
+def test_a_certificate_out_of_force_is_refused(tmp_path: Path, days: int, said: str) -> None:
+    with pytest.raises(ConfigError, match=f"`tls_certificate`: expected one in force, .* {said}"):
+        made(tmp_path, days=days).check()
 
 
 def test_a_locked_key_is_refused_and_nobody_is_asked(tmp_path: Path) -> None:

@@ -186,7 +186,8 @@ def _opened(spec: str, public: str | None, data_dir: Path | None, seed: int) -> 
     from sfumato.data.options import SourceOptions
     from sfumato.features.backbone import open_backbone
 
-    scaled_on = open_lazily(public, SourceOptions(data_dir=data_dir, seed=seed)) if public else None
+    options = SourceOptions(data_dir=data_dir, seed=seed)
+    scaled_on = None if public is None else open_lazily(public, options)
     return open_backbone(spec, public=scaled_on, seed=seed)
 
 

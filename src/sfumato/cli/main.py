@@ -18,7 +18,7 @@ from sfumato.cli.fit import root as fit
 from sfumato.cli.paper import paper
 from sfumato.cli.release import release
 from sfumato.cli.spelling import running, spelled
-from sfumato.errors import SfumatoError
+from sfumato.errors import InputError, SfumatoError
 from sfumato.printable import printable
 
 app = typer.Typer(
@@ -62,6 +62,10 @@ def main() -> None:
         app()
     except SfumatoError as error:
         _end(str(error), error.exit_code)
+    except OSError as error:
+        if error.filename is None:  # no file's fault: ours
+            raise
+        _end(f"cannot use {error.filename}: {error.strerror}", InputError.exit_code)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -77,6 +79,18 @@ def folder_to_write(path: Path | None) -> Path | None:
 
         check_folder(path)
     return path
+
+
+def warn_of_readers(secret: Path) -> None:
+    """Say on stderr where every user of this machine can read a secret's file."""
+    try:
+        readable = os.name == "posix" and secret.stat().st_mode & stat.S_IROTH
+    except OSError:  # whoever reads it says so
+        return
+    if readable:
+        typer.echo(
+            f"warning: every user of this machine can read {secret}: chmod 600 {secret}", err=True
+        )
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON on stdout.")]

@@ -21,6 +21,7 @@ from torch import Tensor
 from sfumato._version import __version__
 from sfumato.cipher.header import Suite
 from sfumato.cipher.request import check_public, seal_answer
+from sfumato.config import check_settings, setting
 from sfumato.data.decoding.decode import ImageLimits, decode_image, open_picture
 from sfumato.errors import ConfigError, InputError, RequestError
 from sfumato.features.backbone import Backbone
@@ -30,7 +31,12 @@ from sfumato.serve.bank.lanes import SMALL_BYTES, SMALL_PIXELS, large_lane, smal
 from sfumato.serve.http.bodies import read_body
 from sfumato.serve.http.docs import install_docs
 from sfumato.serve.http.guarding import Guarding
-from sfumato.serve.http.listening import listening, run_app, warn_in_the_clear
+from sfumato.serve.http.listening import (
+    address_of,
+    listening,
+    run_app,
+    warn_in_the_clear,
+)
 from sfumato.serve.http.problems import install_problems
 from sfumato.serve.wire import BACKBONE_HEADER, FEATURES_PATH, PUBLIC_KEY_HEADER
 
@@ -41,16 +47,16 @@ class FeatureSettings:
 
     suite: Suite = Suite.AES_256_GCM
     """Cipher of the answers."""
-    image_limit_bytes: int = 16 << 20
-    """Largest image file that is read."""
-    image_limit_pixels: int = 50_000_000
-    """Most pixels that are decoded, whatever the file's size."""
-    body_seconds: float = 30.0
-    """Time in which a request's body must have arrived."""
+    image_limit_bytes: int = setting(16 << 20, "Largest image file that is read.", least=1)
+    image_limit_pixels: int = setting(
+        50_000_000, "Most pixels that are decoded, whatever the file's size.", least=1
+    )
+    body_seconds: float = setting(
+        30.0, "Seconds in which a request's body must have arrived.", above=0, most=3600
+    )
 
     def __post_init__(self) -> None:
-        if self.image_limit_bytes < 1 or self.image_limit_pixels < 1 or self.body_seconds <= 0:
-            raise ConfigError("limits of images and of time must be positive")
+        check_settings(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +126,7 @@ def serve_features(backbone: Backbone, settings: FeatureSettings, *, host: str, 
     app = create_feature_app(backbone, settings)
     with listening(host, port) as sock:
         warn_in_the_clear(sock, None)
-        host, port = sock.getsockname()[:2]
-        words = f"serving {backbone.dim} features on http://{host}:{port}"
+        words = f"serving {backbone.dim} features on {address_of(sock, None)}"
         run_app(app, sock, ready=partial(print, words, flush=True))
 
 

@@ -26,7 +26,7 @@ from sfumato.serve.bank.follow import Follower
 from sfumato.serve.bank.memory import BankState
 from sfumato.serve.bank.vetting import check_itself
 from sfumato.serve.database.db import open_database
-from sfumato.serve.database.url import database_url, is_sqlite
+from sfumato.serve.database.url import database_url, is_sqlite, shown
 from sfumato.serve.records.audit_log import COMMAND_LINE
 from sfumato.serve.records.auth import Account, account_named, add_account, check_name, find_account
 from sfumato.serve.records.decisions import STRANGER, Decision
@@ -170,7 +170,7 @@ def judging(
         opened_backbone = Backbone.load(backbone)
         found = store.terms()
         if found is None:
-            raise BankError(f"{database} has no enrollment yet; add one first")
+            raise BankError(f"{shown(database)} has no enrollment yet; add one first")
         terms = Terms(
             backbone=opened_backbone.fingerprint, dim=opened_backbone.dim, hidden=found.hidden
         )

@@ -11,7 +11,12 @@ from functools import partial
 from sfumato.counted import counted
 from sfumato.serve.app import create_app
 from sfumato.serve.http.connections import Places
-from sfumato.serve.http.listening import listening, run_app, warn_in_the_clear
+from sfumato.serve.http.listening import (
+    address_of,
+    listening,
+    run_app,
+    warn_in_the_clear,
+)
 from sfumato.serve.service import FilterService, Load, in_memory
 from sfumato.serve.settings import ServeSettings
 
@@ -30,9 +35,8 @@ def serve(settings: ServeSettings, load: Load = in_memory) -> None:
     with listening(settings.host, settings.port) as sock:
         warn_in_the_clear(sock, tls)
         service = FilterService.open(settings, load)
-        host, port = sock.getsockname()[:2]
-        scheme = "https" if tls else "http"
-        words = f"serving {counted(len(service.state), 'enrollment')} on {scheme}://{host}:{port}"
+        size = counted(len(service.state), "enrollment")
+        words = f"serving {size} on {address_of(sock, tls)}"
         try:
             # Uvicorn raises it again after a graceful end; for a service it is the way to stop.
             with suppress(KeyboardInterrupt):

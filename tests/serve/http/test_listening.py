@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from sfumato.serve.http.listening import listening, run_app, warn_in_the_clear
-from sfumato.serve.settings import Tls
+from sfumato.serve.http.listening import address_of, listening, run_app, warn_in_the_clear
+from sfumato.serve.tls import Tls
 
 
 @pytest.fixture
@@ -57,3 +58,10 @@ def test_a_service_that_others_reach_in_the_clear_says_so(
         warn_in_the_clear(sock, tls)
     said = capsys.readouterr()
     assert (said.out, "without TLS: pictures and tokens" in said.err) == ("", warned)
+
+
+@pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("::1", r"\[::1\]")])
+def test_the_address_that_is_announced_is_a_url(host: str, shown: str) -> None:
+    with listening(host, 0) as sock:
+        assert re.fullmatch(rf"http://{shown}:\d+", address_of(sock, None))
+        assert address_of(sock, Tls(Path("chain.pem"), Path("key.pem"))).startswith("https://")

@@ -137,16 +137,17 @@ def _bank(database: str, backbone: Backbone, seed: int) -> EnrolledUsers:
     from sfumato.data.order import random_order
     from sfumato.filter.enrolled import gather
     from sfumato.filter.enrollment import open_enrollment
+    from sfumato.serve.database.url import shown
 
     with store_of(database) as store:
         terms = store.terms()
         if terms is not None and terms.backbone != backbone.fingerprint:
             raise BankError(
-                f"{database} is for backbone {terms.backbone[:12]}..., not "
+                f"{shown(database)} is for backbone {terms.backbone[:12]}..., not "
                 f"{backbone.fingerprint[:12]}...; give its own --backbone"
             )
         contents = [stored.content for stored in store.active()]
     if not contents:
-        raise BankError(f"{database} has no active enrollment; leave --db out")
+        raise BankError(f"{shown(database)} has no active enrollment; leave `db` out")
     drawn = random_order(len(contents), seed)[:MOST_TRIED].tolist()
     return gather([open_enrollment(contents[i]).enrollment for i in drawn])

@@ -5,13 +5,15 @@ from __future__ import annotations
 import ipaddress
 import os
 from pathlib import Path
-from typing import Annotated, Final
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from sfumato.cli.options import AsJson, finish
-from sfumato.errors import ConfigError, InputError
+from sfumato.cli.options import AsJson, finish, warn_of_readers
+from sfumato.errors import InputError
+
+if TYPE_CHECKING:
+    import httpx
 
 TOKEN: Final = "SFUMATO_TOKEN"  # noqa: S105 - a variable's name
 _TOKEN_BYTES: Final = 1 << 16
@@ -22,7 +24,7 @@ IN_THE_CLEAR: Final = (
 
 def send(
     file: Annotated[Path, typer.Argument(help="What 'filter enroll' wrote.")],
-    service: Annotated[str, typer.Option(help="The service's address, as https://HOST.")],
+    url: Annotated[str, typer.Option("--service", help="The service's address, as https://HOST.")],
     token_file: Annotated[
         Path | None,
         typer.Option(help=f"File that holds the account's token; by default ${TOKEN} is it."),
@@ -34,23 +36,18 @@ def send(
     from sfumato.filter.enrollment import LIMIT_BYTES
     from sfumato.serve.clients.filter import FilterClient
 
-    url = _address(service)
     content = read_limited(file, limit_bytes=LIMIT_BYTES)
     token = _token(token_file)
     with FilterClient(url, token) as client:
+        _warn_in_the_clear(client.http.base_url)
         answer = client.send_enrollment(content)
     text = f"{answer.id}  {answer.status}: {answer.reason}"
     finish(answer.model_dump(), text, as_json=as_json)
 
 
-def _address(url: str) -> str:
-    """Return a service's address, checked; warn where it is not safe to use."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError(f"`service`: expected an address as https://HOST, got {url!r}")
-    if parts.scheme == "http" and not _is_here(parts.hostname):
+def _warn_in_the_clear(url: httpx.URL) -> None:
+    if url.scheme == "http" and not _is_here(url.host):
         typer.echo(IN_THE_CLEAR.format(url=url), err=True)
-    return url
 
 
 def _is_here(host: str) -> bool:
@@ -68,6 +65,7 @@ def _token(file: Path | None) -> str:
         token = os.environ.get(TOKEN, "")
     else:
         token = read_limited(file, limit_bytes=_TOKEN_BYTES).decode(errors="replace")
+        warn_of_readers(file)
     if not token.strip():
         raise InputError(
             f"expected the account's token in ${TOKEN} or in `token_file`, got none; whoever runs "

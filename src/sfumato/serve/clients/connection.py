@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import httpx
 
-from sfumato.errors import RequestError, ServiceError
+from sfumato.errors import ConfigError, RequestError, ServiceError
+from sfumato.printable import without_secrets
 
 # Not typing.Self, which the checks of the tests cannot read outside a decorated class.
 Client = TypeVar("Client", bound="Connection")
+_LAST_PORT: Final = 65_535
 
 
 class Connection:
     """One service at the other end of HTTP; a context that closes its connections.
+
+    Raises:
+        ConfigError: the URL is no address of a service.
 
     Raises, from every method that asks:
         RequestError: the service refused; `status` and the message are its own.
@@ -25,7 +30,7 @@ class Connection:
     def __init__(
         self, url: str, *, timeout_seconds: float, headers: Mapping[str, str] | None = None
     ) -> None:
-        self.http = httpx.Client(base_url=url, headers=headers, timeout=timeout_seconds)
+        self.http = httpx.Client(base_url=_address(url), headers=headers, timeout=timeout_seconds)
 
     def __enter__(self: Client) -> Client:
         return self
@@ -67,8 +72,32 @@ class Connection:
         return answer
 
 
+def _address(url: str) -> httpx.URL:
+    """Return a service's address, checked: no request would say what is wrong with it."""
+    try:
+        found = httpx.URL(url)
+        host = found.raw_host.decode("ascii")
+        host.encode("idna")
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise _no_address(url) from error
+    whole = found.scheme in ("http", "https") and host and 0 < (found.port or 1) <= _LAST_PORT
+    if not whole or found.userinfo or found.query or found.fragment:
+        raise _no_address(url)
+    return found
+
+
+def _no_address(url: str) -> ConfigError:
+    return ConfigError(
+        f"`url`: expected a service's address alone, as https://HOST or https://HOST:PORT, got "
+        f"{without_secrets(url)!r}"
+    )
+
+
 def _detail(answer: httpx.Response) -> str:
     try:
-        return str(answer.json()["detail"])
+        found = answer.json()["detail"]
     except (ValueError, KeyError, TypeError):
-        return f"HTTP {answer.status_code} without a reason; is this the service's address?"
+        found = None
+    if isinstance(found, str):
+        return found
+    return f"HTTP {answer.status_code} without a reason; is this the service's address?"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
@@ -11,7 +12,8 @@ from jaxtyping import UInt8
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
-from sfumato.errors import ArtifactError, ServiceError
+from sfumato.counted import counted
+from sfumato.errors import ArtifactError, ConfigError, ServiceError
 from sfumato.features.backbone import Backbone
 from sfumato.features.picture import features_of, only_crop
 from sfumato.features.views import ViewDraws, stacked_views
@@ -23,6 +25,7 @@ from sfumato.serve.clients.connection import Connection
 from sfumato.serve.wire import EnrollmentAnswer, ErasureAnswer, UploadAnswer
 
 T = TypeVar("T")
+_TOKEN: Final = re.compile(r"[!-~]+")
 _POLICY: Final = TypeAdapter(dict[str, Any])
 _ENROLLMENT: Final = TypeAdapter(EnrollmentAnswer)
 _ENROLLMENTS: Final = TypeAdapter(list[EnrollmentAnswer])
@@ -33,12 +36,20 @@ _UPLOAD: Final = TypeAdapter(UploadAnswer)
 class FilterClient(Connection):
     """A device that talks to one service with one account's token.
 
+    Raises:
+        ConfigError: the URL is no address of a service, or the token is none.
+
     Raises, from every method:
         RequestError: the service refused; `status` and the message are its own.
         ServiceError: the service cannot be reached, or its answer is not what it should be.
     """
 
     def __init__(self, url: str, token: str, *, timeout_seconds: float = 60.0) -> None:
+        if not _TOKEN.fullmatch(token):
+            raise ConfigError(
+                "`token`: expected an account's token, as `filter user add` printed it: letters "
+                "and digits on one line; got something else"
+            )
         headers = {"Authorization": f"Bearer {token}"}
         super().__init__(url, headers=headers, timeout_seconds=timeout_seconds)
         self._backbone: Backbone | None = None
@@ -138,5 +149,5 @@ def _read(parse: Callable[[bytes], T], answer: httpx.Response) -> T:
     except ValidationError as error:
         raise ServiceError(
             f"expected an answer of the filter service, got something else "
-            f"({error.error_count()} faults); is this its address, and of this version?"
+            f"({counted(error.error_count(), 'fault')}); is this its address, and of this version?"
         ) from error

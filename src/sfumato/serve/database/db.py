@@ -17,7 +17,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from sfumato.errors import BankError, SfumatoError
+from sfumato.errors import BankError, SfumatoError, StorageError
 from sfumato.serve.database.errors import database_errors
 from sfumato.serve.database.migrate import upgrade
 from sfumato.serve.database.url import database_url, is_sqlite, place
@@ -99,14 +99,24 @@ def beside(engine: Engine, *, connections: int) -> Engine:
 def open_sqlite(url: URL, *, connections: int = _CONNECTIONS) -> Engine:
     """Open a SQLite file with the settings that several processes need."""
     _refuse_foreign(Path(str(url.database)))
-    with database_errors(str(url.database)), suppress(FileExistsError):
-        # Created before SQLite does, so that it and its log are the owner's alone.
-        os.close(os.open(str(url.database), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    _create(Path(str(url.database)))
     # hide_parameters: an error in the log must not carry what was being written.
     engine = create_engine(url, hide_parameters=True, **_pool(connections))
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _create(path: Path) -> None:
+    """Make the file before SQLite does, so that it and its log are the owner's alone."""
+    try:
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise StorageError(
+            f"cannot write the database {path}: {error.strerror}; "
+            "name a file in a folder that this user may write"
+        ) from error
 
 
 def _refuse_foreign(path: Path) -> None:

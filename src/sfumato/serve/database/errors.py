@@ -14,7 +14,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sfumato.errors import BankError, ServiceError, SfumatoError, StorageError
 from sfumato.serve.database.url import place
 
-_FULL: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
+_FULL: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+_CLOSED: Final = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _POSTGRES_FULL: Final = "53100"
 _POSTGRES_DAMAGED: Final = ("XX001", "XX002")  # data_corrupted, index_corrupted
@@ -72,6 +73,11 @@ def _known(error: DBAPIError, where: str) -> SfumatoError:
     cause = error.orig
     state = getattr(cause, "sqlstate", None)
     code = cause.sqlite_errorcode & 0xFF if isinstance(cause, sqlite3.Error) else None
+    if code in _CLOSED:
+        return StorageError(
+            f"cannot write the database: {_line(cause)}; let this user write its file and its "
+            "folder, nothing was changed"
+        )
     if code in _FULL or state == _POSTGRES_FULL:
         return StorageError(
             f"cannot write the database: {_line(cause)}; free some space and try again, "

@@ -18,7 +18,7 @@ from typing import Final
 from filelock import FileLock, Timeout
 from sqlalchemy import Engine, text
 
-from sfumato.errors import ServiceError
+from sfumato.errors import ServiceError, StorageError
 from sfumato.serve.database.errors import connected
 
 _KEY: Final = 0x5F_0A_70  # any number that nothing else in this database locks
@@ -32,6 +32,7 @@ def change_lock(engine: Engine, *, patience_seconds: float = _PATIENCE_SECONDS) 
 
     Raises:
         ServiceError: others held it all this time.
+        StorageError: its file cannot be made.
     """
     deadline = time.monotonic() + patience_seconds
     if engine.dialect.name == "sqlite":
@@ -50,6 +51,10 @@ def _file_lock(path: str, deadline: float) -> Iterator[None]:
         held = lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
     except Timeout as error:
         raise _others() from error
+    except OSError as error:
+        raise StorageError(
+            f"cannot write the database's lock: {error.strerror}; let this user write its folder"
+        ) from error
     with held:
         yield
 

@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError
 from sfumato.errors import ConfigError
 from sfumato.extras import needs
 from sfumato.files import at_home
+from sfumato.printable import without_secrets
 
 _EXPECTED: Final = "expected a file, sqlite:///FILE or postgresql://USER@HOST/NAME"
 
@@ -30,26 +31,50 @@ def database_url(database: str | URL) -> URL:
     try:
         url = _file_as_url(database) if isinstance(database, str) else database
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise ConfigError(f"`db`: {_EXPECTED}, got {database!r}") from error
+    except (ArgumentError, ValueError) as error:  # the latter of a port that is no number
+        raise ConfigError(f"`db`: {_EXPECTED}, got {shown(database)!r}") from error
     backend = parsed.get_backend_name()
     if backend == "postgresql" and parsed.drivername in ("postgresql", "postgresql+psycopg"):
         needs("serve", "PostgreSQL", "psycopg")
         return parsed.set(drivername="postgresql+psycopg")
-    if backend != "sqlite" or not parsed.database or parsed.database == ":memory:":
-        raise ConfigError(f"`db`: {_EXPECTED}, got {parsed.render_as_string()!r}")
+    nowhere = not parsed.database or parsed.database == ":memory:" or "\0" in parsed.database
+    if backend != "sqlite" or nowhere or parsed.host or parsed.username:
+        raise ConfigError(f"`db`: {_EXPECTED}, got {shown(parsed)!r}")
     if parsed.query or (isinstance(url, str) and "?" in url):
         # Another file than the one that is meant would be opened, without a word.
         raise ConfigError(
-            f"`db`: {_EXPECTED}, got {str(url)!r}: what follows a ? is no part of FILE; "
+            f"`db`: {_EXPECTED}, got {shown(url)!r}: what follows a ? is no part of FILE; "
             "give the file's path without sqlite:///"
         )
-    path = Path(parsed.database)
-    if not path.parent.is_dir():
-        raise ConfigError(f"`db`: the folder {path.parent} does not exist; create it first")
-    if path.is_dir():
-        raise ConfigError(f"`db`: expected a file, {path} is a folder")
+    path = Path(str(parsed.database))
+    _check_file(path)
     return parsed.set(database=str(path.absolute()))
+
+
+def shown(database: str | URL) -> str:
+    """Return where a database is, fit to print: no password, however wrongly it was typed."""
+    return without_secrets(database if isinstance(database, str) else database.render_as_string())
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what cannot be a SQLite file."""
+    try:
+        folder, kind = path.parent.is_dir(), _kind_of(path)
+    except OSError as error:  # its name is too long, or its folder is closed
+        raise ConfigError(f"`db`: cannot use {shown(str(path))}: {error.strerror}") from error
+    if not folder:
+        raise ConfigError(
+            f"`db`: the folder {shown(str(path.parent))} does not exist; create it first"
+        )
+    if kind:
+        raise ConfigError(f"`db`: expected a file, {path} is a {kind}")
+
+
+def _kind_of(path: Path) -> str:
+    """Return what is there that is no file; empty where there is a file, or nothing."""
+    if path.is_dir():
+        return "folder"
+    return "device" if path.exists() and not path.is_file() else ""
 
 
 def _file_as_url(database: str) -> str | URL:
@@ -72,4 +97,4 @@ def sqlite_path(engine: Engine) -> Path | None:
 def place(engine: Engine) -> str:
     """Return where the database is, fit to show: without a password."""
     path = sqlite_path(engine)
-    return str(path) if path else engine.url.set(password=None).render_as_string()
+    return str(path) if path else shown(engine.url)

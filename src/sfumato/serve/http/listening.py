@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import errno
 import gc
 import ipaddress
 import logging
@@ -23,10 +24,15 @@ from uvicorn.config import LOGGING_CONFIG
 
 from sfumato.errors import ConfigError, ServiceError
 from sfumato.serve.http.connections import HEADER_SECONDS, PatientProtocol, Places
-from sfumato.serve.settings import Tls
+from sfumato.serve.tls import Tls
 
 _PLACES = Places(requests=32)  # more are answered 503 so that memory stays bounded
 _FILES: Final = 65_536
+_LAST_PORT: Final = 65_535
+_REMEDY: Final = {
+    errno.EADDRINUSE: "stop what does, or choose another `port`",
+    errno.EACCES: "choose a `port` from 1024 on",
+}
 
 
 def run_app(
@@ -95,13 +101,15 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
     """Yield a socket that listens, so that a port in use is found before anything is loaded.
 
     Raises:
-        ConfigError: the host cannot be resolved, or the port is out of range.
+        ConfigError: the host is none of this machine, or the port is out of range.
         ServiceError: the port is in use, or not allowed.
     """
+    if not 0 <= port <= _LAST_PORT:  # a system that takes a larger one listens on another
+        raise ConfigError(f"`port` must lie in 0..{_LAST_PORT}, got {port}")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, OverflowError) as error:
-        raise ConfigError(f"`host`, `port`: cannot listen on {host!r}, {port}: {error}") from error
+    except (OSError, UnicodeError) as error:
+        raise _no_host(host, error) from error
     family, kind, protocol, _, address = found[0]
     # With the protocol named, asyncio sends small answers at once (TCP_NODELAY) and not after the
     # 40 ms in which the other side puts off its acknowledgement.
@@ -110,13 +118,28 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         try:
             sock.bind(address)
             sock.listen(128)
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or error
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise _no_host(host, error) from error
             raise ServiceError(
-                f"cannot listen on {host}:{port}: {reason}; "
-                "stop what does, or choose another `port`"
+                f"cannot listen on {host}:{port}: {error.strerror}; "
+                f"{_REMEDY.get(error.errno or 0, 'choose another `port`')}"
             ) from error
         yield sock
+
+
+def _no_host(host: str, error: Exception) -> ConfigError:
+    reason = getattr(error, "strerror", None) or "it is no name"
+    return ConfigError(
+        "`host`: expected an address of this machine, as 127.0.0.1 (for itself alone), 0.0.0.0 or "
+        f":: (for all), or its name; got {host!r}: {reason}"
+    )
+
+
+def address_of(sock: socket.socket, tls: Tls | None) -> str:
+    """Return the URL at which a socket listens."""
+    host, port = sock.getsockname()[:2]
+    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 class WithoutQuery(logging.Filter):
