@@ -9,6 +9,7 @@ from torch import Tensor
 from sfumato.attack import faces as module
 from sfumato.attack.attributes import AttributeAttack
 from sfumato.attack.faces import SAME, MatchedFaces, RecognisedFaces, Viewed, embedded
+from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
 from sfumato.features.backbone import open_backbone
 from sfumato.types import Knowledge, Releases
@@ -72,6 +73,9 @@ def test_a_person_is_looked_for_in_other_photographs() -> None:
     assert attack.run(victim, knowledge).details.unknown_victims == 2
     victim = replace(victim, labels={**victim.labels, "who": PHOTOS})
     assert attack.unfit(victim, knowledge) == "no who has two photographs among the victims'"
+    unnamed = torch.full_like(WHO, MISSING)
+    victim = replace(victim, labels={**setting()[0].labels, "who": unnamed})
+    assert attack.unfit(victim, knowledge) == "no who has two photographs among the victims'"
 
 
 @pytest.mark.usefixtures("_seen")
@@ -116,3 +120,14 @@ def test_faces_are_told_apart_by_the_published_threshold() -> None:
     assert float((rows[0] - rows[3]).norm()) < SAME
     with pytest.raises(DataError, match="expected aligned faces of 150x150"):
         embedded(torch.rand(1, 3, 20, 20))
+
+
+@pytest.mark.usefixtures("_seen")
+def test_a_face_is_never_found_in_its_own_photograph() -> None:
+    """It would be: the release is the original, and nobody's two photographs are alike."""
+    images = torch.rand(12, 3, 4, 4, generator=torch.Generator().manual_seed(3))
+    victim, knowledge = setting()
+    victim = replace(victim, tensor=images, images=images)
+    found = RecognisedFaces(group="photo", identity="who").run(victim, knowledge)
+    assert found.value <= 0.25
+    assert RecognisedFaces(group="photo").run(victim, knowledge).value == 1

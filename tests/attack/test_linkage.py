@@ -89,3 +89,10 @@ def test_the_floor_is_a_guess_from_the_adversarys_own_labels(blobs: ImageSet) ->
     assert found.floor_interval[0] < 0.25 < found.floor_interval[1]
     assert found.details.victims == 20
     assert found.details.linked_by_chance == 1 / 24
+
+
+def test_a_near_original_outvotes_several_farther_ones() -> None:
+    near, far = torch.tensor([1.0, 0.0]), torch.tensor([0.5, 0.75**0.5])
+    known = torch.stack([near, far, far, far])
+    assert vote(near[None], known, torch.tensor([0, 1, 1, 1])).tolist() == [0]
+    assert vote(far[None], known, torch.tensor([0, 1, 1, 1])).tolist() == [1]

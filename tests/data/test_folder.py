@@ -150,3 +150,15 @@ def test_headers_say_what_holds_no_still_picture(album: Path, tmp_path: Path) ->
     assert reasons["moving.gif"] == "several frames or pages; send one of them"
     assert reasons["gone.png"] == "there is no such file"
     assert "out of the folder" in reasons["../outside.png"]
+
+
+def test_tables_of_subfolders_list_theirs_and_what_no_table_lists_is_left_out(
+    tmp_path: Path,
+) -> None:
+    for name in ("listed/a.png", "listed/deep/b.png", "listed/not.png", "beside/c.png", "d.png"):
+        picture(tmp_path / name, 3)
+    (tmp_path / "listed" / "metadata.csv").write_text("file_name,who\na.png,ann\ndeep/b.png,bo\n")
+    images = load(f"folder:{tmp_path}")
+    assert images.files == ("listed/a.png", "listed/deep/b.png")
+    assert [one.file for one in images.skipped] == ["beside/c.png", "d.png"]
+    assert {one.reason for one in images.skipped} == {"no metadata.csv lists it"}

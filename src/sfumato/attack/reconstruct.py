@@ -21,6 +21,7 @@ from sfumato.attack.tools.decoder import (
     draw,
     train_decoder,
 )
+from sfumato.attack.tools.learners import start_of
 from sfumato.attack.tools.matchers import similarities
 from sfumato.attack.tools.read import (
     Standard,
@@ -233,7 +234,7 @@ class ReconstructionAttack(Attack):
                 self.perceptual,
                 self.config,
                 network=network,
-                seed=seed * 1_009 + restart,
+                seed=start_of(seed, restart),
             )
             for network in self.config.networks
             for restart in range(self.config.restarts)

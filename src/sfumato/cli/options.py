@@ -17,7 +17,11 @@ from sfumato.errors import ConfigError
 if TYPE_CHECKING:
     from sfumato.data.leftout import LeftOut
 
-Seed = Annotated[int, typer.Option(help="Same seed, same result on the same machine.")]
+Seed = Annotated[
+    int,
+    # What NumPy takes. PyTorch takes more, but seeds are multiplied to tell restarts apart.
+    typer.Option(min=0, max=2**32 - 1, help="Same seed, same result on the same machine."),
+]
 
 
 def parse_somewhere(text: str) -> str:

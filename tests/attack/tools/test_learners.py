@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sfumato.attack.tools.learners import LearnerConfig, train_all, train_namer
+from sfumato.attack.tools.learners import LearnerConfig, start_of, train_all, train_namer
 from sfumato.errors import ConfigError
 from sfumato.nets.classifiers import ConvClassifier, Perceptron
 
@@ -45,3 +45,8 @@ def test_what_is_validated_is_the_mean_over_labels() -> None:
         assert found.training is not None
         best = max(found.training.curves["validated"])
         assert best == pytest.approx(sum(found.validated.values()) / len(targets))
+
+
+def test_no_start_comes_twice() -> None:
+    starts = [start_of(seed, restart) for seed in range(40) for restart in range(30)]
+    assert len({*starts}) == len(starts)

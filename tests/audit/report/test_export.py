@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema
 import pyarrow.parquet as pq
 import pytest
+from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 from sfumato import extras
@@ -143,3 +144,21 @@ def test_details_are_those_of_their_kind(audited: Report) -> None:
     assert not valid(document)
     details |= {"kind": "theirs", "anything": [1, {}]}
     assert valid(document)
+
+
+def test_the_curve_of_a_guess_is_the_diagonal(
+    audited: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: dict[str, dict[str, list[tuple[float, float]]]] = {}
+
+    def kept(figure: Figure, path: Path, **_: Any) -> None:
+        found = figure.axes[0].get_lines()
+        lines[path.name] = {str(line.get_label()): line.get_xydata().tolist() for line in found}
+        path.touch()
+
+    monkeypatch.setattr(Figure, "savefig", kept)
+    write_figures(audited, tmp_path / "figures")
+    roc = lines["privacy-verify-roc.svg"]
+    assert roc["guessing"] == [[0, 0], [1, 1]]
+    (other,) = roc.keys() - {"guessing"}
+    assert roc[other] == [[0, 0], [0.5, 0.8], [1, 1]]

@@ -111,6 +111,9 @@ def test_a_size_or_a_box_is_of_the_whole_picture() -> None:
     assert torch.equal(asked, decode_image(content, size=(60, 46)))
 
 
+PROGRESSIVE_SCANS = 6  # that Pillow makes of a grey picture
+
+
 def progressive(scans: int, side: int = 3000) -> bytes:
     """A progressive JPEG whose last scan, a few bytes for each row of blocks, comes again."""
     content = file(Image.new("L", (side, side), 90), "JPEG", progressive=True)
@@ -129,3 +132,12 @@ def test_a_camera_s_second_pictures_are_no_passes_of_the_first() -> None:
     assert decode_image(first + thumbnail).unique().tolist() == [90]
     inside = first[:2] + b"\xff\xe3" + (2 + 600).to_bytes(2) + b"\xff\xda\xff\xd9" * 150 + first[2:]
     assert decode_image(inside).unique().tolist() == [90]
+
+
+def test_a_large_picture_has_a_dozen_passes_however_few_pixels_may_move() -> None:
+    few = ImageLimits(max_moving_pixels=1)
+    own = decode_image(progressive(0, side=64), limits=few)
+    with pytest.raises(ImageError, match="at most 12 passes at 64x64, got 13"):
+        decode_image(progressive(13 - PROGRESSIVE_SCANS, side=64), limits=few)
+    allowed = progressive(12 - PROGRESSIVE_SCANS, side=64)
+    assert torch.equal(decode_image(allowed, limits=few), own)

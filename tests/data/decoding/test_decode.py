@@ -17,6 +17,7 @@ from PIL import Image
 from sfumato.data import ImageLimits, decode_image, encode_png
 from sfumato.data.decoding import isofile
 from sfumato.data.decoding.decode import decode_views
+from sfumato.data.decoding.orientation import exif_orientation
 from sfumato.errors import ConfigError, ImageError
 from tests.data.decoding import heic_files
 from tests.data.decoding.viewer_files import (
@@ -492,3 +493,36 @@ def test_a_profile_gives_a_second_view_only_where_it_changes_something() -> None
     assert torch.equal(second.picture, decode_image(saved(noise(), "JPEG")))
     assert (first.frame, second.frame) == (0, 0)
     assert len(list(decode_views(saved(noise(), "JPEG", icc_profile=b"no profile" * 20)))) == 1
+
+
+def test_fill_bytes_before_a_marker_are_no_marker_and_comments_hold_none() -> None:
+    still = saved(noise(), "JPEG")
+    turned = decode_image(with_segments(still, app1(6)))
+    assert torch.equal(decode_image(with_segments(still, b"\xff\xff\xff", app1(6))), turned)
+    for comment in (0xFE, 0xE3):
+        content = with_segments(still, segment(comment, b"a" + app1(6) + b"b"))
+        assert torch.equal(decode_image(content), decode_image(still))
+
+
+def test_an_avif_is_shown_by_its_own_profile() -> None:
+    plain, swapped = (
+        decode_image(saved(noise(), "AVIF", quality=100, subsampling="4:4:4", **profile)).int()
+        for profile in ({}, {"icc_profile": SWAPPED})
+    )
+    png = decode_image(saved(noise(), "PNG", icc_profile=SWAPPED)).int()
+    assert float((swapped - plain).abs().float().mean()) > 10
+    assert float((swapped - png).abs().float().mean()) < 3
+
+
+def test_what_comes_after_the_pixels_turns_nothing() -> None:
+    still = saved(noise(), "JPEG")
+    assert torch.equal(decode_image(still[:-2] + app1(6) + still[-2:]), decode_image(still))
+    assert torch.equal(decode_image(still + app1(6)), decode_image(still))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_only_one_short_number_from_2_to_8_turns_a_picture(order: str) -> None:
+    assert [exif_orientation(exif(i, order)) for i in range(10)] == [1, *range(1, 9), 1]
+    for value in range(10):
+        assert exif_orientation(exif(value, order, kind=4)) == 1
+        assert exif_orientation(exif(value, order, count=2)) == 1

@@ -7,6 +7,7 @@ import pytest
 from jaxtyping import Float
 
 from sfumato.data import decode_image
+from sfumato.data.decoding.profiles import coded_profile
 from sfumato.errors import ImageError
 from tests.data.decoding.viewer_files import cicp, png
 
@@ -108,3 +109,17 @@ def test_what_is_brighter_than_white_is_refused(transfer: int) -> None:
 def test_codes_without_a_meaning_change_nothing(codes: tuple[int, int]) -> None:
     values = np.array([[[140.0, 20.0, 220.0]]])
     assert np.array_equal(decoded(values, *codes), values)
+
+
+@pytest.mark.parametrize("code", [1, 5, 6, 9, 12, 22])
+def test_grey_is_the_same_grey_in_all_primaries_with_the_screens_white(code: int) -> None:
+    """So is its curve, the screen's own."""
+    ramp = np.arange(256.0)
+    found = decoded(np.stack([ramp] * 3, -1)[None], code, 13)
+    assert np.abs(found - ramp[None, :, None]).max() <= 1
+
+
+def test_what_a_screen_shows_anyway_needs_no_profile() -> None:
+    assert coded_profile(1, 13) is None
+    assert coded_profile(9, 13) is not None
+    assert coded_profile(2, 13) is None

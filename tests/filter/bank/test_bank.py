@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -485,3 +486,28 @@ def test_readers_never_see_half_a_change() -> None:
         reader.join()
     assert faults == []
     assert set(bank.ids) == {f"q{i}" for i in range(30)}
+
+
+def test_what_is_left_of_an_erased_one_in_the_old_file_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "b.bank"
+    bank, _ = filled(3)
+    bank.save(path)
+    bank.remove("p1")
+    real, calls = os.fsync, []
+
+    def failing(number: int) -> None:
+        calls.append(number)
+        if path.stat().st_ino != os.fstat(number).st_ino and os.fstat(number).st_nlink == 0:
+            raise OSError(5, "Input/output error")
+        real(number)
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(
+        InputError, match=r"is saved, but .* not be overwritten: Input/output error"
+    ):
+        bank.save(path)
+    monkeypatch.undo()
+    assert calls
+    assert sorted(Bank.open(path).ids) == ["p0", "p2"]

@@ -178,6 +178,15 @@ def test_what_follows_from_limits_is_kept_for_one_tensor_and_one_state_of_the_ba
     for _ in range(2):
         assert len(mine.near(means[:1], all_of_it)) == 50
         assert len(mine.near(means[:1], nothing)) == 0
+        assert len(mine.near(means[:1], nothing)) == 0
+    exact = torch.zeros(50)
+    assert len(mine.near(means[:1], exact)) == 1
+    mine.reach = 1.0  # times no spread
+    assert len(mine.near(means[:1], exact)) == 1
+    mine.blocks[0].spread[:50] = 9.0
+    assert len(mine.near(means[:1], exact)) == 1  # kept
+    mine.reach = 2.0
+    assert len(mine.near(means[:1], exact)) == 50
     mine.remove(3)
     assert len(mine.near(means[:1], all_of_it[:-1])) == 49
 
@@ -397,3 +406,15 @@ def test_liars_cannot_fill_the_list(digits: tuple[Bank, torch.Tensor]) -> None:
     finally:
         for name in names:
             bank.remove(name)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_limit_of_nothing_lists_what_is_no_distance_away_and_one_below_lists_nobody(
+    batch: int,
+) -> None:
+    means = features(4, 8)
+    own = Shortlist(8, reach=0.0)
+    own.append_rows(means, torch.zeros(4))
+    x = means[:1].expand(batch, -1).contiguous()
+    assert 0 in own.near(x, torch.zeros(4)).tolist()
+    assert own.near(x, torch.full((4,), -1e-9)).tolist() == []

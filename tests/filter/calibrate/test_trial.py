@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sfumato.data.order import random_order
-from sfumato.filter.calibrate.trial import Strangers, Uploads, run_trial
+from sfumato.filter.calibrate.trial import TARGETS, Strangers, Uploads, run_trial
 from sfumato.filter.enrolled import enroll_all, scores
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.filter.rule.calibration import Rarity, anchors, tail_dimension
@@ -93,3 +93,8 @@ def test_a_small_bank_is_tried_with_different_enrollments() -> None:
     blocked = tens.float().mean(0)
     expected = torch.stack([blocked[STRANGERS.testers == p].mean() for p in range(135)]).mean()
     assert found.sizes[1].calibrated[0].strangers == pytest.approx(float(expected))
+
+
+def test_rates_of_the_table_are_shares_in_order() -> None:
+    assert list(TARGETS) == sorted({*TARGETS})
+    assert all(0 < share <= 0.5 for share in TARGETS)

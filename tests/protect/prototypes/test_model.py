@@ -152,3 +152,16 @@ def test_what_cannot_be_trained_is_an_error(blobs: ImageSet) -> None:
         _config(prototypes=1)
     with pytest.raises(ConfigError, match="`sharpness` must be above 0"):
         _config(sharpness=0.0)
+
+
+def test_the_pictures_are_of_the_private_value_that_is_asked_for(blobs: ImageSet) -> None:
+    def alone(picture: torch.Tensor, images: torch.Tensor) -> bool:
+        return bool((images - picture).flatten(1).abs().amax(1).lt(1e-6).any())
+
+    person = blobs.classes["person"][1] if "person" in blobs.classes else 1
+    target = str(person)
+    made = fit_prototypes(blobs, private="person", config=_config(target=target)).protector
+    everyone = fit_prototypes(blobs, private="person", config=_config()).protector
+    own = blobs.where("person", target).floats()
+    assert all(alone(picture, own) for picture in made.pictures)
+    assert not all(alone(picture, own) for picture in everyone.pictures)

@@ -122,6 +122,20 @@ def test_a_fingerprint_is_over_all_that_makes_the_maps_and_nothing_else() -> Non
     assert len(marks) == 6
 
 
+def test_a_fingerprint_is_over_every_number_that_makes_the_maps() -> None:
+    made = _obfuscator()
+    mark = fingerprint(made)
+    numbers = made.state_dict()  # shares their memory
+    assert any(name < "nats" for name in numbers)
+    for name, value in numbers.items():
+        before = value.clone()
+        value.add_(1)
+        making = not name.startswith("classifier.") and name != "nats"
+        assert (fingerprint(made) != mark) == making, name
+        value.copy_(before)
+    assert fingerprint(made) == mark
+
+
 def test_files_without_a_picture_are_listed_beside_the_maps(tmp_path: Path) -> None:
     source = tmp_path / "in"
     source.mkdir()
@@ -226,7 +240,10 @@ def test_a_classifier_learns_from_maps_alone_and_is_read_back(tmp_path: Path) ->
     assert torch.equal(read.classify(fresh), classifier.classify(fresh))
     assert read.accuracy(fresh) > 0.9
 
-    with pytest.raises(DataError, match="expected maps of the obfuscator"):
+    foreign = fingerprint(_obfuscator(1))
+    with pytest.raises(
+        DataError, match=rf"the obfuscator {fingerprint(made)[:12]}, got .* {foreign[:12]} "
+    ):
         read.classify(_stored(_obfuscator(1), _pictures(4)))
     other = replace(fresh, about=replace(fresh.about, classes={"mood": ("a", "b", "c")}))
     with pytest.raises(DataError, match="knows 2 classes of 'mood', the maps have 3"):

@@ -133,3 +133,19 @@ def test_a_pair_of_which_one_is_not_listed_bars_nobody_else(
             arrival=len(state),
         )
         assert state.decide(x, 1, NOW).blocks
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_however_many_are_scored_at_once_the_decisions_are_the_same(
+    world: World, most: int
+) -> None:
+    state = empty(world)
+    for digit in (0, 1):
+        state.add(f"e{digit}", enrollment(world, digit), 1 + digit, arrival=digit)
+    features = [feature(world, digit) for digit in (0, 1, 2, 1, 0)]
+    uploads = [Upload(one, STRANGER, NOW) for one in features]
+    uploads.append(Upload(torch.cat(features[:3]), STRANGER, NOW))
+    singly = [state.decide(one.features, STRANGER, NOW) for one in uploads]
+    state.most = most
+    together = state.decide_each(uploads)
+    assert [(m.enrollment, m.view) for m in together] == [(m.enrollment, m.view) for m in singly]

@@ -30,6 +30,7 @@ _PAPER_LR = 5e-5
 _PAPER_EPOCHS = 100
 _PAPER_BATCH = 128
 _MIDWAY_FACTOR = 1 / 5
+_MOST_STARTS = 1_009  # of one seed
 
 _SMALLEST_MAP = 4  # pixels on a side that a conv net can work on
 _COMPONENTS = 64  # of the release, for the trees; more cost time and gain nothing measurable
@@ -93,6 +94,14 @@ class Candidate:
         return {name: scores.argmax(1) for name, scores in self.scores(rows).items()}
 
 
+def start_of(seed: int, restart: int) -> int:
+    """Return the seed of one of several starts: no two are alike, of any seeds and restarts.
+
+    A network that is trained twice is no second attempt.
+    """
+    return seed * _MOST_STARTS + restart
+
+
 def train_all(
     rows: Float[Tensor, "n *shape"],
     targets: Targets,
@@ -112,7 +121,7 @@ def train_all(
                 candidates.append(_validated(Candidate("table", lookup), rows, targets, held))
         elif learner != "conv" or _spatial(rows):
             for restart in range(config.restarts):
-                start = seed * 1_009 + restart
+                start = start_of(seed, restart)
                 candidates.append(train_network(learner, rows, targets, held, config, start))
     if not candidates:
         raise ConfigError(

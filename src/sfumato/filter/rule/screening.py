@@ -104,10 +104,10 @@ class Screening:
     """Pairs whose likeness is below the threshold, most alike first. The newcomer is one of the
     two; either may be the attacker: who of two that are alike came by the pictures honestly, no
     statistic can tell."""
-    breadth: float = 0.0
+    breadth: float
     """Share of the others' samples that the newcomer and its owner's other enrollments claim
     together; 0 where there are too few others."""
-    copied: int = 0
+    copied: int
     """Hashes of the newcomer that are near to hashes which somebody else enrolled."""
 
     @property
