@@ -218,3 +218,13 @@ def test_a_name_that_is_too_long_is_one_line_everywhere(
 def test_a_file_without_an_end_is_no_backbone(here: Path) -> None:
     message = said(SfumatoError, "filter serve --backbone /dev/zero --port 0")
     assert "/dev/zero: expected at most" in message
+    pytest.importorskip("onnx")
+    message = said(SfumatoError, "features serve --backbone onnx:/dev/zero --port 0")
+    assert message == "cannot read the ONNX file /dev/zero: it is no file"
+
+
+@pytest.mark.parametrize("seed", ["-1", "9" * 30])
+def test_a_seed_is_one_that_every_library_takes(here: Path, seed: str) -> None:
+    result = run(f"features serve --backbone raw:1x8x8 --port 0 --seed {seed}")
+    assert result.exit_code == 2
+    assert "--seed" in result.output

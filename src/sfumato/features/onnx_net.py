@@ -103,6 +103,8 @@ def read_onnx(path: Path) -> OnnxNet:
     import onnx
 
     try:
+        if path.exists() and not path.is_file():  # a device may have no end
+            raise ArtifactError(f"cannot read the ONNX file {path}: it is no file")
         if path.stat().st_size > _LIMIT_BYTES:
             raise ArtifactError(f"{path}: expected at most {_LIMIT_BYTES:,} bytes")
         content = onnx.load(path).SerializeToString()
