@@ -87,8 +87,8 @@ INNER = {
         {"namespace"},
     ],
     "serve": [
-        {"database", "settings", "wire"},
-        {"clients", "migrations", "records"},
+        {"database", "settings", "waiting", "wire"},
+        {"clients", "migrations", "pictures", "records"},
         {"bank"},
         {"backup", "local", "service"},
         {"moderating"},

@@ -25,8 +25,8 @@ from sfumato.features.backbone import Backbone, open_backbone
 from sfumato.features.picture import feature_of, features_in, features_of
 from sfumato.features.preprocess import Preprocess
 from sfumato.filter.private_pictures import read_features
-from sfumato.serve.bank.extract import see
 from sfumato.serve.features import create_feature_app
+from sfumato.serve.pictures.extract import see
 from sfumato.serve.wire import FEATURES_PATH, PUBLIC_KEY_HEADER
 
 SIZES = [(60, 25), (25, 60), (31, 31), (48, 20)]

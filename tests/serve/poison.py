@@ -7,7 +7,7 @@ import signal
 from multiprocessing.connection import Connection
 
 from sfumato.data.decoding.decode import ImageLimits
-from sfumato.serve.bank import pictureprocess
+from sfumato.serve.pictures import pictureprocess
 
 MARK = b"poison"
 """A file that has it kills the process that gets it."""

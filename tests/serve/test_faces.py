@@ -25,11 +25,11 @@ from sfumato.features.backbone import Backbone
 from sfumato.filter.rule.guard import SHARED
 from sfumato.serve.app import create_app
 from sfumato.serve.bank.decide import Question, decide_each
-from sfumato.serve.bank.extract import Seen, see
 from sfumato.serve.bank.memory import BankState
-from sfumato.serve.bank.processes import Processes
 from sfumato.serve.features import create_feature_app
 from sfumato.serve.local import opened
+from sfumato.serve.pictures.extract import Seen, see
+from sfumato.serve.pictures.processes import Processes
 from sfumato.serve.records.decisions import FACELESS, STRANGER
 from sfumato.serve.service import FilterService
 from sfumato.serve.settings import ServeSettings

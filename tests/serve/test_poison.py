@@ -9,8 +9,8 @@ import pytest
 from prometheus_client import generate_latest
 
 from sfumato.errors import ImageError
-from sfumato.serve.bank import pictureprocess
-from sfumato.serve.bank.processes import Processes
+from sfumato.serve.pictures import pictureprocess
+from sfumato.serve.pictures.processes import Processes
 from sfumato.serve.records.auth import add_account
 from sfumato.serve.service import FilterService
 from tests.serve import poison

@@ -10,9 +10,9 @@ import torch
 
 from sfumato.data.decoding.decode import View
 from sfumato.errors import DataError
-from sfumato.serve.bank.extract import Seen
 from sfumato.serve.bank.interface import Upload
 from sfumato.serve.bank.memory import BankState
+from sfumato.serve.pictures.extract import Seen
 from sfumato.serve.records.auth import add_account
 from sfumato.serve.service import FilterService
 from tests.serve.conftest import Start, bearer

@@ -25,13 +25,13 @@ from sfumato.data.decoding.decode import ImageLimits, decode_image, open_picture
 from sfumato.errors import ConfigError, InputError, RequestError
 from sfumato.features.backbone import Backbone
 from sfumato.features.picture import feature_of
-from sfumato.serve.bank.lane import Lane
-from sfumato.serve.bank.lanes import SMALL_BYTES, SMALL_PIXELS, large_lane, small_pool
 from sfumato.serve.http.bodies import read_body
 from sfumato.serve.http.docs import install_docs
 from sfumato.serve.http.guarding import Guarding
 from sfumato.serve.http.listening import listening, run_app, warn_in_the_clear
 from sfumato.serve.http.problems import install_problems
+from sfumato.serve.pictures.lanes import SMALL_BYTES, SMALL_PIXELS, large_lane, small_pool
+from sfumato.serve.waiting.lane import Lane
 from sfumato.serve.wire import BACKBONE_HEADER, FEATURES_PATH, PUBLIC_KEY_HEADER
 
 

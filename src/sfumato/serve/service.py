@@ -18,18 +18,17 @@ from sfumato.features.policy import Policy
 from sfumato.filter.neardup import available
 from sfumato.serve.bank.admission import Admission
 from sfumato.serve.bank.eraser import Eraser
-from sfumato.serve.bank.extract import Pictures
 from sfumato.serve.bank.follow import Follower
 from sfumato.serve.bank.interface import Deciding
-from sfumato.serve.bank.lane import Lane
 from sfumato.serve.bank.limits import RateLimit
-from sfumato.serve.bank.looking import Here, Looking
 from sfumato.serve.bank.memory import BankState
 from sfumato.serve.bank.metrics import Metrics
-from sfumato.serve.bank.processes import Processes
 from sfumato.serve.bank.uploads import Uploads
 from sfumato.serve.database.db import beside, open_database, reading
 from sfumato.serve.database.errors import check_pages
+from sfumato.serve.pictures.extract import Pictures
+from sfumato.serve.pictures.looking import Here, Looking
+from sfumato.serve.pictures.processes import Processes
 from sfumato.serve.records import erasures
 from sfumato.serve.records.answers import answer_of
 from sfumato.serve.records.auth import Account
@@ -38,6 +37,7 @@ from sfumato.serve.records.near_counts import Tally
 from sfumato.serve.records.store import Entry, Store, Terms
 from sfumato.serve.records.tokens import Tokens
 from sfumato.serve.settings import ServeSettings
+from sfumato.serve.waiting.lane import Lane
 from sfumato.serve.wire import EnrollmentAnswer, Status, Unit, UploadAnswer
 
 _LIMITS = ImageLimits()

@@ -22,16 +22,16 @@ from typing import Final
 from sfumato.errors import ImageError, ServiceError
 from sfumato.filter.bank.scoring import BATCH
 from sfumato.serve.bank.decide import Question, decide_each
-from sfumato.serve.bank.extract import Found, Seen
-from sfumato.serve.bank.groups import Groups
 from sfumato.serve.bank.interface import Deciding
-from sfumato.serve.bank.looking import EndedError, Looking
 from sfumato.serve.bank.metrics import Metrics
-from sfumato.serve.bank.suspects import Suspects
+from sfumato.serve.pictures.extract import Found, Seen
+from sfumato.serve.pictures.looking import EndedError, Looking
+from sfumato.serve.pictures.suspects import Suspects
 from sfumato.serve.records.auth import Account, check_may_name, find_accounts
 from sfumato.serve.records.decisions import FACELESS, STRANGER, Decision, Owner, keep_blocks
 from sfumato.serve.records.near_counts import Tally
 from sfumato.serve.records.store import Store
+from sfumato.serve.waiting.groups import Groups
 from sfumato.serve.wire import UploadAnswer
 
 _SEEN: Final = 8  # pictures of a group: few, so that the first are soon decided

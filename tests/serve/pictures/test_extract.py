@@ -12,7 +12,7 @@ import torch
 
 from sfumato.data.decoding.decode import ImageLimits, View
 from sfumato.errors import ImageError
-from sfumato.serve.bank.extract import Pictures
+from sfumato.serve.pictures.extract import Pictures
 from tests.serve.conftest import Start, bearer
 from tests.serve.world import World
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from sfumato.errors import DataError, ImageError, ServiceError
 from sfumato.filter.neardup import BYTES
-from sfumato.serve.bank.extract import Seen
-from sfumato.serve.bank.seenbytes import (
+from sfumato.serve.pictures.extract import Seen
+from sfumato.serve.pictures.seenbytes import (
     pack_answer,
     pack_question,
     unpack_answer,

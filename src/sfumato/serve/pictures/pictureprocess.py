@@ -24,9 +24,9 @@ import torch
 from sfumato.data.decoding.decode import ImageLimits
 from sfumato.errors import SfumatoError
 from sfumato.features.backbone import Backbone
-from sfumato.serve.bank.extract import Pictures
-from sfumato.serve.bank.lanes import NICE
-from sfumato.serve.bank.seenbytes import pack_answer, unpack_question
+from sfumato.serve.pictures.extract import Pictures
+from sfumato.serve.pictures.lanes import NICE
+from sfumato.serve.pictures.seenbytes import pack_answer, unpack_question
 
 READY: Final = b"ready"
 _SMALL_SECONDS: Final = 60  # of the processor, for a picture that takes 50 ms

@@ -22,11 +22,11 @@ from typing import Final
 from sfumato.data.decoding.decode import ImageLimits
 from sfumato.errors import ServiceError
 from sfumato.features.backbone import Backbone
-from sfumato.serve.bank import pictureprocess
-from sfumato.serve.bank.extract import Found, Seen
-from sfumato.serve.bank.lanes import lane_of, large_threads, small_threads
-from sfumato.serve.bank.looking import EndedError
-from sfumato.serve.bank.seenbytes import MOST_BYTES, pack_question, unpack_answer
+from sfumato.serve.pictures import pictureprocess
+from sfumato.serve.pictures.extract import Found, Seen
+from sfumato.serve.pictures.lanes import lane_of, large_threads, small_threads
+from sfumato.serve.pictures.looking import EndedError
+from sfumato.serve.pictures.seenbytes import MOST_BYTES, pack_question, unpack_answer
 
 PRELOADED: Final = [pictureprocess.__name__]
 """What the process has loaded of which the others are copies."""

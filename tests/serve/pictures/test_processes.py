@@ -18,13 +18,13 @@ from sfumato.errors import ImageError, ServiceError
 from sfumato.features.backbone import Backbone
 from sfumato.features.picture import all_features_of
 from sfumato.filter.neardup import available
-from sfumato.serve.bank import pictureprocess
-from sfumato.serve.bank import processes as processes_module
-from sfumato.serve.bank.extract import Found, Pictures, Seen
-from sfumato.serve.bank.lanes import SMALL_PIXELS
-from sfumato.serve.bank.looking import EndedError
-from sfumato.serve.bank.processes import Processes
-from sfumato.serve.bank.seenbytes import pack_question
+from sfumato.serve.pictures import pictureprocess
+from sfumato.serve.pictures import processes as processes_module
+from sfumato.serve.pictures.extract import Found, Pictures, Seen
+from sfumato.serve.pictures.lanes import SMALL_PIXELS
+from sfumato.serve.pictures.looking import EndedError
+from sfumato.serve.pictures.processes import Processes
+from sfumato.serve.pictures.seenbytes import pack_question
 from tests.serve import poison
 from tests.serve.world import World
 

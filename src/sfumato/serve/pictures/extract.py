@@ -16,7 +16,7 @@ from sfumato.features.backbone import Backbone
 from sfumato.features.picture import all_features_of
 from sfumato.filter.neardup import BYTES
 from sfumato.filter.views import view_hashes
-from sfumato.serve.bank.lanes import SMALL_BYTES, SMALL_PIXELS
+from sfumato.serve.pictures.lanes import SMALL_BYTES, SMALL_PIXELS
 
 NO_HASHES: Final = torch.empty(0, BYTES, dtype=torch.uint8)
 

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, runtime_checkable
 
 from sfumato.errors import ServiceError
-from sfumato.serve.bank.extract import Found, Pictures, Seen
-from sfumato.serve.bank.lane import Lane
-from sfumato.serve.bank.lanes import large_lane, small_pool, small_threads
+from sfumato.serve.pictures.extract import Found, Pictures, Seen
+from sfumato.serve.pictures.lanes import large_lane, small_pool, small_threads
+from sfumato.serve.waiting.lane import Lane
 
 
 class EndedError(ServiceError):

@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 import pytest
 
 from sfumato.errors import RequestError
-from sfumato.serve.bank.lane import Lane
+from sfumato.serve.waiting.lane import Lane
 
 
 def lane_of(*, threads: int, most: int, each: int) -> Lane:

@@ -27,7 +27,7 @@ from sfumato.errors import (
     UnavailableError,
 )
 from sfumato.filter.neardup import BYTES
-from sfumato.serve.bank.extract import NO_HASHES, Found, Seen
+from sfumato.serve.pictures.extract import NO_HASHES, Found, Seen
 
 MOST_BYTES: Final = 64 << 20
 """Of an answer: 400 frames of many faces, of a wide backbone, have fewer."""

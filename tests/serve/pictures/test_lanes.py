@@ -13,9 +13,9 @@ import torch
 
 from sfumato.data.decoding.decode import ImageLimits, View, decode_views, encode_png
 from sfumato.errors import RequestError
-from sfumato.serve.bank import extract
-from sfumato.serve.bank.extract import Pictures, Seen, see
-from sfumato.serve.bank.lanes import (
+from sfumato.serve.pictures import extract
+from sfumato.serve.pictures.extract import Pictures, Seen, see
+from sfumato.serve.pictures.lanes import (
     MOST_LARGE,
     MOST_OF_ONE,
     SMALL_PIXELS,
