@@ -24,11 +24,12 @@ from torch import nn
 
 from sfumato.cipher.header import Suite
 from sfumato.cipher.request import Kem, RequestKey, seal_answer
+from sfumato.data.imageset import ImageSet
 from sfumato.errors import ConfigError, EnvelopeError, RequestError, ServiceError
 from sfumato.features.backbone import Backbone, open_backbone
 from sfumato.features.preprocess import Preprocess
 from sfumato.serve.clients.features import FeatureClient
-from sfumato.serve.features import FeatureSettings, create_feature_app
+from sfumato.serve.features import FeatureService, FeatureSettings, create_feature_app
 from sfumato.serve.http.listening import listening
 from tests.waiting import wait_until
 
@@ -61,8 +62,12 @@ def backbone() -> Backbone:
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    settings = FeatureSettings(suite=Suite.AES_256_GCM_SHUFFLEBITS, image_limit_bytes=1 << 20)
-    app = create_feature_app(backbone(), settings)
+    settings = FeatureSettings(
+        suite=Suite.AES_256_GCM_SHUFFLEBITS, image_limit_bytes=1 << 20, workers=1
+    )
+    service = FeatureService(backbone(), settings)
+    service.looking.wait()
+    app = create_feature_app(service)
     with listening("127.0.0.1", 0) as sock:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
@@ -71,6 +76,7 @@ def url() -> Iterator[str]:
         yield f"http://127.0.0.1:{sock.getsockname()[1]}"
         server.should_exit = True
         thread.join(timeout=20)
+    service.close()
 
 
 def post(url: str, content: bytes, public: bytes | str | None) -> httpx.Response:
@@ -174,10 +180,12 @@ def test_a_failure_inside_gives_nothing_away(monkeypatch: pytest.MonkeyPatch) ->
         raise RuntimeError(str(features.tolist()))
 
     monkeypatch.setattr("sfumato.serve.features.seal_answer", failing)
-    with TestClient(create_feature_app(backbone()), raise_server_exceptions=False) as client:
+    service = FeatureService(backbone(), FeatureSettings(workers=0))
+    with TestClient(create_feature_app(service), raise_server_exceptions=False) as client:
         key = base64.urlsafe_b64encode(RequestKey.draw().public).decode()
         headers = {"Sfumato-Public-Key": key}
         answer = client.post("/v1/features", content=png(PIXELS), headers=headers)
+    service.close()
     assert answer.status_code == 500
     assert "0." not in answer.text
 
@@ -186,7 +194,17 @@ def test_a_backbone_without_a_scaler_is_refused() -> None:
     preprocess = Preprocess(size=(8, 8), channels=1)
     unscaled = Backbone.wrap(nn.Flatten(), name="unscaled", preprocess=preprocess)
     with pytest.raises(ConfigError, match="no scaler"):
-        create_feature_app(unscaled)
+        FeatureService(unscaled)
+
+
+def test_a_network_that_no_file_holds_is_for_this_process_alone(blobs: ImageSet) -> None:
+    preprocess = Preprocess(size=(8, 8), channels=1)
+    wrapped = Backbone.wrap(nn.Flatten(), name="mine", preprocess=preprocess).fit(blobs)
+    with pytest.raises(ConfigError, match="`workers` must be 0"):
+        FeatureService(wrapped)
+    service = FeatureService(wrapped, FeatureSettings(workers=0))
+    assert service.ask(png(PIXELS)).result(20).features.shape == (1, 64)
+    service.close()
 
 
 def test_a_port_in_use_is_a_clear_error() -> None:

@@ -35,7 +35,7 @@ def test_requests_on_many_threads_share_a_few(
     client, service = start()
     eve = bearer(service, "eve")
     threads: set[int] = set()
-    at_once, most, lock, see = 0, 0, threading.Lock(), service.uploads.looking.pictures.see
+    at_once, most, lock, see = 0, 0, threading.Lock(), service.uploads.asking.looking.pictures.see
 
     def counted(views: Iterator[View], *, hashes: bool) -> object:
         nonlocal at_once, most
@@ -48,7 +48,7 @@ def test_requests_on_many_threads_share_a_few(
             at_once -= 1
         return see(views, hashes=hashes)
 
-    monkeypatch.setattr(service.uploads.looking.pictures, "see", counted)
+    monkeypatch.setattr(service.uploads.asking.looking.pictures, "see", counted)
 
     def upload(index: int) -> int:
         return client.post("/v1/uploads", content=world.png(8, index), headers=eve).status_code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from contextlib import suppress
 
@@ -14,6 +15,8 @@ from sfumato.errors import DataError, ImageError, ServiceError
 from sfumato.filter.neardup import BYTES
 from sfumato.serve.pictures.extract import Seen
 from sfumato.serve.pictures.seenbytes import (
+    NUMBER_BYTES,
+    answer_to,
     pack_answer,
     pack_question,
     unpack_answer,
@@ -51,8 +54,17 @@ def test_what_was_seen_comes_back_to_the_bit(pictures: list[tuple[int, int]]) ->
 
 @given(st.binary(), st.booleans(), st.booleans())
 def test_a_question_comes_back(content: bytes, large: bool, hashes: bool) -> None:
-    question = pack_question(content, large=large, hashes=hashes)
-    assert unpack_question(question) == (content, large, hashes)
+    number = os.urandom(NUMBER_BYTES)
+    question = pack_question(number, content, large=large, hashes=hashes)
+    assert unpack_question(question) == (number, content, large, hashes)
+
+
+def test_an_answer_to_another_question_is_none() -> None:
+    own, other = bytes(NUMBER_BYTES), bytes(range(NUMBER_BYTES))
+    assert answer_to(own, own + b"an answer") == b"an answer"
+    for message in (other + b"an answer", b"", own[:-1]):
+        with pytest.raises(ServiceError, match="not asked about"):
+            answer_to(own, message)
 
 
 def test_errors_keep_their_kind_and_their_words() -> None:

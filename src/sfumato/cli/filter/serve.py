@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sfumato.cli.filter.options import DATABASE, Database, Shortlist, stored_of
-from sfumato.cli.options import Device, Ray
+from sfumato.cli.options import Device, Ray, Workers
 
 
 def serve(
@@ -34,12 +34,7 @@ def serve(
     requests: Annotated[int, typer.Option(help="Other requests of one account in a minute.")] = 600,
     shortlist: Shortlist = None,
     device: Device = "cpu",
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            help="Processes that decode pictures; one a core by default, 0 is the service's own."
-        ),
-    ] = None,
+    workers: Workers = None,
     concurrency: Annotated[
         int, typer.Option(help="Requests served at once; more are answered 503.")
     ] = 64,
