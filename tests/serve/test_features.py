@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import logging
+import os
 import socket
 import struct
 import threading
@@ -31,6 +32,8 @@ from sfumato.features.preprocess import Preprocess
 from sfumato.serve.clients.features import FeatureClient
 from sfumato.serve.features import FeatureService, FeatureSettings, create_feature_app
 from sfumato.serve.http.listening import listening
+from sfumato.serve.pictures import pictureprocess
+from tests.serve import poison
 from tests.waiting import wait_until
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
@@ -190,6 +193,46 @@ def test_a_failure_inside_gives_nothing_away(monkeypatch: pytest.MonkeyPatch) ->
     assert "0." not in answer.text
 
 
+def animation() -> bytes:
+    stream = io.BytesIO()
+    frames = [Image.fromarray(PIXELS ^ number) for number in range(3)]
+    frames[0].save(stream, "GIF", save_all=True, append_images=frames[1:])
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_processes_answer_as_this_one_would(workers: int) -> None:
+    service = FeatureService(backbone(), FeatureSettings(workers=workers))
+    wide = np.tile(PIXELS, (256, 256))  # a large one
+    for pixels in (PIXELS, wide):
+        seen = service.ask(png(pixels)).result(60)
+        expected = backbone()(torch.from_numpy(pixels)[None, None])
+        assert torch.equal(seen.features, expected)
+    assert "a still picture" in str(service.ask(animation()).exception(60))
+    service.close()
+    with pytest.raises(ServiceError, match="ends"):
+        service.ask(png(PIXELS))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_file_that_ends_every_process_is_refused_and_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pictureprocess, "main", poison.main)
+    service = FeatureService(backbone(), FeatureSettings(workers=1))
+    client = TestClient(create_feature_app(service))
+    key = RequestKey.draw()
+    headers = {"Sfumato-Public-Key": base64.urlsafe_b64encode(key.public).decode()}
+    for content, status in ((poison.MARK, 422), (png(PIXELS), 200), (poison.MARK, 422)):
+        answer = client.post("/v1/features", content=content, headers=headers)
+        assert answer.status_code == status
+    assert "twice" in answer.json()["detail"]
+    assert client.get("/readyz").status_code == 200
+    service.looking.workers[0].end()  # type: ignore[attr-defined]  # they are processes
+    assert client.get("/readyz").status_code == 503
+    service.close()
+
+
 def test_a_backbone_without_a_scaler_is_refused() -> None:
     preprocess = Preprocess(size=(8, 8), channels=1)
     unscaled = Backbone.wrap(nn.Flatten(), name="unscaled", preprocess=preprocess)
@@ -240,7 +283,9 @@ def test_answers_leave_at_once() -> None:
         assert asyncio.run(accepted(sock))
 
 
-@pytest.mark.parametrize("setting", [{"image_limit_bytes": 0}, {"body_seconds": 0.0}])
+@pytest.mark.parametrize(
+    "setting", [{"image_limit_bytes": 0}, {"body_seconds": 0.0}, {"workers": -1}]
+)
 def test_settings_are_checked(setting: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match="positive"):
+    with pytest.raises(ConfigError, match=r"positive|at least 0"):
         FeatureSettings(**setting)

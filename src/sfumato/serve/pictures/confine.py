@@ -55,7 +55,7 @@ def confine(pipe: int) -> str:
     _limit()
     _prctl(_PR_SET_DUMPABLE, 0)  # no other process of this user reads its memory
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    return _filter_calls()
+    return filter_calls()
 
 
 def _close_all_but(pipe: int) -> None:
@@ -91,7 +91,7 @@ def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))  # beside those that are open
 
 
-def _filter_calls() -> str:
+def filter_calls() -> str:
     """Install the filter of calls, on every thread; return why that is not possible."""
     machine = ARCHITECTURES.get(platform.machine())
     if machine is None or sys.maxsize < 2**32:

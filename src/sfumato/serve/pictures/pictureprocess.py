@@ -108,9 +108,14 @@ def answer(pictures: Pictures, question: bytes) -> bytes:
     except SfumatoError as error:
         return number + pack_answer(error)
     except Exception as error:
-        if _is_of_memory(error):
-            os._exit(_NO_MEMORY)  # what it holds is worth nothing, and another one begins anew
-        return number + pack_answer(RuntimeError("".join(traceback.format_exception(error))))
+        return failed(number, error)
+
+
+def failed(number: bytes, error: Exception) -> bytes:
+    """Return the answer where computing failed; without memory there is none, and no process."""
+    if _is_of_memory(error):
+        os._exit(_NO_MEMORY)  # what it holds is worth nothing, and another one begins anew
+    return number + pack_answer(RuntimeError("".join(traceback.format_exception(error))))
 
 
 def _is_of_memory(error: Exception) -> bool:
