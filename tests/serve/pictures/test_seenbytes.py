@@ -88,6 +88,7 @@ HOSTILE = {
     "one byte too many": SOUND + b"\0",
     "another width": struct.pack("<BIII", 0, 3, DIM + 1, 2) + SOUND[13:],
     "no picture": struct.pack("<BIII", 0, 0, DIM, 0),
+    "more pictures than a file may have": struct.pack("<BIII", 0, 0, DIM, 401) + bytes(401 * 8),
     "more rows than bytes": struct.pack("<BIII", 0, 2**32 - 1, DIM, 2) + SOUND[13:],
     "more pictures than bytes": struct.pack("<BIII", 0, 3, DIM, 2**32 - 1) + SOUND[13:],
     "a feature that is not finite": SOUND[:13] + struct.pack("<f", float("nan")) + SOUND[17:],

@@ -18,7 +18,8 @@ from typing import Final
 from sfumato.serve.pictures.syscalls import ARCHITECTURES, program
 
 ROOM_BYTES: Final = 4 << 30
-"""Memory that pictures may take beside what the process has when it starts."""
+"""Memory that pictures may take beside what the process has when it starts: three times the most
+that was measured, 1.4 GB for a WebP of 64 million pixels. Decoders of others take 0.5 to 0.9."""
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _SECCOMP_FILTER, _EVERY_THREAD = 1, 1
 _SIGKILL: Final = 9

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sfumato.data.decoding.decode import ImageLimits
 from sfumato.errors import (
     ConfigError,
     DataError,
@@ -35,6 +36,7 @@ MOST_BYTES: Final = 64 << 20
 """Of an answer: 400 frames of many faces, of a wide backbone, have fewer."""
 NUMBER_BYTES: Final = 8
 """Of the number of a question: too many to be guessed before it came."""
+_MOST_PICTURES: Final = ImageLimits().max_frames
 _SEEN: Final = 0
 _LARGE: Final = 1
 _ERRORS: Final[tuple[type[SfumatoError], ...]] = (
@@ -117,8 +119,11 @@ def _seen(message: bytes, dim: int) -> Seen:
     _, rows, width, pictures = _COUNTS.unpack_from(message)
     numbers_at = _COUNTS.size + _FEATURE.itemsize * rows * width
     hashes_at = numbers_at + _UINT_BYTES * (rows + 2 * pictures)
-    if width != dim or not pictures or hashes_at > len(message):
-        raise ServiceError(f"expected an answer of {dim} features a row, got {rows} of {width}")
+    if width != dim or not 0 < pictures <= _MOST_PICTURES or hashes_at > len(message):
+        raise ServiceError(
+            f"expected an answer of {dim} features a row, got {rows} of {width}, of {pictures} "
+            "pictures"
+        )
     numbers = struct.unpack_from(f"<{rows + 2 * pictures}I", message, numbers_at)
     shows, frames, counts = numbers[:rows], numbers[rows:-pictures], numbers[-pictures:]
     # A copy: what was received cannot be written to, and torch wants to be able to.
