@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
+import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext
 from pathlib import Path
@@ -235,8 +238,41 @@ def test_without_a_fork_server_each_starts_from_nothing(
     assert isinstance(found, Seen)
 
 
-def test_a_full_queue_refuses_and_the_rest_is_answered(probed: Processes, world: World) -> None:
-    with ThreadPoolExecutor(40) as pool:
-        many = [world.png(digit, 1) for digit in range(10)] * 4
-        found = pool.map(lambda content: list(probed.small([content], hashes=False)), many)
-        assert all(isinstance(one, Seen) for (one,) in found)
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("signals", [20, pytest.param(500, marks=pytest.mark.slow)])
+def test_whoever_is_killed_or_stopped_under_load_every_upload_is_answered(
+    start: Start, world: World, signals: int
+) -> None:
+    client, service = start(workers=2)
+    looking = service.uploads.asking.looking
+    assert isinstance(looking, Processes)
+    account = service.tokens.account(bearer(service, "ada")["Authorization"])
+    contents = [world.png(digit, 2) for digit in range(10)]
+    draw, over = random.Random(0), threading.Event()
+    found: list[BaseException | str] = []
+
+    def upload(number: int) -> None:
+        while not over.is_set():
+            asked = service.uploads.ask(account, contents[number])
+            error = asked.exception(120)
+            found.append(asked.result().decision if error is None else error)
+
+    with ThreadPoolExecutor(10) as pool:
+        running = [pool.submit(upload, number) for number in range(10)]
+        for _ in range(signals):
+            victim = draw.choice([*looking.workers, *looking.large_workers])
+            process = victim.process
+            if process is not None and process.pid is not None:
+                with suppress(ProcessLookupError, ValueError):
+                    os.kill(process.pid, draw.choice([signal.SIGKILL, signal.SIGSTOP]))
+            time.sleep(draw.uniform(0, 0.1))
+        over.set()
+        for one in running:
+            one.result(180)
+    refused = [one for one in found if isinstance(one, BaseException)]
+    assert all(isinstance(one, ImageError | ServiceError | RequestError) for one in refused)
+    assert len(found) - len(refused) >= 10
+    assert client.post(
+        "/v1/uploads", content=contents[0], headers=bearer(service, "eve")
+    ).is_success
+    wait_until(lambda: client.get("/readyz").status_code == 200)
