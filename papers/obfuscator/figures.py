@@ -94,5 +94,5 @@ def _tell_rates(axes: Axes, bottlenecks: Sequence[Mapping[str, Any]]) -> None:
     place = high
     for point in sorted(bottlenecks, key=lambda point: -point["accuracy"]):
         place = min(point["accuracy"], place - 0.04 * (high - low))
-        told = f"{point['nats']['mean']:.1f} nats, map {'x'.join(map(str, point['map'][1:]))}"
+        told = f"{point['nats']['mean']:.2g} nats, map {'x'.join(map(str, point['map'][1:]))}"
         axes.text(point["psnr"] + 0.3, place, told, va="center", fontsize=7)

