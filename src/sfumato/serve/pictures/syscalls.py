@@ -54,64 +54,24 @@ X86_64: Final = Architecture(
     # open, creat, openat, openat2, socket, socketpair, connect, execve*, fork, vfork, kill, ptrace
     refused=(2, 85, 257, 437, 41, 53, 42, 59, 322, 57, 58, 62, 101),
     seccomp=317,
-)  # fmt: skip
+)
 ARM64: Final = Architecture(
     audit=0xC00000B7,
     allowed=(
-        63,
-        64,
-        67,
-        65,
-        66,
-        57,
-        62,
-        73,
-        72,
-        215,
-        226,
-        216,
-        233,
-        214,
-        235,
-        236,
-        98,
-        449,
-        99,
-        293,
-        283,
-        96,
-        93,
-        94,
-        134,
-        135,
-        139,
-        132,
-        128,
-        124,
-        123,
-        168,
-        113,
-        114,
-        115,
-        101,
-        169,
-        153,
-        172,
-        178,
-        173,
-        174,
-        175,
-        176,
-        177,
-        165,
-        179,
-        160,
-        278,
+        63, 64, 67, 65, 66,          # read, write, pread64, readv, writev
+        57, 62,                      # close, lseek
+        73, 72,                      # ppoll, pselect6
+        215, 226, 216, 233, 214,     # munmap, mprotect, mremap, madvise, brk
+        235, 236,                    # mbind, get_mempolicy
+        98, 449, 99, 293, 283, 96,   # futex*, set_robust_list, rseq, membarrier, tid
+        93, 94, 134, 135, 139, 132, 128,  # exit*, rt_sig*, sigaltstack, restart_syscall
+        124, 123, 168,               # sched_yield, sched_getaffinity, getcpu
+        113, 114, 115, 101, 169, 153,  # clock_*, nanosleep, gettimeofday, times
+        172, 178, 173, 174, 175, 176, 177,  # get*id
+        165, 179, 160, 278,          # getrusage, sysinfo, uname, getrandom
     ),
-    mmap=222,
-    clone=220,
-    tgkill=131,
-    prlimit=261,
+    mmap=222, clone=220, tgkill=131, prlimit=261,
+    # openat, openat2, socket, socketpair, connect, execve*, kill, ptrace
     refused=(56, 437, 198, 199, 203, 221, 281, 129, 117),
     seccomp=277,
 )
