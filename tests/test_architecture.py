@@ -88,8 +88,8 @@ INNER = {
     ],
     "serve": [
         {"limits", "tls"},
-        {"database", "settings", "wire"},
-        {"clients", "migrations", "records"},
+        {"database", "settings", "waiting", "wire"},
+        {"clients", "migrations", "pictures", "records"},
         {"bank"},
         {"backup", "local", "service"},
         {"moderating"},

@@ -229,7 +229,7 @@ ELSEWHERE: Mapping[str, str] = {
     "cipher/envelope.py": "tests/cipher/test_envelope.py",
     "cipher/keyfile.py": "tests/cipher/test_keys.py",
     "cipher/request.py": "tests/cipher/test_request.py",
-    "serve/bank/seenbytes.py": "tests/serve/bank/test_seenbytes.py",
+    "serve/pictures/seenbytes.py": "tests/serve/pictures/test_seenbytes.py",
 }
 """Modules with a fuzz test of their own."""
 

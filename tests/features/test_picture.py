@@ -25,8 +25,8 @@ from sfumato.features.backbone import Backbone, open_backbone
 from sfumato.features.picture import feature_of, features_in, features_of
 from sfumato.features.preprocess import Preprocess
 from sfumato.filter.private_pictures import read_features
-from sfumato.serve.bank.extract import see
-from sfumato.serve.features import create_feature_app
+from sfumato.serve.features import FeatureService, FeatureSettings, create_feature_app
+from sfumato.serve.pictures.extract import see
 from sfumato.serve.wire import FEATURES_PATH, PUBLIC_KEY_HEADER
 
 SIZES = [(60, 25), (25, 60), (31, 31), (48, 20)]
@@ -54,8 +54,10 @@ def contents(folder: Path) -> list[bytes]:
 def served(backbone: Backbone, content: bytes) -> Tensor:
     key = RequestKey.draw()
     public = base64.urlsafe_b64encode(key.public).decode()
-    with TestClient(create_feature_app(backbone)) as client:
+    service = FeatureService(backbone, FeatureSettings(workers=0))
+    with TestClient(create_feature_app(service)) as client:
         answer = client.post(FEATURES_PATH, content=content, headers={PUBLIC_KEY_HEADER: public})
+    service.close()
     return key.open(answer.content)
 
 

@@ -12,8 +12,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from unittest import mock
 
-from sfumato.serve.bank.processes import PRELOADED
 from sfumato.serve.database.db import open_database
+from sfumato.serve.pictures.worker import PRELOADED
 from sfumato.serve.records.auth import add_account
 from sfumato.serve.run import serve
 from sfumato.serve.settings import ServeSettings

@@ -6,14 +6,13 @@ import os
 import signal
 from multiprocessing.connection import Connection
 
-from sfumato.data.decoding.decode import ImageLimits
-from sfumato.serve.bank import pictureprocess
+from sfumato.serve.pictures import pictureprocess
 
 MARK = b"poison"
 """A file that has it kills the process that gets it."""
 
 
-def main(pipe: Connection, limits: ImageLimits, gives_way: bool) -> None:
+def main(pipe: Connection, task: pictureprocess.Task) -> None:
     """Do as `pictureprocess.main` does, and die of poison."""
     answer = pictureprocess.answer
 
@@ -23,4 +22,4 @@ def main(pipe: Connection, limits: ImageLimits, gives_way: bool) -> None:
         return answer(pictures, question)  # type: ignore[arg-type]
 
     pictureprocess.answer = dying
-    pictureprocess.main(pipe, limits, gives_way)
+    pictureprocess.main(pipe, task)

@@ -25,11 +25,11 @@ from sfumato.features.backbone import Backbone
 from sfumato.filter.rule.guard import SHARED
 from sfumato.serve.app import create_app
 from sfumato.serve.bank.decide import Question, decide_each
-from sfumato.serve.bank.extract import Seen, see
 from sfumato.serve.bank.memory import BankState
-from sfumato.serve.bank.processes import Processes
-from sfumato.serve.features import create_feature_app
+from sfumato.serve.features import FeatureService, FeatureSettings, create_feature_app
 from sfumato.serve.local import opened
+from sfumato.serve.pictures.extract import Seen, see
+from sfumato.serve.pictures.processes import Processes
 from sfumato.serve.records.decisions import FACELESS, STRANGER
 from sfumato.serve.service import FilterService
 from sfumato.serve.settings import ServeSettings
@@ -198,7 +198,8 @@ def test_the_page_says_that_the_command_is_needed(service: FilterService) -> Non
 
 
 def test_the_feature_service_answers_one_face_alone(platform: Platform) -> None:
-    client = TestClient(create_feature_app(Backbone.load(platform.backbone)))
+    service = FeatureService(Backbone.load(platform.backbone), FeatureSettings(workers=1))
+    client = TestClient(create_feature_app(service))
     public = base64.urlsafe_b64encode(RequestKey.draw().public).decode()
     headers = {PUBLIC_KEY_HEADER: public}
     refused = {
@@ -209,6 +210,7 @@ def test_the_feature_service_answers_one_face_alone(platform: Platform) -> None:
         answer = client.post(FEATURES_PATH, content=encode_png(picture), headers=headers)
         assert (answer.status_code, answer.json()["detail"]) == (422, words)
     sealed = client.post(FEATURES_PATH, content=encode_png(drawn_face(BO)), headers=headers)
+    service.close()
     assert sealed.status_code == 200
 
 

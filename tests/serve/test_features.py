@@ -7,6 +7,7 @@ import base64
 import io
 import logging
 import math
+import os
 import socket
 import struct
 import threading
@@ -25,12 +26,15 @@ from torch import nn
 
 from sfumato.cipher.header import Suite
 from sfumato.cipher.request import Kem, RequestKey, seal_answer
+from sfumato.data.imageset import ImageSet
 from sfumato.errors import ConfigError, EnvelopeError, RequestError, ServiceError
 from sfumato.features.backbone import Backbone, open_backbone
 from sfumato.features.preprocess import Preprocess
 from sfumato.serve.clients.features import FeatureClient
-from sfumato.serve.features import FeatureSettings, create_feature_app
+from sfumato.serve.features import FeatureService, FeatureSettings, create_feature_app
 from sfumato.serve.http.listening import listening
+from sfumato.serve.pictures import pictureprocess
+from tests.serve import poison
 from tests.waiting import wait_until
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
@@ -62,8 +66,12 @@ def backbone() -> Backbone:
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    settings = FeatureSettings(suite=Suite.AES_256_GCM_SHUFFLEBITS, image_limit_bytes=1 << 20)
-    app = create_feature_app(backbone(), settings)
+    settings = FeatureSettings(
+        suite=Suite.AES_256_GCM_SHUFFLEBITS, image_limit_bytes=1 << 20, workers=1
+    )
+    service = FeatureService(backbone(), settings)
+    service.looking.wait()
+    app = create_feature_app(service)
     with listening("127.0.0.1", 0) as sock:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
@@ -72,6 +80,7 @@ def url() -> Iterator[str]:
         yield f"http://127.0.0.1:{sock.getsockname()[1]}"
         server.should_exit = True
         thread.join(timeout=20)
+    service.close()
 
 
 def post(url: str, content: bytes, public: bytes | str | None) -> httpx.Response:
@@ -175,19 +184,71 @@ def test_a_failure_inside_gives_nothing_away(monkeypatch: pytest.MonkeyPatch) ->
         raise RuntimeError(str(features.tolist()))
 
     monkeypatch.setattr("sfumato.serve.features.seal_answer", failing)
-    with TestClient(create_feature_app(backbone()), raise_server_exceptions=False) as client:
+    service = FeatureService(backbone(), FeatureSettings(workers=0))
+    with TestClient(create_feature_app(service), raise_server_exceptions=False) as client:
         key = base64.urlsafe_b64encode(RequestKey.draw().public).decode()
         headers = {"Sfumato-Public-Key": key}
         answer = client.post("/v1/features", content=png(PIXELS), headers=headers)
+    service.close()
     assert answer.status_code == 500
     assert "0." not in answer.text
+
+
+def animation() -> bytes:
+    stream = io.BytesIO()
+    frames = [Image.fromarray(PIXELS ^ number) for number in range(3)]
+    frames[0].save(stream, "GIF", save_all=True, append_images=frames[1:])
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_processes_answer_as_this_one_would(workers: int) -> None:
+    service = FeatureService(backbone(), FeatureSettings(workers=workers))
+    wide = np.tile(PIXELS, (256, 256))  # a large one
+    for pixels in (PIXELS, wide):
+        seen = service.ask(png(pixels)).result(60)
+        expected = backbone()(torch.from_numpy(pixels)[None, None])
+        assert torch.equal(seen.features, expected)
+    assert "a still picture" in str(service.ask(animation()).exception(60))
+    service.close()
+    with pytest.raises(ServiceError, match="ends"):
+        service.ask(png(PIXELS))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_file_that_ends_every_process_is_refused_and_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pictureprocess, "main", poison.main)
+    service = FeatureService(backbone(), FeatureSettings(workers=1))
+    client = TestClient(create_feature_app(service))
+    key = RequestKey.draw()
+    headers = {"Sfumato-Public-Key": base64.urlsafe_b64encode(key.public).decode()}
+    for content, status in ((poison.MARK, 422), (png(PIXELS), 200), (poison.MARK, 422)):
+        answer = client.post("/v1/features", content=content, headers=headers)
+        assert answer.status_code == status
+    assert "twice" in answer.json()["detail"]
+    assert client.get("/readyz").status_code == 200
+    service.looking.workers[0].end()  # type: ignore[attr-defined]  # they are processes
+    assert client.get("/readyz").status_code == 503
+    service.close()
 
 
 def test_a_backbone_without_a_scaler_is_refused() -> None:
     preprocess = Preprocess(size=(8, 8), channels=1)
     unscaled = Backbone.wrap(nn.Flatten(), name="unscaled", preprocess=preprocess)
     with pytest.raises(ConfigError, match="no scaler"):
-        create_feature_app(unscaled)
+        FeatureService(unscaled)
+
+
+def test_a_network_that_no_file_holds_is_for_this_process_alone(blobs: ImageSet) -> None:
+    preprocess = Preprocess(size=(8, 8), channels=1)
+    wrapped = Backbone.wrap(nn.Flatten(), name="mine", preprocess=preprocess).fit(blobs)
+    with pytest.raises(ConfigError, match="`workers` must be 0"):
+        FeatureService(wrapped)
+    service = FeatureService(wrapped, FeatureSettings(workers=0))
+    assert service.ask(png(PIXELS)).result(20).features.shape == (1, 64)
+    service.close()
 
 
 def test_a_port_in_use_is_a_clear_error() -> None:
@@ -228,6 +289,8 @@ def test_answers_leave_at_once() -> None:
     [
         {"image_limit_bytes": 0},
         {"image_limit_pixels": 0},
+        {"workers": -1},
+        {"workers": 10_000},
         {"body_seconds": 0.0},
         {"body_seconds": math.nan},
         {"body_seconds": math.inf},

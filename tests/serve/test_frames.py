@@ -17,8 +17,8 @@ from sfumato.cli.main import app
 from sfumato.data.decoding.decode import ImageLimits, decode_views
 from sfumato.data.sources import load
 from sfumato.errors import ImageError
-from sfumato.serve.bank.extract import see
 from sfumato.serve.local import add_files, judging
+from sfumato.serve.pictures.extract import see
 from tests.data.decoding.viewer_animations import apng
 from tests.data.decoding.viewer_files import chunk, exif, iccp, png, raw_profile_chunk, xmp_chunk
 from tests.data.decoding.viewer_profiles import rgb_matrix

@@ -9,8 +9,8 @@ import pytest
 from prometheus_client import generate_latest
 
 from sfumato.errors import ImageError
-from sfumato.serve.bank import pictureprocess
-from sfumato.serve.bank.processes import Processes
+from sfumato.serve.pictures import pictureprocess
+from sfumato.serve.pictures.processes import Processes
 from sfumato.serve.records.auth import add_account
 from sfumato.serve.service import FilterService
 from tests.serve import poison
@@ -37,7 +37,7 @@ def test_a_picture_whose_process_is_killed_is_decided_all_the_same(
     eve, _ = add_account(service.store.engine, "eve")
     here = [service.decide(eve, content).decision for content in contents]
     service = start(workers=1)[1]
-    looking = service.uploads.looking
+    looking = service.uploads.asking.looking
     assert isinstance(looking, Processes)
     process = looking.workers[0].process
     assert process is not None
@@ -57,7 +57,7 @@ def test_a_file_that_ends_every_process_is_refused_and_stops_nobody(
 ) -> None:
     monkeypatch.setattr(pictureprocess, "main", poison.main)
     client, service = start(workers=1)
-    looking = service.uploads.looking
+    looking = service.uploads.asking.looking
     assert isinstance(looking, Processes)
     ada, _ = add_account(service.store.engine, "ada")
     eve, _ = add_account(service.store.engine, "eve")
@@ -80,7 +80,7 @@ def test_a_file_that_ends_every_process_is_refused_and_stops_nobody(
 
 def test_a_service_without_a_process_is_not_ready(start: Start) -> None:
     client, service = start(workers=1)
-    looking = service.uploads.looking
+    looking = service.uploads.asking.looking
     assert isinstance(looking, Processes)
     assert client.get("/readyz").status_code == 200
     looking.workers[0].end()

@@ -10,9 +10,9 @@ import torch
 
 from sfumato.data.decoding.decode import View
 from sfumato.errors import DataError
-from sfumato.serve.bank.extract import Seen
 from sfumato.serve.bank.interface import Upload
 from sfumato.serve.bank.memory import BankState
+from sfumato.serve.pictures.extract import Seen
 from sfumato.serve.records.auth import add_account
 from sfumato.serve.service import FilterService
 from tests.serve.conftest import Start, bearer
@@ -57,7 +57,7 @@ def test_features_that_nobody_can_score_fail_alone(
     sound, broken = [world.png(0, index) for index in range(120, 128)], world.png(8, 0)
     alone = [service.decide(eve, content).decision for content in sound]
     assert "block" in alone
-    see, decide = service.uploads.looking.pictures.see, service.state.decide_each
+    see, decide = service.uploads.asking.looking.pictures.see, service.state.decide_each
     looked: list[int] = []
     groups: list[int] = []
 
@@ -73,7 +73,7 @@ def test_features_that_nobody_can_score_fail_alone(
         groups.append(len(uploads))
         return decide(uploads)
 
-    monkeypatch.setattr(service.uploads.looking.pictures, "see", nothing_finite)
+    monkeypatch.setattr(service.uploads.asking.looking.pictures, "see", nothing_finite)
     monkeypatch.setattr(service.state, "decide_each", held)
     sent = [service.ask(eve, content) for content in [broken, *sound]]
     assert isinstance(sent[0].exception(60), DataError)

@@ -9,7 +9,16 @@ import typer
 
 from sfumato.cli import keys
 from sfumato.cli.keys import Passphrase, Ring
-from sfumato.cli.options import AsJson, DataDir, Device, Seed, file_to_write, finish, say_skipped
+from sfumato.cli.options import (
+    AsJson,
+    DataDir,
+    Device,
+    Seed,
+    Workers,
+    file_to_write,
+    finish,
+    say_skipped,
+)
 from sfumato.cli.search import Column, search
 from sfumato.counted import counted
 
@@ -146,6 +155,7 @@ def serve(
     port: Annotated[int, typer.Option(help="TCP port; 0 takes a free one.")] = 8090,
     suite: SuiteName = "aes-256-gcm",
     shufflebits: Shuffle = False,
+    workers: Workers = None,
     data_dir: DataDir = None,
     seed: Seed = 0,
 ) -> None:
@@ -153,7 +163,7 @@ def serve(
     from sfumato.serve.features import FeatureSettings, serve_features
 
     opened = _opened(backbone, public, data_dir, seed)
-    settings = FeatureSettings(suite=_suite(suite, shufflebits))
+    settings = FeatureSettings(suite=_suite(suite, shufflebits), workers=workers)
     serve_features(opened, settings, host=host, port=port)
 
 

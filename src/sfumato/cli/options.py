@@ -57,6 +57,12 @@ DataDir = Annotated[
         help="Folder with data sets in their published file formats, one folder a set.",
     ),
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        help="Processes that decode pictures; one a core by default, 0 is the service's own."
+    ),
+]
 Ray = Annotated[
     str | None,
     typer.Option(

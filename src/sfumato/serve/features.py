@@ -1,33 +1,31 @@
 """The feature service: it answers an image with features sealed to the sender's public key.
 
-Features in the clear live in one request's memory. They are not logged, cached or written, and
-neither is the picture.
+Features in the clear live in one request's memory, and in that of the process that computed them.
+They are not logged, cached or written, and neither is the picture.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
-from concurrent.futures import Executor
+import logging
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
 from fastapi import FastAPI, Header, Request, Response
-from jaxtyping import Float
 from starlette.concurrency import run_in_threadpool
-from torch import Tensor
 
 from sfumato._version import __version__
 from sfumato.cipher.header import Suite
 from sfumato.cipher.request import check_public, seal_answer
 from sfumato.config import check_settings, setting
-from sfumato.data.decoding.decode import ImageLimits, decode_image, open_picture
+from sfumato.data.decoding.decode import ImageLimits
 from sfumato.errors import ConfigError, InputError, RequestError
 from sfumato.features.backbone import Backbone
-from sfumato.features.picture import feature_of
-from sfumato.serve.bank.lane import Lane
-from sfumato.serve.bank.lanes import SMALL_BYTES, SMALL_PIXELS, large_lane, small_pool
 from sfumato.serve.http.bodies import read_body
 from sfumato.serve.http.docs import install_docs
 from sfumato.serve.http.guarding import Guarding
@@ -38,7 +36,13 @@ from sfumato.serve.http.listening import (
     warn_in_the_clear,
 )
 from sfumato.serve.http.problems import install_problems
+from sfumato.serve.limits import check_workers
+from sfumato.serve.pictures.asking import Asked, Asking
+from sfumato.serve.pictures.extract import Seen
+from sfumato.serve.pictures.processes import open_looking
 from sfumato.serve.wire import BACKBONE_HEADER, FEATURES_PATH, PUBLIC_KEY_HEADER
+
+_log = logging.getLogger("sfumato.serve")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,33 +55,68 @@ class FeatureSettings:
     image_limit_pixels: int = setting(
         50_000_000, "Most pixels that are decoded, whatever the file's size.", least=1
     )
+    workers: int | None = setting(
+        None,
+        "Processes that decode pictures and compute their features; one a core by default, and 0 "
+        "does it in the service's own. Fewer more take large ones.",
+        least=0,
+    )
     body_seconds: float = setting(
         30.0, "Seconds in which a request's body must have arrived.", above=0, most=3600
     )
 
     def __post_init__(self) -> None:
         check_settings(self)
+        check_workers(self.workers)
 
 
-@dataclass(frozen=True, slots=True)
-class _Lanes:
-    """Where small pictures are looked at, and large ones."""
+class FeatureService:
+    """A backbone, and who decodes pictures for it. Safe to use from many threads."""
 
-    small: Executor
-    large: Lane
+    def __init__(self, backbone: Backbone, settings: FeatureSettings | None = None) -> None:
+        """Start the processes that decode; `wait` returns when they take pictures.
 
-
-def create_feature_app(backbone: Backbone, settings: FeatureSettings | None = None) -> FastAPI:
-    """Return the ASGI app that answers `POST /v1/features` with this backbone's features.
-
-    Raises:
-        ConfigError: the backbone's scaler was never fitted.
-    """
-    if backbone.scaler is None:
-        raise ConfigError(
-            f"backbone {backbone.name} has no scaler to [0, 1]; fit it on public images first"
+        Raises:
+            ConfigError: the backbone's scaler was never fitted, or its network is code that no
+                process could load.
+        """
+        if backbone.scaler is None:
+            raise ConfigError(
+                f"backbone {backbone.name} has no scaler to [0, 1]; fit it on public images first"
+            )
+        self.backbone, self.settings = backbone, settings or FeatureSettings()
+        self.looking = open_looking(
+            backbone,
+            backbone.with_policy(None).to_bytes(),
+            ImageLimits(
+                max_bytes=self.settings.image_limit_bytes,
+                max_pixels=self.settings.image_limit_pixels,
+            ),
+            workers=self.settings.workers,
+            one=True,
         )
-    settings = settings or FeatureSettings()
+        self._asking: Asking[Asked[Seen]] = Asking(
+            self.looking, ready=lambda asked, seen: asked.answer.set_result(seen), noted=_note_end
+        )
+
+    def ask(self, content: bytes) -> Future[Seen]:
+        """Have a picture looked at; what comes has one row of features.
+
+        The answer is an `ImageError` where the bytes are no still picture, a too large one, or one
+        that has no feature or several; a `RequestError` where too many large ones wait.
+        """
+        asked: Asked[Seen] = Asked(content)
+        self._asking.put(asked)
+        return asked.answer
+
+    def close(self) -> None:
+        """End the processes, within seconds."""
+        self._asking.close()
+
+
+def create_feature_app(service: FeatureService) -> FastAPI:
+    """Return the ASGI app that answers `POST /v1/features` with features of the service."""
+    settings = service.settings
     app = FastAPI(
         title="Sfumato features",
         version=__version__,
@@ -88,11 +127,15 @@ def create_feature_app(backbone: Backbone, settings: FeatureSettings | None = No
     app.add_middleware(Guarding)
     install_docs(app)
     install_problems(app)
-    lanes = _Lanes(small_pool(), large_lane())
 
     @app.get("/livez")
     def livez() -> dict[str, str]:
         return {"status": "alive"}
+
+    @app.get("/readyz")
+    def readyz() -> dict[str, str]:
+        service.looking.check()
+        return {"status": "ready"}
 
     @app.post(FEATURES_PATH, response_class=Response)
     async def features(
@@ -109,8 +152,9 @@ def create_feature_app(backbone: Backbone, settings: FeatureSettings | None = No
             limit_bytes=settings.image_limit_bytes,
             seconds=settings.body_seconds,
         )
-        answer = await run_in_threadpool(_answer, backbone, settings, content, public, lanes)
-        headers = {BACKBONE_HEADER: backbone.fingerprint}
+        seen = await asyncio.wrap_future(service.ask(content))
+        answer = await run_in_threadpool(seal_answer, seen.features, public, suite=settings.suite)
+        headers = {BACKBONE_HEADER: service.backbone.fingerprint}
         return Response(answer, media_type="application/octet-stream", headers=headers)
 
     return app
@@ -120,14 +164,20 @@ def serve_features(backbone: Backbone, settings: FeatureSettings, *, host: str, 
     """Serve until told to stop by SIGINT or SIGTERM; announce the address on stdout.
 
     Raises:
-        ConfigError: the host is wrong, or the backbone's scaler was never fitted.
-        ServiceError: the port is in use.
+        ConfigError: the host is wrong, or as `FeatureService`.
+        ServiceError: the port is in use, or no process that decodes pictures starts.
     """
-    app = create_feature_app(backbone, settings)
     with listening(host, port) as sock:
         warn_in_the_clear(sock, None)
+        service = FeatureService(backbone, settings)
         words = f"serving {backbone.dim} features on {address_of(sock, None)}"
-        run_app(app, sock, ready=partial(print, words, flush=True))
+        try:
+            service.looking.wait()
+            # Uvicorn raises it again after a graceful end; for a service it is the way to stop.
+            with suppress(KeyboardInterrupt):
+                run_app(create_feature_app(service), sock, ready=partial(print, words, flush=True))
+        finally:
+            service.close()
 
 
 def _public_key(encoded: str | None) -> bytes:
@@ -146,23 +196,5 @@ def _public_key(encoded: str | None) -> bytes:
     return public
 
 
-def _answer(
-    backbone: Backbone,
-    settings: FeatureSettings,
-    content: bytes,
-    public: bytes,
-    lanes: _Lanes,
-) -> bytes:
-    limits = ImageLimits(
-        max_bytes=settings.image_limit_bytes, max_pixels=settings.image_limit_pixels
-    )
-
-    def features() -> Float[Tensor, "1 d"]:
-        return feature_of(backbone, decode_image(content, limits=limits))
-
-    large = len(content) > SMALL_BYTES
-    if large or open_picture(content, limits=limits).pixels > SMALL_PIXELS:
-        found = lanes.large.submit(None, features).result()
-    else:
-        found = lanes.small.submit(features).result()
-    return seal_answer(found, public, suite=settings.suite)
+def _note_end(_: Asked[Seen]) -> None:
+    _log.warning("a process ended at a picture")

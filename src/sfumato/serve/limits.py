@@ -108,9 +108,14 @@ class Limits(Presets):
 
     def __post_init__(self) -> None:
         check_settings(self)
-        most = _WORKERS_A_CORE * (os.cpu_count() or 1)
-        if self.workers is not None and self.workers > most:
-            raise ConfigError(
-                f"`workers` must be at most {_WORKERS_A_CORE} a core, which is {most} here, "
-                f"got {self.workers}: more of them take memory and no less time"
-            )
+        check_workers(self.workers)
+
+
+def check_workers(workers: int | None) -> None:
+    """Raise a ConfigError where there would be more processes that decode than cores can feed."""
+    most = _WORKERS_A_CORE * (os.cpu_count() or 1)
+    if workers is not None and workers > most:
+        raise ConfigError(
+            f"`workers` must be at most {_WORKERS_A_CORE} a core, which is {most} here, "
+            f"got {workers}: more of them take memory and no less time"
+        )

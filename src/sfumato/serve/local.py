@@ -21,12 +21,12 @@ from sfumato.files import read_limited
 from sfumato.filter.enrollment import Enrollment, read_enrollment, signed_id
 from sfumato.serve.bank.admission import Admission, check_terms
 from sfumato.serve.bank.decide import Question, decide_each
-from sfumato.serve.bank.extract import see
 from sfumato.serve.bank.follow import Follower
 from sfumato.serve.bank.memory import BankState
 from sfumato.serve.bank.vetting import check_itself
 from sfumato.serve.database.db import open_database
 from sfumato.serve.database.url import database_url, is_sqlite, shown
+from sfumato.serve.pictures.extract import see
 from sfumato.serve.records.audit_log import COMMAND_LINE
 from sfumato.serve.records.auth import Account, account_named, add_account, check_name, find_account
 from sfumato.serve.records.decisions import STRANGER, Decision

@@ -18,18 +18,16 @@ from sfumato.features.policy import Policy
 from sfumato.filter.neardup import available
 from sfumato.serve.bank.admission import Admission
 from sfumato.serve.bank.eraser import Eraser
-from sfumato.serve.bank.extract import Pictures
 from sfumato.serve.bank.follow import Follower
 from sfumato.serve.bank.interface import Deciding
-from sfumato.serve.bank.lane import Lane
 from sfumato.serve.bank.limits import RateLimit
-from sfumato.serve.bank.looking import Here, Looking
 from sfumato.serve.bank.memory import BankState
 from sfumato.serve.bank.metrics import Metrics
-from sfumato.serve.bank.processes import Processes
 from sfumato.serve.bank.uploads import Uploads
 from sfumato.serve.database.db import beside, open_database, reading
 from sfumato.serve.database.errors import check_pages
+from sfumato.serve.pictures.looking import Looking
+from sfumato.serve.pictures.processes import open_looking
 from sfumato.serve.records import erasures
 from sfumato.serve.records.answers import answer_of
 from sfumato.serve.records.auth import Account
@@ -38,6 +36,7 @@ from sfumato.serve.records.near_counts import Tally
 from sfumato.serve.records.store import Entry, Store, Terms
 from sfumato.serve.records.tokens import Tokens
 from sfumato.serve.settings import ServeSettings
+from sfumato.serve.waiting.lane import Lane
 from sfumato.serve.wire import EnrollmentAnswer, Status, Unit, UploadAnswer
 
 _LIMITS = ImageLimits()
@@ -128,8 +127,8 @@ class FilterService:
         backbone = Backbone.load(settings.backbone)
         backbone_file = backbone.with_policy(None).to_bytes()
         with ExitStack() as undo:
-            looking = _looking(backbone, backbone_file, settings)  # start while the bank is loaded
-            undo.callback(looking.close)
+            looking = open_looking(backbone, backbone_file, _LIMITS, workers=settings.workers)
+            undo.callback(looking.close)  # it starts while the bank is loaded
             store = Store(open_database(settings.database))
             undo.callback(store.engine.dispose)
             check_pages(store.engine)
@@ -301,7 +300,7 @@ class FilterService:
         with reading(self.store.engine) as session:
             session.execute(text("SELECT id FROM bank"))
         self.follower.check_fresh()
-        self.uploads.looking.check()
+        self.uploads.asking.looking.check()
         len(self.state)  # a bank on several machines can tell only where all of them answer
 
     def apply_rules(self) -> None:
@@ -333,12 +332,6 @@ class FilterService:
         finally:
             # Also where the answer of the database got lost: what is gone must not decide.
             self._apply()
-
-
-def _looking(backbone: Backbone, backbone_file: bytes, settings: ServeSettings) -> Looking:
-    if settings.workers == 0:
-        return Here(Pictures(backbone, _LIMITS))
-    return Processes(backbone, backbone_file, _LIMITS, settings.workers)
 
 
 def _fixed_terms(store: Store, backbone: Backbone, settings: ServeSettings) -> Terms:

@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 
 from sfumato.features.backbone import Backbone
 from sfumato.serve.app import create_app
-from sfumato.serve.features import create_feature_app
+from sfumato.serve.features import FeatureService, FeatureSettings, create_feature_app
 from sfumato.serve.http.guarding import SAFE
 from tests.serve.conftest import Start, bearer
 from tests.serve.world import World
@@ -59,9 +59,13 @@ def test_the_backbone_alone_is_kept_by_caches(start: Start) -> None:
     assert start()[0].get("/v1/backbone").headers["cache-control"] == "public, no-cache"
 
 
-def test_the_description_asks_no_other_host_for_anything(start: Start, world: World) -> None:
+def test_the_description_asks_no_other_host_for_anything(
+    start: Start, world: World, request: pytest.FixtureRequest
+) -> None:
     _, service = start()
-    for app in (create_app(service), create_feature_app(Backbone.load(world.backbone_file))):
+    features = FeatureService(Backbone.load(world.backbone_file), FeatureSettings(workers=0))
+    request.addfinalizer(features.close)
+    for app in (create_app(service), create_feature_app(features)):
         client = TestClient(app)
         page = client.get("/docs")
         assert page.headers["content-type"].startswith("text/html")

@@ -22,7 +22,7 @@ from sfumato.errors import ImageError
 
 _AVIF: Final = (b"avif", b"avis")
 _HEIF: Final = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-_PLUGINS: Final = ("pi_heif", "pillow_heif")
+HEIF_PLUGINS: Final = ("pi_heif", "pillow_heif")
 
 
 def brand(content: bytes) -> str | None:
@@ -62,7 +62,7 @@ def read_heif(content: bytes) -> Source:
         ImageError: no plugin is installed, or it is in high dynamic range.
         OSError, SyntaxError, ValueError: it is malformed.
     """
-    plugin = next((name for name in _PLUGINS if find_spec(name) is not None), None)
+    plugin = next((name for name in HEIF_PLUGINS if find_spec(name) is not None), None)
     if plugin is None:
         raise ImageError(
             "expected a picture that can be read here, got a HEIC, which needs pi-heif; "

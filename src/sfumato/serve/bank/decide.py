@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sfumato.filter.neardup import MATCH
-from sfumato.serve.bank.extract import Seen
 from sfumato.serve.bank.interface import Deciding, Upload, find_copy, no_match
+from sfumato.serve.pictures.extract import Seen
 from sfumato.serve.records.decisions import STRANGER, Decision, Match
 
 

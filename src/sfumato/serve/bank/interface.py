@@ -15,7 +15,7 @@ from sfumato.features.policy import Policy
 from sfumato.filter.copies import Copy
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.rule.screening import Comparison, Likeness
-from sfumato.serve.bank.extract import Seen
+from sfumato.serve.pictures.extract import Seen
 from sfumato.serve.records.decisions import STRANGER, Match
 from sfumato.serve.records.rules import Rules
 from sfumato.serve.records.store import Terms

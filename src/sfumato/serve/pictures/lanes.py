@@ -17,7 +17,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Final
 
 from sfumato.filter.bank.workers import one_core_each
-from sfumato.serve.bank.lane import Lane
+from sfumato.serve.waiting.lane import Lane
 
 SMALL_BYTES: Final = 2 << 20
 """A larger file is a large picture, before anything of it is read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from contextlib import suppress
 
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 
 from sfumato.errors import DataError, ImageError, ServiceError
 from sfumato.filter.neardup import BYTES
-from sfumato.serve.bank.extract import Seen
-from sfumato.serve.bank.seenbytes import (
+from sfumato.serve.pictures.extract import Seen
+from sfumato.serve.pictures.seenbytes import (
+    NUMBER_BYTES,
+    answer_to,
     pack_answer,
     pack_question,
     unpack_answer,
@@ -51,8 +54,17 @@ def test_what_was_seen_comes_back_to_the_bit(pictures: list[tuple[int, int]]) ->
 
 @given(st.binary(), st.booleans(), st.booleans())
 def test_a_question_comes_back(content: bytes, large: bool, hashes: bool) -> None:
-    question = pack_question(content, large=large, hashes=hashes)
-    assert unpack_question(question) == (content, large, hashes)
+    number = os.urandom(NUMBER_BYTES)
+    question = pack_question(number, content, large=large, hashes=hashes)
+    assert unpack_question(question) == (number, content, large, hashes)
+
+
+def test_an_answer_to_another_question_is_none() -> None:
+    own, other = bytes(NUMBER_BYTES), bytes(range(NUMBER_BYTES))
+    assert answer_to(own, own + b"an answer") == b"an answer"
+    for message in (other + b"an answer", b"", own[:-1]):
+        with pytest.raises(ServiceError, match="not asked about"):
+            answer_to(own, message)
 
 
 def test_errors_keep_their_kind_and_their_words() -> None:
@@ -76,6 +88,7 @@ HOSTILE = {
     "one byte too many": SOUND + b"\0",
     "another width": struct.pack("<BIII", 0, 3, DIM + 1, 2) + SOUND[13:],
     "no picture": struct.pack("<BIII", 0, 0, DIM, 0),
+    "more pictures than a file may have": struct.pack("<BIII", 0, 0, DIM, 401) + bytes(401 * 8),
     "more rows than bytes": struct.pack("<BIII", 0, 2**32 - 1, DIM, 2) + SOUND[13:],
     "more pictures than bytes": struct.pack("<BIII", 0, 3, DIM, 2**32 - 1) + SOUND[13:],
     "a feature that is not finite": SOUND[:13] + struct.pack("<f", float("nan")) + SOUND[17:],

@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Executor, Future
 from typing import Final, TypeVar
 
-from sfumato.errors import RequestError
+from sfumato.errors import RequestError, ServiceError
 
 Answer = TypeVar("Answer")
 _RETRY_SECONDS: Final = 2
@@ -43,6 +43,7 @@ class Lane:
 
         Raises:
             RequestError: 429 enough of this account's are there already, 503 enough of all.
+            ServiceError: it was closed.
         """
         with self._lock:
             if key is not None and self.taken[key] >= self._each:
@@ -61,9 +62,9 @@ class Lane:
             self.taken[key] += 1
         try:
             future = self._pool.submit(work)
-        except BaseException:
+        except RuntimeError as error:  # it was closed
             self._left(key)
-            raise
+            raise ServiceError("the service ends; ask again") from error
         # Called exactly once, whether it ends, fails or is cancelled, and at once if it has ended.
         future.add_done_callback(lambda _: self._left(key))
         return future

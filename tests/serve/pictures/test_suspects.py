@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sfumato.serve.bank import suspects
-from sfumato.serve.bank.suspects import SECONDS, Suspects
+from sfumato.serve.pictures import suspects
+from sfumato.serve.pictures.suspects import SECONDS, Suspects
 
 
 def test_a_file_and_its_sender_are_held_for_a_while() -> None:

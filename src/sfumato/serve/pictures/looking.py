@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, runtime_checkable
 
 from sfumato.errors import ServiceError
-from sfumato.serve.bank.extract import Found, Pictures, Seen
-from sfumato.serve.bank.lane import Lane
-from sfumato.serve.bank.lanes import large_lane, small_pool, small_threads
+from sfumato.serve.pictures.extract import Found, Pictures, Seen
+from sfumato.serve.pictures.lanes import large_lane, small_pool, small_threads
+from sfumato.serve.waiting.lane import Lane
 
 
 class EndedError(ServiceError):
@@ -57,6 +57,10 @@ class Looking(Protocol):
         """Raise a ServiceError where nobody could take a picture now."""
         ...
 
+    def hurry(self) -> None:
+        """Let what is looked at now come to an end within seconds, and begin nothing later."""
+        ...
+
     def close(self) -> None:
         """End what was started, after the pool and the lane."""
         ...
@@ -87,6 +91,9 @@ class Here:
 
     def check(self) -> None:
         """Do nothing: this process is here."""
+
+    def hurry(self) -> None:
+        """Do nothing: nothing ends a thread."""
 
     def close(self) -> None:
         """Do nothing: the pool and the lane are all there is."""

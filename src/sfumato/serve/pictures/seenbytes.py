@@ -1,7 +1,8 @@
 """What a process that decodes pictures is asked, and what it answers, as bytes. Nothing is pickled.
 
-A question is two bytes (whether large pictures are wanted, whether hashes are) and the file. An
-answer begins with a byte: 0 what was seen, 1 a large picture, from 2 on an error and its text.
+A question is a number that was drawn for it, two bytes (whether large pictures are wanted, whether
+hashes are) and the file. Its answer repeats the number, so that none is taken for another's. After
+that comes a byte: 0 what was seen, 1 a large picture, from 2 on an error and its text.
 What was seen is three uint32 (rows, features a row, pictures), the features in float32, of each row
 its picture, of each picture its frame and the number of its hashes, and the hashes; all numbers
 little-endian.
@@ -18,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sfumato.data.decoding.decode import ImageLimits
 from sfumato.errors import (
     ConfigError,
     DataError,
@@ -27,10 +29,14 @@ from sfumato.errors import (
     UnavailableError,
 )
 from sfumato.filter.neardup import BYTES
-from sfumato.serve.bank.extract import NO_HASHES, Found, Seen
+from sfumato.printable import printable
+from sfumato.serve.pictures.extract import NO_HASHES, Found, Seen
 
 MOST_BYTES: Final = 64 << 20
 """Of an answer: 400 frames of many faces, of a wide backbone, have fewer."""
+NUMBER_BYTES: Final = 8
+"""Of the number of a question: too many to be guessed before it came."""
+_MOST_PICTURES: Final = ImageLimits().max_frames
 _SEEN: Final = 0
 _LARGE: Final = 1
 _ERRORS: Final[tuple[type[SfumatoError], ...]] = (
@@ -43,18 +49,30 @@ _ERROR: Final = 2
 _UNKNOWN: Final = 255
 _TEXT: Final = 2000  # characters of an error
 _COUNTS: Final = struct.Struct("<BIII")
-_NUMBER_BYTES: Final = 4
+_UINT_BYTES: Final = 4
 _FEATURE: Final = np.dtype("<f4")
 
 
-def pack_question(content: bytes, *, large: bool, hashes: bool) -> bytes:
-    """Return a question about a file."""
-    return bytes((large, hashes)) + content
+def pack_question(number: bytes, content: bytes, *, large: bool, hashes: bool) -> bytes:
+    """Return a question about a file; `number` has `NUMBER_BYTES` bytes."""
+    return number + bytes((large, hashes)) + content
 
 
-def unpack_question(message: bytes) -> tuple[bytes, bool, bool]:
-    """Return the file of a question, whether large pictures are wanted and whether hashes are."""
-    return message[2:], bool(message[0]), bool(message[1])
+def unpack_question(message: bytes) -> tuple[bytes, bytes, bool, bool]:
+    """Return number and file of a question, whether large pictures are wanted, whether hashes."""
+    number, rest = message[:NUMBER_BYTES], message[NUMBER_BYTES:]
+    return number, rest[2:], bool(rest[0]), bool(rest[1])
+
+
+def answer_to(number: bytes, message: bytes) -> bytes:
+    """Return of a message what answers the question of this number.
+
+    Raises:
+        ServiceError: it answers another one.
+    """
+    if message[:NUMBER_BYTES] != number:
+        raise ServiceError("an answer about a picture came that was not asked about")
+    return message[NUMBER_BYTES:]
 
 
 def pack_answer(found: Found) -> bytes:
@@ -64,8 +82,7 @@ def pack_answer(found: Found) -> bytes:
     if isinstance(found, BaseException):
         known = next((i for i, kind in enumerate(_ERRORS) if isinstance(found, kind)), None)
         kind = _UNKNOWN if known is None else _ERROR + known
-        text = repr(found) if known is None else str(found)
-        return bytes((kind,)) + text[:_TEXT].encode()
+        return bytes((kind,)) + str(found)[-_TEXT:].encode(errors="replace")
     rows, width = found.features.shape
     numbers = (*found.pictures, *found.frames, *map(len, found.hashes))
     parts = (
@@ -88,7 +105,7 @@ def unpack_answer(message: bytes, *, dim: int) -> Found:
         return _seen(message, dim)
     if kind == _LARGE and len(message) == 1:
         return None
-    text = message[1:].decode(errors="replace")
+    text = printable(message[1:].decode(errors="replace"))
     if _ERROR <= kind < _ERROR + len(_ERRORS):
         return _ERRORS[kind - _ERROR](text)
     if kind == _UNKNOWN and text:
@@ -101,9 +118,12 @@ def _seen(message: bytes, dim: int) -> Seen:
         raise ServiceError("an answer about a picture was cut short")
     _, rows, width, pictures = _COUNTS.unpack_from(message)
     numbers_at = _COUNTS.size + _FEATURE.itemsize * rows * width
-    hashes_at = numbers_at + _NUMBER_BYTES * (rows + 2 * pictures)
-    if width != dim or not pictures or hashes_at > len(message):
-        raise ServiceError(f"expected an answer of {dim} features a row, got {rows} of {width}")
+    hashes_at = numbers_at + _UINT_BYTES * (rows + 2 * pictures)
+    if width != dim or not 0 < pictures <= _MOST_PICTURES or hashes_at > len(message):
+        raise ServiceError(
+            f"expected an answer of {dim} features a row, got {rows} of {width}, of {pictures} "
+            "pictures"
+        )
     numbers = struct.unpack_from(f"<{rows + 2 * pictures}I", message, numbers_at)
     shows, frames, counts = numbers[:rows], numbers[rows:-pictures], numbers[-pictures:]
     # A copy: what was received cannot be written to, and torch wants to be able to.

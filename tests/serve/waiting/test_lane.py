@@ -9,8 +9,8 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 
 import pytest
 
-from sfumato.errors import RequestError
-from sfumato.serve.bank.lane import Lane
+from sfumato.errors import RequestError, ServiceError
+from sfumato.serve.waiting.lane import Lane
 
 
 def lane_of(*, threads: int, most: int, each: int) -> Lane:
@@ -46,7 +46,7 @@ def test_what_fails_gives_its_place_up() -> None:
             asyncio.run(lane.run(1, lambda: 1 // 0))
     lane.close()
     for _ in range(3):  # it takes nothing any more, and says so each time
-        with pytest.raises(RuntimeError):
+        with pytest.raises(ServiceError, match="ends"):
             asyncio.run(lane.run(1, lambda: 1))
     assert not lane.taken
 

@@ -13,9 +13,9 @@ import torch
 
 from sfumato.data.decoding.decode import ImageLimits, View, decode_views, encode_png
 from sfumato.errors import RequestError
-from sfumato.serve.bank import extract
-from sfumato.serve.bank.extract import Pictures, Seen, see
-from sfumato.serve.bank.lanes import (
+from sfumato.serve.pictures import extract
+from sfumato.serve.pictures.extract import Pictures, Seen, see
+from sfumato.serve.pictures.lanes import (
     MOST_LARGE,
     MOST_OF_ONE,
     SMALL_PIXELS,
@@ -126,24 +126,24 @@ def test_a_small_picture_waits_for_no_large_one(
     monkeypatch.setattr(
         extract, "SMALL_BYTES", len(max((world.png(8, n) for n in range(9)), key=len))
     )
-    see, go = service.uploads.looking.pictures.see, threading.Event()
+    see, go = service.uploads.asking.looking.pictures.see, threading.Event()
 
     def slow(views: Iterator[View], *, hashes: bool) -> Seen:
         if threading.current_thread().name.startswith("sfumato-large"):
             go.wait(60)
         return see(views, hashes=hashes)
 
-    monkeypatch.setattr(service.uploads.looking.pictures, "see", slow)
+    monkeypatch.setattr(service.uploads.asking.looking.pictures, "see", slow)
     wide = encode_png((torch.arange(90_000) * 7919 % 251).byte().view(1, 300, 300))
     large = [service.ask(gateway, wide) for _ in range(MOST_LARGE)]
-    wait_until(lambda: service.uploads.large.taken.total() == MOST_LARGE)
+    wait_until(lambda: service.uploads.asking.large.taken.total() == MOST_LARGE)
     small = [service.ask(gateway, world.png(8, n)).result(60) for n in range(9)]
     assert [answer.decision for answer in small] == ["share"] * 9
     assert not any(one.done() for one in large)
     assert isinstance(service.ask(gateway, wide).exception(60), RequestError)
     go.set()
     assert {one.result(60).decision for one in large} == {"share"}
-    assert not service.uploads.large.taken
+    assert not service.uploads.asking.large.taken
 
 
 def test_a_large_picture_is_the_same_to_the_service_and_the_command(world: World) -> None:

@@ -12,7 +12,7 @@ import torch
 
 from sfumato.data.decoding.decode import ImageLimits, View
 from sfumato.errors import ImageError
-from sfumato.serve.bank.extract import Pictures
+from sfumato.serve.pictures.extract import Pictures
 from tests.serve.conftest import Start, bearer
 from tests.serve.world import World
 
@@ -35,7 +35,7 @@ def test_requests_on_many_threads_share_a_few(
     client, service = start()
     eve = bearer(service, "eve")
     threads: set[int] = set()
-    at_once, most, lock, see = 0, 0, threading.Lock(), service.uploads.looking.pictures.see
+    at_once, most, lock, see = 0, 0, threading.Lock(), service.uploads.asking.looking.pictures.see
 
     def counted(views: Iterator[View], *, hashes: bool) -> object:
         nonlocal at_once, most
@@ -48,7 +48,7 @@ def test_requests_on_many_threads_share_a_few(
             at_once -= 1
         return see(views, hashes=hashes)
 
-    monkeypatch.setattr(service.uploads.looking.pictures, "see", counted)
+    monkeypatch.setattr(service.uploads.asking.looking.pictures, "see", counted)
 
     def upload(index: int) -> int:
         return client.post("/v1/uploads", content=world.png(8, index), headers=eve).status_code

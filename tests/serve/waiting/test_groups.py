@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from sfumato.errors import ServiceError
-from sfumato.serve.bank.groups import Groups
+from sfumato.serve.waiting.groups import Groups
 
 
 def test_one_at_a_time_goes_alone_and_many_go_together_in_order() -> None:

@@ -11,12 +11,18 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from sfumato.data.decoding.decode import ImageLimits, View, open_picture
+from sfumato.data.decoding.decode import (
+    ImageLimits,
+    OpenedPicture,
+    View,
+    decode_image,
+    open_picture,
+)
 from sfumato.features.backbone import Backbone
-from sfumato.features.picture import all_features_of
+from sfumato.features.picture import all_features_of, feature_of
 from sfumato.filter.neardup import BYTES
 from sfumato.filter.views import view_hashes
-from sfumato.serve.bank.lanes import SMALL_BYTES, SMALL_PIXELS
+from sfumato.serve.pictures.lanes import SMALL_BYTES, SMALL_PIXELS
 
 NO_HASHES: Final = torch.empty(0, BYTES, dtype=torch.uint8)
 
@@ -54,16 +60,28 @@ def see(backbone: Backbone, views: Iterable[View], *, hashes: bool) -> Seen:
     return Seen(torch.cat(features), pictures, tuple(found), tuple(frames))
 
 
+def see_one(backbone: Backbone, picture: UInt8[Tensor, "c h w"]) -> Seen:
+    """Return the one feature of a picture.
+
+    Raises:
+        ImageError: it shows no face, or several, and the backbone takes faces.
+    """
+    return Seen(feature_of(backbone, picture), (0,), (NO_HASHES,), (0,))
+
+
 Found: TypeAlias = Seen | BaseException | None
 """What became of a file: what it shows, why that is not known, or None where it shows a large
 picture."""
 
 
 class Pictures:
-    """Decodes pictures within limits and computes their features by a backbone. Thread-safe."""
+    """Decodes pictures within limits and computes their features by a backbone. Thread-safe.
 
-    def __init__(self, backbone: Backbone, limits: ImageLimits) -> None:
-        self.limits = limits
+    With `one`, a file must be a still picture of one feature, as who asks for features needs it.
+    """
+
+    def __init__(self, backbone: Backbone, limits: ImageLimits, *, one: bool = False) -> None:
+        self.backbone, self.limits, self.one = backbone, limits, one
         self.see = partial(see, backbone)
 
     def small(self, content: bytes, *, hashes: bool) -> Seen | None:
@@ -77,7 +95,7 @@ class Pictures:
         opened = open_picture(content, limits=self.limits)
         if opened.pixels > SMALL_PIXELS or opened.source.several:
             return None
-        return self.see(opened.views(), hashes=hashes)
+        return self._seen(content, opened, hashes=hashes)
 
     def all(self, content: bytes, *, hashes: bool) -> Seen:
         """Return what the pictures in a file's bytes are to the filter, however large.
@@ -85,4 +103,9 @@ class Pictures:
         Raises:
             ImageError: the bytes are no picture, or a too large one; as `see`.
         """
-        return self.see(open_picture(content, limits=self.limits).views(), hashes=hashes)
+        return self._seen(content, open_picture(content, limits=self.limits), hashes=hashes)
+
+    def _seen(self, content: bytes, opened: OpenedPicture, *, hashes: bool) -> Seen:
+        if self.one:
+            return see_one(self.backbone, decode_image(content, limits=self.limits))
+        return self.see(opened.views(), hashes=hashes)

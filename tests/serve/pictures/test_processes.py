@@ -18,13 +18,13 @@ from sfumato.errors import ImageError, ServiceError
 from sfumato.features.backbone import Backbone
 from sfumato.features.picture import all_features_of
 from sfumato.filter.neardup import available
-from sfumato.serve.bank import pictureprocess
-from sfumato.serve.bank import processes as processes_module
-from sfumato.serve.bank.extract import Found, Pictures, Seen
-from sfumato.serve.bank.lanes import SMALL_PIXELS
-from sfumato.serve.bank.looking import EndedError
-from sfumato.serve.bank.processes import Processes
-from sfumato.serve.bank.seenbytes import pack_question
+from sfumato.serve.pictures import pictureprocess
+from sfumato.serve.pictures import worker as worker_module
+from sfumato.serve.pictures.extract import Found, Pictures, Seen
+from sfumato.serve.pictures.lanes import SMALL_PIXELS
+from sfumato.serve.pictures.looking import EndedError
+from sfumato.serve.pictures.processes import Processes
+from sfumato.serve.pictures.seenbytes import pack_question
 from tests.serve import poison
 from tests.serve.world import World
 
@@ -100,11 +100,11 @@ def test_a_process_that_is_killed_in_the_middle_is_replaced(
     os.kill(killed, signal.SIGSTOP)  # so that it has the pictures, and answers none
     contents, sent = [world.png(0, index) for index in range(5)], threading.Semaphore(0)
 
-    def noted(content: bytes, *, large: bool, hashes: bool) -> bytes:
+    def noted(number: bytes, content: bytes, *, large: bool, hashes: bool) -> bytes:
         sent.release()
-        return pack_question(content, large=large, hashes=hashes)
+        return pack_question(number, content, large=large, hashes=hashes)
 
-    monkeypatch.setattr(processes_module, "pack_question", noted)
+    monkeypatch.setattr(worker_module, "pack_question", noted)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(lambda: list(processes.small(contents, hashes=False)))
         for _ in contents:

@@ -1,0 +1,1 @@
+"""Who decodes the pictures that strangers send, and what that process may do."""

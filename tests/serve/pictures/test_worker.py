@@ -1,0 +1,278 @@
+"""Processes that are stopped, lie, are cut short or do not start: nobody waits for ever."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnContext
+from pathlib import Path
+from unittest import mock
+
+import psutil
+import pytest
+
+from sfumato.data.decoding.decode import ImageLimits
+from sfumato.errors import ImageError, RequestError, ServiceError
+from sfumato.serve.pictures import pictureprocess, processes, worker
+from sfumato.serve.pictures.extract import Seen
+from sfumato.serve.pictures.looking import EndedError
+from sfumato.serve.pictures.processes import Processes
+from sfumato.serve.pictures.watch import Watch
+from tests.serve import probing
+from tests.serve.conftest import Start, bearer
+from tests.serve.world import World
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
+
+
+def opened(world: World) -> Processes:
+    made = Processes(world.backbone, world.backbone.to_bytes(), ImageLimits(), 1)
+    made.wait()
+    return made
+
+
+@pytest.fixture(scope="module")
+def probed(world: World) -> Iterator[Processes]:
+    with mock.patch.object(pictureprocess, "main", probing.main):
+        made = opened(world)
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture may take half a second."""
+    monkeypatch.setattr(worker, "PATIENCE", 0.5 / pictureprocess.SMALL_SECONDS)
+
+
+LIES = ("answer twice", "answer for another", "answer by half", "wait for ever")
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("name", LIES)
+def test_who_lies_or_says_nothing_costs_its_own_picture_alone(
+    probed: Processes, world: World, name: str
+) -> None:
+    group = [world.png(0, 0), probing.MARK + name.encode(), world.png(1, 0), world.png(2, 0)]
+    first, own, *others = probed.small(group, hashes=False)
+    assert isinstance(first, Seen)
+    if name == "answer twice":  # the second answer is not the next picture's
+        assert str(own) == "one"
+        assert isinstance(others.pop(0), EndedError)
+    else:
+        assert isinstance(own, EndedError)
+    assert all(isinstance(one, Seen) for one in others)
+    (again,) = probed.small([world.png(3, 0)], hashes=False)
+    assert isinstance(again, Seen)
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("size", [10, 16 << 20])
+def test_a_stopped_process_is_ended_by_the_clock(
+    probed: Processes, world: World, size: int
+) -> None:
+    """Also where it takes no byte, so that whoever sends the file waits."""
+    process = probed.workers[0].process
+    assert process is not None
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGSTOP)
+    began = time.monotonic()
+    ended, sound = probed.small([bytes(size), world.png(0, 0)], hashes=False)
+    assert isinstance(ended, EndedError)
+    assert isinstance(sound, Seen)
+    assert time.monotonic() - began < 60
+    assert probed.workers[0].due == math.inf
+
+
+def test_nothing_that_waits_is_ended_by_the_clock() -> None:
+    class Idle:
+        due, killed = math.inf, 0
+
+        def kill(self) -> None:
+            self.killed += 1
+
+    idle, late = Idle(), Idle()
+    watch = Watch([idle, late])
+    watch.end_all(-1.0)
+    late.due = time.monotonic() + 1_000
+    wait_until(lambda: late.killed > 0)
+    watch.close()
+    assert idle.killed == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counted in /proc")
+@pytest.mark.parametrize("deaths", [10, pytest.param(1_000, marks=pytest.mark.slow)])
+def test_deaths_leave_no_descriptor_open(probed: Processes, world: World, deaths: int) -> None:
+    own, server = psutil.Process(), parent_of(probed)
+
+    def die() -> None:
+        process = probed.workers[0].process
+        assert process is not None
+        process.kill()
+        found = list(probed.small([world.png(0, 0)], hashes=False))
+        assert isinstance(found[0], Seen | EndedError)
+
+    for _ in range(3):
+        die()
+    before = own.num_fds(), server.num_fds()
+    for _ in range(deaths):
+        die()
+    wait_until(lambda: server.num_fds() <= before[1])
+    assert own.num_fds() <= before[0] + 1
+    assert len(multiprocessing.active_children()) < 10
+
+
+def parent_of(probed: Processes) -> psutil.Process:
+    process = probed.workers[0].process
+    assert process is not None
+    found = psutil.Process(process.pid).parent()
+    assert found is not None
+    return found
+
+
+def test_the_end_does_not_wait_for_who_is_busy(
+    start: Start, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictureprocess, "main", probing.main)
+    monkeypatch.setattr(processes, "_END_SECONDS", 0.5)
+    client, service = start(workers=1)
+    assert client.get("/readyz").status_code == 200
+    looking = service.uploads.asking.looking
+    assert isinstance(looking, Processes)
+    every = [one.process for one in (*looking.workers, *looking.large_workers)]
+    left = [psutil.Process(one.pid) for one in every if one is not None]
+    assert len(left) == 2
+    account = service.tokens.account(bearer(service, "eve")["Authorization"])
+    sent = [service.ask(account, probing.MARK + b"wait for ever") for _ in range(3)]
+    sent.append(service.ask(account, world.png(8, 0)))
+    wait_until(sent[0].running)
+    began = time.monotonic()
+    service.close()
+    assert time.monotonic() - began < 60
+    kinds = ServiceError | ImageError | RequestError
+    assert [one for one in sent if not isinstance(one.exception(0), kinds)] == []
+    assert psutil.wait_procs(left, timeout=20)[1] == []
+
+
+_PARENT = """
+import os, signal
+from sfumato.data.decoding.decode import ImageLimits
+from sfumato.features.backbone import open_backbone
+from sfumato.serve.pictures.processes import Processes
+
+if __name__ == "__main__":
+    backbone = open_backbone("raw:1x8x8")
+    made = Processes(backbone, backbone.to_bytes(), ImageLimits(), 2)
+    made.wait()
+    pids = [one.process.pid for one in (*made.workers, *made.large_workers)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    print(*pids, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere stopped processes stay")
+def test_stopped_processes_end_with_a_killed_service(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(_PARENT)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, str(script)], env=environment, stdout=subprocess.PIPE, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    pids = list(map(int, done.stdout.split()))
+    assert len(pids) == 3
+    wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids))
+
+
+def failing(pipe: Connection, _: pictureprocess.Task) -> None:
+    """Take a backbone, and end as where a library is missing."""
+    pipe.recv_bytes()
+    pipe.send_bytes(pictureprocess.FAILED + b"no such library")
+
+
+def test_a_start_that_fails_says_why_and_ends(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictureprocess, "main", failing)
+    before = set(psutil.Process().children(recursive=True))
+    with pytest.raises(ServiceError, match=r"did not start: no such library$"):
+        start(workers=1)
+    wait_until(
+        lambda: (
+            not any(
+                one.is_running() and one.status() != psutil.STATUS_ZOMBIE and is_worker(one)
+                for one in set(psutil.Process().children(recursive=True)) - before
+            )
+        )
+    )
+
+
+def is_worker(process: psutil.Process) -> bool:
+    """A child of the fork server, and not the server or the tracker of resources."""
+    parent = process.parent()
+    return parent is not None and "forkserver" in " ".join(parent.cmdline())
+
+
+def test_without_a_fork_server_each_starts_from_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
+    assert isinstance(worker.context(), SpawnContext)
+    made = opened(world)
+    (found,) = made.small([world.png(0, 0)], hashes=False)
+    made.close()
+    assert isinstance(found, Seen)
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("signals", [20, pytest.param(500, marks=pytest.mark.slow)])
+def test_whoever_is_killed_or_stopped_under_load_every_upload_is_answered(
+    start: Start, world: World, signals: int
+) -> None:
+    client, service = start(workers=2)
+    looking = service.uploads.asking.looking
+    assert isinstance(looking, Processes)
+    account = service.tokens.account(bearer(service, "ada")["Authorization"])
+    contents = [world.png(digit, 2) for digit in range(10)]
+    draw, over = random.Random(0), threading.Event()
+    found: list[BaseException | str] = []
+
+    def upload(number: int) -> None:
+        while not over.is_set():
+            asked = service.uploads.ask(account, contents[number])
+            error = asked.exception(120)
+            found.append(asked.result().decision if error is None else error)
+
+    with ThreadPoolExecutor(10) as pool:
+        running = [pool.submit(upload, number) for number in range(10)]
+        for _ in range(signals):
+            victim = draw.choice([*looking.workers, *looking.large_workers])
+            process = victim.process
+            if process is not None and process.pid is not None:
+                with suppress(ProcessLookupError, ValueError):
+                    os.kill(process.pid, draw.choice([signal.SIGKILL, signal.SIGSTOP]))
+            time.sleep(draw.uniform(0, 0.1))
+        over.set()
+        for one in running:
+            one.result(180)
+    refused = [one for one in found if isinstance(one, BaseException)]
+    assert all(isinstance(one, ImageError | ServiceError | RequestError) for one in refused)
+    assert len(found) - len(refused) >= 10
+    assert client.post(
+        "/v1/uploads", content=contents[0], headers=bearer(service, "eve")
+    ).is_success
+    wait_until(lambda: client.get("/readyz").status_code == 200)
