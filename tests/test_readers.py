@@ -244,6 +244,7 @@ EXAMPLES: Mapping[str, str] = {
     "audit/report/report.py": "through `files.read_json`",
     "audit/measure/cells.py": "through `files.read_json`",
     "cli/configfile.py": "a person's own command line, in TOML",
+    "serve/tls.py": "a platform's own certificate, by cryptography's own parser",
     "data/sets/cifar.py": "one NumPy view of bytes whose number was checked; tarfile's own errors",
     "data/sets/yale.py": "an archive of pictures; each is decoded by `data/decoding/decode.py`",
     "data/sets/lfw.py": "an archive of pictures; each is decoded by `data/decoding/decode.py`",

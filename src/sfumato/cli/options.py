@@ -91,7 +91,7 @@ def folder_to_write(path: Path | None) -> Path | None:
     return path
 
 
-def warn_of_readers(secret: Path) -> None:
+def warn_if_others_can_read(secret: Path) -> None:
     """Say on stderr where every user of this machine can read a secret's file."""
     try:
         readable = os.name == "posix" and secret.stat().st_mode & stat.S_IROTH

@@ -57,9 +57,10 @@ def _check_dates(path: Path, chain: bytes) -> None:
     """Refuse a certificate that no client accepts any more, or yet."""
     try:
         own = load_pem_x509_certificates(chain)[0]
+        first, last = own.not_valid_before_utc, own.not_valid_after_utc
     except ValueError as error:
         raise ConfigError(f"`tls_certificate`: {path} is damaged: {error}") from error
-    now, first, last = datetime.now(UTC), own.not_valid_before_utc, own.not_valid_after_utc
+    now = datetime.now(UTC)
     if not first <= now <= last:
         when = f"ended on {last:%Y-%m-%d}" if now > last else f"begins on {first:%Y-%m-%d}"
         raise ConfigError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from sfumato.cli.options import AsJson, finish, warn_of_readers
+from sfumato.cli.options import AsJson, finish, warn_if_others_can_read
 from sfumato.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _token(file: Path | None) -> str:
         token = os.environ.get(TOKEN, "")
     else:
         token = read_limited(file, limit_bytes=_TOKEN_BYTES).decode(errors="replace")
-        warn_of_readers(file)
+        warn_if_others_can_read(file)
     if not token.strip():
         raise InputError(
             f"expected the account's token in ${TOKEN} or in `token_file`, got none; whoever runs "

@@ -10,7 +10,7 @@ import typer
 
 from sfumato.cli.configoptions import options_of
 from sfumato.cli.filter.options import DATABASE, Database, Shortlist, stored_of
-from sfumato.cli.options import Device, Ray, warn_of_readers
+from sfumato.cli.options import Device, Ray, warn_if_others_can_read
 from sfumato.serve.limits import Limits
 
 
@@ -65,7 +65,7 @@ def serve(
     )
     if tls is not None:
         tls.check()
-        warn_of_readers(tls.key)
+        warn_if_others_can_read(tls.key)
     stored_of(backbone)
     if ray is None:
         run(settings)
