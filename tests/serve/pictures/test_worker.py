@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext
 from pathlib import Path
@@ -238,9 +239,39 @@ def test_without_a_fork_server_each_starts_from_nothing(
     assert isinstance(found, Seen)
 
 
-@pytest.mark.slow  # once in four runs it waited for an upload for over two minutes: see docs/LOG.md
+def stops_once(marker: Path, pipe: Connection, task: pictureprocess.Task) -> None:
+    """Start, and stop before that is done where the marker is still there."""
+    with suppress(FileNotFoundError):
+        marker.unlink()
+        os.kill(os.getpid(), signal.SIGSTOP)
+    pictureprocess.main(pipe, task)
+
+
 @pytest.mark.usefixtures("hurried")
-@pytest.mark.parametrize("signals", [20, 500])
+def test_who_is_stopped_while_it_starts_is_ended_by_the_clock(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marker = tmp_path / "stop"
+    monkeypatch.setattr(worker, "START_PATIENCE", 1.0)  # it loads this test as well: seconds
+    monkeypatch.setattr(worker, "LEAST_START_SECONDS", 2.0)
+    monkeypatch.setattr(pictureprocess, "main", partial(stops_once, marker))
+    made = opened(world)
+    first = made.workers[0].process
+    marker.touch()
+    began = time.monotonic()
+    assert first is not None
+    first.kill()
+    wait_until(lambda: not made.workers[0].alive)
+    found = [next(made.small([world.png(0, 0)], hashes=False)) for _ in range(2)]
+    made.close()
+    assert not marker.exists()
+    assert isinstance(found[0], ServiceError), "the process that should have had it was stopped"
+    assert isinstance(found[1], Seen)
+    assert time.monotonic() - began < worker.START_SECONDS / 2
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("signals", [20, pytest.param(500, marks=pytest.mark.slow)])
 def test_whoever_is_killed_or_stopped_under_load_every_upload_is_answered(
     start: Start, world: World, signals: int
 ) -> None:

@@ -33,6 +33,9 @@ from sfumato.serve.pictures.seenbytes import (
 PRELOADED: Final = [bare.__name__, pictureprocess.__name__]
 """What the process has loaded of which the others are copies; the first must be the first."""
 START_SECONDS: Final = 180.0  # a busy machine, and a backbone of gigabytes
+START_PATIENCE: Final = 10.0
+"""A process may take so many times as long to start as the last that started in its place."""
+LEAST_START_SECONDS: Final = 10.0
 PATIENCE: Final = 2.0
 """A picture may take so many times as long as it may compute: others compute, too."""
 _JOIN_SECONDS: Final = 10.0
@@ -64,6 +67,7 @@ class Worker:
         self._context, self._file, self._dim, self._task = started_by, file, dim, task
         self._pipe: Connection | None = None
         self._closed = False
+        self._start_seconds = START_SECONDS
         self.process: BaseProcess | None = None
         self.held_back = ""
         """What the process could not give away, in words."""
@@ -143,7 +147,6 @@ class Worker:
                 process.close()  # and its descriptors
 
     def _started(self) -> Connection:
-        self.due = time.monotonic() + START_SECONDS
         self._pipe, theirs = self._context.Pipe()
         with theirs:
             # A daemon ends with the service, even where nobody closes that.
@@ -155,12 +158,18 @@ class Worker:
             )
             process.start()
             self.process = process
+        began = time.monotonic()
+        self.due = began + self._start_seconds
+        # Twice the time for the next, should this one not start: the machine may be busier now.
+        self._start_seconds = min(START_SECONDS, 2 * self._start_seconds)
         self._pipe.send_bytes(self._file)
         said = self._pipe.recv_bytes(pictureprocess.REPORT_BYTES)
         kind, words = said[: len(READY)], printable(said[len(READY) :].decode(errors="replace"))
         if kind != READY:
             raise ServiceError(f"a process that decodes pictures did not start: {words}")
         self.held_back = words
+        took = time.monotonic() - began
+        self._start_seconds = min(START_SECONDS, max(LEAST_START_SECONDS, START_PATIENCE * took))
         return self._pipe
 
     def _answers(
