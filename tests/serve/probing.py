@@ -7,6 +7,7 @@ import fcntl
 import mmap
 import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -127,4 +129,12 @@ def main(pipe: Connection, task: pictureprocess.Task) -> None:
 
     confine.ROOM_BYTES = 512 << 20  # type: ignore[misc]
     pictureprocess.answer = guarded
+    pictureprocess.main(pipe, task)
+
+
+def stops_once(marker: Path, pipe: Connection, task: pictureprocess.Task) -> None:
+    """Start, and stop before that is done where the marker is still there."""
+    with suppress(FileNotFoundError):
+        marker.unlink()
+        os.kill(os.getpid(), signal.SIGSTOP)
     pictureprocess.main(pipe, task)

@@ -54,8 +54,9 @@ def probed(world: World) -> Iterator[Processes]:
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A picture may take half a second."""
+    """A picture may take half a second, and a start two."""
     monkeypatch.setattr(worker, "PATIENCE", 0.5 / pictureprocess.SMALL_SECONDS)
+    monkeypatch.setattr(worker, "LEAST_START_SECONDS", 2.0)
 
 
 LIES = ("answer twice", "answer for another", "answer by half", "wait for ever")
@@ -239,22 +240,12 @@ def test_without_a_fork_server_each_starts_from_nothing(
     assert isinstance(found, Seen)
 
 
-def stops_once(marker: Path, pipe: Connection, task: pictureprocess.Task) -> None:
-    """Start, and stop before that is done where the marker is still there."""
-    with suppress(FileNotFoundError):
-        marker.unlink()
-        os.kill(os.getpid(), signal.SIGSTOP)
-    pictureprocess.main(pipe, task)
-
-
 @pytest.mark.usefixtures("hurried")
 def test_who_is_stopped_while_it_starts_is_ended_by_the_clock(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     marker = tmp_path / "stop"
-    monkeypatch.setattr(worker, "START_PATIENCE", 1.0)  # it loads this test as well: seconds
-    monkeypatch.setattr(worker, "LEAST_START_SECONDS", 2.0)
-    monkeypatch.setattr(pictureprocess, "main", partial(stops_once, marker))
+    monkeypatch.setattr(pictureprocess, "main", partial(probing.stops_once, marker))
     made = opened(world)
     first = made.workers[0].process
     marker.touch()
