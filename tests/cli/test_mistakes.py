@@ -237,6 +237,7 @@ def test_ctrl_c_leaves_nothing_half_written_and_keeps_what_was_learned(tmp_path:
         wait_until(lambda: bool(kept()) or process.poll() is not None)
         process.send_signal(signal.SIGINT)
         _, printed = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130, printed[-2000:]
+    # CPython ends by the signal itself where text that it compiles was interrupted; shells see 130.
+    assert process.returncode in (130, -signal.SIGINT), printed[-2000:]
     assert "Traceback" not in printed
     assert [*tmp_path.iterdir()] == kept()

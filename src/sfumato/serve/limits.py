@@ -9,6 +9,7 @@ from typing import Final
 from sfumato.config import Presets, check_settings, setting
 from sfumato.errors import ConfigError
 
+LAST_PORT: Final = 65_535
 MOST_MINUTES: Final = 7 * 24 * 60.0
 _MOST: Final = 10**9  # fits every column of a database
 _WORKERS_A_CORE: Final = 8

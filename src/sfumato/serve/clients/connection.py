@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import httpx
 
 from sfumato.errors import ConfigError, RequestError, ServiceError
 from sfumato.printable import without_secrets
+from sfumato.serve.limits import LAST_PORT
 
 # Not typing.Self, which the checks of the tests cannot read outside a decorated class.
 Client = TypeVar("Client", bound="Connection")
-_LAST_PORT: Final = 65_535
 
 
 class Connection:
@@ -80,7 +80,7 @@ def _address(url: str) -> httpx.URL:
         host.encode("idna")
     except (httpx.InvalidURL, UnicodeError) as error:
         raise _no_address(url) from error
-    whole = found.scheme in ("http", "https") and host and 0 < (found.port or 1) <= _LAST_PORT
+    whole = found.scheme in ("http", "https") and host and 0 < (found.port or 1) <= LAST_PORT
     if not whole or found.userinfo or found.query or found.fragment:
         raise _no_address(url)
     return found

@@ -24,11 +24,11 @@ from uvicorn.config import LOGGING_CONFIG
 
 from sfumato.errors import ConfigError, ServiceError
 from sfumato.serve.http.connections import HEADER_SECONDS, PatientProtocol, Places
+from sfumato.serve.limits import LAST_PORT
 from sfumato.serve.tls import Tls
 
 _PLACES = Places(requests=32)  # more are answered 503 so that memory stays bounded
 _FILES: Final = 65_536
-_LAST_PORT: Final = 65_535
 _REMEDY: Final = {
     errno.EADDRINUSE: "stop what does, or choose another `port`",
     errno.EACCES: "choose a `port` from 1024 on",
@@ -104,8 +104,8 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         ConfigError: the host is none of this machine, or the port is out of range.
         ServiceError: the port is in use, or not allowed.
     """
-    if not 0 <= port <= _LAST_PORT:  # a system that takes a larger one listens on another
-        raise ConfigError(f"`port` must lie in 0..{_LAST_PORT}, got {port}")
+    if not 0 <= port <= LAST_PORT:  # a system that takes a larger one listens on another
+        raise ConfigError(f"`port` must lie in 0..{LAST_PORT}, got {port}")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
