@@ -6,6 +6,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sfumato.errors import DataError
 from sfumato.filter.rule.calibration import LEVEL, Rarity, anchors, tail_dimension
@@ -101,3 +103,51 @@ def test_what_overflows_claims_nothing_and_a_perfect_copy_is_rarest() -> None:
     assert found[1] == torch.inf
     assert found[0] < -10
     assert bool(found[2].isfinite())
+
+
+def slow_dimension(anchor: list[float], rows: list[list[float]]) -> float:
+    """Hill's estimator as it is told in words, on Python's numbers."""
+    ratios = sorted(e / a for row in rows for e, a in zip(row, anchor, strict=True))
+    end = max(ratios[20], 1.0)
+    logs = [math.log(end / ratio) for ratio in ratios if ratio < end]
+    return (len(logs) - 1) / sum(logs)
+
+
+@given(seed=st.integers(0, 10_000), scale=st.floats(0.2, 4.0), width=st.integers(1, 4))
+@settings(max_examples=30)
+def test_the_dimension_is_hills_estimator(seed: int, scale: float, width: int) -> None:
+    """With anchors so low that the lowest twenty decide, and so high that nearly all count."""
+    errors = torch.rand(40, width, generator=torch.Generator().manual_seed(seed)) + 0.01
+    anchor = scale * torch.linspace(0.1, 0.4, width)
+    found = tail_dimension(anchor, errors)
+    assert found == pytest.approx(slow_dimension(anchor.tolist(), errors.tolist()), rel=1e-4)
+
+
+def test_the_tail_needs_one_more_error_than_it_has() -> None:
+    errors = torch.rand(21, 1, generator=torch.Generator().manual_seed(0)) + 0.1
+    assert tail_dimension(torch.ones(1), errors) > 0
+    with pytest.raises(DataError, match="more than 20 errors to fit the tail, got 20"):
+        tail_dimension(torch.ones(1), errors[:20])
+    twice = torch.cat([torch.full((20, 1), 3.0), torch.full((2, 1), 2.0)])
+    assert tail_dimension(torch.ones(1), twice) > 0
+    with pytest.raises(DataError, match="got equal ones"):
+        tail_dimension(torch.ones(1), twice[:21])
+
+
+@given(
+    error=st.floats(1e-3, 30.0),
+    anchor=st.floats(0.1, 9.0),
+    dimension=st.floats(0.5, 12.0),
+    size=st.sampled_from([0, 1, 2, 99, 100, 101, 5000]),
+)
+def test_rarity_is_the_formula_and_nothing_above_an_anchor_is_rare(
+    error: float, anchor: float, dimension: float, size: int
+) -> None:
+    found = float(Rarity(torch.tensor([anchor]), dimension, size)(torch.tensor([[error]])))
+    at_anchor = math.log10(LEVEL * max(size, 1))
+    law = dimension * math.log10(error / anchor) + at_anchor
+    if error <= anchor:
+        assert found == pytest.approx(law, abs=1e-3)
+    else:
+        assert found == pytest.approx(law - min(at_anchor, 0), abs=1e-3)
+        assert found >= at_anchor - 1e-4

@@ -12,7 +12,9 @@ from sfumato.filter.enroll import enroll
 from sfumato.filter.enrollment import Enrollment
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.filter.rule.claiming import (
+    LEAST_OWN,
     LEAST_SPREAD,
+    LEAST_VARIED,
     check_own,
     claim_limit,
     false_claims,
@@ -80,3 +82,37 @@ def test_honest_counts_are_rarely_above_the_most() -> None:
         counts = torch.poisson(torch.full((20_000,), expected), generator=generator)
         assert float((counts > most_claims(expected)).float().mean()) < 1e-3
         assert most_claims(expected) < expected + 25
+
+
+@pytest.mark.parametrize(
+    ("fits", "too_little"),
+    [
+        ({"sigma": LEAST_SPREAD * 2}, {"sigma": LEAST_SPREAD * 2 * (1 - 1e-2)}),
+        ({"sigma": LEAST_SPREAD * 2 * (1 - 1e-4)}, {"sigma": float("nan")}),
+        ({"claimed": 4}, {"claimed": 3}),
+        ({"varied": LEAST_VARIED * 2 * (1 + 1e-3)}, {"varied": LEAST_VARIED * 2 * (1 - 1e-3)}),
+        ({"varied": 9.0}, {"varied": float("nan")}),
+    ],
+    ids=["sigma", "rounding", "claims", "variance", "no number"],
+)
+def test_the_least_that_is_asked_of_an_enrollment_is_enough(
+    fits: dict[str, float], too_little: dict[str, float]
+) -> None:
+    """`mu` is 2 and the limit 3, so that no unit can be forgotten."""
+    assert LEAST_OWN == 0.5
+
+    def check(sigma: float = 0.1, claimed: int = 8, varied: float = 1.0) -> None:
+        errors = torch.tensor([3.0] * claimed + [3.001] * (8 - claimed))
+        # Four of one value and four of its negative in two columns: their variance is known.
+        side = torch.tensor([1.0, -1.0]).repeat(4)[:, None].expand(-1, 2)
+        samples = side * (varied / 2 * 7 / 8) ** 0.5
+        check_own(samples, errors, mu=2.0, sigma=sigma, limit=3.0)
+
+    check(**fits)  # type: ignore[arg-type]
+    with pytest.raises(EnrollmentError):
+        check(**too_little)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("expected", "most"), [(0.0, 4.0), (1.0, 9.0), (4.0, 16.0), (100.0, 144)])
+def test_the_most_claims_are_four_deviations_and_four(expected: float, most: float) -> None:
+    assert most_claims(expected) == most

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfumato.filter.rule.front import Front, decide, front, joined
+from sfumato.filter.rule.front import Front, Row, decide, front, joined
 from sfumato.filter.rule.guard import NOBODY, contest_rule
 
 # Few values, so that scores, edges and margins tie all the time.
@@ -99,3 +99,27 @@ def test_a_front_is_far_smaller_than_its_part(ordered: bool, most: int) -> None:
         )
         sizes.append(len(made.rows))
     assert max(sizes) < most
+
+
+def test_a_front_owns_what_is_of_the_account() -> None:
+    rows = tuple(Row(f"e{i}", i, 1.0, 1.0, 2.0, None) for i in (3, 5))
+    whole = Front(rows, (("e3", "e5"),))
+    assert [whole.owns(account) for account in (3, 4, 5, -1)] == [True, False, True, False]
+    assert not Front(()).owns(3)
+    twice = joined([whole, Front((), (("e3", "e5"), ("e5", "e3")))])
+    assert twice == Front(rows, (("e3", "e5"), ("e5", "e3")))
+
+
+def test_a_front_has_what_its_part_said() -> None:
+    made = front(
+        ["far", "own", "near"],
+        torch.tensor([3.0, 2.0, 1.0]),
+        torch.tensor([9.0, 8.0, 0.5]),
+        alpha=torch.tensor([1.0, 2.0, 4.0]),
+        accounts=torch.tensor([7, 8, 9]),
+        account=8,
+        pairs=[("near", "elsewhere")],
+        arrival=torch.tensor([30.0, 20.0, 10.0], dtype=torch.float64),
+    )
+    assert made.rows == (Row("own", 8, 2.0, 8.0, 2.0, 20.0), Row("near", 9, 1.0, 0.5, 4.0, 10.0))
+    assert made.pairs == (("near", "elsewhere"),)

@@ -21,6 +21,8 @@ NOTHING: set[tuple[str, str]] = set()
         ([ClassScore("thief", 5.0, claims=True), OWNER], NOTHING, False),
         ([THIEF, ClassScore("owner", 0.5, claims=False)], NOTHING, False),
         ([THIEF, ClassScore("owner", 6.0, claims=True)], NOTHING, False),
+        ([THIEF, ClassScore("owner", 5.0, claims=True)], NOTHING, False),  # equal is not smaller
+        ([THIEF, ClassScore("other", 6.0, claims=True), OWNER], NOTHING, True),
         ([THIEF, OWNER], {("owner", "thief")}, False),
         ([THIEF, OWNER], {("thief", "owner")}, True),
     ],
@@ -29,3 +31,8 @@ def test_who_yields(
     scores: list[ClassScore], contested: set[tuple[str, str]], expected: bool
 ) -> None:
     assert yields("thief", scores, contested) is expected
+
+
+def test_the_own_class_of_the_copied_is_no_class_of_the_uploader() -> None:
+    """It comes among the scores, and would yield to itself."""
+    assert not yields("thief", [THIEF, ClassScore("thief", 5.0, claims=False)], NOTHING)
