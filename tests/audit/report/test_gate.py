@@ -101,3 +101,23 @@ def test_junit_is_read_back_by_any_xml_reader() -> None:
     assert entries[0].find("failure").get("message") == "leakage 0.500 is above 0.2"
     assert entries[0].get("time") == "1.500"
     assert entries[1].find("*") is None
+
+
+@pytest.mark.parametrize(("count", "more"), [(5, ""), (6, "; and 1 more"), (9, "; and 4 more")])
+def test_five_are_named_and_the_others_counted(count: int, more: str) -> None:
+    cases = gate_cases([cell(f"p{i}", "reconstruct", 0.5) for i in range(count)], 0.2)
+    with pytest.raises(GateError) as caught:
+        check(cases, 0.2)
+    text = str(caught.value)
+    assert [f"p{i} under" in text for i in range(count)] == [i < 5 for i in range(count)]
+    assert text.endswith(f"above 0.2{more}; see report.html")
+
+
+def test_a_leakage_at_the_limit_needs_victims_without_end() -> None:
+    made = cell("blur", "reconstruct", 0.25)
+    assert made.evidence is not None
+    assert made.evidence.share is not None
+    (case,) = gate_cases([made], made.evidence.share)
+    assert case.message.endswith("no number of victims would show it, the leakage is at the limit")
+    (passed,) = gate_cases([made], 0.9)
+    assert passed.message == "leakage 0.250, at most 0.300"

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sfumato.audit.measure.cell import Cell
 from sfumato.audit.report.verdict import originals_found, verdicts
 from sfumato.types import Guarantee
 from tests.audit.findings import cell, copies
@@ -94,3 +97,59 @@ def test_the_frontier_is_what_nothing_beats(points: list[tuple[float, float]]) -
             for a in found
         )
         assert one.best != beaten
+
+
+def exact(protector: str, low: float, share: float, high: float) -> Cell:
+    """A cell of these very numbers: its floor is 0 and its ceiling 1."""
+    made = cell(protector, "reconstruct", share)
+    assert made.finding is not None
+    found = replace(made.finding, value=share, floor=0.0, ceiling=1.0, interval=(low, high),
+                    ceiling_interval=(1.0, 1.0))  # fmt: skip
+    return replace(made, finding=found)
+
+
+def test_a_fifth_is_still_little_by_the_upper_end_and_no_longer_by_the_figure() -> None:
+    (at,) = verdicts([exact("p", 0.0, 0.1, 0.2)])
+    assert at.sentence.startswith("Gives little away: at most 20 % by the attack")
+    (above,) = verdicts([exact("p", 0.0, 0.1, 0.21)])
+    assert above.sentence.startswith("Not shown to be safe: with 100 victims it may give 21 %")
+    for high, word in ((0.2, "little"), (0.25, "something")):
+        (shown,) = verdicts([exact("p", 0.1, 0.15, high)])
+        assert shown.sentence.startswith(f"Gives {word} away")
+    (fifth,) = verdicts([exact("p", 0.1, 0.2, 0.5)])
+    assert fifth.sentence.startswith("Gives some away")
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [(0.0, "keeps no use that was measured."), (0.0049, "keeps no use that was measured."),
+     (0.0051, "keeps little of its use (1 %)."), (0.6, "keeps much of its use (60 %).")],
+)  # fmt: skip
+def test_what_rounds_to_nothing_is_no_use(kept: float, said: str) -> None:
+    use = replace(exact("p", kept, kept, kept), role="utility")
+    (found,) = verdicts([exact("p", 0.0, 0.1, 0.2), use])
+    assert found.sentence.endswith(f"; {said}")
+    (none,) = verdicts([exact("p", 0.0, 0.1, 0.2)])
+    assert none.sentence.endswith(").")
+    assert none.kept is None
+    assert not none.best
+
+
+def test_the_unprotected_release_is_a_baseline_and_no_rival_beats_itself() -> None:
+    def both(name: str, learned: float, kept: float) -> list[Cell]:
+        use = replace(exact(name, kept, kept, kept), role="utility")
+        return [exact(name, learned - 0.01, learned, learned + 0.01), use]
+
+    cells = [*both("none", 0.9, 0.9), *both("a", 0.5, 0.5), *both("b", 0.5, 0.5)]
+    cells += [*both("c", 0.5, 0.4), *both("d", 0.6, 0.5)]
+    found = {one.protector: one for one in verdicts(cells)}
+    assert found["none"].sentence == (
+        "Unprotected baseline: everything can be read; keeps nearly all of its use (90 %)."
+    )
+    assert {name: one.best for name, one in found.items()} == {
+        "none": True, "a": True, "b": True, "c": False, "d": False,
+    }  # fmt: skip
+    # What failed keeps a protector out of the frontier, and the unprotected release in.
+    broken = [*cells, cell("a", "x", error="broke"), cell("none", "x", error="broke")]
+    best = {one.protector: one.best for one in verdicts(broken)}
+    assert (best["none"], best["a"], best["b"]) == (True, False, True)

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, event, select, text
 
 from sfumato.errors import InputError, RequestError
 from sfumato.serve.database.clock import Clock
-from sfumato.serve.database.db import open_database
+from sfumato.serve.database.db import changing, open_database
+from sfumato.serve.database.tables import AccountRow
+from sfumato.serve.records.audit_log import COMMAND_LINE, events
 from sfumato.serve.records.auth import (
     SCOPES,
     Account,
     account_named,
     add_account,
     add_token,
+    check_may_name,
+    find_account,
+    find_accounts,
     revoke_tokens,
 )
 from sfumato.serve.records.tokens import Tokens
@@ -178,3 +184,82 @@ def test_what_a_check_does_depends_on_the_digest_of_a_token_alone(
         statements.append([sql for sql, _ in asked])
     assert statements == [statements[0]] * len(tokens)
     assert compared == [(hashlib.sha256(token.encode()).digest(),) * 2]
+
+
+def test_a_role_says_what_its_tokens_may_do(engine: Engine) -> None:
+    assert {role: set(scopes) for role, scopes in SCOPES.items()} == {
+        "user": {"enroll", "upload"},
+        "uploader": {"upload"},
+        "moderator": {"enroll", "upload", "moderate"},
+    }
+    for role in SCOPES:
+        account, token = add_account(engine, role, role=role)
+        assert (account.role, account.scopes) == (role, SCOPES[role])
+        assert admitted(engine, f"Bearer {token}") == account == find_account(engine, role)
+
+
+def test_a_role_that_was_lowered_takes_scopes_away(engine: Engine) -> None:
+    _, token = add_account(engine, "ada", role="moderator")
+    with changing(engine) as session:
+        session.scalars(select(AccountRow)).one().role = "uploader"
+    assert admitted(engine, f"Bearer {token}").scopes == {"upload"}
+
+
+def test_only_an_uploader_names_others(engine: Engine) -> None:
+    for role in SCOPES:
+        account, _ = add_account(engine, role, role=role, with_token=False)
+        if role == "uploader":
+            check_may_name(account)
+            continue
+        with pytest.raises(RequestError, match="only an uploader may name") as caught:
+            check_may_name(account)
+        assert caught.value.status == 403
+
+
+def test_what_is_done_to_accounts_is_logged_without_a_token(engine: Engine) -> None:
+    _, first = add_account(engine, "ada", role="moderator")
+    second = add_token(engine, "ada", scopes=["upload", "enroll"], days=2.0)
+    assert len(second) == len(str(first)) == 43  # 256 bits
+    assert add_account(engine, "bob", with_token=False)[1] is None
+    revoke_tokens(engine, "ada")
+    said = [(e.actor, e.action, e.subject, json.loads(e.detail)) for e in events(engine)]
+    end = said[2][3].pop("expires")
+    assert said == [
+        (COMMAND_LINE, "add account", "ada", {"role": "moderator"}),
+        (COMMAND_LINE, "add token", "ada", {"scopes": "enroll moderate upload", "expires": None}),
+        (COMMAND_LINE, "add token", "ada", {"scopes": "enroll upload"}),
+        (COMMAND_LINE, "add account", "bob", {"role": "user"}),
+        (COMMAND_LINE, "revoke tokens", "ada", {"count": 2}),
+    ]
+    left = datetime.fromisoformat(end) - datetime.now(UTC)
+    assert timedelta(days=2, minutes=-2) < left <= timedelta(days=2)
+
+
+@pytest.mark.parametrize("name", ["a", "A9", "0._@-", "a" * 64])
+def test_a_name_has_64_plain_signs_at_most(engine: Engine, name: str) -> None:
+    account, _ = add_account(engine, name)
+    assert account_named(engine, name) == account
+    for wrong in (f"{name}\n", f".{name}", name + "a" * (65 - len(name))):
+        with pytest.raises(InputError, match="1 to 64"):
+            add_account(engine, wrong)
+    assert find_accounts(engine, [name, "nobody", "no name"]) == {name: account}
+
+
+def test_a_dozen_names_are_listed_in_order(engine: Engine) -> None:
+    with pytest.raises(InputError, match="there are: none"):
+        account_named(engine, "eve")
+    for number in reversed(range(13)):
+        add_account(engine, f"u{number:02}", with_token=False)
+    listed = ", ".join(f"u{number:02}" for number in range(12))
+    with pytest.raises(InputError, match=f"there are: {listed}$"):
+        account_named(engine, "eve")
+
+
+def test_a_token_is_read_from_its_header_alone(engine: Engine) -> None:
+    ada, token = add_account(engine, "ada")
+    for header in (f"BEARER {token}", f"Bearer  {token} "):
+        assert admitted(engine, header) == ada
+    for header, why in ((f"Basic {token}", "expected the header"), (token, "expected the header"),
+                        (f"Bearer {token}x", "nobody has this token")):  # fmt: skip
+        with pytest.raises(RequestError, match=why):
+            admitted(engine, header)

@@ -11,15 +11,21 @@ import pytest
 from sqlalchemy import event, select
 
 from sfumato.errors import RequestError, SfumatoError
+from sfumato.filter.rule.guard import BLOCKED, SHARED
 from sfumato.serve.bank import uploads as bank_uploads
 from sfumato.serve.database.db import open_database, reading
 from sfumato.serve.database.tables import DecisionRow
+from sfumato.serve.records.audit_log import events
 from sfumato.serve.records.auth import add_account
 from sfumato.serve.records.decisions import (
+    FACELESS,
+    OBSERVED,
+    STRANGER,
     Counts,
     Decision,
     Match,
     Owner,
+    Ruled,
     Ruling,
     appeal,
     appeals,
@@ -27,6 +33,7 @@ from sfumato.serve.records.decisions import (
     find,
     keep_blocks,
     rule,
+    rulings,
 )
 from sfumato.serve.records.store import Store, Stored
 from tests.serve.conftest import Start, bearer
@@ -196,3 +203,129 @@ def test_a_block_that_cannot_be_written_is_not_answered_as_decided(
     assert all(answer.json().get("decision") != "block" for answer in answers)
     assert sum(answer.status_code == 500 for answer in answers) >= 7
     assert recorded(service.store) == {}
+
+
+NEAR = Match(claim="class", enrollment="", account=STRANGER, margin=-0.5, score=2.5)
+
+
+@pytest.mark.parametrize(
+    ("against", "enforced", "faceless", "blocked", "explanation"),
+    [
+        (True, True, False, True, BLOCKED),
+        (True, False, False, False, OBSERVED),
+        (False, True, False, False, SHARED),
+        (False, False, False, False, SHARED),
+        (False, True, True, False, FACELESS),
+    ],
+)
+def test_a_decision_tells_the_platform_more_than_the_uploader(
+    against: bool, enforced: bool, faceless: bool, blocked: bool, explanation: str
+) -> None:
+    match = stopped().match if against else None
+    made = Decision(against=match, nearest=NEAR, frame=None, enforced=enforced, faceless=faceless)
+    assert made.blocked == blocked
+    assert made.verdict == ("block" if blocked else "share")
+    assert made.reason == (BLOCKED if blocked else SHARED)
+    assert made.explanation == explanation
+    assert made.match == (match or NEAR)
+    assert made.id != Decision(against=match, nearest=NEAR, frame=None, enforced=enforced).id
+
+
+@pytest.mark.parametrize(("margin", "blocks"), [(-1e-9, False), (0.0, True), (2.0, True)])
+def test_a_match_stands_against_an_upload_from_its_threshold_on(
+    margin: float, blocks: bool
+) -> None:
+    assert Match(claim="copy", enrollment="", account=1, margin=margin, score=None).blocks == blocks
+
+
+def test_a_gateway_appeals_for_the_person_it_named_and_nobody_else_does(store: Store) -> None:
+    ada, gate, other = (add_account(store.engine, name)[0].id for name in ("ada", "gate", "other"))
+    owners = [
+        Owner(ada, "ada", gate),  # a person who has an account
+        Owner(gate, "kim", gate),  # one who has none
+        Owner(gate),  # what the gateway sent for nobody in particular
+    ]
+    uploads = [stopped() for _ in range(9)]
+    asked = [
+        (owners[0], ada, None, 204),
+        (owners[0], gate, "ada", 204),
+        (owners[0], gate, "kim", 404),
+        (owners[0], gate, None, 404),
+        (owners[0], other, "ada", 404),
+        (owners[1], gate, "kim", 204),
+        (owners[1], gate, None, 404),
+        (owners[1], ada, "kim", 404),
+        (owners[2], gate, None, 204),
+    ]
+    for (owner, who, person, expected), upload in zip(asked, uploads, strict=True):
+        keep_blocks(store, "", [(owner, upload)])
+        found = status(
+            lambda id_=upload.id, who=who, person=person: appeal(
+                store, id_, account_id=who, actor="x", note="", person=person
+            )
+        )
+        assert found == expected, (owner, who, person)
+        shown = {ada: "ada", gate: "gate"}[owner.account_id]
+        assert find(store, upload.id).account == (owner.person or shown)
+
+
+def test_open_appeals_come_oldest_first_and_not_all_at_once(store: Store) -> None:
+    ada = add_account(store.engine, "ada")[0].id
+    uploads = [stopped() for _ in range(4)]
+    for upload in uploads:
+        keep_blocks(store, "", [(Owner(ada), upload)])
+    for upload in reversed(uploads):
+        appeal(store, upload.id, account_id=ada, actor="ada", note=upload.id[:3])
+    assert [one.id for one in appeals(store)] == [one.id for one in uploads]
+    assert [one.id for one in appeals(store, limit=3)] == [one.id for one in uploads[:3]]
+    rule(store, uploads[0].id, "confirm", actor="judge")
+    said = [(e.actor, e.action, e.subject) for e in events(store.engine)][-5:]
+    assert said == [
+        *(("ada", "appeal", upload.id) for upload in reversed(uploads)),
+        ("judge", "confirm", uploads[0].id),
+    ]
+
+
+def test_an_answer_says_in_which_unit_and_whose_claim_it_was(store: Store) -> None:
+    ada, bob = (add_account(store.engine, name)[0].id for name in ("ada", "bob"))
+    name = "1" * 32
+    store.insert(Stored(id=name, account_id=bob, content=b""), status="active", reason="")
+    policies = ("", "ab" * 32)
+    for policy in policies:
+        upload = stopped(0.75, enrollment=name)
+        keep_blocks(store, policy, [(Owner(ada), upload)])
+        found = find(store, upload.id)
+        assert found.unit == ("false_blocks" if policy else "alpha")
+        assert (found.enrollment, found.enrollment_account, found.claim) == (name, "bob", "class")
+        assert (found.margin, found.score, found.enforced) == (0.75, 0.5, True)
+    for wrong in ("0" * 32, "x", "", "0" * 31, "A" * 32):
+        with pytest.raises(RequestError, match="nothing stood against") as caught:
+            find(store, wrong)
+        assert caught.value.status == 404
+
+
+def test_rulings_are_those_on_claims_of_a_class_under_one_policy(store: Store) -> None:
+    ada, bob = (add_account(store.engine, name)[0].id for name in ("ada", "bob"))
+    name = "1" * 32
+    store.insert(Stored(id=name, account_id=bob, content=b""), status="active", reason="")
+    copied = Match(claim="copy", enrollment=name, account=bob, margin=3.0, score=None)
+    copy = Decision(against=copied, nearest=copied, frame=None, enforced=True)
+    uploads = [stopped(enrollment=name) for _ in range(4)]
+    gone = stopped()
+    keep_blocks(store, "p", [(Owner(ada), one) for one in (*uploads, copy, gone)])
+    other = stopped(enrollment=name)
+    keep_blocks(store, "", [(Owner(ada), other)])
+    judged: list[tuple[Decision, Ruling]] = [
+        (uploads[0], "confirm"), (uploads[1], "overturn"), (copy, "confirm"), (gone, "confirm"),
+        (other, "overturn"),
+    ]  # fmt: skip
+    for upload in (*(one for one, _ in judged), uploads[2]):
+        appeal(store, upload.id, account_id=ada, actor="ada", note="")
+    for upload, ruling in judged:
+        rule(store, upload.id, ruling, actor="judge")
+    assert sorted(rulings(store, "p"), key=lambda one: one.confirmed) == [
+        Ruled(bob, 0.5, confirmed=False),
+        Ruled(bob, 0.5, confirmed=True),
+    ]
+    assert rulings(store, "") == [Ruled(bob, 0.5, confirmed=False)]
+    assert rulings(store, "q") == []
