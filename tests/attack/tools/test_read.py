@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfumato.attack.tools.read import drawn_rows, holdout, popcounts, read
+from sfumato.attack.tools.read import Standard, drawn_rows, holdout, is_picture, popcounts, read
 from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
 
@@ -70,3 +70,34 @@ def test_one_picture_or_one_person_cannot_be_held_out() -> None:
     for count, groups in ((0, None), (1, None), (3, torch.tensor([5, 5, 5]))):
         with pytest.raises(DataError, match="two images or people"):
             holdout(count, 0.5, groups=groups, seed=0)
+
+
+@given(st.integers(0, 100), st.sampled_from([(7, 3), (5, 2, 3), (4, 3, 2, 5)]))
+def test_releases_are_standardised_by_the_adversarys_own(seed: int, shape: tuple[int, ...]) -> None:
+    """By channel where they are pictures, else by number; no wilder than eight deviations."""
+    own = torch.randn(shape, generator=torch.Generator().manual_seed(seed)) * 3 + 2
+    own[:, 0] = 4.0  # says nothing
+    standard = Standard.of(own)
+    found = standard(own)
+    over = (0, 2, 3) if len(shape) == 4 else (0,)
+    assert float(found[:, 0].abs().max()) == 0
+    assert float(found.mean(over).abs().max()) < 1e-5
+    assert torch.allclose(found[:, 1:].std(over, correction=0), torch.tensor(1.0), atol=1e-5)
+    assert standard(own[:1])[:, 0].abs().max() == 0
+    assert standard(own[:1] * 0 + 5.0)[:, 0].unique().tolist() == [1.0]
+    assert standard(own * 1e6).abs().max() == 8.0
+
+
+@pytest.mark.parametrize(
+    ("release", "picture"),
+    [
+        (torch.zeros(2, 1, 4, 4), True),
+        (torch.zeros(2, 3, 4, 4), True),
+        (torch.zeros(2, 2, 4, 4), False),
+        (torch.zeros(2, 4, 4, 4), False),
+        (torch.zeros(2, 1, 4), False),
+        (torch.zeros(2, 1, 4, 4, dtype=torch.uint8), False),
+    ],
+)
+def test_a_picture_is_grey_or_of_three_colours(release: torch.Tensor, picture: bool) -> None:
+    assert is_picture(release) == picture
