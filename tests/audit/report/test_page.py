@@ -180,3 +180,34 @@ def test_originals_are_said_before_everything_else(browser: Any, page: Path) -> 
     with _Visit(browser, page, **SCREENS["light"]) as visit:
         first = visit.tab.locator("header p:not(.eyebrow)").first.text_content()
         assert first == "blur:2: 3 of 100 releases are originals."
+
+
+def test_the_page_says_what_a_protector_costs_and_what_was_trained(tmp_path: Path) -> None:
+    """Bytes up to ten thousand, then kilobytes; the quickest release; the audit's time in all."""
+    ended = replace(_TRAINING, stopped_early=False)
+    learners = (_LEARNER, Trained(learner="probe", seed=1, training=ended))
+    made = [
+        replace(
+            _detailed(cell("small", "attributes:mood", 0.5), Details(trained=learners)),
+            release_bytes=9_999.0, release_seconds=0.25, seconds=40.0,
+        ),
+        replace(cell("small", "verify", 0.25), release_seconds=0.125, seconds=60.0),
+        replace(cell("large", "attributes:mood", -0.25, half=0.01), release_bytes=10_000.0),
+        cell("large", "verify", 0.9),
+        replace(cell("large", "utility:person", -0.5, half=0.01), role="utility"),
+    ]  # fmt: skip
+    report(*made).write(tmp_path)
+    text = (tmp_path / "report.html").read_text()
+    costs = text[text.index('id="cost-title"') :]
+    for row in (
+        'small</th><td class="number">9,999 bytes</td><td class="number">125.000 ms</td>'
+        '<td class="number">100 s</td>',
+        'large</th><td class="number">10 kB</td><td class="number">not measured</td>',
+    ):
+        assert row in costs
+    assert "1 of 2 stopped gaining before the last epoch" in text
+    assert "nothing to train" in text
+    assert "below 0 %" in text
+    # Of 50, 25, -25 and 90 % the first is nearest to the middle.
+    assert "For example, small under" in text
+    assert "= 50 % of what there is to learn" in text

@@ -16,7 +16,7 @@ from PIL import Image
 
 from sfumato.data import ImageLimits, decode_image, encode_png
 from sfumato.data.decoding import isofile
-from sfumato.data.decoding.decode import decode_views
+from sfumato.data.decoding.decode import decode_views, open_picture
 from sfumato.data.decoding.orientation import exif_orientation
 from sfumato.errors import ConfigError, ImageError
 from tests.data.decoding import heic_files
@@ -526,3 +526,8 @@ def test_only_one_short_number_from_2_to_8_turns_a_picture(order: str) -> None:
     for value in range(10):
         assert exif_orientation(exif(value, order, kind=4)) == 1
         assert exif_orientation(exif(value, order, count=2)) == 1
+
+
+@pytest.mark.parametrize(("width", "height"), [(6, 4), (4, 6), (1, 9)])
+def test_what_a_header_claims_is_width_times_height(width: int, height: int) -> None:
+    assert open_picture(saved(Image.new("L", (width, height)))).pixels == width * height
