@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from sqlalchemy import text
 from sfumato.errors import BankError, ConfigError, RequestError, ServiceError
 from sfumato.filter.rule.screening import Likeness
 from sfumato.serve.database.db import open_database
-from sfumato.serve.database.erasing import forget
+from sfumato.serve.database.erasing import forget, rewrite
 from sfumato.serve.records.auth import add_account
 from sfumato.serve.records.erasures import erase, finish
 from sfumato.serve.records.store import Store, Stored, Terms
@@ -182,3 +183,32 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(BankError, match=r"bank\.db.*damaged"):
         list(Store(open_database(url(tmp_path))).active())
+
+
+def test_the_log_is_cut_once_nobody_reads_what_was_and_writers_wait_as_before(
+    tmp_path: Path,
+) -> None:
+    engine = open_database(url(tmp_path))
+    log = tmp_path / "bank.db-wal"
+
+    def patience() -> int:
+        with engine.connect() as connection:
+            return int(connection.execute(text("PRAGMA busy_timeout")).scalar_one())
+
+    usual = patience()
+    assert usual >= 1000
+    with closing(sqlite3.connect(tmp_path / "bank.db", isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM enrollments").fetchone()
+        Store(engine).fix_terms(TERMS)
+        assert log.stat().st_size > 0
+        assert not forget(engine)
+        assert patience() == usual
+        assert log.stat().st_size > 0
+    assert forget(engine)
+    assert (patience(), log.stat().st_size) == (usual, 0)
+    add_account(engine, "ada")
+    assert log.stat().st_size > 0
+    assert rewrite(engine)
+    assert (patience(), log.stat().st_size) == (usual, 0)
+    engine.dispose()
