@@ -16,9 +16,10 @@ the victim's would not be scored. Here a false number of an enrollment costs the
 more, or hides that enrollment and no other.
 
 Most rows are ruled out by a sketch of m (`sketch`), a quarter of its numbers at D = 128. Where it
-leaves many of a block, a longer sketch rules out others, or for several features at once a product
-of all numbers. What is left is measured in float32, and what lies so near the edge that rounding
-might decide in float64. All of them give way for rounding, so the list is the formula's own.
+leaves many of a block, a longer sketch rules out others, and where that leaves many, or for several
+features at once, a product of all numbers. What is left is measured in float32, and what lies so
+near the edge that rounding might decide in float64. All of them give way for rounding, so the list
+is the formula's own.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ _FITTED_ON: Final = 1 << 12  # rows, evenly of all
 # One pair in so many is worth a product of the whole block: of one feature by what makes its
 # sketches longer, which is read, of several by all numbers, which is computed from cache.
 _MANY: Final = 32
+_MOST: Final = 4  # one row in so many is worth all numbers of all rows in place of these rows' own
 _MANY_TOGETHER: Final = 128
 _PAIRS: Final = 1 << 11  # measured at once: 1 MiB at D = 128
 _TINY: Final = 1e-12  # far above what squares lose by underflow, far below any limit's root
@@ -95,12 +97,14 @@ class _Asked:
     short: Float[Tensor, "b k"]
     longer: Float[Tensor, "b k2"]
     own: Float[Tensor, " b"]
+    whole: Float[Tensor, " b"]
+    """What the squares of the features themselves add."""
 
     @classmethod
     def of(cls, x: Float[Tensor, "b d"], sketch: Sketch) -> _Asked:
         sketches = sketch(x)
         short = sketches[:, : sketch.short].contiguous()
-        return cls(x, short, sketch.longer(sketches), _share(short))
+        return cls(x, short, sketch.longer(sketches), _share(short), _share(x))
 
 
 class Shortlist:
@@ -297,6 +301,9 @@ def _left_of_one(asked: _Asked, block: Block, reach: _Reaches) -> Int64[Tensor, 
     if len(rows) * _MANY > block.count and len(points) > short:
         product.addmv_(points[short - 1 :].T, asked.longer[0])
         rows = (product < asked.own).logical_not_().nonzero()
+    if len(rows) * _MOST > block.count:
+        product = torch.mv(block.means[: block.count], asked.x[0]).sub_(reach.whole)
+        rows = (product < asked.whole).logical_not_().nonzero()
     return torch.nn.functional.pad(rows, (0, 1))
 
 
@@ -305,13 +312,12 @@ def _left_of_several(
 ) -> Iterator[Int64[Tensor, "p 2"]]:
     """Yield the pairs that a bound leaves, some rows at a time."""
     points, own = block.sketches[: asked.short.shape[1]], asked.own[:, None]
-    whole = _share(asked.x)[:, None]
     for first in range(0, block.count, _CHUNK):
         rows = slice(first, min(first + _CHUNK, block.count))
         left = ~(asked.short @ points[:, rows] < reach.sketched[rows] + own)
         pairs = left.nonzero()
         if len(pairs) * _MANY_TOGETHER > left.numel():
-            left &= ~(asked.x @ block.means[rows].T < reach.whole[rows] + whole)
+            left &= ~(asked.x @ block.means[rows].T < reach.whole[rows] + asked.whole[:, None])
             pairs = left.nonzero()
         yield from (pairs.flip(1) + torch.tensor([first, 0])).split(_PAIRS)
 
