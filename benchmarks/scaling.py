@@ -74,7 +74,7 @@ def bank_bytes(count: int, dim: int, itemsize: int, hidden: int = _HIDDEN) -> in
 
 def list_bytes(count: int, dim: int) -> int:
     """Return what their shortlist takes."""
-    return count * 4 * (dim + Sketch.plain(dim).size + 3)
+    return count * 4 * (dim + Sketch.plain(dim).size + 4)
 
 
 def operations(count: int, dim: int, share: float | None = None, hidden: int = _HIDDEN) -> float:
@@ -135,7 +135,7 @@ The share of a bank that is listed depends on how far apart people are under the
 _BYTES = """
 ## Bytes
 
-An enrollment of M = 32, with its statistics; and its row of the list: mean, sketches and three
+An enrollment of M = 32, with its statistics; and its row of the list: mean, sketches and four
 numbers in float32.
 """
 
@@ -184,6 +184,11 @@ def _measured(figures: Mapping[str, Any], costs: Costs) -> Iterator[str]:
     spent = f"{added['without_us']:.0f} us, {added['with_us']:.0f} us"
     yield f"| adding, without and with a list | {spent} |"
     yield ""
+    if "load_average" in figures:
+        yield (
+            f"The lists were measured while other work ran (load average "
+            f"{figures['load_average']:.0f} on two cores): compare them with faiss beside them.\n"
+        )
     yield (
         f"So an upload costs, an enrollment, {1e3 * costs.whole:.0f} ns of a core in a batch of 64 "
         f"and {1e3 * costs.alone:.0f} ns alone; on the list {1e3 * costs.listing:.1f} ns; "

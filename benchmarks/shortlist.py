@@ -12,6 +12,7 @@ Times are a core's, added up over the cores: what matters where many uploads com
 from __future__ import annotations
 
 import math
+import os
 import time
 from functools import partial
 from typing import Any
@@ -40,6 +41,7 @@ def run(*, quick: bool) -> dict[str, Any]:
     large = ((20_000, torch.float32), (20_000, torch.bfloat16))
     lists = (5000,) if quick else (10_000, 100_000, 1_000_000)
     return {
+        "load_average": os.getloadavg()[0],
         "scoring": [scoring(count, dtype, rounds) for count, dtype in (banks if quick else large)],
         "listing": [listing(count, rounds) for count in lists],
         "adding": adding(200 if quick else 2000),
@@ -100,7 +102,7 @@ def listing(count: int, rounds: int) -> dict[str, Any]:
     )
     figures: dict[str, Any] = {
         "enrollments": count,
-        "bytes_each": 4 * (_DIM + made.sketch.size + 3),
+        "bytes_each": 4 * (_DIM + made.sketch.size + 4),
     }
     figures |= {f"{name.replace(' ', '_')}_ms": 1e3 * spent for name, spent in seconds.items()}
     print(

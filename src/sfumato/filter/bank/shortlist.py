@@ -331,7 +331,7 @@ def measured(
     apart = block.means.index_select(0, rows).sub_(other)
     rough = torch.linalg.vector_norm(apart, dim=1)
     apart.zero_()  # so that no erased enrollment stays in memory that nobody owns
-    near = rough < radius * (1 - SLACK) - _TINY
+    near: Tensor = rough < radius * (1 - SLACK) - _TINY
     unsure = (near | (rough > radius * (1 + SLACK) + _TINY)).logical_not_().nonzero()[:, 0]
     if len(unsure):
         near[unsure] = _exactly(x, block, radius[unsure], pairs[unsure])
