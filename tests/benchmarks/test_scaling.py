@@ -53,6 +53,9 @@ def test_costs_are_an_enrollment_and_an_image() -> None:
 
 def test_a_run_replaces_what_it_measured_and_nothing_else() -> None:
     kept = {"threads": 1, "scoring": [1], "load": {"rows": []}}
+    assert (
+        scaling.merged({**kept, "busy": {}}, {"threads": 2, "shortlist": {}}).keys() == kept.keys()
+    )
     run = {"threads": 2, "load": {"rows": [3]}, "cipher": {}}
     found = scaling.merged(kept, run)
     assert found == {"threads": 1, "scoring": [1], "load": {"threads": 2, "rows": [3]}}
@@ -108,7 +111,7 @@ def test_each_size_of_a_decision_is_a_row() -> None:
         "core_ms": 2.5,
         "wall_ms": 1.5,
     }
-    *lines, last = scaling.decision_lines([{"kind": "faces", "rows": [row], "exponent": 0.5}])
+    *lines, last = scaling.decision_lines([{"kind": "faces", "rows": [row], "exponent": 0.5}], 2.0)
     assert lines[-1] == "| faces | 1,000 | 3 | 1.2 | 2.5 | 1.5 ms |"
     assert "N^0.50 (faces)" in last
 
