@@ -4,6 +4,7 @@
 - `listing`: one pass over the list, at numbers of enrollments whose autoencoders need not be in
   memory; beside it the same test by faiss's flat range search.
 - `adding`: an enrollment added to a bank with and without a list.
+- `decisions` and `hashes`: a whole decision, and a lookup of a hash (`benchmarks.decision`).
 
 Times are a core's, added up over the cores: what matters where many uploads come at once.
 """
@@ -11,6 +12,7 @@ Times are a core's, added up over the cores: what matters where many uploads com
 from __future__ import annotations
 
 import math
+import os
 import time
 from functools import partial
 from typing import Any
@@ -20,11 +22,11 @@ import numpy as np
 import torch
 
 from benchmarks.bank import random_bank
+from benchmarks.decision import decisions, hashes
 from benchmarks.enrollments import HIDDEN, random_enrollment
 from benchmarks.interleave import best_core_seconds
 from sfumato.filter.bank.bank import Bank
 from sfumato.filter.bank.shortlist import Shortlist
-from sfumato.filter.bank.sketch import NUMBERS
 
 _DIM = 128
 _BATCH = 64
@@ -33,15 +35,18 @@ LIMIT = 1.4  # of the error, of every row
 
 
 def run(*, quick: bool) -> dict[str, Any]:
-    """Run all three parts and print a line for each measurement."""
+    """Run all parts and print a line for each measurement."""
     rounds = 2 if quick else 4
     banks = ((2000, torch.float32), (2000, torch.bfloat16))
     large = ((20_000, torch.float32), (20_000, torch.bfloat16))
-    lists = (5000,) if quick else (100_000, 1_000_000)
+    lists = (5000,) if quick else (10_000, 100_000, 1_000_000)
     return {
+        "load_average": os.getloadavg()[0],
         "scoring": [scoring(count, dtype, rounds) for count, dtype in (banks if quick else large)],
         "listing": [listing(count, rounds) for count in lists],
         "adding": adding(200 if quick else 2000),
+        "decisions": decisions((2000, 5000) if quick else (10**4, 10**5, 10**6), rounds),
+        "hashes": [hashes(count, rounds) for count in ((5000,) if quick else (10**6, 10**7))],
     }
 
 
@@ -95,7 +100,10 @@ def listing(count: int, rounds: int) -> dict[str, Any]:
         },
         rounds,
     )
-    figures: dict[str, Any] = {"enrollments": count, "bytes_each": 4 * (_DIM + NUMBERS + 4)}
+    figures: dict[str, Any] = {
+        "enrollments": count,
+        "bytes_each": 4 * (_DIM + made.sketch.size + 4),
+    }
     figures |= {f"{name.replace(' ', '_')}_ms": 1e3 * spent for name, spent in seconds.items()}
     print(
         f"list of {count}: one image {figures['one_ms']:.1f} ms (faiss flat "

@@ -12,6 +12,7 @@ from benchmarks import scaling
 from benchmarks.bank import random_bank
 from benchmarks.scaling import Costs, Machine
 from sfumato.filter.bank.bank import Bank
+from sfumato.filter.bank.shortlist import Shortlist
 
 COSTS = Costs(whole=0.2, alone=1.0, listing=0.004, picked=5.0)
 
@@ -52,6 +53,9 @@ def test_costs_are_an_enrollment_and_an_image() -> None:
 
 def test_a_run_replaces_what_it_measured_and_nothing_else() -> None:
     kept = {"threads": 1, "scoring": [1], "load": {"rows": []}}
+    assert (
+        scaling.merged({**kept, "busy": {}}, {"threads": 2, "shortlist": {}}).keys() == kept.keys()
+    )
     run = {"threads": 2, "load": {"rows": [3]}, "cipher": {}}
     found = scaling.merged(kept, run)
     assert found == {"threads": 1, "scoring": [1], "load": {"threads": 2, "rows": [3]}}
@@ -89,6 +93,42 @@ def test_each_load_is_a_row() -> None:
     widths = {line.count("|") for line in lines if line.startswith("|")}
     assert widths == {6}
     assert "7 times 503, 7 of them" in lines[-1]
+
+
+def test_a_list_takes_what_its_rows_hold() -> None:
+    made = Shortlist(40, reach=0.0)
+    made.append_rows(torch.rand(3, 40), torch.zeros(3))
+    block = made.blocks[0]
+    numbers = block.means[0].numel() + len(block.sketches) + 4  # spread, radius and two bounds
+    assert scaling.list_bytes(3, 40) == 3 * 4 * numbers
+
+
+def test_each_size_of_a_decision_is_a_row() -> None:
+    row = {
+        "enrollments": 1000,
+        "listed": 3,
+        "list_core_ms": 1.25,
+        "core_ms": 2.5,
+        "wall_ms": 1.5,
+    }
+    *lines, last = scaling.decision_lines([{"kind": "faces", "rows": [row], "exponent": 0.5}], 2.0)
+    assert lines[-1] == "| faces | 1,000 | 3 | 1.2 | 2.5 | 1.5 ms |"
+    assert "N^0.50 (faces)" in last
+
+
+def test_the_field_is_shown_with_what_was_measured() -> None:
+    row = {
+        "limits": {"decode_and_features_per_s": 1000.0},
+        "pdq": {"one_per_s": 500.0},
+    }
+    hashes = [{"enrollments": 10, "batch_ms": 64e-3}]
+    figures = {"load": {"rows": [row]}, "hashes": hashes}
+    *mine, peer = scaling.field_needs(figures, COSTS)
+    assert [need.seconds for need in mine] == [
+        pytest.approx(0.001 + scaling.seconds(10**7, COSTS, share)) for share in (0.001, 0.01, 0.07)
+    ]
+    assert peer.seconds == pytest.approx(0.002 + 1e-3 * 10**7 / 10 / 1000)
+    assert peer.stored == 32 * 10**7
 
 
 def test_the_page_is_current() -> None:

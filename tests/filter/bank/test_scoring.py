@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sfumato.filter.bank.scoring import BATCH, Weights, tile_errors, wipe_scratch
+from sfumato.filter.bank.scoring import BATCH, Weights, picked, tile_errors, wipe_scratch
 
 
 @pytest.fixture(autouse=True)
@@ -72,10 +72,20 @@ def test_picked_enrollments_are_those_of_their_places(
 ) -> None:
     stored = weights(7, 5, 3, dtype)
     rows = torch.tensor(places)
-    picked = stored.picked(rows)
-    assert len(picked) == len(places)
+    tile = picked([(stored, rows)])
+    assert len(tile) == len(places)
     for name in Weights.__slots__:
-        assert torch.equal(getattr(picked, name), getattr(stored, name)[rows])
+        assert torch.equal(getattr(tile, name), getattr(stored, name)[rows])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_pieces_of_several_stacks_are_one_tile(dtype: torch.dtype) -> None:
+    stacks = [weights(count, 5, 3, dtype, seed=count) for count in (2, 4, 3)]
+    places = [torch.tensor(some) for some in ([1], [3, 0, 0], [2, 1])]
+    tile = picked(list(zip(stacks, places, strict=True)))
+    for name in Weights.__slots__:
+        wanted = [getattr(w, name)[some] for w, some in zip(stacks, places, strict=True)]
+        assert torch.equal(getattr(tile, name), torch.cat(wanted))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -119,9 +129,9 @@ def test_memory_that_grows_leaves_nothing_where_it_was(
 ) -> None:
     def left() -> list[bool]:
         stored = weights(6, 5, 3, dtype)
-        first = stored.picked(FEW)
+        first = picked([(stored, FEW)])
         assert all(bool(getattr(first, name).any()) for name in Weights.__slots__)
-        stored.picked(MANY)
+        picked([(stored, MANY)])
         return [bool(getattr(first, name).any()) for name in Weights.__slots__]
 
     assert thread.submit(left).result() == [False] * 4
@@ -134,9 +144,9 @@ def test_all_that_was_ever_used_is_wiped(
 ) -> None:
     def left() -> list[bool]:
         stored = weights(6, 5, 3, dtype)
-        most = stored.picked(MANY)
+        most = picked([(stored, MANY)])
         for places in after:
-            stored.picked(places)
+            picked([(stored, places)])
         wipe_scratch()
         return [bool(getattr(most, name).any()) for name in Weights.__slots__]
 
@@ -148,7 +158,7 @@ def test_one_enrollment_is_read_where_it_lies_and_wiping_leaves_it(
 ) -> None:
     def left() -> bool:
         stored = weights(3, 5, 3, torch.float32)
-        one = stored.picked(torch.tensor([2]))
+        one = picked([(stored, torch.tensor([2]))])
         wipe_scratch()
         return torch.equal(one.encoder[0], stored.encoder[2]) and bool(one.encoder.any())
 

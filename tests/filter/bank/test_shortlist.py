@@ -105,7 +105,7 @@ def crowd(count: int, dim: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, 
 @settings(max_examples=25, deadline=None)
 @given(
     count=st.integers(30, 2500),
-    dim=st.sampled_from([1, 5, 31, 32, 33, 128, 300]),
+    dim=st.sampled_from([1, 5, 31, 32, 33, 63, 64, 128, 300]),
     batch=st.integers(1, 4),
     reach=st.sampled_from([0.0, 0.5, 3.0]),
     seed=st.integers(0, 999),
@@ -257,10 +257,37 @@ def test_the_erased_are_wiped_and_never_come_back() -> None:
     assert "p3" not in bank.score_near(features(3, DIM), limits=limits(bank, 9.0)).ids
     means = listed(bank).blocks[0].means
     assert not bool((means == gone).all(1).any())
+    block = listed(bank).blocks[0]
+    assert bool(block.sketches[:, 7].any())
+    assert not bool(block.sketches[:, 8:].any())
+    assert torch.equal(block.sketches[:, 3], listed(bank).sketch(means[3:4])[0])
     for name in bank.ids:
         bank.remove(name)
     assert len(listed(bank)) == 0
-    assert not bool(means.any())
+    assert not bool(means.any() or block.sketches.any() or block.spread.any())
+
+
+def test_sketches_that_give_way_to_better_ones_are_wiped() -> None:
+    mine = Shortlist(40, reach=0.5)
+    mine.append_rows(torch.rand(1000, 40), torch.zeros(1000))
+    before = mine.blocks[0].sketches
+    mine.append_rows(torch.rand(100, 40), torch.zeros(100))
+    assert mine.blocks[0].sketches is not before
+    assert not bool(before.any())
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("off", [0.0, 1e-30, 1e-22, 1e-9, 3e-4])
+def test_what_rounding_could_decide_is_decided_in_float64(batch: int, off: float) -> None:
+    """Squares that underflow, and rows at their very edge, a hair inside and a hair outside."""
+    means = torch.zeros(60, 40)
+    means[:, 0] = off
+    limits = torch.full((60,), off).square() * torch.linspace(0.998, 1.002, 60)
+    mine = Shortlist(40, reach=0.0)
+    mine.append_rows(means, torch.zeros(60))
+    x = torch.zeros(batch, 40)
+    wanted = (means[:, 0].double() <= limits.sqrt().double()).nonzero()[:, 0]
+    assert mine.near(x, limits).tolist() == wanted.tolist()
 
 
 @pytest.mark.parametrize("batch", [1, 5])

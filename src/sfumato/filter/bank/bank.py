@@ -20,6 +20,7 @@ from sfumato.device import Device, resolve_device
 from sfumato.errors import ConfigError, DataError, EnrollmentError
 from sfumato.filter.bank import file as bankfile
 from sfumato.filter.bank.lock import SharedLock
+from sfumato.filter.bank.picks import Picks
 from sfumato.filter.bank.scoring import score_picked, tile_errors, wipe_scratch
 from sfumato.filter.bank.segment import STORED, Segment
 from sfumato.filter.bank.shortlist import SMALL, Shortlist
@@ -305,9 +306,10 @@ class Bank:
             count = len(self) if rows is None else len(rows)
             errors = torch.empty(count, len(x), device=self.device)
             x = x.float().contiguous().to(self.device)
-            tasks = self._tasks(x, errors) if rows is None else self._picked(x, errors, rows)
-            self._run(tasks)
-            mu, sigma = self._column("mu", rows), self._column("sigma", rows)
+            picks = None if rows is None else Picks.of(self._segments, rows, self.device)
+            self._run(self._tasks(x, errors) if picks is None else _picked(x, errors, picks))
+            column = self._column if picks is None else picks.column
+            mu, sigma = column("mu"), column("sigma")
         if rows is None:
             ids, rows = tuple(self._ids), torch.arange(len(self))
         else:
@@ -334,37 +336,10 @@ class Bank:
                 yield partial(tile_errors, x, tile, out[rows])
             start += segment.count
 
-    def _picked(
-        self, x: Float[Tensor, "b d"], out: Float[Tensor, "n b"], rows: Int64[Tensor, " n"]
-    ) -> Iterator[Callable[[], None]]:
-        for segment, columns, places in self._parts(rows):
-            weights = segment.weights()
-            where, there = columns.to(self.device), places.to(self.device)
-            for part, some in zip(
-                where.split(weights.most), there.split(weights.most), strict=True
-            ):
-                yield partial(score_picked, x, weights, some, out, part)
-
-    def _parts(
-        self, rows: Int64[Tensor, " n"]
-    ) -> Iterator[tuple[Segment, Int64[Tensor, " k"], Int64[Tensor, " k"]]]:
-        """Yield of each segment that has some of the rows which ones, and their places in it."""
-        start = 0
-        for segment in self._segments:
-            columns = ((rows >= start) & (rows < start + segment.count)).nonzero()[:, 0]
-            if len(columns):
-                yield segment, columns, rows[columns] - start
-            start += segment.count
-
-    def _column(self, name: str, rows: Int64[Tensor, " n"] | None = None) -> Float[Tensor, "_"]:
-        """Return one number of every enrollment, or of those in some rows."""
-        if rows is None:
-            parts = [s.tensors[name][: s.count] for s in self._segments]
-            return torch.cat(parts).cpu() if parts else torch.zeros(0)
-        found = torch.empty(len(rows))
-        for segment, columns, places in self._parts(rows):
-            found[columns] = segment.tensors[name][places.to(self.device)].cpu()
-        return found
+    def _column(self, name: str) -> Float[Tensor, "_"]:
+        """Return one number of every enrollment."""
+        parts = [s.tensors[name][: s.count] for s in self._segments]
+        return torch.cat(parts).cpu() if parts else torch.zeros(0)
 
     def _row(self, id_: str) -> int:
         if id_ not in self._rows:
@@ -389,3 +364,10 @@ class Bank:
             raise DataError(f"expected features of {self.dim} dimensions, got {x.shape[1]}")
         if not bool(((x >= 0) & (x <= 1)).all()):
             raise DataError("features must lie in [0, 1]; take them from the bank's backbone")
+
+
+def _picked(
+    x: Float[Tensor, "b d"], out: Float[Tensor, "n b"], picks: Picks
+) -> Iterator[Callable[[], None]]:
+    for pieces, columns in picks.tiles():
+        yield partial(score_picked, x, pieces, out, columns)

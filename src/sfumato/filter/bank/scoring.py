@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -69,19 +69,22 @@ class Weights:
             most = _TILE_WEIGHTS if self.encoder.dtype == torch.float32 else _TILE_WIDENED
         return max(1, most // (m * d))
 
-    def picked(self, places: Int64[Tensor, " k"]) -> Weights:
-        """Return a tile of some enrollments: one as it is, several as copies that are wiped.
 
-        The copies are this thread's only ones: they hold until the next call or `wipe_scratch`.
-        """
-        if len(places) == 1:
-            return self.tile(int(places), int(places) + 1)
-        return Weights(
-            _gathered("picked_encoder", self.encoder, places),
-            _gathered("picked_encoder_bias", self.encoder_bias, places),
-            _gathered("picked_decoder", self.decoder, places),
-            _gathered("picked_decoder_bias", self.decoder_bias, places),
+def picked(pieces: Sequence[tuple[Weights, Int64[Tensor, " _"]]]) -> Weights:
+    """Return a tile of some enrollments: one as it is, several as copies that are wiped.
+
+    Each piece is some places in one stack. The copies are this thread's only ones: they hold until
+    the next call or `wipe_scratch`.
+    """
+    if len(pieces) == 1 and len(pieces[0][1]) == 1:
+        weights, place = pieces[0]
+        return weights.tile(int(place), int(place) + 1)
+    return Weights(
+        *(
+            _gathered(f"picked_{name}", [(getattr(w, name), places) for w, places in pieces])
+            for name in Weights.__slots__
         )
+    )
 
 
 def tile_errors(x: Float[Tensor, "b d"], weights: Weights, out: Float[Tensor, "t b"]) -> None:
@@ -104,14 +107,13 @@ def tile_errors(x: Float[Tensor, "b d"], weights: Weights, out: Float[Tensor, "t
 
 def score_picked(
     x: Float[Tensor, "b d"],
-    weights: Weights,
-    places: Int64[Tensor, " k"],
+    pieces: Sequence[tuple[Weights, Int64[Tensor, " _"]]],
     out: Float[Tensor, "n b"],
     columns: Int64[Tensor, " k"],
 ) -> None:
     """Write each feature's error by some enrollments to the rows `columns` of `out`."""
-    errors = torch.empty(len(places), len(x), device=x.device)
-    tile_errors(x, weights.picked(places), errors)
+    errors = torch.empty(len(columns), len(x), device=x.device)
+    tile_errors(x, picked(pieces), errors)
     out[columns] = errors
 
 
@@ -136,12 +138,18 @@ def _scratch(name: str, size: int, device: torch.device) -> Float[Tensor, "size"
     return kept[:size]
 
 
-def _gathered(name: str, stored: Tensor, places: Int64[Tensor, " k"]) -> Tensor:
-    shape = (len(places), *stored.shape[1:])
+def _gathered(name: str, pieces: Sequence[tuple[Tensor, Int64[Tensor, " _"]]]) -> Tensor:
+    stored, count = pieces[0][0], sum(len(places) for _, places in pieces)
+    shape = (count, *stored.shape[1:])
     size = math.prod(shape)
     words = -(-size * stored.itemsize // 4)  # scratch is float32, and bfloat16 half as long
     target = _scratch(name, words, stored.device).view(stored.dtype)[:size].view(shape)
-    return torch.index_select(stored, 0, places, out=target)
+    start = 0
+    for tensor, places in pieces:
+        end = start + len(places)
+        torch.index_select(tensor, 0, places, out=target[start:end])
+        start = end
+    return target
 
 
 def _widened(name: str, stored: Tensor) -> Tensor:
@@ -196,8 +204,8 @@ def _logits(
     *,
     out: Float[Tensor, "t b d"],
 ) -> None:
-    """The argument of the sigmoid of eq. (3); for one feature as matrices times a vector."""
+    """The argument of the sigmoid of eq. (3); for one feature as a vector times matrices."""
     if codes.shape[1] == 1:
-        torch.baddbmm(bias[..., None], decoder, codes.mT, out=out.mT)
+        torch.bmm(codes, decoder.mT, out=out).add_(bias[:, None])
     else:
         torch.baddbmm(bias[:, None], codes, decoder.mT, out=out)

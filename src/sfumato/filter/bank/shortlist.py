@@ -15,9 +15,11 @@ unsafe: an adversary could fill it with k enrollments that report to be near and
 the victim's would not be scored. Here a false number of an enrollment costs the platform one score
 more, or hides that enrollment and no other.
 
-Most rows are ruled out by a sketch of m (`sketch`), a quarter of its numbers at D = 128. Where a
-sketch leaves many of a block, a product in float32 rules out others. What both leave is measured in
-float64. Both give way for rounding, so the list is the formula's own.
+Most rows are ruled out by a sketch of m (`sketch`), a quarter of its numbers at D = 128. Where it
+leaves many of a block, a longer sketch rules out others, and where that leaves many, or for several
+features at once, a product of all numbers. What is left is measured in float32, and what lies so
+near the edge that rounding might decide in float64. All of them give way for rounding, so the list
+is the formula's own.
 """
 
 from __future__ import annotations
@@ -42,11 +44,13 @@ SMALL: Final = 1000
 _BLOCK_BYTES = 16 << 20
 _FITS: Final = (1 << 10, 1 << 12, 1 << 14, 1 << 16)  # rows at which sketches are made anew
 _FITTED_ON: Final = 1 << 12  # rows, evenly of all
-# One pair in so many is worth the product of all: of one feature it reads memory, of several it
-# computes from cache.
-_MANY: Final = 8
+# One pair in so many is worth a product of the whole block: of one feature by what makes its
+# sketches longer, which is read, of several by all numbers, which is computed from cache.
+_MANY: Final = 32
+_MOST: Final = 4  # one row in so many is worth all numbers of all rows in place of these rows' own
 _MANY_TOGETHER: Final = 128
-_PAIRS: Final = 1 << 13  # measured at once
+_PAIRS: Final = 1 << 11  # measured at once: 1 MiB at D = 128
+_TINY: Final = 1e-12  # far above what squares lose by underflow, far below any limit's root
 _CHUNK: Final = 1 << 11  # rows asked of several features at once: what comes out stays in cache
 
 
@@ -56,7 +60,8 @@ class Block:
 
     means: Float[Tensor, "rows d"]
     spread: Float[Tensor, " rows"]
-    sketches: Float[Tensor, "rows k"]
+    sketches: Float[Tensor, "k rows"]
+    """A column a row, so that a product with one sketch goes through memory in long runs."""
     count: int = 0
 
 
@@ -82,6 +87,24 @@ class _Reaches:
     """NaN where numbers overflowed, -1 where a row claims nothing."""
     sketched: Float[Tensor, " rows"]
     whole: Float[Tensor, " rows"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Features, their sketches, and what the squares of these add to a bound."""
+
+    x: Float[Tensor, "b d"]
+    short: Float[Tensor, "b k"]
+    longer: Float[Tensor, "b k2"]
+    own: Float[Tensor, " b"]
+    whole: Float[Tensor, " b"]
+    """What the squares of the features themselves add."""
+
+    @classmethod
+    def of(cls, x: Float[Tensor, "b d"], sketch: Sketch) -> _Asked:
+        sketches = sketch(x)
+        short = sketches[:, : sketch.short].contiguous()
+        return cls(x, short, sketch.longer(sketches), _share(short), _share(x))
 
 
 class Shortlist:
@@ -139,7 +162,7 @@ class Shortlist:
             room = min(len(means), self.rows_a_block - block.count)
             rows = slice(block.count, block.count + room)
             block.means[rows], block.spread[rows] = means[:room], spread[:room]
-            block.sketches[rows] = self.sketch(means[:room])
+            block.sketches[:, rows] = self.sketch(means[:room]).T
             block.count += room
             means, spread = means[room:], spread[room:]
         if any(before < at <= len(self) for at in _FITS):
@@ -150,10 +173,13 @@ class Shortlist:
         self._reaches = None
         place, last = self.blocks[row // self.rows_a_block], self.blocks[-1]
         last.count -= 1
-        for name in ("means", "spread", "sketches"):
-            moved = getattr(last, name)
-            getattr(place, name)[row % self.rows_a_block] = moved[last.count]
-            moved[last.count] = 0
+        for of, to in (
+            (last.means, place.means),
+            (last.spread, place.spread),
+            (last.sketches.T, place.sketches.T),
+        ):
+            to[row % self.rows_a_block] = of[last.count]
+            of[last.count] = 0
         if not last.count:
             self.blocks.pop()
 
@@ -193,9 +219,9 @@ class Shortlist:
         reaches: list[_Reaches],
         found: list[Int64[Tensor, "_ 2"]],
     ) -> Iterator[partial[None]]:
-        asked = self.sketch(x)
+        asked = _Asked.of(x, self.sketch)
         for i, (block, reach) in enumerate(zip(self.blocks, reaches, strict=True)):
-            yield partial(_search, x, asked, block, reach, i * self.rows_a_block, found, i)
+            yield partial(_search, asked, block, reach, i * self.rows_a_block, found, i)
 
     def _reaching(self, limits: Float[Tensor, " n"]) -> list[_Reaches]:
         kept = self._reaches
@@ -203,7 +229,7 @@ class Shortlist:
             counts = [block.count for block in self.blocks]
             starts = [end - count for end, count in zip(accumulate(counts), counts, strict=True)]
             made = [
-                _reaches(block, limits[start : start + block.count], self.reach)
+                _reaches(block, limits[start : start + block.count], self.reach, self.sketch.short)
                 for start, block in zip(starts, self.blocks, strict=True)
             ]
             kept = self._reaches = (limits, self.reach, made)
@@ -215,25 +241,25 @@ class Shortlist:
         some = torch.cat([block.means[: block.count : every] for block in self.blocks])
         self.sketch = Sketch.fitted(some)
         for block in self.blocks:
-            used = block.means[: block.count]
-            block.sketches = torch.zeros(self.rows_a_block, self.sketch.size)
-            block.sketches[: block.count] = self.sketch(used)
+            block.sketches.zero_()  # so that no erased enrollment stays in memory nobody owns
+            block.sketches = torch.zeros(self.sketch.size, self.rows_a_block)
+            block.sketches[:, : block.count] = self.sketch(block.means[: block.count]).T
 
     def _empty(self) -> Block:
         rows = self.rows_a_block
         return Block(
             torch.zeros(rows, self._dim),
             torch.zeros(rows),
-            torch.zeros(rows, self.sketch.size),
+            torch.zeros(self.sketch.size, rows),
         )
 
 
-def _reaches(block: Block, limits: Float[Tensor, " n"], reach: float) -> _Reaches:
+def _reaches(block: Block, limits: Float[Tensor, " n"], reach: float, short: int) -> _Reaches:
     radius = limits.clamp(min=0).sqrt() + reach * block.spread[: block.count]
     radius = radius.masked_fill(limits < 0, -1.0)
     sketched, whole = (
-        _bound(points[: block.count].square().sum(1), radius)
-        for points in (block.sketches, block.means)
+        _bound(torch.linalg.vector_norm(points, dim=1).square(), radius)
+        for points in (block.sketches[:short, : block.count].T, block.means[: block.count])
     )
     return _Reaches(radius, sketched, whole)
 
@@ -244,19 +270,13 @@ def _bound(squares: Float[Tensor, " n"], radius: Float[Tensor, " n"]) -> Float[T
     return bound.masked_fill(radius < 0, torch.inf)
 
 
-def _left(
-    points: Float[Tensor, "n k"], bound: Float[Tensor, " n"], asked: Float[Tensor, "b k"]
-) -> Bool[Tensor, "b n"]:
-    """Return which rows a bound leaves; a NaN rules nothing out."""
-    own = asked.square().sum(1) * ((1 - SLACK) / 2)
-    if len(asked) == 1:  # as a matrix times a vector, which reads memory at its speed
-        return ~(torch.mv(points, asked[0]) < bound + own)[None]
-    return ~(asked @ points.T < bound + own[:, None])
+def _share(points: Float[Tensor, "b k"]) -> Float[Tensor, " b"]:
+    """Return what b's square adds."""
+    return points.square().sum(1) * ((1 - SLACK) / 2)
 
 
 def _search(
-    x: Float[Tensor, "b d"],
-    asked: Float[Tensor, "b k"],
+    asked: _Asked,
     block: Block,
     reach: _Reaches,
     start: int,
@@ -264,31 +284,70 @@ def _search(
     place: int,
 ) -> None:
     """Write to `found` which rows of a block are near which features; of one feature in order."""
-    near: list[Int64[Tensor, "_ 2"]] = []
-    step = block.count if len(x) == 1 else _CHUNK
-    for first in range(0, block.count, step):
-        rows = slice(first, min(first + step, block.count))
-        left = _left(block.sketches[rows], reach.sketched[rows], asked)
-        pairs = left.nonzero().flip(1)
-        if len(pairs) * (_MANY if len(x) == 1 else _MANY_TOGETHER) > left.numel():
-            pairs = (left & _left(block.means[rows], reach.whole[rows], x)).nonzero().flip(1)
-        pairs[:, 0] += first
-        near += [part[measured(x, block, reach, part)] for part in pairs.split(_PAIRS)]
+    if len(asked.x) == 1:
+        parts = _left_of_one(asked, block, reach).split(_PAIRS)
+    else:
+        parts = tuple(_left_of_several(asked, block, reach))
+    near = [part[measured(asked.x, block, reach, part)] for part in parts]
     if near:
         found[place] = torch.cat(near) + torch.tensor([start, 0])
+
+
+def _left_of_one(asked: _Asked, block: Block, reach: _Reaches) -> Int64[Tensor, "p 2"]:
+    """Return the rows that sketches leave; a NaN rules nothing out."""
+    points, short = block.sketches[:, : block.count], asked.short.shape[1]
+    product = torch.addmv(reach.sketched, points[:short].T, asked.short[0], beta=-1)
+    rows = (product < asked.own).logical_not_().nonzero()
+    if len(rows) * _MANY > block.count and len(points) > short:
+        product.addmv_(points[short - 1 :].T, asked.longer[0])
+        rows = (product < asked.own).logical_not_().nonzero()
+    if len(rows) * _MOST > block.count:
+        product = torch.mv(block.means[: block.count], asked.x[0]).sub_(reach.whole)
+        rows = (product < asked.whole).logical_not_().nonzero()
+    return torch.nn.functional.pad(rows, (0, 1))
+
+
+def _left_of_several(
+    asked: _Asked, block: Block, reach: _Reaches
+) -> Iterator[Int64[Tensor, "p 2"]]:
+    """Yield the pairs that a bound leaves, some rows at a time."""
+    points, own = block.sketches[: asked.short.shape[1]], asked.own[:, None]
+    for first in range(0, block.count, _CHUNK):
+        rows = slice(first, min(first + _CHUNK, block.count))
+        left = ~(asked.short @ points[:, rows] < reach.sketched[rows] + own)
+        pairs = left.nonzero()
+        if len(pairs) * _MANY_TOGETHER > left.numel():
+            left &= ~(asked.x @ block.means[rows].T < reach.whole[rows] + asked.whole[:, None])
+            pairs = left.nonzero()
+        yield from (pairs.flip(1) + torch.tensor([first, 0])).split(_PAIRS)
 
 
 def measured(
     x: Float[Tensor, "b d"], block: Block, reach: _Reaches, pairs: Int64[Tensor, "p 2"]
 ) -> Bool[Tensor, " p"]:
-    """Return which pairs are near: the formula itself, in float64."""
+    """Return which pairs are near: the formula itself, in float64 where float32 does not do."""
     rows, which = pairs.unbind(1)
-    radius, means = reach.radius[rows].double(), block.means[rows]
+    radius, other = reach.radius[rows], x if len(x) == 1 else x[which]
+    apart = block.means.index_select(0, rows).sub_(other)
+    rough = torch.linalg.vector_norm(apart, dim=1)
+    apart.zero_()  # so that no erased enrollment stays in memory that nobody owns
+    near: Tensor = rough < radius * (1 - SLACK) - _TINY
+    unsure = (near | (rough > radius * (1 + SLACK) + _TINY)).logical_not_().nonzero()[:, 0]
+    if len(unsure):
+        near[unsure] = _exactly(x, block, radius[unsure], pairs[unsure])
+    return near
+
+
+def _exactly(
+    x: Float[Tensor, "b d"], block: Block, radius: Float[Tensor, " p"], pairs: Int64[Tensor, "p 2"]
+) -> Bool[Tensor, " p"]:
+    rows, which = pairs.unbind(1)
+    means = block.means[rows]
     apart = means.double()
     distance = torch.linalg.vector_norm(apart.sub_(x[which]), dim=1)
-    means.zero_()  # so that no erased enrollment stays in memory that nobody owns
+    means.zero_()
     apart.zero_()
-    near: Tensor = ~(distance > radius) & ~(radius < 0)
+    near: Tensor = ~(distance > radius.double()) & ~(radius < 0)
     return near
 
 
