@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -9,8 +11,8 @@ from sfumato.demo.scenes import EACH, SCENES, Scene, compose
 
 @pytest.fixture(scope="module")
 def scenes() -> list[Scene]:
-    cast = people(2 * EACH, 0)
-    return [compose(cast[:EACH], 0, 0), compose(cast[:EACH], 0, 0), compose(cast[EACH:], 0, 0)]
+    pale, black = ([replace(one, skin=skin) for one in people(EACH, 0)] for skin in (0, 4))
+    return [compose(pale, 0, 0), compose(pale, 0, 0), compose(black, 0, 0)]
 
 
 def test_a_scene_depends_on_its_people_and_the_seed(scenes: list[Scene]) -> None:
@@ -22,10 +24,10 @@ def test_a_scene_depends_on_its_people_and_the_seed(scenes: list[Scene]) -> None
     assert SCENES == 2
 
 
-def test_people_differ_where_faces_are_said_to_be(scenes: list[Scene]) -> None:
+def test_skin_lies_where_faces_are_said_to_be(scenes: list[Scene]) -> None:
     same, _, others = scenes
     changed = (same.picture != others.picture).any(0)
     for face in same.faces:
         left, top, right, bottom = map(round, (face.left, face.top, face.right, face.bottom))
-        assert changed[top:bottom, left:right].float().mean() > 0.8
+        assert changed[top:bottom, left:right].float().mean() > 0.5
     assert not changed[:40, :120].any()  # the wall
