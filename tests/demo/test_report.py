@@ -50,5 +50,5 @@ def test_the_report_is_one_file_that_asks_nobody_for_anything(tmp_path: Path) ->
 
 
 def test_an_unknown_part_is_named() -> None:
-    with pytest.raises(ConfigError, match="`only` docs is none of: docl, shufflebits"):
+    with pytest.raises(ConfigError, match="`only` docs is none of: photographs, docl, shufflebits"):
         run_sections(["docs"], seed=0)

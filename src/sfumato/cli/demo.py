@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def demo(
     only: Annotated[
         list[str] | None,
-        typer.Option(help="The part of one paper only, by its slug; repeatable."),
+        typer.Option(help="One part only: photographs, or a paper's slug; repeatable."),
     ] = None,
     out: Annotated[
         Path, typer.Option(callback=folder_to_write, help="Folder for the report.")

@@ -1,4 +1,4 @@
-"""One paper's part of the demo: what was protected, how well, and pictures of it."""
+"""One part of the demo: what was protected, how well, and pictures of it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Plot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """What one paper's demo shows."""
+    """What one part shows."""
 
     slug: str
     title: str

@@ -1,4 +1,4 @@
-"""Which papers the demo shows, and running them one after the other."""
+"""Which parts the demo shows, and running them one after the other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from sfumato.errors import ConfigError
 from sfumato.progress import progress_bar
 
 SLUGS = ("docl", "shufflebits", "san", "anonymizer", "obfuscator")
-"""In the order of the papers; `demo/<slug>.py` has `<slug>_demo` and `STEPS`."""
+"""In the order of the papers."""
+PARTS = ("photographs", *SLUGS)
+"""All that is shown, in this order; `demo/<part>.py` has `<part>_demo` and `STEPS`."""
 
 
 def run_sections(
@@ -21,10 +23,10 @@ def run_sections(
     Raises:
         ConfigError: no part has this name.
     """
-    unknown = [slug for slug in only if slug not in SLUGS]
+    unknown = [slug for slug in only if slug not in PARTS]
     if unknown:
-        raise ConfigError(f"`only` {unknown[0]} is none of: {', '.join(SLUGS)}")
-    parts = list(_parts(only or SLUGS))
+        raise ConfigError(f"`only` {unknown[0]} is none of: {', '.join(PARTS)}")
+    parts = list(_parts(only or PARTS))
     sections = []
     with progress_bar() as bar:
         task = bar.add_task("demo", total=sum(steps for _, steps in parts), note="")
