@@ -30,6 +30,7 @@ import torch
 from benchmarks.clients import load
 from benchmarks.enrollments import HIDDEN
 from benchmarks.interleave import best_seconds
+from benchmarks.processor import processor
 from benchmarks.server import (
     DIM,
     LISTED,
@@ -72,7 +73,13 @@ def measure(*, counts: tuple[int, ...], clients: tuple[int, ...], seconds: float
         with running(folder, places=8) as server:
             server.settle(1000)
             refused = overload(server, uploads, 64, seconds)
-    return {"load_average": round(busy, 1), "rows": rows, "listed": listed, "overload": refused}
+    return {
+        "processor": processor(),
+        "load_average": round(busy, 1),
+        "rows": rows,
+        "listed": listed,
+        "overload": refused,
+    }
 
 
 def alone(backbone: Backbone, uploads: list[bytes], count: int) -> dict[str, float]:

@@ -113,8 +113,9 @@ def page(
         room = machine.used * machine.gib * 2**30
         needs = list(field_needs(figures, costs))
         parts += field.lines(needs, room=room, cores=machine.cores, price=price)
-        parts += [_BUSY_HASHES] if "busy" in figures else []
-    parts += ["", *load_lines(figures["load"])] if "load" in figures else []
+    parts += (
+        ["", *load_lines(figures["load"], figures.get("processor"))] if "load" in figures else []
+    )
     return "\n".join(parts) + "\n"
 
 
@@ -149,11 +150,6 @@ beyond is arithmetic. Times are those that a core worked.
 """
 
 
-_BUSY_HASHES = """
-The hashes' search was measured among other work and the filter's times at rest, so PDQ needs less
-than the table says."""
-
-
 _LOAD_HEAD = """
 ## A service under load
 
@@ -164,6 +160,9 @@ the row says so; torch on {threads}, the clients on the same two cores, and a lo
 after the other. Beside it PDQ and faiss's flat index of as many hashes on the same pictures,
 without a server, one by one and in a batch.
 """
+_OTHER_PROCESSOR = (
+    "**Another processor measured this than the tables above**, so compare within the table.\n"
+)
 
 
 def _measured(figures: Mapping[str, Any], costs: Costs) -> Iterator[str]:
@@ -177,11 +176,9 @@ def _measured(figures: Mapping[str, Any], costs: Costs) -> Iterator[str]:
         )
         picked = ", ".join(f"{ms:.2f} ms" for ms in row["picked_ms"].values())
         yield f"| 10, 100 and 1,000 of them alone, one image | {picked} |"
-    busy = figures.get("busy", {}).get("listing", [])
-    for i, row in enumerate([*listed, *busy]):
-        among = ", among other work" if i >= len(listed) else ""
+    for row in listed:
         yield (
-            f"| the list of {row['enrollments']:,}{among}: one image, 64 images | "
+            f"| the list of {row['enrollments']:,}: one image, 64 images | "
             f"{row['one_ms']:.1f} ms, {row['batch_ms']:.0f} ms |"
         )
         yield (
@@ -192,13 +189,6 @@ def _measured(figures: Mapping[str, Any], costs: Costs) -> Iterator[str]:
     spent = f"{added['without_us']:.0f} us, {added['with_us']:.0f} us"
     yield f"| adding, without and with a list | {spent} |"
     yield ""
-    if "busy" in figures:
-        yield (
-            "Lists *among other work* are those of today's version, beside which others ran (load "
-            f"average {figures['busy']['load_average']:.0f} on two cores): compare them with faiss "
-            "in the same run. The other ones are of the version before, at rest; from these comes "
-            "what follows, as 64 at a time take no longer and no less than before.\n"
-        )
     yield (
         f"So an upload costs, an enrollment, {1e3 * costs.whole:.0f} ns of a core in a batch of 64 "
         f"and {1e3 * costs.alone:.0f} ns alone; on the list {1e3 * costs.listing:.1f} ns; "
@@ -277,10 +267,15 @@ def field_needs(figures: Mapping[str, Any], costs: Costs) -> Iterator[field.Need
     )
 
 
-def load_lines(figures: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines of the page about uploads under load."""
+def load_lines(figures: Mapping[str, Any], processor_above: str | None) -> Iterator[str]:
+    """Yield the lines of the page about uploads under load.
+
+    `processor_above` measured the rest of the page.
+    """
     threads = f"{figures['threads']} thread" + "s" * (figures["threads"] != 1)
     yield _LOAD_HEAD.format(threads=threads, load_average=figures["load_average"]).lstrip()
+    if figures.get("processor") != processor_above:
+        yield _OTHER_PROCESSOR
     numbers = list(figures["rows"][0]["batched"])
     columns = [f"{n} client" + "s" * (n != "1") for n in numbers]
     yield "| " + " | ".join(["enrollments", *columns, "of the limit", "PDQ with faiss"]) + " |"
@@ -324,7 +319,6 @@ def merged(kept: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]:
     new = dict(kept)
     if "shortlist" in run:
         new |= {"threads": run["threads"], **run["shortlist"]}
-        new.pop("busy", None)  # figures of a machine that was not at rest give way
     if "load" in run:
         new["load"] = {"threads": run["threads"], **run["load"]}
     return new

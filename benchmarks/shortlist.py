@@ -25,6 +25,7 @@ from benchmarks.bank import random_bank
 from benchmarks.decision import decisions, hashes
 from benchmarks.enrollments import HIDDEN, random_enrollment
 from benchmarks.interleave import best_core_seconds
+from benchmarks.processor import processor
 from sfumato.filter.bank.bank import Bank
 from sfumato.filter.bank.shortlist import Shortlist
 
@@ -41,6 +42,7 @@ def run(*, quick: bool) -> dict[str, Any]:
     large = ((20_000, torch.float32), (20_000, torch.bfloat16))
     lists = (5000,) if quick else (10_000, 100_000, 1_000_000)
     return {
+        "processor": processor(),
         "load_average": os.getloadavg()[0],
         "scoring": [scoring(count, dtype, rounds) for count, dtype in (banks if quick else large)],
         "listing": [listing(count, rounds) for count in lists],

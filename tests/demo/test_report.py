@@ -52,3 +52,9 @@ def test_the_report_is_one_file_that_asks_nobody_for_anything(tmp_path: Path) ->
 def test_an_unknown_part_is_named() -> None:
     with pytest.raises(ConfigError, match="`only` docs is none of: photographs, docl, shufflebits"):
         run_sections(["docs"], seed=0)
+
+
+@pytest.mark.slow
+def test_parts_in_processes_of_their_own_come_in_order() -> None:
+    found = run_sections(["docl", "shufflebits", "docl"], seed=0)
+    assert [section.slug for section in found] == ["docl", "shufflebits"]

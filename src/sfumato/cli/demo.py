@@ -34,11 +34,9 @@ def demo(
     needs("demo", "the demo", "plotly", "python_avatars", "resvg_py")
     from sfumato.demo.report import write_report
     from sfumato.demo.sections import run_sections
-    from sfumato.filter.oneclass import one_thread
 
     start = time.perf_counter()
-    with one_thread():
-        sections = run_sections(tuple(only or ()), seed=seed)
+    sections = run_sections(tuple(only or ()), seed=seed)
     seconds = time.perf_counter() - start
     path = out / "report.html"
     chosen = "".join(f" --only {slug}" for slug in only or ())
