@@ -113,10 +113,14 @@ def page(
         room = machine.used * machine.gib * 2**30
         needs = list(field_needs(figures, costs))
         parts += field.lines(needs, room=room, cores=machine.cores, price=price)
-    parts += (
-        ["", *load_lines(figures["load"], figures.get("processor"))] if "load" in figures else []
-    )
+        parts += [] if _one_processor(figures) else [_TWO_PROCESSORS]
+    if "load" in figures:
+        parts += ["", *load_lines(figures["load"], alone=not _one_processor(figures))]
     return "\n".join(parts) + "\n"
+
+
+def _one_processor(figures: Mapping[str, Any]) -> bool:
+    return bool(figures["load"].get("processor") == figures.get("processor"))
 
 
 _HEAD = """# How far the filter scales
@@ -163,6 +167,9 @@ without a server, one by one and in a batch.
 _OTHER_PROCESSOR = (
     "**Another processor measured this than the tables above**, so compare within the table.\n"
 )
+_TWO_PROCESSORS = """
+Searches were measured on the processor of the tables above, decoding, features and PDQ's hash on
+that of the service below."""
 
 
 def _measured(figures: Mapping[str, Any], costs: Costs) -> Iterator[str]:
@@ -267,14 +274,14 @@ def field_needs(figures: Mapping[str, Any], costs: Costs) -> Iterator[field.Need
     )
 
 
-def load_lines(figures: Mapping[str, Any], processor_above: str | None) -> Iterator[str]:
+def load_lines(figures: Mapping[str, Any], *, alone: bool) -> Iterator[str]:
     """Yield the lines of the page about uploads under load.
 
-    `processor_above` measured the rest of the page.
+    `alone`: the rest of the page was measured on another processor.
     """
     threads = f"{figures['threads']} thread" + "s" * (figures["threads"] != 1)
     yield _LOAD_HEAD.format(threads=threads, load_average=figures["load_average"]).lstrip()
-    if figures.get("processor") != processor_above:
+    if alone:
         yield _OTHER_PROCESSOR
     numbers = list(figures["rows"][0]["batched"])
     columns = [f"{n} client" + "s" * (n != "1") for n in numbers]

@@ -80,12 +80,12 @@ def test_each_load_is_a_row() -> None:
         "retry_after": 7,
     }
     figures = {
-        "processor": "one, 2", "threads": 1, "load_average": 2.0, "rows": [row],
+        "threads": 1, "load_average": 2.0, "rows": [row],
         "overload": overload,
     }  # fmt: skip
-    without = list(scaling.load_lines(figures, "one, 2"))
+    without = list(scaling.load_lines(figures, alone=False))
     listed = row | {"enrollments": 10_000, "listed": 50}
-    lines = list(scaling.load_lines(figures | {"listed": [listed]}, None))
+    lines = list(scaling.load_lines(figures | {"listed": [listed]}, alone=True))
     assert "Another processor" in lines.pop(1)
     assert lines[:-2] == without[:-1]
     assert "10,000, a list names one in 50 | 12.3 (70, 1,250 ms)" in lines[-2]

@@ -11,6 +11,8 @@ from typing import Any, get_args
 
 import pytest
 
+from sfumato.attack.on_filter.attacker import AttackerConfig
+from sfumato.attack.on_filter.audited import ATTACKERS
 from sfumato.cli.filter.root import enroll as enroll_command
 from sfumato.filter.oneclass import OneClassConfig, Preset
 
@@ -65,3 +67,11 @@ def test_the_command_offers_the_presets() -> None:
     defaults = inspect.signature(enroll_command).parameters
     assert defaults["preset"].default == "default"
     assert defaults["hidden"].default is defaults["epochs"].default is None
+
+
+@pytest.mark.parametrize("recipe", ["mnist", "mnist-gradients"])
+def test_an_audits_attackers_are_of_the_kinds_that_were_measured(recipe: str) -> None:
+    settings = tomllib.loads((DOCL / "recipes" / f"{recipe}.toml").read_text())
+    measured = [AttackerConfig(**kind) for kind in settings["full"]["adversary"]["kinds"]]
+    assert all(attacker in measured for attacker in ATTACKERS)
+    assert len(set(ATTACKERS)) == len(ATTACKERS) > 6

@@ -261,6 +261,25 @@ def test_who_is_stopped_while_it_starts_is_ended_by_the_clock(
     assert time.monotonic() - began < worker.START_SECONDS / 2
 
 
+def test_no_process_is_seen_before_its_own_clock(world: World) -> None:
+    """Another thread kills whoever is there when the clock of the one before has run out."""
+    seen: list[float] = []
+
+    class Told(worker.Worker):
+        def __setattr__(self, name: str, value: object) -> None:
+            super().__setattr__(name, value)
+            if name == "process" and value is not None:
+                seen.append(self.due - time.monotonic())
+
+    task = pictureprocess.Task(ImageLimits(), gives_way=False, one=False)
+    one = Told(worker.context(), world.backbone.to_bytes(), world.backbone.dim, task)
+    one.due = 0.0
+    one.revive()
+    one.end()
+    assert len(seen) == 1
+    assert 0 < seen[0] < math.inf
+
+
 @pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("signals", [20, pytest.param(500, marks=pytest.mark.slow)])
 def test_whoever_is_killed_or_stopped_under_load_every_upload_is_answered(

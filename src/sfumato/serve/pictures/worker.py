@@ -157,9 +157,10 @@ class Worker:
                 daemon=True,
             )
             process.start()
+            # First the clock: another thread kills whatever is there when the last one has run out.
+            began = time.monotonic()
+            self.due = began + self._start_seconds
             self.process = process
-        began = time.monotonic()
-        self.due = began + self._start_seconds
         # Twice the time for the next, should this one not start: the machine may be busier now.
         self._start_seconds = min(START_SECONDS, 2 * self._start_seconds)
         self._pipe.send_bytes(self._file)
