@@ -87,7 +87,7 @@ def photographs_demo(*, seed: int, advance: Advance = lambda _: None) -> Section
 
 
 def look(seed: int) -> list[Looked]:
-    """Return the scenes, searched by the finder of `release --faces`."""
+    """Return the scenes, searched by the finder that a release of photographs has."""
     cast = people(SCENES * EACH, seed)
     scenes = [compose(cast[i * EACH : (i + 1) * EACH], i, seed) for i in range(SCENES)]
     try:
