@@ -291,8 +291,8 @@ def load_lines(figures: Mapping[str, Any], *, alone: bool) -> Iterator[str]:
         cells = [_cell(row["batched"][n]) for n in numbers]
         cells += [f"{row['share_of_limit']:.2f}", _peer(row)]
         yield f"| {row['enrollments']:,} | " + " | ".join(cells) + " |"
-        alone = [_cell(row["one_by_one"][n]) for n in numbers]
-        yield "| the same one by one | " + " | ".join(alone) + " | | |"
+        single = [_cell(row["one_by_one"][n]) for n in numbers]
+        yield "| the same one by one | " + " | ".join(single) + " | | |"
     for row in figures.get("listed", []):
         cells = [_cell(row["batched"][n]) for n in numbers]
         yield (
