@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from sfumato.cli.main import app
 from sfumato.cli.options import parse_here, parse_somewhere
-from sfumato.device import device_of, parse_device, resolve_device
+from sfumato.device import device_of, parse_device, precision_on, resolve_device
 from sfumato.errors import ConfigError, UnavailableError
 
 
@@ -116,3 +116,21 @@ def test_a_device_that_is_none_or_not_here_ends_a_command(
     assert "expected a device: auto, cpu" in " ".join(result.stderr.replace("│", " ").split())
     result = CliRunner().invoke(app, [*arguments, "--device", "cuda"])
     assert isinstance(result.exception, UnavailableError)
+
+
+@pytest.mark.parametrize(
+    ("device", "capability", "found"),
+    [
+        ("cpu", "AVX512", "bf16"),
+        ("cpu", "AVX2", "no"),
+        ("cpu", "DEFAULT", "no"),
+        ("cuda", "AVX2", "bf16"),
+        ("mps", "DEFAULT", "bf16"),
+    ],
+)
+def test_numbers_of_16_bits_are_taken_only_where_they_are_faster(
+    monkeypatch: pytest.MonkeyPatch, device: str, capability: str, found: str
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert precision_on(torch.device(device), "bf16") == found
+    assert precision_on(torch.device(device), "no") == "no"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import chain
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from sfumato.errors import ConfigError, UnavailableError
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Device: TypeAlias = str
 """`auto` (the accelerator if there is one), `cpu`, `cuda`, `cuda:1`, `mps`, `xpu` or `xpu:1`."""
+
+Precision: TypeAlias = Literal["no", "bf16", "fp16"]
+"""Numbers of a training's forward passes: float32, or 16 bits where that is faster."""
 
 _FORM: Final = re.compile(r"auto|cpu|mps|(cuda|xpu)(:(0|[1-9]\d{0,2}))?")
 
@@ -55,6 +58,18 @@ def resolve_device(device: Device) -> torch.device:
             "take the device auto or cpu, or install the PyTorch build for it"
         )
     return asked
+
+
+def precision_on(device: torch.device, wanted: Precision) -> Precision:
+    """Return the precision in which to train there: float32 where 16 bits would be slower.
+
+    Without AVX-512 PyTorch computes a product of 16-bit numbers on a CPU one by one: a convolution
+    takes 16 times as long as in float32, and a matrix product 100 times.
+    """
+    import torch
+
+    slow = device.type == "cpu" and torch.backends.cpu.get_cpu_capability() != "AVX512"
+    return "no" if slow else wanted
 
 
 def device_of(net: nn.Module) -> torch.device:

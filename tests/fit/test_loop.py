@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sfumato.errors import ArtifactError, ConfigError, SfumatoError
 from sfumato.fit import Epoch, FitConfig, History, fit
-from sfumato.fit.loop import accelerator_of
+from sfumato.fit.loop import Step, accelerator_of
 
 
 def regression() -> tuple[Tensor, Tensor]:
@@ -27,7 +27,7 @@ def step(batch: tuple[Tensor, ...], epoch: Epoch) -> dict[str, Tensor]:
     return {"loss": loss}
 
 
-def run(config: FitConfig, **extra: object) -> tuple[nn.Linear, History]:
+def run(config: FitConfig, step: Step = step, **extra: object) -> tuple[nn.Linear, History]:
     torch.manual_seed(3)
     line = nn.Linear(3, 1)
     optimizer = torch.optim.Adam(line.parameters(), lr=0.1)
@@ -139,6 +139,21 @@ def test_runs_of_several_precisions_follow_each_other_in_one_process() -> None:
     for precision in ("no", "bf16", "no"):
         _, history = run(FitConfig(epochs=2, batch_size=32, precision=precision, device="cpu"))  # type: ignore[arg-type]
         assert history.curve("loss")[-1] < history.curve("loss")[0]
+
+
+@pytest.mark.parametrize(("capability", "mixed"), [("AVX512", True), ("AVX2", False)])
+def test_a_processor_without_16_bits_trains_in_float32(
+    monkeypatch: pytest.MonkeyPatch, capability: str, mixed: bool
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    seen = set()
+
+    def looked(batch: tuple[Tensor, ...], epoch: Epoch) -> dict[str, Tensor]:
+        seen.add(torch.is_autocast_enabled("cpu"))
+        return step(batch, epoch)
+
+    run(FitConfig(epochs=1, batch_size=32, precision="bf16", device="cpu"), step=looked)
+    assert seen == {mixed}
 
 
 def test_each_run_is_where_it_is_told_to_be(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ from sfumato.audit.measure.quality import PictureQuality
 from sfumato.audit.report.report import Report
 from sfumato.audit.report.sheets import Sheet, draw_pictures
 from sfumato.data.imageset import ImageSet
+from sfumato.device import precision_on, resolve_device
 from sfumato.errors import ConfigError
 from sfumato.progress import Executor, sequential
 from sfumato.protect.labels import refuse_same
@@ -170,7 +171,7 @@ def prepare(
             learners=config.learners,
             restarts=config.restarts,
             epochs=config.epochs,
-            precision=config.precision,
+            precision=precision_on(resolve_device(config.device), config.precision),
         ),
     )
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from sfumato.device import Device, parse_device
+from sfumato.device import Device, Precision, parse_device
 from sfumato.errors import ConfigError
 
 
@@ -22,8 +21,8 @@ class FitConfig:
     """Order of the batches and every random draw inside the step."""
     device: Device = "auto"
     """Where networks train; `auto` takes the accelerator(s) that `accelerate` finds."""
-    precision: Literal["no", "bf16", "fp16"] = "no"
-    """Mixed precision of the forward passes."""
+    precision: Precision = "no"
+    """Mixed precision of the forward passes, where the device is faster with it."""
     checkpoint: Path | None = None
     """File to which the state is written between epochs and from which a killed run goes on."""
     checkpoint_seconds: float = 20.0

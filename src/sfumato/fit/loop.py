@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, Dataset
 
-from sfumato.device import resolve_device
+from sfumato.device import precision_on, resolve_device
 from sfumato.errors import ConfigError, SfumatoError
 from sfumato.fit.checkpoint import load_checkpoint, restore, save_checkpoint, snapshot
 from sfumato.fit.config import FitConfig
@@ -220,7 +220,8 @@ class _Run:
         return figures
 
     def _stepped(self, step: Step, batch: tuple[Tensor, ...]) -> Mapping[str, Tensor]:
-        with self.accelerator.autocast() if self.config.precision != "no" else nullcontext():
+        mixed = self.accelerator.mixed_precision != "no"
+        with self.accelerator.autocast() if mixed else nullcontext():
             return step(batch, self.current)
 
     def rehearse(self, step: Step, validate: Validate | None, title: str) -> Stage:
@@ -314,12 +315,13 @@ def accelerator_of(config: FitConfig) -> Accelerator:
     with patch_environment(**named):
         process = PartialState(cpu=where.type == "cpu")
         elsewhere = process.distributed_type == DistributedType.NO and process.device != where
-        other = is_initialized() and AcceleratorState().mixed_precision != config.precision
+        precision = precision_on(where, config.precision)
+        other = is_initialized() and AcceleratorState().mixed_precision != precision
         if is_initialized() and (elsewhere or other):
             vars(AcceleratorState()).clear()  # all instances share one dictionary
         if elsewhere:
             vars(process).clear()
-        return Accelerator(cpu=where.type == "cpu", mixed_precision=config.precision)
+        return Accelerator(cpu=where.type == "cpu", mixed_precision=precision)
 
 
 def _as_is(batch: Any) -> Any:  # noqa: ANN401 - `_Rows` made the batch already

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 from sfumato.attack.tools.fitting import validated_fit
 from sfumato.attack.tools.read import Standard
-from sfumato.device import Device
+from sfumato.device import Device, Precision
 from sfumato.errors import ConfigError
 from sfumato.fit import Epoch, fit
 from sfumato.fit.outputs import outputs
@@ -67,7 +66,7 @@ class ReconstructionConfig:
     """Share of the adversary's own pictures held out to stop and to choose by."""
     most_validated: int = 256
     """Held-out pictures that are drawn and scored after each epoch, at most."""
-    precision: Literal["no", "bf16", "fp16"] = "no"
+    precision: Precision = "no"
     """Mixed precision in training; pictures are always drawn in full."""
     device: Device = "auto"
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-from sfumato.device import Device
+from sfumato.device import Device, Precision
 from sfumato.fit.config import FitConfig
 
 
@@ -28,7 +28,7 @@ class AttackerSettings(Protocol):
         ...
 
     @property
-    def precision(self) -> Literal["no", "bf16", "fp16"]:
+    def precision(self) -> Precision:
         """Mixed precision of the forward passes."""
         ...
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +17,7 @@ from sfumato.attack.tools.fitting import validated_fit
 from sfumato.attack.tools.scores import balanced_accuracy
 from sfumato.attack.tools.table import learn_table
 from sfumato.data.imageset import MISSING
-from sfumato.device import Device, device_of
+from sfumato.device import Device, Precision, device_of
 from sfumato.errors import ConfigError
 from sfumato.fit import Epoch, fit
 from sfumato.fit.outputs import outputs
@@ -61,7 +60,7 @@ class LearnerConfig:
     validation: float = 0.2
     """Share of the adversary's own data held out to stop and to choose by."""
     device: Device = "auto"
-    precision: Literal["no", "bf16", "fp16"] = "no"
+    precision: Precision = "no"
     """Mixed precision in training; releases are always read in full."""
 
     def __post_init__(self) -> None:

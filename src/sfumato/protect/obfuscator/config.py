@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from sfumato.config import Preset, Presets, check_settings, nested, setting
-from sfumato.device import Device
+from sfumato.device import Device, Precision
 from sfumato.errors import ConfigError
 from sfumato.nets.cuts import DEEP_CUT, PAPER_CUT
 from sfumato.protect.deformation import Deformation
@@ -16,7 +16,6 @@ from sfumato.protect.deformation import Deformation
 Objective = Literal["rate", "psnr", "bounded", "none"]
 Stored = Literal["int8", "bf16"]
 _ATTACKERS = ("simrec", "urec1", "urec2", "resrec")
-Precision = Literal["no", "bf16", "fp16"]
 
 _MAPS = "What is released"
 _ROUNDS = "Algorithm 1 (objectives psnr and bounded)"
@@ -99,7 +98,7 @@ class ObfuscatorConfig(Presets):
     )
     initialisation: Literal["xavier", "torch"] = setting("xavier", "The paper's is Xavier's.")
     precision: Precision = setting(
-        "bf16", "Numbers of the training; bf16 halves the time on processors that have it."
+        "bf16", "Numbers of the training; 16 bits only where they are faster: a card, or AVX-512."
     )
     teachers: int = setting(
         0,

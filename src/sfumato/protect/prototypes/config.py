@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from sfumato.config import Preset, Presets, check_settings, nested, setting
-from sfumato.device import Device
+from sfumato.device import Device, Precision
 from sfumato.protect.deformation import Deformation
 from sfumato.protect.prototypes.rule import Anonymity
 
@@ -67,8 +67,8 @@ class PrototypesConfig(Presets):
     )
     temperature: float = setting(0.1, "Of the prediction.", above=0)
     rounds: int = setting(20, "Of Sinkhorn's iteration.", least=1)
-    precision: Literal["no", "bf16", "fp16"] = setting(
-        "bf16", "Numbers of the training; bf16 halves the time on processors that have it."
+    precision: Precision = setting(
+        "bf16", "Numbers of the training; 16 bits only where they are faster: a card, or AVX-512."
     )
     seed: int = 0
     """Every random draw."""
