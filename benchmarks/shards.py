@@ -25,7 +25,7 @@ from sfumato.cluster import LOCAL, connected
 from sfumato.filter.enrollment import Enrollment, open_enrollment, seal_enrollment
 from sfumato.serve.bank.memory import BankState
 from sfumato.serve.database.db import open_database
-from sfumato.serve.database.tables import EnrollmentRow
+from sfumato.serve.database.tables import ContentRow, EnrollmentRow
 from sfumato.serve.records.auth import add_account
 from sfumato.serve.records.decisions import STRANGER
 from sfumato.serve.records.store import Store, Terms
@@ -94,14 +94,15 @@ def _filled(url: str, count: int) -> Store:
             row = EnrollmentRow(
                 id=open_enrollment(content).id,
                 account_id=account,
-                content=content,
                 status="active",
                 reason="",
                 created=store.clock.text(),
             )
             session.add(row)
             session.flush()
-            session.expunge(row)
+            session.add(ContentRow(enrollment=row.id, content=content))
+            session.flush()
+            session.expunge_all()
     return store
 
 

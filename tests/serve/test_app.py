@@ -232,7 +232,7 @@ def test_a_rejected_enrollment_is_erased(start: Start, world: World) -> None:
         assert service.store.find(stolen["id"]) is None
         assert [entry.account for entry in service.store.entries()] == ["ada"]
         with service.store.engine.connect() as connection:
-            contents = connection.execute(text("SELECT content FROM enrollments")).scalars().all()
+            contents = connection.execute(text("SELECT content FROM contents")).scalars().all()
         assert list(map(bytes, contents)) == [world.enrollments[0]]
         assert (len(service.state), service.store.contests()) == (1, [])
         client, service = start()

@@ -108,10 +108,10 @@ def test_a_damaged_backup_is_refused_and_nothing_is_restored(
     backup(service.store.engine, file)
     name = open_enrollment(world.enrollments[1]).id
     with sqlite3.connect(file) as connection:
-        query = "SELECT content FROM enrollments WHERE id = ?"
+        query = "SELECT content FROM contents WHERE enrollment = ?"
         content = bytearray(connection.execute(query, (name,)).fetchone()[0])
         content[-9] ^= 1
-        change = "UPDATE enrollments SET content = ? WHERE id = ?"
+        change = "UPDATE contents SET content = ? WHERE enrollment = ?"
         connection.execute(change, (bytes(content), name))
     connection.close()
     engine = open_database(target)

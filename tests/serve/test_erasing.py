@@ -17,15 +17,15 @@ from sfumato.errors import BankError
 from sfumato.filter.enrollment import open_enrollment
 from sfumato.serve.backup import check
 from sfumato.serve.clients.filter import FilterClient
-from sfumato.serve.database import erasing
 from sfumato.serve.database.db import beside, open_database
 from sfumato.serve.database.url import sqlite_path
+from sfumato.serve.database.vacuum import part_of
 from sfumato.serve.records.auth import add_account
 from sfumato.serve.records.erasures import purge
 from sfumato.serve.records.store import Store
 from tests.serve.conftest import Start, bearer
 from tests.serve.live import LiveServer
-from tests.serve.postgres import Cluster
+from tests.serve.remains import holds
 from tests.serve.world import World
 from tests.waiting import wait_until
 
@@ -42,18 +42,14 @@ def reader(engine: Engine) -> Iterator[None]:
     other.dispose()
 
 
-def holds(engine: Engine, request: pytest.FixtureRequest, content: bytes) -> bool:
-    """Whether any file of a database has a piece of an enrollment's weights."""
-    path = sqlite_path(engine)
-    if path is None:
-        found: Cluster = request.getfixturevalue("cluster")
-        folder = found.data / "base"
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("CHECKPOINT"))  # writes what is in memory
-    else:
-        folder = path.parent
-    files = b"".join(part.read_bytes() for part in folder.rglob("*") if part.is_file())
-    return any(content[at : at + 24] in files for at in range(len(content) // 2, len(content), 97))
+@contextmanager
+def reading_part(engine: Engine, part: str) -> Iterator[None]:
+    """Somebody who reads one part of the files in a transaction that began with nothing erased."""
+    other = beside(engine, connections=1)
+    with other.connect() as connection:
+        connection.execute(text(f"LOCK TABLE {part} IN ACCESS SHARE MODE"))
+        yield
+    other.dispose()
 
 
 def test_an_erasure_with_a_reader_open_is_carried_out_when_it_can_be(
@@ -177,21 +173,27 @@ def test_what_is_enrolled_again_is_no_longer_erased(start: Start, world: World) 
         assert [e["id"] for e in client.get("/v1/erasures", headers=ada).json()] == [made["id"]]
 
 
-def test_a_large_table_of_postgresql_waits_for_a_purge(
-    start: Start, world: World, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+def test_postgresql_rewrites_only_the_part_that_an_erased_enrollment_was_in(
+    start: Start, world: World, request: pytest.FixtureRequest
 ) -> None:
+    """So the size of a bank never keeps bytes, and who reads one part holds up no other."""
     client, service = start()
-    if sqlite_path(service.store.engine) is not None:
-        pytest.skip("SQLite overwrites in place")
-    monkeypatch.setattr(erasing, "_SMALL_BYTES", 1000)
-    ada, content = bearer(service, "ada"), world.enrollments[0]
-    made = client.post("/v1/enrollments", content=content, headers=ada).json()
-    assert client.delete(f"/v1/enrollments/{made['id']}", headers=ada).status_code == 202
     engine = service.store.engine
-    assert holds(engine, request, content)
-    purge(service.changing)
-    assert not holds(engine, request, content)
-    assert client.delete(f"/v1/enrollments/{made['id']}", headers=ada).status_code == 204
+    if sqlite_path(engine) is not None:
+        pytest.skip("SQLite overwrites in place")
+    ada = bearer(service, "ada")
+    small, content = world.small(5), world.enrollments[0]
+    read, gone = (open_enrollment(one).id for one in (small, content))
+    assert part_of(read) != part_of(gone)
+    for one in (small, content):
+        client.post("/v1/enrollments", content=one, headers=ada)
+    with reading_part(engine, part_of(read)):
+        assert client.delete(f"/v1/enrollments/{gone}", headers=ada).status_code == 204
+        assert not holds(engine, request, content)
+        assert client.delete(f"/v1/enrollments/{read}", headers=ada).status_code == 202
+        assert holds(engine, request, small)
+    wait_until(lambda: check(engine).pending == 0)
+    assert not holds(engine, request, small)
 
 
 def test_a_rejected_enrollment_is_erased_once(start: Start, world: World) -> None:

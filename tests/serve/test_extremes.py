@@ -12,7 +12,7 @@ import torch
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import insert, text
+from sqlalchemy import Column, LargeBinary, insert, text
 from sqlalchemy.exc import IntegrityError
 
 from sfumato.filter.bounds import LARGEST, LEAST
@@ -150,23 +150,28 @@ def test_an_old_row_with_impossible_numbers_waits_and_stops_nothing(
 
 def _as_before(service: FilterService, content: bytes) -> None:
     """Put an enrollment in as an earlier release did, and take the database back to that one."""
-    row = "(id, account_id, status, reason, created, content)"
-    values = "(:id, 1, 'active', '', '2026-01-01T00:00:00.000000+00:00', :content)"
+    row = "(id, account_id, status, reason, created)"
+    values = "(:id, 1, 'active', '', '2026-01-01T00:00:00.000000+00:00')"
     from sfumato.filter.enrollment import signed_id
 
     with writing(service.store.engine) as session:
         given = {"id": signed_id(content), "content": content}
         session.execute(text(f"INSERT INTO enrollments {row} VALUES {values}"), given)
+        session.execute(text("INSERT INTO contents VALUES (:id, :content)"), given)
     older(service)
 
 
 def older(service: FilterService) -> None:
-    """Undo the last migration: nothing but this test goes back."""
+    """Undo the last two migrations: nothing but this test goes back."""
     from alembic.migration import MigrationContext
     from alembic.operations import Operations
 
     with service.store.engine.begin() as connection:
         operations = Operations(MigrationContext.configure(connection))
+        operations.add_column("enrollments", Column("content", LargeBinary))
+        files = "SELECT content FROM contents WHERE enrollment = id"
+        connection.execute(text(f"UPDATE enrollments SET content = ({files})"))
+        operations.drop_table("contents")
         with operations.batch_alter_table("decisions") as batch:
             for column in ("margin", "score"):
                 batch.drop_constraint(f"decisions_{column}_is_finite", type_="check")

@@ -22,7 +22,7 @@ from sfumato.serve.bank.memory import damaged
 from sfumato.serve.database.db import open_database
 from sfumato.serve.database.errors import connected, database_errors
 from sfumato.serve.database.locks import change_lock
-from sfumato.serve.database.tables import Base, ClockRow
+from sfumato.serve.database.tables import Base, ClockRow, ContentRow, EnrollmentRow
 from sfumato.serve.database.url import file_url, place
 from sfumato.serve.records.audit_log import verify
 from sfumato.serve.records.erasures import prove
@@ -121,13 +121,14 @@ def restore(path: Path, engine: Engine) -> Checked:
 
 
 def _contents(engine: Engine) -> Generator[tuple[str, str, bytes]]:
-    table = Base.metadata.tables["enrollments"]
-    query = select(table.c.id, table.c.status, table.c.content).order_by(table.c.sequence)
+    whose = ContentRow.enrollment == EnrollmentRow.id
+    query = select(EnrollmentRow.id, EnrollmentRow.status, ContentRow.content)
+    query = query.outerjoin(ContentRow, whose).order_by(EnrollmentRow.sequence)
     with _snapshot(engine) as connection:
         result = connection.execution_options(yield_per=_CHUNK).execute(query)
         with closing(result) as rows:
             for id_, status, content in rows:
-                yield str(id_), str(status), bytes(content)
+                yield str(id_), str(status), bytes(content or b"")  # none: damage, as any other
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy import text
 
 from sfumato.errors import BankError, RequestError, ServiceError, StorageError
 from sfumato.filter.enrollment import open_enrollment
@@ -245,12 +246,22 @@ def test_a_damaged_enrollment_stops_the_start_and_is_named(
     content = bytearray(world.enrollments[0])
     content[-300] ^= 1
     with service.store.engine.begin() as connection:
-        from sqlalchemy import text
-
-        change = text("UPDATE enrollments SET content = :content WHERE id = :id")
+        change = text("UPDATE contents SET content = :content WHERE enrollment = :id")
         connection.execute(change, {"content": bytes(content), "id": made["id"]})
     with pytest.raises(BankError, match=f"enrollment {made['id']} in the database is damaged"):
         start()
+
+
+def test_an_enrollment_whose_file_is_not_there_is_damage(start: Start, world: World) -> None:
+    client, service = start()
+    made = client.post(
+        "/v1/enrollments", content=world.enrollments[0], headers=bearer(service, "ada")
+    ).json()
+    with service.store.engine.begin() as connection:
+        connection.execute(text("DELETE FROM contents"))
+    for reads in (start, lambda: check(service.store.engine)):
+        with pytest.raises(BankError, match=f"enrollment {made['id']} in the database is damaged"):
+            reads()
 
 
 def test_a_damaged_file_stops_the_start_and_is_named(world: World, tmp_path: Path) -> None:

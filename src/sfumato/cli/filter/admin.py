@@ -234,7 +234,7 @@ def db_check(db: Database = DATABASE, as_json: AsJson = False) -> None:
 
 @db.command("purge")
 def db_purge(db: Database = DATABASE, as_json: AsJson = False) -> None:
-    """Rewrite the database without a byte of erased enrollments; uploads wait meanwhile."""
+    """Rewrite the database without a byte of erased enrollments; who enrolls waits meanwhile."""
     with store_of(db) as store:
         from sfumato.serve.records.erasures import purge
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Collection
 from typing import Final
 
 from sqlalchemy import Engine
@@ -88,9 +89,9 @@ class Eraser:
             _log.error("cannot rid the database of what was erased yet: %s", error)
             return False
 
-    def _rid(self, engine: Engine) -> bool:
+    def _rid(self, engine: Engine, erased: Collection[str]) -> Collection[str]:
         began = time.monotonic()
         try:
-            return forget(engine)
+            return forget(engine, erased)
         finally:
             self._spent = time.monotonic() - began

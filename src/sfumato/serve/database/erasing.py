@@ -1,10 +1,12 @@
 """Rid the database's files of rows that were deleted.
 
-On SQLite the write-ahead log is truncated; on PostgreSQL VACUUM FULL rewrites the table.
+On SQLite the write-ahead log is truncated; on PostgreSQL VACUUM FULL rewrites the parts of the
+table that they were in.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from sqlalchemy import Engine, text
@@ -13,36 +15,44 @@ from sfumato.errors import ServiceError
 from sfumato.serve.database.errors import connected
 
 _PATIENCE_MS: Final = 50
-"""For which others may have to wait: SQLite's writers, or whoever reads PostgreSQL's table."""
-_SMALL_BYTES: Final = 32 << 20
-"""A table that is rewritten in a fraction of a second."""
+"""For which others may have to wait: SQLite's writers, or whoever reads a part on PostgreSQL."""
 
 
-def forget(engine: Engine) -> bool:
-    """Try once, without holding others up, to rid the files of deleted rows; return whether it did.
+def forget(engine: Engine, erased: Collection[str]) -> Collection[str]:
+    """Try once, without holding up who decides, to rid the files of deleted enrollments.
 
     SQLite: move the log into the database, where deleted rows are zeros, and cut it to nothing; a
-    reader who still looks at an earlier state prevents that. PostgreSQL: rewrite the enrollments
-    where that takes a fraction of a second; a larger table waits for `rewrite`.
+    reader who still looks at an earlier state prevents that. PostgreSQL: rewrite one part after the
+    other, each a 64th of all enrollment files, until somebody reads one of them.
+
+    Args:
+        engine: The database.
+        erased: The ids of the deleted enrollments.
+
+    Returns:
+        The ids of those of which no byte is left.
 
     Raises:
         ServiceError: the database does not answer.
     """
     if engine.dialect.name == "sqlite":
-        return _truncate(engine)
-    from sfumato.serve.database.vacuum import rewrite_table
+        return erased if _truncate(engine) else ()
+    from sfumato.serve.database.vacuum import part_of, rewrite_table
 
-    with connected(engine) as connection:
-        size = connection.scalar(text("SELECT pg_total_relation_size('enrollments')"))
-    return size is not None and size <= _SMALL_BYTES and rewrite_table(engine, _PATIENCE_MS)
+    gone: list[str] = []
+    for part in sorted(set(map(part_of, erased))):
+        if not rewrite_table(engine, part, lock_ms=_PATIENCE_MS):
+            break
+        gone += [one for one in erased if part_of(one) == part]
+    return gone
 
 
-def rewrite(engine: Engine) -> bool:
-    """Rewrite all that the database keeps of enrollments, however long that takes; return True.
+def rewrite(engine: Engine) -> None:
+    """Rewrite all that the database keeps of enrollments, however long that takes.
 
-    SQLite: VACUUM. PostgreSQL: VACUUM FULL of the enrollments, under a lock that makes uploads
-    wait, and a checkpoint, after which the server recycles its log. Needs as much free space as
-    they take.
+    SQLite: VACUUM. PostgreSQL: VACUUM FULL of their files, under locks that make who enrolls wait,
+    and a checkpoint, after which the server recycles its log. Needs as much free space as SQLite's
+    file, or PostgreSQL's largest part.
 
     Raises:
         StorageError: there is not enough space; nothing was lost.
@@ -54,9 +64,9 @@ def rewrite(engine: Engine) -> bool:
             connection.execution_options(sqlite_begin="NONE").exec_driver_sql("VACUUM")
         done = _truncate(engine, patience_ms=10_000)
     else:
-        from sfumato.serve.database.vacuum import rewrite_table
+        from sfumato.serve.database.vacuum import ALL, rewrite_table
 
-        done = rewrite_table(engine, 0)
+        done = rewrite_table(engine, ALL, lock_ms=0)
         with connected(engine) as connection:
             automatic = connection.execution_options(isolation_level="AUTOCOMMIT")
             automatic.execute(text("CHECKPOINT"))
@@ -65,7 +75,6 @@ def rewrite(engine: Engine) -> bool:
             "somebody still reads the database as it was before an erasure; end that, a backup or "
             "an open transaction, and purge again"
         )
-    return True
 
 
 def _truncate(engine: Engine, *, patience_ms: int = _PATIENCE_MS) -> bool:

@@ -6,7 +6,7 @@ database.
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -63,7 +63,7 @@ class TokenRow(Base):
 
 
 class EnrollmentRow(Base):
-    """One enrollment file as it came, who sent it, and whether it counts."""
+    """Who sent an enrollment, and whether it counts; the file itself is a `ContentRow`."""
 
     __tablename__ = "enrollments"
     # The order of arrival is the order of the bank's columns, also after a restart.
@@ -74,7 +74,24 @@ class EnrollmentRow(Base):
     reason: Mapped[str]
     created: Mapped[str] = mapped_column(index=True)
     disabled_until: Mapped[str | None]
-    content: Mapped[bytes] = mapped_column(deferred=True)
+
+
+class ContentRow(Base):
+    """One enrollment file as it came.
+
+    Apart from the enrollments, which every decision reads: PostgreSQL rids its files of what was
+    erased by rewriting a table, and nobody may read that meanwhile. So it keeps these in parts.
+    """
+
+    __tablename__ = "contents"
+    __table_args__ = ({"postgresql_partition_by": "RANGE (enrollment)"},)
+    # By bytes, whatever the language of the database: the parts have bounds.
+    enrollment: Mapped[str] = mapped_column(
+        String().with_variant(String(collation="C"), "postgresql"),
+        ForeignKey("enrollments.id", ondelete="CASCADE"),
+        primary_key=True,
+    )
+    content: Mapped[bytes]
 
 
 class ContestRow(Base):

@@ -7,17 +7,16 @@ erasure, because the record is written with the deletion.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, delete, func, select, update
-from sqlalchemy.orm import undefer
+from sqlalchemy import Engine, bindparam, delete, func, select, update
 
 from sfumato.errors import BankError
 from sfumato.serve.database.db import changing, reading, writing
 from sfumato.serve.database.erasing import forget, rewrite
 from sfumato.serve.database.remains import Marks, marks_of
-from sfumato.serve.database.tables import ChangeRow, EnrollmentRow, ErasureRow
+from sfumato.serve.database.tables import ChangeRow, ContentRow, EnrollmentRow, ErasureRow
 from sfumato.serve.database.url import sqlite_path
 from sfumato.serve.records.audit_log import record
 from sfumato.serve.records.store import Store, is_id
@@ -51,12 +50,13 @@ def erase(store: Store, enrollment_id: str, *, actor: str, only: Status | None =
     Raises:
         StorageError: the disk is full; nothing was changed.
     """
-    wanted = select(EnrollmentRow).where(EnrollmentRow.id == enrollment_id)
+    content = select(ContentRow.content).where(ContentRow.enrollment == enrollment_id)
     with changing(store.engine) as session:
-        row = session.scalars(wanted.options(undefer(EnrollmentRow.content))).one_or_none()
+        row = session.scalars(select(EnrollmentRow).filter_by(id=enrollment_id)).one_or_none()
         if row is None or (only is not None and row.status != only):
             return False
-        marks = marks_of(row.content) if sqlite_path(store.engine) else b""
+        proven = sqlite_path(store.engine) is not None
+        marks = marks_of(session.scalars(content).one()) if proven else b""
         at, account = store.clock.text(), row.account_id
         session.execute(delete(EnrollmentRow).where(EnrollmentRow.id == enrollment_id))
         session.add(
@@ -67,27 +67,32 @@ def erase(store: Store, enrollment_id: str, *, actor: str, only: Status | None =
     return True
 
 
-def finish(store: Store, rid: Callable[[Engine], bool] = forget) -> bool:
-    """Try once to rid the files of all that was erased; return whether nothing is left to do.
+Rid = Callable[[Engine, Collection[str]], Collection[str]]
+"""Rids the database's files of the enrollments of these ids; returns of which it did."""
 
-    `rid` says how, and whether it did.
+
+def finish(store: Store, rid: Rid = forget) -> bool:
+    """Try once to rid the files of all that was erased; return whether nothing is left to do.
 
     Raises:
         ServiceError: the database does not answer.
         StorageError: the disk is full.
     """
-    waiting = select(func.max(ErasureRow.sequence)).where(ErasureRow.done.is_(None))
+    waiting = select(ErasureRow.enrollment, ErasureRow.sequence).where(ErasureRow.done.is_(None))
     with reading(store.engine) as session:
-        last = session.scalar(waiting)
-    if last is None:
+        wanted = {row.enrollment: row.sequence for row in session.execute(waiting)}
+    if not wanted:
         return True
-    if not rid(store.engine):
-        return False
-    # Not those that came meanwhile.
-    finished = update(ErasureRow).where(ErasureRow.done.is_(None), ErasureRow.sequence <= last)
+    # By number: of one that was enrolled and erased again meanwhile, bytes may be left.
+    gone = [wanted[name] for name in rid(store.engine, wanted)]
+    at = store.clock.text()
+    finished = update(ErasureRow).where(
+        ErasureRow.sequence == bindparam("number"), ErasureRow.done.is_(None)
+    )
     with writing(store.engine) as session:
-        session.execute(finished.values(done=store.clock.text()))
-    return True
+        if gone:
+            session.connection().execute(finished.values(done=at), [{"number": n} for n in gone])
+    return len(gone) == len(wanted)
 
 
 def purge(store: Store) -> None:
@@ -96,8 +101,14 @@ def purge(store: Store) -> None:
     Raises:
         ServiceError, StorageError: as `database.erasing.rewrite`.
     """
-    rewrite(store.engine)
-    finish(store, rewrite)
+
+    def everything(engine: Engine, erased: Collection[str]) -> Collection[str]:
+        rewrite(engine)
+        return erased
+
+    if not count(store.engine).pending:
+        rewrite(store.engine)
+    finish(store, everything)
 
 
 def erasures(store: Store, account_id: int) -> list[Erasure]:

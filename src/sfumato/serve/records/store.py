@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal, cast
 
-from sqlalchemy import Engine, Select, delete, func, or_, select, union, update
+from sqlalchemy import Engine, Select, and_, delete, func, or_, select, union, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import Session
 
 from sfumato.errors import BankError, RequestError
 from sfumato.filter.enrollment import MOST_COPIES
@@ -30,6 +30,7 @@ from sfumato.serve.database.tables import (
     AuditRow,
     BankRow,
     ChangeRow,
+    ContentRow,
     ContestRow,
     EnrollmentRow,
     ErasureRow,
@@ -149,13 +150,15 @@ class Store:
         if not is_id(enrollment_id):
             return None
         with reading(self.engine) as session:
-            found = session.execute(
-                select(EnrollmentRow, AccountRow.name)
-                .join(AccountRow, AccountRow.id == EnrollmentRow.account_id)
+            name = session.scalars(
+                select(AccountRow.name)
+                .join(EnrollmentRow, AccountRow.id == EnrollmentRow.account_id)
                 .where(EnrollmentRow.id == enrollment_id)
-                .options(undefer(EnrollmentRow.content))
             ).one_or_none()
-            return found and (_stored(found[0]), _entry(*found))
+            rows = _whole(session, [enrollment_id])
+            if name is None or not rows:
+                return None
+            return _stored(*rows[0]), _entry(rows[0][0], name)
 
     def tries(self, account_id: int, name: str, *, days: float) -> int:
         """Return how many enrollments an account holds or has sent within some days.
@@ -171,12 +174,9 @@ class Store:
 
     def held(self, account_id: int) -> list[Stored]:
         """Return the active enrollments of an account."""
-        query = select(EnrollmentRow).options(undefer(EnrollmentRow.content))
-        wanted = query.where(
-            EnrollmentRow.account_id == account_id, EnrollmentRow.status == "active"
-        )
+        wanted = self.held_ids(account_id)
         with reading(self.engine) as session:
-            return [_stored(row) for row in session.scalars(wanted)]
+            return [_stored(row, content) for row, content in _whole(session, wanted)]
 
     def held_ids(self, account_id: int) -> frozenset[str]:
         """Return the ids of the active enrollments of an account."""
@@ -193,14 +193,12 @@ class Store:
 
     def active(self, share: Share = WHOLE) -> Generator[Stored]:
         """Yield the active enrollments of a share, in the order of arrival, a few at a time."""
-        some = select(EnrollmentRow).options(undefer(EnrollmentRow.content))
         wanted = [id_ for id_ in self.active_ids() if share.holds(id_)]
         with reading(self.engine) as session:
             for start in range(0, len(wanted), _CHUNK):
-                chunk = some.where(EnrollmentRow.id.in_(wanted[start : start + _CHUNK]))
-                for row in session.scalars(chunk.order_by(EnrollmentRow.sequence)).all():
-                    yield _stored(row)
-                    session.expunge(row)
+                chunk = _whole(session, wanted[start : start + _CHUNK])
+                yield from (_stored(row, content) for row, content in chunk)
+                session.expunge_all()
 
     def active_ids(self) -> list[str]:
         """Return the ids of all active enrollments, in the order of arrival."""
@@ -281,7 +279,6 @@ class Store:
         row = EnrollmentRow(
             id=stored.id,
             account_id=stored.account_id,
-            content=stored.content,
             status=status,
             reason=reason,
             created=at,
@@ -290,6 +287,7 @@ class Store:
             with changing(self.engine) as session:
                 session.add(row)
                 session.flush()
+                session.add(ContentRow(enrollment=stored.id, content=stored.content))
                 session.add_all(_contests(contests))
                 # The same file again: its bytes are to be there, whoever erased it before.
                 session.execute(delete(ErasureRow).where(ErasureRow.enrollment == stored.id))
@@ -375,8 +373,19 @@ def _contests(pairs: Iterable[Likeness]) -> list[ContestRow]:
     ]
 
 
-def _stored(row: EnrollmentRow) -> Stored:
-    return Stored(id=row.id, account_id=row.account_id, content=row.content, arrival=row.sequence)
+def _whole(session: Session, ids: Collection[str]) -> Sequence[tuple[EnrollmentRow, bytes]]:
+    """Return enrollments with their files, in the order of arrival."""
+    # The ids stand twice: so PostgreSQL looks into no other part of the files.
+    its_file = and_(ContentRow.enrollment == EnrollmentRow.id, ContentRow.enrollment.in_(ids))
+    # A file that is not there is damage; who opens it says of which enrollment.
+    content = func.coalesce(ContentRow.content, b"")
+    query = select(EnrollmentRow, content).outerjoin(ContentRow, its_file)
+    wanted = query.where(EnrollmentRow.id.in_(ids)).order_by(EnrollmentRow.sequence)
+    return [(row, content) for row, content in session.execute(wanted)]
+
+
+def _stored(row: EnrollmentRow, content: bytes) -> Stored:
+    return Stored(id=row.id, account_id=row.account_id, content=content, arrival=row.sequence)
 
 
 def _entry(row: EnrollmentRow, account: str) -> Entry:
