@@ -18,6 +18,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from papers.clock import Clock, seconds_before
 from sfumato.data.imageset import ImageSet
 from sfumato.data.pixels import digests
@@ -115,7 +117,8 @@ def execute(run: Run, recipe: Recipe) -> tuple[Path, Results]:
         "settings": chosen,
         "fitted": run.fitted,
         "seconds": round(clock.seconds, 1),
-        "machine": platform.machine(),
+        # What PyTorch computes with: mixed precision is not taken everywhere.
+        "machine": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
         "versions": {name: version(name) for name in ("sfumato", "torch", "numpy")}
         | {"python": platform.python_version()},
         "data": dict(sorted(run.data.items())),

@@ -149,3 +149,22 @@ def test_however_many_are_scored_at_once_the_decisions_are_the_same(
     state.most = most
     together = state.decide_each(uploads)
     assert [(m.enrollment, m.view) for m in together] == [(m.enrollment, m.view) for m in singly]
+
+
+def test_hashes_near_to_somebody_elses_are_counted_and_to_ones_own_are_not(world: World) -> None:
+    hashes = torch.randint(0, 256, (3, 32), dtype=torch.uint8, generator=seeded(0))
+    state = empty(world)
+    state.add("first", replace(enrollment(world, 0), copies=hashes), 1, arrival=0)
+    near = hashes.clone()
+    near[:2, 0] ^= 255  # 8 of 256 bits
+    near[2] ^= 255
+    newcomer = replace(enrollment(world, 1), copies=near)
+    assert state.compare("new", newcomer, 2, 0).copied == 2
+    assert state.compare("new", newcomer, 1, 0).copied == 0
+    assert state.compare("new", newcomer, 2, 0, among=["first"]).copied == 2
+    assert state.compare("new", newcomer, 2, 0, among=["other"]).copied == 0
+    assert state.compare("new", replace(newcomer, copies=None), 2, 0).copied == 0
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
