@@ -18,7 +18,14 @@ from typer.testing import CliRunner, Result
 
 from sfumato.cli.main import app
 from sfumato.cli.options import file_to_write, folder_to_write
-from sfumato.errors import ArtifactError, ConfigError, DataError, InputError, ServiceError
+from sfumato.errors import (
+    ArtifactError,
+    ConfigError,
+    DataError,
+    InputError,
+    ServiceError,
+    UnavailableError,
+)
 from sfumato.files import check_file, check_folder
 from tests.waiting import PATIENCE, wait_until
 
@@ -139,6 +146,21 @@ def test_memory_that_ran_out_is_one_line(
     printed = capsys.readouterr().err
     assert printed.startswith("error: this takes more memory than there is; take fewer pictures")
     assert len(printed.splitlines()) == 1
+
+
+def test_a_torchvision_for_another_torch_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = RuntimeError("operator torchvision::nms does not exist")
+    monkeypatch.setattr(entry, "app", failing(error))
+    monkeypatch.setattr(sys, "argv", ["sfumato"])
+    with pytest.raises(SystemExit) as end:
+        entry.main()
+    assert end.value.code == UnavailableError.exit_code
+    assert capsys.readouterr().err == (
+        "error: expected a torchvision that was built for this torch, got another one; "
+        "install torch and torchvision again, both at once and from one place\n"
+    )
 
 
 def failing(error: Exception) -> typer.Typer:

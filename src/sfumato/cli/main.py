@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 
@@ -18,7 +18,7 @@ from sfumato.cli.fit import root as fit
 from sfumato.cli.paper import paper
 from sfumato.cli.release import release
 from sfumato.cli.spelling import running, spelled
-from sfumato.errors import InputError, SfumatoError
+from sfumato.errors import InputError, SfumatoError, UnavailableError
 from sfumato.printable import printable
 
 app = typer.Typer(
@@ -53,6 +53,16 @@ app.add_typer(report.app, name="report")
 app.add_typer(features.app, name="features")
 
 
+_MEMORY: Final = (
+    "this takes more memory than there is; take fewer pictures (`count`), smaller ones (`size`), "
+    "or smaller batches"
+)
+_TORCHVISION: Final = (
+    "expected a torchvision that was built for this torch, got another one; install torch and "
+    "torchvision again, both at once and from one place"
+)
+
+
 def main() -> None:
     """Run the command line; known errors become one line on stderr and their exit code."""
     for stream in (sys.stdout, sys.stderr):
@@ -67,13 +77,11 @@ def main() -> None:
             raise
         _end(f"cannot use {error.filename}: {error.strerror}", InputError.exit_code)
     except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        _end(
-            "this takes more memory than there is; take fewer pictures (`count`), smaller ones "
-            "(`size`), or smaller batches",
-            SfumatoError.exit_code,
-        )
+        if is_out_of_memory(error):
+            _end(_MEMORY, SfumatoError.exit_code)
+        if "operator torchvision::" in str(error):
+            _end(_TORCHVISION, UnavailableError.exit_code)
+        raise
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -72,6 +72,17 @@ def test_originals_come_first_and_nothing_good_comes_after() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["album", "prototypes"])
+def test_what_gives_out_originals_is_best_by_no_measure(name: str) -> None:
+    def measured(name: str, learned: float, kept: float) -> list[Cell]:
+        use = cell(name, "utility:mood", kept, role="utility")
+        return [cell(name, "attributes:person", learned), use]
+
+    clean = [*measured(name, 0.0, 0.9), *measured("blur", 0.5, 0.6)]
+    assert [said.best for said in verdicts([copies(name, 0, 240), *clean])] == [True, False]
+    assert [said.best for said in verdicts([copies(name, 1, 240), *clean])] == [False, True]
+
+
 def test_a_use_below_its_floor_counts_as_none() -> None:
     (said,) = verdicts(
         [
