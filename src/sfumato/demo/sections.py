@@ -55,7 +55,7 @@ def run_sections(only: Sequence[str] = (), *, seed: int) -> list[Section]:
         parallel_config("loky", inner_max_num_threads=1),
     ):
         processes = min(torch.get_num_threads(), len(parts))
-        # The last parts take longest, so they begin.
+        # The last three take twice as long as the others, so they begin.
         run = Parallel(n_jobs=processes)(delayed(_run)(slug, seed, notes) for slug in parts[::-1])
     return list(run)[::-1]
 

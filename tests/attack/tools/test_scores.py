@@ -21,6 +21,7 @@ from sfumato.attack.tools.scores import (
     resampled_interval,
     share_interval,
     ssim,
+    two_sided,
     weighted_balanced_accuracy,
     weighted_mean,
 )
@@ -142,3 +143,10 @@ def test_the_resampled_interval_is_scipys() -> None:
     ).confidence_interval
     assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.01)
     assert (low, high) == resampled_interval(values, seed=0) != resampled_interval(values, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("one_sided", "found"), [(0.125, 0.875), (0.5, 0.5), (0.75, 0.75), (0.0, 1.0)]
+)
+def test_who_is_mostly_wrong_can_turn_the_answer_round(one_sided: float, found: float) -> None:
+    assert two_sided(one_sided) == found
