@@ -27,6 +27,7 @@ from sfumato.serve.database.db import open_database
 from sfumato.serve.http import connections as patience
 from sfumato.serve.records.audit_log import verify
 from sfumato.serve.records.auth import add_account, add_token
+from sfumato.serve.records.erasures import erase
 from sfumato.serve.records.tokens import Tokens
 from sfumato.serve.service import FilterService
 from sfumato.serve.settings import ServeSettings
@@ -262,6 +263,8 @@ def test_an_enrollment_whose_file_is_not_there_is_damage(start: Start, world: Wo
     for reads in (start, lambda: check(service.store.engine)):
         with pytest.raises(BankError, match=f"enrollment {made['id']} in the database is damaged"):
             reads()
+    assert erase(service.store, made["id"], actor="ada")
+    start()
 
 
 def test_a_damaged_file_stops_the_start_and_is_named(world: World, tmp_path: Path) -> None:
