@@ -72,7 +72,7 @@ def test_one_with_impossible_numbers_cannot_be_admitted(bank: Path, world: World
     (waiting,) = waits(bank)
     with opened(str(bank)) as store, store.engine.begin() as connection:
         connection.exec_driver_sql(
-            "UPDATE enrollments SET content = ? WHERE id = ?",
+            "UPDATE contents SET content = ? WHERE enrollment = ?",
             (forged(base, **WILD["sigma that float32 takes for 0"]), waiting["id"]),
         )
     error = run("moderate", "admit", waiting["id"], "--db", bank).exception

@@ -273,7 +273,7 @@ def test_uploads_that_wait_are_scored_together(
 
 def test_a_part_that_cannot_be_read_stops_the_start_and_later_costs_requests(crowd: Crowd) -> None:
     with crowd.store.engine.begin() as connection:
-        change = text("UPDATE enrollments SET content = :content WHERE id = :id")
+        change = text("UPDATE contents SET content = :content WHERE enrollment = :id")
         connection.execute(change, {"content": b"torn", "id": crowd.names[1]})
     here = Here(crowd.url, 2)
     with pytest.raises(BankError, match=f"enrollment {crowd.names[1]} in the database is damaged"):
