@@ -154,7 +154,9 @@ def test_however_many_are_scored_at_once_the_decisions_are_the_same(
 def test_hashes_near_to_somebody_elses_are_counted_and_to_ones_own_are_not(world: World) -> None:
     hashes = torch.randint(0, 256, (3, 32), dtype=torch.uint8, generator=seeded(0))
     state = empty(world)
+    assert not state.asks_hashes
     state.add("first", replace(enrollment(world, 0), copies=hashes), 1, arrival=0)
+    assert state.asks_hashes
     near = hashes.clone()
     near[:2, 0] ^= 255  # 8 of 256 bits
     near[2] ^= 255

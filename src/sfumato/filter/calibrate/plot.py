@@ -18,6 +18,12 @@ _TITLES = ("strangers' uploads blocked, %", "new pictures of enrolled people blo
 
 def page(found: Calibration) -> bytes:
     """Return the charts as one HTML file that needs nothing else."""
+    text: str = charts(found).to_html(full_html=True, include_plotlyjs=True)
+    return text.encode()
+
+
+def charts(found: Calibration) -> go.Figure:
+    """Draw what banks of each size block of strangers, and of enrolled people if it was tried."""
     simulated = found.honesty is not None
     figure = make_subplots(rows=1, cols=1 + simulated, subplot_titles=_TITLES[: 1 + simulated])
     sizes, target = found.trial.sizes, found.policy.false_blocks
@@ -38,8 +44,7 @@ def page(found: Calibration) -> bytes:
     figure.update_layout(
         template="plotly_white", height=480, legend={"orientation": "h", "y": -0.2}
     )
-    text: str = figure.to_html(full_html=True, include_plotlyjs=True)
-    return text.encode()
+    return figure
 
 
 def _at(rates: tuple[Rates, ...], threshold: float) -> Rates:
