@@ -17,8 +17,8 @@ _LEGIBLE = 64  # pixels a side
 
 
 def write_sheet(path: Path, rows: Sequence[Float[Tensor, "_ c h w"]]) -> None:
-    """Write one PNG whose rows are the given pictures, all rows equally long and in [0, 1]."""
-    pictures = torch.cat([row.cpu() for row in rows]).clamp(0, 1)
+    """Write one PNG whose rows are the given pictures, all rows equally long; 0 black, 1 white."""
+    pictures = torch.cat([row.cpu() for row in rows])
     content = contact_sheet(as_uint8(pictures), columns=len(rows[0]), side=_LEGIBLE)
     with replacing(path) as part:
         part.write_bytes(content)
