@@ -105,6 +105,9 @@ def test_a_future_version_and_a_foreign_file_are_named() -> None:
     halved = {name: tensor.half() for name, tensor in tensors.items()}
     with pytest.raises(EnrollmentError, match="float32"):
         open_enrollment(pack_tensors(halved, header))
+    mixed = tensors | {"encoder": tensors["encoder"].half(), "decoder": tensors["decoder"].double()}
+    with pytest.raises(EnrollmentError, match=r"got torch\.float16 in encoder$"):
+        open_enrollment(pack_tensors(mixed, header))
 
 
 def test_a_file_over_the_limit_is_not_parsed() -> None:
