@@ -159,8 +159,8 @@ def test_what_a_check_does_depends_on_the_digest_of_a_token_alone(
     """
     _, token = add_account(engine, "ada")
     assert token is not None
-    wrong = "A" if token[-1] != "A" else "B"
-    tokens = [token, token[:-1] + wrong, wrong + token[1:], token[:20], token * 50, "x"]
+    first, last = ("B" if letter == "A" else "A" for letter in (token[0], token[-1]))
+    tokens = [token, token[:-1] + last, first + token[1:], token[:20], token * 50, "x"]
     asked: list[tuple[str, str]] = []
     compared: list[tuple[bytes, bytes]] = []
 
