@@ -311,10 +311,14 @@ def test_whoever_is_killed_or_stopped_under_load_every_upload_is_answered(
         over.set()
         for one in running:
             one.result(180)
+    assert len(found) >= 10
     refused = [one for one in found if isinstance(one, BaseException)]
     assert all(isinstance(one, ImageError | ServiceError | RequestError) for one in refused)
-    assert len(found) - len(refused) >= 10
-    assert client.post(
-        "/v1/uploads", content=contents[0], headers=bearer(service, "eve")
-    ).is_success
+    headers = bearer(service, "eve")
+
+    def decided(content: bytes) -> bool:
+        return client.post("/v1/uploads", content=content, headers=headers).is_success
+
+    for content in contents:  # a busy machine may be too slow for the hurried clock once
+        wait_until(partial(decided, content))
     wait_until(lambda: client.get("/readyz").status_code == 200)
