@@ -139,6 +139,19 @@ def test_a_failed_backup_leaves_the_old_one(
     assert {path.name for path in tmp_path.glob("*saved*")} == {file.name}
 
 
+def test_a_database_is_not_replaced_by_its_own_backup(world: World, tmp_path: Path) -> None:
+    """Services went on writing into the file that was there, and all of that was lost."""
+    path, link = tmp_path / "bank.db", tmp_path / "link.db"
+    link.symlink_to(path)
+    engine = open_database(str(path))
+    for own in (path, link):
+        with pytest.raises(InputError, match="the database itself"):
+            backup(engine, own)
+    add_account(engine, "ada")
+    engine.dispose()
+    assert len(rows(open_database(str(path)))["accounts"]) == 1
+
+
 def test_purging_rids_postgresql_of_what_was_erased(cluster: Cluster, world: World) -> None:
     url = cluster.new_database()
     engine = open_database(url)

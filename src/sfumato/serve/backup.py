@@ -23,7 +23,7 @@ from sfumato.serve.database.db import open_database
 from sfumato.serve.database.errors import connected, database_errors
 from sfumato.serve.database.locks import change_lock
 from sfumato.serve.database.tables import Base, ClockRow, ContentRow, EnrollmentRow
-from sfumato.serve.database.url import file_url, place
+from sfumato.serve.database.url import file_url, place, sqlite_path
 from sfumato.serve.records.audit_log import verify
 from sfumato.serve.records.erasures import prove
 
@@ -75,9 +75,13 @@ def backup(engine: Engine, path: Path) -> Checked:
     """Write a backup, checked, whole or not at all.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or is the database itself.
         BankError: the database is damaged.
     """
+    own = sqlite_path(engine)
+    if own is not None and path.exists() and path.samefile(own):
+        # Services would go on writing into the file that was there, and nobody would find it.
+        raise InputError(f"{path} is the database itself; write the backup into another file")
     with replacing(path, mode=0o600) as part:
         part.unlink()
         copy = open_database(file_url(part))
