@@ -57,7 +57,7 @@ async def moderate(
 
 @router.get("/v1/appeals", responses=problems(401, 403))
 def appeals(_: Moderator, filters: Service) -> list[DecisionAnswer]:
-    """The appeals that wait for a moderator, oldest first."""
+    """The appeals that wait for a moderator, oldest first, 200 at most."""
     return decisions.appeals(filters.store)
 
 
