@@ -13,6 +13,7 @@ SfumatoError
 ├── KeyRingError           a key is unknown, retired or its file cannot be unlocked
 ├── StorageError           a database cannot be written: the disk is full or fails
 ├── ServiceError           a server refused, failed or could not be reached
+│   ├── DatabaseError      a service's database does not answer
 │   └── RequestError       one request is refused; carries the HTTP status
 ├── UnavailableError       an optional part (extra, device, checkout) is not installed
 └── GateError              an audit does not show that a protection leaks as little as asked
@@ -98,6 +99,10 @@ class ServiceError(SfumatoError):
     """A server refused, failed or could not be reached."""
 
     exit_code = 5
+
+
+class DatabaseError(ServiceError):
+    """A service's database does not answer. The text names it: for whoever runs the service."""
 
 
 class RequestError(ServiceError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from sqlalchemy import Engine, text
 from sfumato.errors import BankError, InputError
 from sfumato.filter.enrollment import open_enrollment
 from sfumato.serve.app import create_app
-from sfumato.serve.backup import backup, check, restore
+from sfumato.serve.backup import backup, check, check_backup, restore
 from sfumato.serve.database.db import open_database
 from sfumato.serve.database.tables import Base
 from sfumato.serve.records.auth import add_account
@@ -137,6 +138,37 @@ def test_a_failed_backup_leaves_the_old_one(
         backup(service.store.engine, file)
     assert file.read_bytes() == b"the old one"
     assert {path.name for path in tmp_path.glob("*saved*")} == {file.name}
+
+
+def test_a_backup_of_an_older_version_stays_one(tmp_path: Path, target: str) -> None:
+    """It was upgraded, and the old program, which is the way back, refused it from then on."""
+    source, file = open_database(str(tmp_path / "bank.db")), tmp_path / "saved.backup"
+    add_account(source, "ada")
+    backup(source, file)
+    source.dispose()
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0008'")
+    before = file.read_bytes()
+    check_backup(file)
+    engine = open_database(target)
+    restore(file, engine)
+    assert [row[1] for row in rows(engine)["accounts"]] == ["ada"]
+    engine.dispose()
+    assert file.read_bytes() == before
+    assert not list(tmp_path.glob(".restore-*"))
+
+
+def test_a_database_is_not_replaced_by_its_own_backup(world: World, tmp_path: Path) -> None:
+    """Services went on writing into the file that was there, and all of that was lost."""
+    path, link = tmp_path / "bank.db", tmp_path / "link.db"
+    link.symlink_to(path)
+    engine = open_database(str(path))
+    for own in (path, link):
+        with pytest.raises(InputError, match="the database itself"):
+            backup(engine, own)
+    add_account(engine, "ada")
+    engine.dispose()
+    assert len(rows(open_database(str(path)))["accounts"]) == 1
 
 
 def test_purging_rids_postgresql_of_what_was_erased(cluster: Cluster, world: World) -> None:

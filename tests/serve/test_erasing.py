@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -18,10 +18,12 @@ from sfumato.filter.enrollment import open_enrollment
 from sfumato.serve.backup import check
 from sfumato.serve.clients.filter import FilterClient
 from sfumato.serve.database.db import beside, open_database
+from sfumato.serve.database.erasing import forget
 from sfumato.serve.database.url import sqlite_path
 from sfumato.serve.database.vacuum import part_of
+from sfumato.serve.records import erasures
 from sfumato.serve.records.auth import add_account
-from sfumato.serve.records.erasures import purge
+from sfumato.serve.records.erasures import count, erase, finish, purge
 from sfumato.serve.records.store import Store
 from tests.serve.conftest import Start, bearer
 from tests.serve.live import LiveServer
@@ -171,6 +173,52 @@ def test_what_is_enrolled_again_is_no_longer_erased(start: Start, world: World) 
         assert check(service.store.engine).erased == 0
         assert client.delete(f"/v1/enrollments/{made['id']}", headers=ada).status_code == 204
         assert [e["id"] for e in client.get("/v1/erasures", headers=ada).json()] == [made["id"]]
+
+
+def test_what_is_erased_again_meanwhile_is_not_taken_for_gone(
+    start: Start, world: World, request: pytest.FixtureRequest
+) -> None:
+    """SQLite gave the second erasure the first one's number, and its bytes stayed in the log."""
+    _, service = start()
+    service.eraser.stop()
+    store, content = service.store, world.enrollments[0]
+    ada = add_account(store.engine, "ada")[0]
+    id_ = service.enroll(ada, content).id
+    erase(store, id_, actor="ada")
+
+    def slow(engine: Engine, erased: Collection[str]) -> Collection[str]:
+        gone = forget(engine, erased)
+        service.enroll(ada, content)
+        erase(store, id_, actor="ada")
+        return gone
+
+    finish(store, slow)
+    assert holds(store.engine, request, content)
+    assert count(store.engine).pending == 1
+    assert finish(store)
+    assert not holds(store.engine, request, content)
+    assert check(store.engine).erased == 1
+
+
+def test_a_purge_rewrites_whatever_a_service_does_meanwhile(
+    start: Start, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, service = start()
+    service.eraser.stop()
+    store = service.store
+    ada = add_account(store.engine, "ada")[0]
+    erase(store, service.enroll(ada, world.small(1)).id, actor="ada")
+    rewritten: list[Engine] = []
+    monkeypatch.setattr(erasures, "rewrite", rewritten.append)
+
+    def counted(engine: Engine) -> erasures.Erased:
+        found = count(engine)
+        finish(store)
+        return found
+
+    monkeypatch.setattr(erasures, "count", counted)
+    purge(store)
+    assert rewritten == [store.engine]
 
 
 def test_postgresql_rewrites_only_the_part_that_an_erased_enrollment_was_in(

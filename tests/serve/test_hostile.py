@@ -144,6 +144,33 @@ def test_a_large_body_is_refused_before_it_is_read(start: Start) -> None:
     assert client.post("/v1/uploads", content=endless(), headers=ada).status_code == 413
 
 
+def test_a_body_of_json_is_read_of_known_accounts_and_up_to_its_limit(start: Start) -> None:
+    """Before: any number of bytes from anybody, into memory, before the token was looked at."""
+    client, service = start()
+    judge = bearer(service, "judge", role="moderator")
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        while sent < 100:
+            sent += 1
+            yield b" " * 10_000
+
+    routes = 0
+    for path, operations in client.get("/openapi.json").json()["paths"].items():
+        for method, operation in operations.items():
+            if "application/json" not in operation.get("requestBody", {}).get("content", {}):
+                continue
+            routes += 1
+            assert {"401", "408", "413"} <= operation["responses"].keys()
+            for headers, status in ({}, 401), (judge, 413):
+                sent = 0
+                asked = {"headers": headers | {"Content-Type": "application/json"}}
+                answer = client.request(method, path, content=endless(), **asked)
+                assert (answer.status_code, sent > 0) == (status, status == 413), path
+    assert routes >= 6
+
+
 def test_a_form_is_refused_with_the_way_to_do_it(start: Start, world: World) -> None:
     client, service = start()
     ada = bearer(service, "ada")

@@ -7,23 +7,26 @@ only the file's owner may read it. It still contains enrollments that are erased
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Table, delete, func, insert, inspect, select
 
-from sfumato.errors import EnrollmentError, InputError
+from sfumato.errors import EnrollmentError, InputError, StorageError
 from sfumato.files import replacing
 from sfumato.filter.enrollment import open_enrollment, signed_id
 from sfumato.serve.bank.memory import damaged
-from sfumato.serve.database.db import open_database
+from sfumato.serve.database.db import open_database, open_sqlite
 from sfumato.serve.database.errors import connected, database_errors
 from sfumato.serve.database.locks import change_lock
+from sfumato.serve.database.migrate import check_known, is_newest
 from sfumato.serve.database.tables import Base, ClockRow, ContentRow, EnrollmentRow
-from sfumato.serve.database.url import file_url, place
+from sfumato.serve.database.url import file_url, place, sqlite_path
 from sfumato.serve.records.audit_log import verify
 from sfumato.serve.records.erasures import prove
 
@@ -75,9 +78,13 @@ def backup(engine: Engine, path: Path) -> Checked:
     """Write a backup, checked, whole or not at all.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or is the database itself.
         BankError: the database is damaged.
     """
+    own = sqlite_path(engine)
+    if own is not None and path.exists() and path.samefile(own):
+        # Services would go on writing into the file that was there, and nobody would find it.
+        raise InputError(f"{path} is the database itself; write the backup into another file")
     with replacing(path, mode=0o600) as part:
         part.unlink()
         copy = open_database(file_url(part))
@@ -98,26 +105,61 @@ def check_backup(path: Path) -> None:
         raise InputError(f"expected a backup at {path}, there is no such file")
     if not path.stat().st_size:
         raise InputError(f"{path} is empty; expected what 'filter db backup' wrote")
-    open_database(file_url(path)).dispose()
+    engine = open_sqlite(file_url(path))
+    try:
+        with database_errors(place(engine)):
+            check_known(engine)
+    finally:
+        engine.dispose()
 
 
 def restore(path: Path, engine: Engine) -> Checked:
-    """Fill a new database with what a backup holds, all of it or nothing.
+    """Fill a new database with what a backup holds, all of it or nothing; that stays as it is.
 
     Raises:
         InputError: there is no such file, or the database is not empty.
         BankError: the backup is damaged.
     """
     check_backup(path)
-    source_engine = open_database(file_url(path))
-    try:
+    with _opened(path) as source_engine:
         found = check(source_engine)
         with change_lock(engine), _snapshot(source_engine) as source, _emptied(engine) as target:
             _copy(source, target)
             _set_sequences(target)
-    finally:
-        source_engine.dispose()
     return found
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Engine]:
+    """Open a backup; one of an older version as a copy, which is upgraded in its place.
+
+    The way back from an upgrade is to restore a backup with the old program.
+    """
+    with ExitStack() as ending:
+        engine = open_sqlite(file_url(path))
+        ending.callback(engine.dispose)
+        if not is_newest(engine):
+            copied = ending.enter_context(_copied(path))
+            engine = open_database(file_url(copied))
+            ending.callback(engine.dispose)
+        yield engine
+
+
+@contextmanager
+def _copied(path: Path) -> Iterator[Path]:
+    """Yield a copy of a SQLite database, beside it, which goes with the block."""
+    try:
+        folder = TemporaryDirectory(prefix=".restore-", dir=path.parent)
+    except OSError as error:
+        raise StorageError(f"cannot write beside {path}: {error.strerror}") from error
+    with folder as name:
+        copy = Path(name) / "copy.db"
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+            try:
+                source.backup(target)
+            except sqlite3.Error as error:
+                raise StorageError(f"cannot copy {path} beside it: {error}") from error
+        yield copy
 
 
 def _contents(engine: Engine) -> Generator[tuple[str, str, bytes]]:

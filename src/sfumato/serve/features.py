@@ -26,7 +26,7 @@ from sfumato.config import check_settings, setting
 from sfumato.data.decoding.decode import ImageLimits
 from sfumato.errors import ConfigError, InputError, RequestError
 from sfumato.features.backbone import Backbone
-from sfumato.serve.http.bodies import read_body
+from sfumato.serve.http.bodies import read_file
 from sfumato.serve.http.docs import install_docs
 from sfumato.serve.http.guarding import Guarding
 from sfumato.serve.http.listening import (
@@ -146,7 +146,7 @@ def create_feature_app(service: FeatureService) -> FastAPI:
     ) -> Response:
         """Answer the features of the picture in the body: float32 (1, D), sealed."""
         public = _public_key(sfumato_public_key)
-        content = await read_body(
+        content = await read_file(
             request,
             what="an image",
             limit_bytes=settings.image_limit_bytes,

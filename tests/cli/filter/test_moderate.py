@@ -6,12 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from sfumato.errors import EnrollmentError, InputError
 from sfumato.filter.enrollment import open_enrollment
+from sfumato.serve.database.tables import DecisionRow
 from sfumato.serve.local import opened
 from sfumato.serve.records.auth import account_named
-from sfumato.serve.records.decisions import Decision, Match, Owner, appeal, keep_blocks
+from sfumato.serve.records.decisions import (
+    MOST_APPEALS,
+    STRANGER,
+    Decision,
+    Match,
+    Owner,
+    appeal,
+    keep_blocks,
+)
 from tests.cli.filter.test_root import line, run
 from tests.serve.test_extremes import WILD
 from tests.serve.world import World, forged
@@ -103,3 +113,19 @@ def test_appeals_are_listed_and_ruled_on(bank: Path, world: World, ruling: str) 
     assert line("moderate", "appeals", "--db", bank)["appeals"] == []
     error = run("moderate", ruling, stopped.id, "--db", bank).exception
     assert isinstance(error, InputError)
+
+
+def test_all_appeals_are_listed(bank: Path) -> None:
+    """The oldest 200 were, without a word of the others."""
+    with opened(str(bank)) as store:
+        eve = account_named(store.engine, "eve").id
+        near = Match(claim="class", enrollment="", account=STRANGER, margin=1.0, score=1.0)
+        made = [
+            Decision(against=near, nearest=near, frame=None, enforced=True)
+            for _ in range(MOST_APPEALS + 1)
+        ]
+        keep_blocks(store, "", [(Owner(eve), one) for one in made])
+        with store.engine.begin() as connection:
+            connection.execute(update(DecisionRow).values(appeal="open"))
+    found = line("moderate", "appeals", "--db", bank)["appeals"]
+    assert {one["id"] for one in found} == {one.id for one in made}

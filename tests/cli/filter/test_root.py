@@ -238,6 +238,14 @@ def test_every_command_takes_a_database_in_both_forms(
     assert not [p for p in tmp_path.iterdir() if ":" in p.name]
 
 
+def test_an_entry_beyond_every_number_is_refused(tmp_path: Path) -> None:
+    """It was the driver's traceback."""
+    bank = tmp_path / "bank.db"
+    assert run("user", "add", "ada", "--db", bank).exit_code == 0
+    for after in (2**31, 10**30, -1):
+        assert isinstance(run("log", "--db", bank, "--after", after).exception, SystemExit)
+
+
 def test_a_command_that_asks_creates_no_database(tmp_path: Path) -> None:
     for command in (["rules", "show"], ["log"], ["db", "check"], ["user", "token", "ada"]):
         result = run(*command, "--db", tmp_path / "none.db")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sfumato.errors import ConfigError
+from sfumato.errors import ConfigError, ServiceError
 from sfumato.serve.backup import backup, restore
 from sfumato.serve.database.db import open_database
+from sfumato.serve.database.locks import change_lock
 from sfumato.serve.database.url import database_url, file_url, sqlite_path
 from sfumato.serve.local import opened
 from sfumato.serve.records.store import Terms
@@ -66,6 +67,22 @@ def test_a_bank_may_be_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_shard_opens_the_same_file(tmp_path: Path, name: str) -> None:
     (order,) = orders(str(tmp_path / name), Terms(backbone="0" * 64, dim=2, hidden=2), 1)
     assert database_url(order.database).database == str(tmp_path / name)
+
+
+def test_a_link_to_a_bank_is_the_bank(tmp_path: Path) -> None:
+    """Its lock lies beside it: two names of it were two locks, and two who change it."""
+    there = tmp_path / "there"
+    there.mkdir()
+    (tmp_path / "link.db").symlink_to(there / "bank.db")
+    (tmp_path / "here").symlink_to(there)
+    open_database(str(there / "bank.db")).dispose()
+    for name in ("link.db", "here/bank.db"):
+        engine, again = open_database(str(tmp_path / name)), open_database(f"{there}/bank.db")
+        refused = pytest.raises(ServiceError, match="others keep changing")
+        with change_lock(engine), refused, change_lock(again, patience_seconds=0.0):
+            pass
+        engine.dispose()
+        again.dispose()
 
 
 def test_a_url_that_would_open_another_file_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.serve.conftest import Start
+from tests.serve.live import python
 
 SAME = [
     "{tag}",
@@ -42,6 +43,19 @@ def test_it_is_as_the_standard_says(start: Start, path: str) -> None:
         for name in ("etag", "cache-control"):
             assert answer.headers[name] == first.headers[name]
         assert bool(answer.content) == (status == 200)
+
+
+def test_a_header_that_is_no_list_is_soon_read() -> None:
+    """One of 60 characters kept the whole process for days, for anybody who sent it."""
+    done = python(
+        "from starlette.requests import Request\n"
+        "from sfumato.serve.http.conditional import unchanged\n"
+        "long = '\"a\"' + ',  ' * 20_000, ' \\t' * 30_000, '\"' * 60_000, 'W/' * 30_000\n"
+        "for header in long:\n"
+        "    line = b'if-none-match', (header + '!').encode()\n"
+        "    print(unchanged(Request({'type': 'http', 'headers': [line]}), '\"b\"'))\n"
+    )
+    assert done.stdout.split() == ["False"] * 4, done.stderr
 
 
 def test_two_lines_are_one_list(start: Start) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 
 from sfumato.serve.http import connections, listening
 from sfumato.serve.http.connections import PatientProtocol, Places
@@ -26,6 +26,7 @@ from tests.serve.test_tls import made
 from tests.waiting import wait_until
 
 PLACES = 4
+LARGE = 20 << 20
 OTHER = "127.0.0.2"  # as good an address of this machine as the first, on Linux
 needs_other = pytest.mark.skipif(sys.platform != "linux", reason="needs a second loopback address")
 
@@ -33,8 +34,8 @@ needs_other = pytest.mark.skipif(sys.platform != "linux", reason="needs a second
 class Site:
     """A running app whose `/slow` answers when `go` is set."""
 
-    def __init__(self, port: int, go: threading.Event) -> None:
-        self.port, self.go = port, go
+    def __init__(self, server: uvicorn.Server, port: int, go: threading.Event) -> None:
+        self.server, self.port, self.go = server, port, go
         self.opened = ExitStack()
 
     @property
@@ -45,6 +46,10 @@ class Site:
         made = socket.create_connection(("127.0.0.1", self.port), 10, (source, 0))
         made.sendall(beginning)
         return self.opened.enter_context(made)
+
+    def held(self) -> int:
+        """How many connections the service has now."""
+        return len(self.server.server_state.connections)
 
     def ask(self, path: str = "/", *, source: str = "127.0.0.1") -> httpx.Response:
         transport = httpx.HTTPTransport(local_address=source)
@@ -82,10 +87,10 @@ def site(places: Places, app: object = None, **settings: object) -> Iterator[Sit
             **settings,  # type: ignore[arg-type]
         )
         server = listening.AnnouncingServer(config, ready.set)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
         thread.start()
         assert ready.wait(30)
-        found = Site(sock.getsockname()[1], go)
+        found = Site(server, sock.getsockname()[1], go)
         try:
             yield found
         finally:
@@ -130,6 +135,48 @@ def test_drops_after_an_answer_win_none_either(monkeypatch: pytest.MonkeyPatch) 
         assert slow.recv(1000).startswith(b"HTTP/1.1 200")
         slow.sendall(b"GET / HTTP/1.1\r\n")
         assert seconds_until_closed(slow, b"X-Drop: 1\r\n") < 10
+
+
+@pytest.mark.parametrize("requests", [1, 2])
+def test_who_takes_no_answer_is_closed(monkeypatch: pytest.MonkeyPatch, requests: int) -> None:
+    """Before: the second of two answers waited for room for ever, and kept its place."""
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.5)
+    places = Places(PLACES)
+    with site(places, large_and_small()) as found:
+        for _ in range(PLACES):
+            found.idle(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n" * requests)
+        wait_until(lambda: found.held() == PLACES)
+        wait_until(lambda: found.held() == 0)
+        assert not places.answering
+        assert found.ask().status_code == 200
+
+
+def test_an_answer_may_be_taken_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.5)
+    with site(Places(PLACES), large_and_small()) as found:
+        slow = found.idle(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        taken = 0
+        for _ in range(10):
+            time.sleep(0.2)
+            taken += len(slow.recv(LARGE // 10, socket.MSG_WAITALL))
+        while some := slow.recv(LARGE):
+            taken += len(some)
+        assert taken > LARGE
+
+
+def large_and_small() -> FastAPI:
+    """An app that answers more than the system keeps of what nobody takes."""
+    app = FastAPI()
+
+    @app.get("/large")
+    async def large() -> Response:
+        return Response(bytes(LARGE))
+
+    @app.get("/")
+    async def small() -> str:
+        return "ok"
+
+    return app
 
 
 def seconds_until_closed(slow: socket.socket, drop: bytes) -> float:
@@ -204,17 +251,23 @@ def test_a_handshake_that_does_not_end_is_closed(
         wait_until(lambda: closed(silent))
 
 
-def test_slow_bodies_of_one_account_leave_places_for_others(start: Start) -> None:
+@pytest.mark.parametrize("path", ["/v1/uploads", f"/v1/decisions/{'0' * 32}/appeal"])
+@pytest.mark.parametrize("known", [True, False])
+def test_slow_bodies_leave_places_for_others(start: Start, path: str, known: bool) -> None:
+    """Of an account they take a few, and of nobody none: 401 comes before the body."""
     client, service = start(concurrency=8)
     eve, ada = bearer(service, "eve"), bearer(service, "ada")
-    head = "POST /v1/uploads HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\nAuthorization: "
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n"
+    head += f"Content-Type: application/json\r\nAuthorization: {eve['Authorization']}"
     with site(Places(8), client.app) as found:
-        slow = [found.idle(f"{head}{eve['Authorization']}\r\n\r\nonly".encode()) for _ in range(8)]
-        answers = [b""]
-        while len(answers) < 7:
+        head += "" if known else "x"
+        slow = [found.idle(f"{head}\r\n\r\nonly".encode()) for _ in range(8)]
+        answers: list[bytes] = []
+        while len(answers) < (6 if known else 8):
             ready, _, _ = select.select(slow, [], [], 20)
+            assert ready
             answers += [one.recv(1000) for one in ready]
             slow = [one for one in slow if one not in ready]
-        assert {answer.split()[1] for answer in answers[1:]} == {b"429"}
+        assert {answer.split()[1] for answer in answers} == {b"429" if known else b"401"}
         answer = httpx.get(f"{found.url}/v1/enrollments", headers=ada, timeout=30)
         assert answer.status_code == 200

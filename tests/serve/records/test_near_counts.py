@@ -8,9 +8,11 @@ import threading
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import update
 
 from sfumato.errors import StorageError
 from sfumato.serve.database.db import open_database
+from sfumato.serve.database.tables import TallyRow
 from sfumato.serve.records import near_counts as module
 from sfumato.serve.records.near_counts import FAR, NOBODY, Tally, place
 
@@ -49,6 +51,19 @@ def test_two_processes_add_up(database: str) -> None:
     assert all(found[account, tenth] == 10 for account in (1, 2, 3) for tenth in range(4))
     for engine in engines:
         engine.dispose()
+
+
+def test_a_platform_has_more_uploads_than_31_bits(database: str) -> None:
+    """From then on PostgreSQL refused all counts, and the moderators' curve was 503 for ever."""
+    engine = open_database(database)
+    tally = Tally(engine)
+    tally.count(7, math.inf)
+    tally.keep(now=True)
+    with engine.begin() as connection:
+        connection.execute(update(TallyRow).values(uploads=2**31 - 1))
+    tally.count(7, math.inf)
+    assert tally.read() == {(NOBODY, FAR): 2**31}
+    engine.dispose()
 
 
 def test_counts_wait_until_it_is_time(database: str) -> None:

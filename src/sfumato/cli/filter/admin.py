@@ -177,7 +177,9 @@ def rules_enrollment(
 
 def log(
     db: Database = DATABASE,
-    after: Annotated[int, typer.Option(help="Print what follows this entry.")] = 0,
+    after: Annotated[
+        int, typer.Option(min=0, max=2**31 - 1, help="Print what follows this entry.")
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Print the audit log, and check that no entry was altered."""

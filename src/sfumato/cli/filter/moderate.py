@@ -69,7 +69,7 @@ def moderate_appeals(db: Database = DATABASE, as_json: AsJson = False) -> None:
     with store_of(db) as store:
         from sfumato.serve.records.decisions import appeals
 
-        found = appeals(store)
+        found = appeals(store, limit=None)
     text = "\n".join(map(_line, found)) or "no appeal waits"
     finish({"appeals": [one.model_dump() for one in found]}, text, as_json=as_json)
 

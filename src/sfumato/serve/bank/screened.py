@@ -15,14 +15,15 @@ from typing import Final
 from jaxtyping import Float
 from torch import Tensor
 
-from sfumato.errors import RequestError
+from sfumato.errors import EnrollmentError, RequestError
 from sfumato.filter.enrollment import Enrollment, open_enrollment
 from sfumato.filter.rule.screening import Comparison, joined
 from sfumato.serve.bank.follow import Follower
 from sfumato.serve.bank.interface import Deciding
+from sfumato.serve.bank.memory import damaged
 from sfumato.serve.bank.vetting import public_errors
 from sfumato.serve.database.locks import change_lock
-from sfumato.serve.records.store import Store
+from sfumato.serve.records.store import Store, Stored
 
 FEW: Final = 32
 """Newcomers that are compared under the lock: tens of milliseconds."""
@@ -84,10 +85,17 @@ def _screened(store: Store, state: Deciding, follower: Follower, newcomer: Newco
     follower.catch_up()
     seen = follower.seen  # before the comparison: what comes meanwhile is compared again
     held = store.held(newcomer.account_id)
-    every = [newcomer.enrollment, *(open_enrollment(one.content).enrollment for one in held)]
+    every = [newcomer.enrollment, *map(_opened, held)]
     comparison = state.screen(newcomer.id, newcomer.enrollment, newcomer.account_id)
     own = frozenset(one.id for one in held)
     return Screened(seen, own, comparison, public_errors(every, state.policy))
+
+
+def _opened(stored: Stored) -> Enrollment:
+    try:
+        return open_enrollment(stored.content).enrollment
+    except EnrollmentError as error:
+        raise damaged(stored.id, error) from error  # and not the newcomer
 
 
 def _without_erased(store: Store, found: Screened) -> tuple[Screened, set[str]]:

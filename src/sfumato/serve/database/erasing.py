@@ -52,7 +52,8 @@ def rewrite(engine: Engine) -> None:
 
     SQLite: VACUUM. PostgreSQL: VACUUM FULL of their files, under locks that make who enrolls wait,
     and a checkpoint, after which the server recycles its log. Needs as much free space as SQLite's
-    file, or PostgreSQL's largest part.
+    file, or PostgreSQL's largest part; and of SQLite as much memory, too: it makes the new file
+    there, so that no other place gets a copy.
 
     Raises:
         StorageError: there is not enough space; nothing was lost.

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from sfumato.errors import BankError, ServiceError, SfumatoError, StorageError
+from sfumato.errors import BankError, DatabaseError, ServiceError, SfumatoError, StorageError
 from sfumato.serve.database.url import place
 
 _FULL: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
@@ -87,7 +87,7 @@ def _known(error: DBAPIError, where: str) -> SfumatoError:
         return BankError(f"{where}: expected a bank's database, got: {_line(cause)}")
     if code in _DAMAGED or state in _POSTGRES_DAMAGED:
         return _damaged(where, _line(cause))
-    return ServiceError(f"{where}: the database does not answer ({_line(cause)}); try again")
+    return DatabaseError(f"{where}: the database does not answer ({_line(cause)}); try again")
 
 
 def _damaged(where: str, what: str) -> BankError:

@@ -6,7 +6,7 @@ database.
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -169,7 +169,8 @@ class TallyRow(Base):
     # No foreign key: 0 stands for nobody, and counting must not wait for an account's row.
     account_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     tenth: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    uploads: Mapped[int]
+    # A platform has 2^31 uploads within weeks, most of them near to nobody.
+    uploads: Mapped[int] = mapped_column(BigInteger)
 
 
 class AnchorRow(Base):

@@ -17,8 +17,11 @@ _EXPECTED: Final = "expected a file, sqlite:///FILE or postgresql://USER@HOST/NA
 
 
 def file_url(path: Path) -> URL:
-    """Return the URL of a SQLite file, whatever characters its path has."""
-    return URL.create("sqlite", database=str(path.absolute()))
+    """Return the URL of a SQLite file, whatever characters its path has.
+
+    It names the file itself, and no link to it: the lock and the log lie beside it.
+    """
+    return URL.create("sqlite", database=str(path.resolve()))
 
 
 def database_url(database: str | URL) -> URL:
@@ -48,7 +51,7 @@ def database_url(database: str | URL) -> URL:
         )
     path = Path(str(parsed.database))
     _check_file(path)
-    return parsed.set(database=str(path.absolute()))
+    return file_url(path)
 
 
 def shown(database: str | URL) -> str:

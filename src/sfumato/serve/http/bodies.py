@@ -1,7 +1,7 @@
 """Reads request bodies into memory up to a limit, and never onto the disk.
 
-A body is the bytes of a file. Forms are refused: a form parser writes large parts to temporary
-files, and a private picture must not be written to the service's disk.
+Where a body is the bytes of a file, forms are refused: a form parser writes large parts to
+temporary files, and a private picture must not be written to the service's disk.
 """
 
 from __future__ import annotations
@@ -44,14 +44,26 @@ class Arriving:
             self._bodies -= Counter({account_id: 1})  # an account that has none is forgotten
 
 
+async def read_file(request: Request, *, what: str, limit_bytes: int, seconds: float) -> bytes:
+    """Return a body that is a file's bytes, within limits.
+
+    Raises:
+        RequestError: 400 there is none, 415 it is a form, or as `read_body`.
+    """
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        raise RequestError(415, f"expected the bytes of {what} as the body, got a multipart form")
+    body = await read_body(request, what=what, limit_bytes=limit_bytes, seconds=seconds)
+    if not body:
+        raise RequestError(400, f"expected the bytes of {what} as the body, got none")
+    return body
+
+
 async def read_body(request: Request, *, what: str, limit_bytes: int, seconds: float) -> bytes:
     """Return the body; refuse it before reading where its length is announced, else at the limit.
 
     Raises:
-        RequestError: 413 it is too large, 408 too slow, 400 cut short, 415 a form.
+        RequestError: 413 it is too large, 408 too slow, 400 cut short.
     """
-    if request.headers.get("content-type", "").startswith("multipart/"):
-        raise RequestError(415, f"expected the bytes of {what} as the body, got a multipart form")
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > limit_bytes:
         raise _too_large(what, limit_bytes, f"{int(length):,}")
@@ -66,8 +78,6 @@ async def read_body(request: Request, *, what: str, limit_bytes: int, seconds: f
         raise RequestError(408, f"{what} did not arrive within {seconds:g} s") from error
     except ClientDisconnect as error:
         raise RequestError(400, f"{what} was cut short after {len(body):,} bytes") from error
-    if not body:
-        raise RequestError(400, f"expected the bytes of {what} as the body, got none")
     return bytes(body)
 
 

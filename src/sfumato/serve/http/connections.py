@@ -4,6 +4,9 @@ A connection takes a place only while a request of it is answered. One that wait
 `HEADER_SECONDS` from its beginning, or from the last answer, to send a whole header; drops of it
 win no time. There are a few times as many connections as places. When a new one comes to a full
 house, one that waits is closed: of the address with the most, the one that waits longest.
+
+Who asks on and takes no answer has `HEADER_SECONDS`, too: an answer that finds no room keeps its
+place. One that nobody else waits behind may be taken as slowly as it likes, while it is taken.
 """
 
 from __future__ import annotations
@@ -62,6 +65,7 @@ class PatientProtocol(H11Protocol):
         """When it began to wait for a request; None while one is answered."""
         self._counted = False
         self._deadline: asyncio.TimerHandle | None = None
+        self._untaken: asyncio.TimerHandle | None = None
         self._served, self.app = self.app, cast("Any", self._admitted)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -76,8 +80,19 @@ class PatientProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget its deadline, and its request."""
         self._stop_waiting()
+        self._stop_watching()
         self._count(answered=False)
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Watch whether what has been answered is taken."""
+        super().pause_writing()
+        self._watch_untaken()
+
+    def resume_writing(self) -> None:
+        """It was."""
+        self._stop_watching()
+        super().resume_writing()
 
     def handle_events(self) -> None:
         """Stop the clock when a request has come whole."""
@@ -102,6 +117,22 @@ class PatientProtocol(H11Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _watch_untaken(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        self._untaken = self.loop.call_later(HEADER_SECONDS, self._end_if_untaken, left)
+
+    def _end_if_untaken(self, before: int) -> None:
+        answering = self.waits_since is None
+        if answering or self.transport.get_write_buffer_size() >= before:
+            self.transport.abort()
+        else:
+            self._watch_untaken()
+
+    def _stop_watching(self) -> None:
+        if self._untaken is not None:
+            self._untaken.cancel()
+            self._untaken = None
 
     def _count(self, *, answered: bool) -> None:
         """Note whether a request of this connection is answered now."""

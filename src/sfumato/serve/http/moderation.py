@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from sfumato.errors import RequestError
+from sfumato.serve.http.arrival import BoundedRoute
 from sfumato.serve.http.deps import Id, Moderator, Named, Service, problems
 from sfumato.serve.http.schemas import (
     AccountRulesBody,
@@ -30,7 +31,7 @@ from sfumato.serve.records.auth import find_account
 from sfumato.serve.service import FilterService
 from sfumato.serve.wire import ACCOUNT_HEADER, DecisionAnswer
 
-router = APIRouter()
+router = APIRouter(route_class=BoundedRoute)
 
 
 @router.get("/v1/quarantine", responses=problems(401, 403))
@@ -43,7 +44,7 @@ def quarantine(_: Moderator, filters: Service) -> list[QuarantineAnswer]:
 @router.post(
     "/v1/quarantine/{enrollment_id}",
     status_code=204,
-    responses=problems(400, 401, 403, 404, 422, 507),
+    responses=problems(400, 401, 403, 404, 408, 413, 422, 507),
 )
 async def moderate(
     enrollment_id: Id, body: VerdictBody, account: Moderator, filters: Service
@@ -56,14 +57,14 @@ async def moderate(
 
 @router.get("/v1/appeals", responses=problems(401, 403))
 def appeals(_: Moderator, filters: Service) -> list[DecisionAnswer]:
-    """The appeals that wait for a moderator, oldest first."""
+    """The appeals that wait for a moderator, oldest first, 200 at most."""
     return decisions.appeals(filters.store)
 
 
 @router.post(
     "/v1/appeals/{decision_id}",
     status_code=204,
-    responses=problems(400, 401, 403, 404, 422, 507),
+    responses=problems(400, 401, 403, 404, 408, 413, 422, 507),
 )
 async def rule(decision_id: Id, body: RulingBody, account: Moderator, filters: Service) -> None:
     """Confirm a blocked upload, or overturn it."""
@@ -131,7 +132,7 @@ def forecast(
     return ForecastAnswer(**asdict(found))
 
 
-@router.patch("/v1/rules", responses=problems(400, 401, 403, 422, 507))
+@router.patch("/v1/rules", responses=problems(400, 401, 403, 408, 413, 422, 507))
 async def change_rules(body: RulesBody, account: Moderator, filters: Service) -> RulesAnswer:
     """Change the bank's rules, for every process within a second."""
 
@@ -144,7 +145,7 @@ async def change_rules(body: RulesBody, account: Moderator, filters: Service) ->
 
 
 @router.patch(
-    "/v1/account-rules", status_code=204, responses=problems(400, 401, 403, 404, 422, 507)
+    "/v1/account-rules", status_code=204, responses=problems(400, 401, 403, 404, 408, 413, 422, 507)
 )
 async def change_account(
     body: AccountRulesBody,
@@ -166,7 +167,7 @@ async def change_account(
 @router.post(
     "/v1/enrollments/{enrollment_id}/disable",
     status_code=204,
-    responses=problems(400, 401, 403, 404, 422, 507),
+    responses=problems(400, 401, 403, 404, 408, 413, 422, 507),
 )
 async def disable(
     enrollment_id: Id, body: DisableBody, account: Moderator, filters: Service

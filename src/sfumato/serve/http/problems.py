@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from sfumato.errors import (
+    BankError,
+    DatabaseError,
     FormatError,
     InputError,
     RequestError,
@@ -25,10 +27,16 @@ _RETRY_SECONDS = 2
 _log = logging.getLogger("sfumato.serve")
 _STATUS: dict[type[SfumatoError], int] = {
     InputError: 422,
+    BankError: 503,  # no fault of who asks
     FormatError: 422,
     StorageError: 507,
     ServiceError: 503,
 }
+_INSTEAD: dict[type[SfumatoError], str] = {
+    DatabaseError: "the database does not answer; try again",
+    BankError: "the database is damaged; whoever runs the service has to look at it",
+}
+"""Of errors that name a machine, a file, or another person's enrollment: the log has them."""
 
 
 def problem(status: int, detail: str, *, retry_after: int | None = None) -> JSONResponse:
@@ -64,7 +72,10 @@ def status_of(error: Exception) -> int:
 
 def _known(_: Request, error: Exception) -> JSONResponse:
     wait = error.retry_after if isinstance(error, RequestError) else None
-    return problem(status_of(error), str(error), retry_after=wait)
+    instead = next((words for kind, words in _INSTEAD.items() if isinstance(error, kind)), None)
+    if instead is not None:
+        _log.error("a request failed: %s", error)
+    return problem(status_of(error), instead or str(error), retry_after=wait)
 
 
 def _framework(_: Request, error: Exception) -> JSONResponse:

@@ -6,14 +6,13 @@ Each reads a request, calls the service in a worker thread, and returns the answ
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from sfumato.serve.http.bodies import Arriving, read_body
+from sfumato.serve.http.arrival import BoundedRoute, file_of
 from sfumato.serve.http.conditional import unchanged
 from sfumato.serve.http.deps import (
     Anybody,
@@ -34,11 +33,10 @@ from sfumato.serve.http.schemas import (
 from sfumato.serve.http.sessions import answer_of
 from sfumato.serve.http.uploading import UploadRoute
 from sfumato.serve.records import decisions, erasures
-from sfumato.serve.records.auth import Account, check_may_name
-from sfumato.serve.service import FilterService
+from sfumato.serve.records.auth import check_may_name
 from sfumato.serve.wire import UPLOADS_PATH, EnrollmentAnswer, ErasureAnswer, UploadAnswer
 
-router = APIRouter()
+router = APIRouter(route_class=BoundedRoute)
 
 
 @router.get("/v1/account", responses=problems(401))
@@ -74,7 +72,7 @@ async def enroll(request: Request, account: Enroller, filters: Service) -> Enrol
 
     Whether it counts shows later; see its status.
     """
-    content = await _arrived(
+    content = await file_of(
         request, account, filters, what="an enrollment", limit=filters.enrollment_limit_bytes
     )
     entry = await filters.admissions.run(account.id, partial(filters.enroll, account, content))
@@ -128,7 +126,7 @@ async def upload(
     person: Named = None,
 ) -> UploadAnswer:
     """Decide whether the account may share an image. The image is not kept."""
-    content = await _arrived(
+    content = await file_of(
         request, account, filters, what="an image", limit=filters.image_limits.max_bytes
     )
     return await asyncio.wrap_future(filters.ask(account, content, person))
@@ -137,7 +135,7 @@ async def upload(
 @router.post(
     "/v1/decisions/{decision_id}/appeal",
     status_code=204,
-    responses=problems(400, 401, 403, 404, 409, 422, 507),
+    responses=problems(400, 401, 403, 404, 408, 409, 413, 422, 507),
 )
 async def appeal(
     decision_id: Id,
@@ -162,19 +160,6 @@ async def appeal(
         person=person,
     )
     await filters.changes.run(account.id, change)
-
-
-async def _arrived(
-    request: Request, account: Account, filters: FilterService, *, what: str, limit: int
-) -> bytes:
-    """Return a body; one account's slow ones take few of the places that all share."""
-    arriving: Arriving = request.app.state.arriving
-    # A platform's gateway sends everybody's.
-    alone = nullcontext() if account.role == "uploader" else arriving.one_of(account.id)
-    with alone:
-        return await read_body(
-            request, what=what, limit_bytes=limit, seconds=filters.settings.body_seconds
-        )
 
 
 @router.get("/livez", response_class=PlainTextResponse)

@@ -24,6 +24,8 @@ from sfumato.serve.wire import Claim, DecisionAnswer, Verdict
 
 Ruling = Literal["confirm", "overturn"]
 MOST_NOTE: Final = 1000
+MOST_APPEALS: Final = 200
+"""Of which a moderator is told at once."""
 STRANGER: Final = -1
 """In place of an account's number: no account has it."""
 OBSERVED: Final = "would block, but the rule is not enforced"
@@ -192,8 +194,8 @@ def rule(store: Store, id_: str, ruling: Ruling, *, actor: str) -> None:
         record(session, at=store.clock.text(), actor=actor, action=ruling, subject=id_)
 
 
-def appeals(store: Store, *, limit: int = 200) -> list[DecisionAnswer]:
-    """Return the open appeals, oldest first."""
+def appeals(store: Store, *, limit: int | None = MOST_APPEALS) -> list[DecisionAnswer]:
+    """Return the open appeals, oldest first: so many, or all."""
     with reading(store.engine) as session:
         return _answers(session, DecisionRow.appeal == "open", limit=limit)
 
@@ -248,7 +250,9 @@ def counts(store: Store) -> dict[str, Counts]:
     return {name: Counts(**own) for name, own in totals.items()}
 
 
-def _answers(session: Session, wanted: ColumnElement[bool], *, limit: int) -> list[DecisionAnswer]:
+def _answers(
+    session: Session, wanted: ColumnElement[bool], *, limit: int | None
+) -> list[DecisionAnswer]:
     enrolled = aliased(AccountRow)
     query = (
         select(DecisionRow, AccountRow.name, enrolled.name)

@@ -7,7 +7,7 @@ erasure, because the record is written with the deletion.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, bindparam, delete, func, select, update
@@ -79,20 +79,11 @@ def finish(store: Store, rid: Rid = forget) -> bool:
         ServiceError: the database does not answer.
         StorageError: the disk is full.
     """
-    waiting = select(ErasureRow.enrollment, ErasureRow.sequence).where(ErasureRow.done.is_(None))
-    with reading(store.engine) as session:
-        wanted = {row.enrollment: row.sequence for row in session.execute(waiting)}
+    wanted = _waiting(store)
     if not wanted:
         return True
-    # By number: of one that was enrolled and erased again meanwhile, bytes may be left.
-    gone = [wanted[name] for name in rid(store.engine, wanted)]
-    at = store.clock.text()
-    finished = update(ErasureRow).where(
-        ErasureRow.sequence == bindparam("number"), ErasureRow.done.is_(None)
-    )
-    with writing(store.engine) as session:
-        if gone:
-            session.connection().execute(finished.values(done=at), [{"number": n} for n in gone])
+    gone = set(rid(store.engine, wanted))
+    _note_done(store, {name: at for name, at in wanted.items() if name in gone})
     return len(gone) == len(wanted)
 
 
@@ -102,14 +93,30 @@ def purge(store: Store) -> None:
     Raises:
         ServiceError, StorageError: as `database.erasing.rewrite`.
     """
+    wanted = _waiting(store)
+    rewrite(store.engine)
+    _note_done(store, wanted)
 
-    def everything(engine: Engine, erased: Collection[str]) -> Collection[str]:
-        rewrite(engine)
-        return erased
 
-    if not count(store.engine).pending:
-        rewrite(store.engine)
-    finish(store, everything)
+def _waiting(store: Store) -> dict[str, str]:
+    """Return the enrollments of which bytes may be left, and when each was erased."""
+    query = select(ErasureRow.enrollment, ErasureRow.requested).where(ErasureRow.done.is_(None))
+    with reading(store.engine) as session:
+        return {row.enrollment: row.requested for row in session.execute(query)}
+
+
+def _note_done(store: Store, gone: Mapping[str, str]) -> None:
+    # By time: of one that was enrolled and erased again meanwhile, bytes may be left. Not by
+    # number: SQLite gives the last one's number to the next, once that is deleted.
+    finished = update(ErasureRow).where(
+        ErasureRow.enrollment == bindparam("name"),
+        ErasureRow.requested == bindparam("at"),
+        ErasureRow.done.is_(None),
+    )
+    if gone:
+        rows = [{"name": name, "at": at} for name, at in gone.items()]
+        with writing(store.engine) as session:
+            session.connection().execute(finished.values(done=store.clock.text()), rows)
 
 
 def erasures(store: Store, account_id: int) -> list[Erasure]:

@@ -27,8 +27,10 @@ async function say(work) {
   }
 }
 
-async function showCurve() {
-  curve = await json("GET", "/v1/curve", undefined, account);
+// Show the threshold of everybody, or of `named`; what is saved then is that one's.
+async function showCurve(named = account) {
+  curve = await json("GET", "/v1/curve", undefined, named);
+  account = named;
   const whose = account ? (curve.own ? `${account}'s own threshold` : `the bank's threshold, for ${account}`)
     : "the bank's threshold";
   unit = UNITS[curve.unit];
@@ -42,7 +44,7 @@ async function showCurve() {
     ? `Accuracy on ${plural(curve.rulings, "ruled appeal")} against acceptance, as the threshold falls to the right.`
     : "Accuracy against acceptance needs rulings on appeals; there is none on these claims yet.";
   fillTable();
-  await foresee();
+  await say(foresee());
 }
 
 function fillTable() {
@@ -85,12 +87,9 @@ function sentences(found) {
 
 $("whose").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const before = account;
-  account = $("account").value.trim();
   try {
-    await showCurve();
+    await showCurve($("account").value.trim());
   } catch (error) {
-    account = before;
     $("holds").textContent = error.message;
   }
 });
@@ -109,7 +108,7 @@ $("change").addEventListener("submit", async (event) => {
   const value = Number($("threshold").value);
   try {
     await call("PATCH", account ? "/v1/account-rules" : "/v1/rules", { [unit.field]: value }, account);
-    await showCurve();
+    await say(showCurve());
     $("saved").textContent = `Saved: ${unit.words(value)}.`;
   } catch (error) {
     $("saved").textContent = error.message;
@@ -130,7 +129,9 @@ async function showAppeals() {
   await fill("appeals", await json("GET", "/v1/appeals"), (list, appeal) => {
     const rule = (ruling) => async () => {
       await call("POST", `/v1/appeals/${appeal.id}`, { ruling });
-      await showCurve();
+      // The service tells the oldest alone, where many wait.
+      if (list.children.length === 1) await say(showAppeals());
+      await say(showCurve());
     };
     const inside = appeal.margin === null ? "how near is not known" : appeal.claim === "class"
       ? UNITS[appeal.unit].distance(appeal.margin) : `${appeal.margin} bits inside a near copy`;
