@@ -16,7 +16,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, Table, delete, func, insert, inspect, select
 
 from sfumato.errors import EnrollmentError, InputError
-from sfumato.files import replacing
+from sfumato.files import refuse_lost, replacing
 from sfumato.filter.enrollment import open_enrollment, signed_id
 from sfumato.serve.bank.memory import damaged
 from sfumato.serve.database.db import open_database
@@ -75,9 +75,11 @@ def backup(engine: Engine, path: Path) -> Checked:
     """Write a backup, checked, whole or not at all.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or is the database itself.
         BankError: the database is damaged.
     """
+    own = engine.url.database if engine.dialect.name == "sqlite" else None
+    refuse_lost(path, [Path(own)] if own else [])  # services would go on in the replaced file
     with replacing(path, mode=0o600) as part:
         part.unlink()
         copy = open_database(file_url(part))
