@@ -171,9 +171,16 @@ def refuse_taken(path: Path, what: str) -> None:
 
 
 def refuse_foreign(path: Path, ours: Sequence[str]) -> None:
-    """Raise an InputError where `path` is a file, or a folder with other files than `ours`."""
+    """Raise an InputError where `path` is a file, or a folder that must not be replaced.
+
+    Such a one has other files than `ours`, or is the one that the command runs in.
+    """
     if os.path.lexists(path) and not os.path.isdir(path):
         raise InputError(f"expected a folder at {path}, but it is a file; choose another place")
+    if os.path.realpath(path) == os.path.realpath(os.curdir):
+        raise InputError(
+            f"{path} is the folder that this runs in, and would be replaced; name a new one in it"
+        )
     there = path.iterdir() if os.path.isdir(path) else ()
     foreign = [entry.name for entry in there if entry.name not in ours]
     if foreign:
