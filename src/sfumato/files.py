@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -154,6 +154,22 @@ def refuse_no_file(path: Path) -> None:
         raise InputError(f"cannot write {path}: it is {kind}; name a file")
 
 
+def refuse_lost(path: Path, needed: Iterable[Path]) -> None:
+    """Raise an InputError where a file to be written is one of those that are needed as they are.
+
+    A key that is overwritten by what it sealed or signed is gone for good.
+    """
+    if any(_is_same(path, each) for each in needed):
+        raise InputError(f"cannot write {path}: it is read here, and would be lost; name another")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(one, other)  # whatever capitals a disk takes for the same
+    except OSError:
+        return os.path.realpath(one) == os.path.realpath(other)
+
+
 def refuse_taken(path: Path, what: str) -> None:
     """Raise an InputError where anything is at `path`, the place for a new folder of `what`."""
     if os.path.lexists(path):
@@ -161,9 +177,16 @@ def refuse_taken(path: Path, what: str) -> None:
 
 
 def refuse_foreign(path: Path, ours: Sequence[str]) -> None:
-    """Raise an InputError where `path` is a file, or a folder with other files than `ours`."""
+    """Raise an InputError where `path` is a file, or a folder that must not be replaced.
+
+    Such a one has other files than `ours`, or is the one that the command runs in.
+    """
     if os.path.lexists(path) and not os.path.isdir(path):
         raise InputError(f"expected a folder at {path}, but it is a file; choose another place")
+    if os.path.realpath(path) == os.path.realpath(os.curdir):
+        raise InputError(
+            f"{path} is the folder that this runs in, and would be replaced; name a new one in it"
+        )
     there = path.iterdir() if os.path.isdir(path) else ()
     foreign = [entry.name for entry in there if entry.name not in ours]
     if foreign:
@@ -186,6 +209,56 @@ def write_bytes(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Write `content` to `path`, whole or not at all."""
     with replacing(path, mode=mode) as part:
         part.write_bytes(content)
+
+
+def write_first(path: Path, content: bytes) -> bool:
+    """Write a whole new file with mode 0600; return False where one is there, which stays.
+
+    Of several processes that find none, one writes: what it wrote is never replaced.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:  # mkstemp gives mode 0600
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        return _linked(part, path, content)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _linked(part: Path, path: Path, content: bytes) -> bool:
+    """Give a finished file its name, unless that is taken."""
+    try:
+        path.hardlink_to(part)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without such links: sticks and cards, some of other machines
+        return _written_alone(path, content)
+    _sync_folder(path.parent)
+    return True
+
+
+def _written_alone(path: Path, content: bytes) -> bool:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        handle = os.open(path, flags, 0o600)
+    except FileExistsError:
+        return False
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    return True
 
 
 def read_limited(path: Path, *, limit_bytes: int, error: type[SfumatoError] = InputError) -> bytes:

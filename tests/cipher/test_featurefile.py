@@ -19,7 +19,7 @@ from sfumato.cipher.envelope import open_envelope, seal
 from sfumato.cipher.featurefile import is_sealed, open_file, open_table, seal_file
 from sfumato.cipher.header import DTYPES, Suite
 from sfumato.cipher.keys import EnvelopeKey, KeyRing
-from sfumato.cipher.packing import Packed
+from sfumato.cipher.packing import Chunks, Packed, unpack
 from sfumato.errors import EnvelopeError, FormatError, InputError, KeyRingError
 from sfumato.features.tables.forms import Form, read_table, write_table
 from sfumato.features.tables.table import FeatureTable
@@ -188,6 +188,35 @@ def test_a_file_that_shrinks_while_it_is_sealed_is_named(
 def frozen() -> list[dict[str, str]]:
     path = Path(__file__).parent / "vectors" / "sealed-files.json"
     return list(json.loads(path.read_text()))
+
+
+def test_no_list_is_sealed_that_no_reader_takes(tmp_path: Path) -> None:
+    names = [f"data-{number:05d}-of-21000.arrow" for number in range(21_000)]
+    folder, sealed = tmp_path / "features", tmp_path / "a.envelope"
+    folder.mkdir()
+    (folder / names[0]).touch()
+    with pa.OSFile(str(folder / names[0]), "wb") as sink:
+        table = pa.table({"features": VECTORS.tolist()})
+        with pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
+    for name in names[1:]:
+        (folder / name).hardlink_to(folder / names[0])
+    listed = {"_data_files": [{"filename": name} for name in names]}
+    (folder / "state.json").write_text(json.dumps(listed, separators=(",", ":")))
+    with pytest.raises(InputError, match="got 21,001 that take"):
+        seal_file(folder, sealed, RING.primary)
+    assert not sealed.exists()
+
+
+def test_the_longest_list_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = Packed(Form.NPY, "features", (3, 20), {"features": 0})
+    content = packed.pack()
+    monkeypatch.setattr("sfumato.cipher.packing._LIMIT_BYTES", len(content) - 12)
+    chunks = Chunks(iter([torch.frombuffer(bytearray(packed.pack()[8:]), dtype=torch.uint8)]))
+    assert unpack(chunks) == packed
+    monkeypatch.setattr("sfumato.cipher.packing._LIMIT_BYTES", len(content) - 13)
+    with pytest.raises(InputError, match="got 1 that take"):
+        packed.pack()
 
 
 @pytest.mark.parametrize("vector", frozen(), ids=lambda v: v["name"])

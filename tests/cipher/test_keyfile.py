@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import stat
+import threading
+from contextlib import suppress
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,15 @@ from hypothesis import strategies as st
 
 import tests.cipher.independent as independent
 from sfumato.cipher import keyfile
-from sfumato.cipher.keyfile import load_ring, lock_ring, save_ring, unlock_ring
-from sfumato.cipher.keys import KeyRing, KeyState
+from sfumato.cipher.keyfile import (
+    change_ring,
+    create_ring,
+    load_ring,
+    lock_ring,
+    save_ring,
+    unlock_ring,
+)
+from sfumato.cipher.keys import EnvelopeKey, KeyRing, KeyState, RingEntry
 from sfumato.errors import KeyRingError
 
 VECTORS = json.loads((Path(__file__).parent / "vectors/keyring.json").read_text())
@@ -43,6 +53,8 @@ def test_a_ring_file_is_private_and_opens_with_its_passphrase(tmp_path: Path) ->
         load_ring(tmp_path / "none", "x")
     with pytest.raises(KeyRingError, match="empty one"):
         save_ring(ring, path, "")
+    with pytest.raises(KeyRingError, match="empty one"):
+        create_ring(tmp_path / "new", "")
     path.write_bytes(bytes(2 << 20))
     with pytest.raises(KeyRingError, match="expected at most 1,048,576 bytes, got 2,097,152"):
         load_ring(path, "x")
@@ -59,6 +71,102 @@ def test_a_salt_and_a_nonce_never_serve_twice(
         drawn += [content[8:24], content[24:36]]
         assert content[:8] == b"SFKR" + bytes([1, 17, 8, 1])
     assert len({*drawn, bytes(16), bytes(12)}) == 6
+
+
+def changed_at_once(path: Path, times: int) -> list[KeyRing]:
+    """The rings that as many processes' worth of `add` say they wrote."""
+    with ThreadPool(times) as pool:
+        return pool.map(lambda _: change_ring(path, "p", KeyRing.add), range(times))
+
+
+def test_no_key_is_lost_where_several_change_a_ring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = threading.Barrier(2)
+
+    def slowly(content: bytes, passphrase: str) -> KeyRing:
+        ring = unlock_ring(content, passphrase)
+        with suppress(threading.BrokenBarrierError):
+            read.wait(0.2)  # whoever may read at the same time does
+        return ring
+
+    monkeypatch.setattr(keyfile, "_stretched", lambda *_: bytes(32))
+    path = tmp_path / "my.keys"
+    create_ring(path, "p")
+    monkeypatch.setattr(keyfile, "unlock_ring", slowly)
+    added = {ring.entries[-1].id for ring in changed_at_once(path, 3)}
+    kept = {entry.id for entry in unlock_ring(path.read_bytes(), "p").entries}
+    assert len(added) == 3
+    assert added < kept
+    assert len(kept) == 4
+
+
+def test_a_ring_that_others_keep_changing_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyfile, "_stretched", lambda *_: bytes(32))
+    monkeypatch.setattr(keyfile, "_PATIENCE_SECONDS", 0.05)
+    path = tmp_path / "my.keys"
+    create_ring(path, "p")
+    before = path.read_bytes()
+
+    def meanwhile(ring: KeyRing) -> KeyRing:
+        with pytest.raises(KeyRingError, match="others keep changing"):
+            change_ring(path, "p", KeyRing.add)
+        assert path.read_bytes() == before
+        return ring.add()
+
+    assert len(change_ring(path, "p", meanwhile).entries) == 2
+
+
+def test_a_missing_ring_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyRingError, match=r"cannot read .*none: No such file"):
+        change_ring(tmp_path / "none", "p", KeyRing.add)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_of_two_that_make_a_ring_one_is_told_that_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = threading.Barrier(2)
+    monkeypatch.setattr(keyfile, "_stretched", lambda *_: bytes(both.wait() * 0 + 32))
+    path = tmp_path / "my.keys"
+
+    def make(_: int) -> KeyRing | KeyRingError:
+        try:
+            return create_ring(path, "p")
+        except KeyRingError as error:
+            return error
+
+    with ThreadPool(2) as pool:
+        made = pool.map(make, range(2))
+    rings = [ring for ring in made if isinstance(ring, KeyRing)]
+    told = [str(error) for error in made if isinstance(error, KeyRingError)]
+    assert len(rings) == 1
+    assert told == [f"{path} exists; a ring is never overwritten: choose another name"]
+    monkeypatch.setattr(keyfile, "_stretched", lambda *_: bytes(32))
+    assert load_ring(path, "p") == rings[0]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_ring_that_no_reader_takes_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyfile, "_stretched", lambda *_: bytes(32))
+    path = tmp_path / "my.keys"
+    ring = create_ring(path, "p")
+    before = path.read_bytes()
+    keys = [EnvelopeKey(number.to_bytes(32, "big")) for number in range(8000)]
+    many = KeyRing((*ring.entries, *(RingEntry(k.id, KeyState.OPENING, k) for k in keys)))
+    with pytest.raises(KeyRingError, match="got 8,001 keys"):
+        save_ring(many, path, "p")
+    assert path.read_bytes() == before
+    content = lock_ring(ring, "p", salt=bytes(16), nonce=bytes(12))
+    monkeypatch.setattr(keyfile, "_LIMIT_BYTES", len(content))
+    assert unlock_ring(lock_ring(ring, "p", salt=bytes(16), nonce=bytes(12)), "p") == ring
+    monkeypatch.setattr(keyfile, "_LIMIT_BYTES", len(content) - 1)
+    with pytest.raises(KeyRingError, match="got 1 key;"):
+        save_ring(ring, path, "p")
 
 
 STATES = st.lists(st.sampled_from(list(KeyState)), max_size=6)

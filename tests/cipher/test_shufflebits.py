@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -287,6 +288,7 @@ def test_a_network_with_its_key_exports_whole(tmp_path: Path) -> None:
     x = torch.rand(3, 1, 6, 6)
     path = tmp_path / "net.onnx"
     export_onnx(net, (x,), path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600, "it carries the key"
     onnx.checker.check_model(onnx.load(path), full_check=True)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (words,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})

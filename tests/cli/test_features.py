@@ -12,7 +12,14 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from sfumato.cli import app
-from sfumato.errors import ConfigError, EnvelopeError, FormatError, KeyRingError, SfumatoError
+from sfumato.errors import (
+    ConfigError,
+    EnvelopeError,
+    FormatError,
+    InputError,
+    KeyRingError,
+    SfumatoError,
+)
 
 ENVIRONMENT = {"SFUMATO_PASSPHRASE": "pass phrase"}
 
@@ -52,6 +59,27 @@ def test_extract_seal_open_and_rotate(tmp_path: Path) -> None:
     with pytest.raises(KeyRingError, match="was retired"):
         features("open", sealed, "-o", opened, "--keys", ring)
     assert not opened.exists()
+
+
+def test_nothing_is_written_over_the_ring_or_what_is_asked_about(tmp_path: Path) -> None:
+    plain, ring, linked = (tmp_path / name for name in ("a.features", "ring.keys", "linked"))
+    features("extract", "digits", "--backbone", "raw:1x8x8", "--count", 3, "-o", plain)
+    features("keys", "create", ring)
+    linked.symlink_to(ring)
+    before = ring.read_bytes()
+    for out in (ring, tmp_path / "." / ring.name, linked):
+        for command in (("seal", plain), ("open", plain)):
+            with pytest.raises(InputError, match="it is read here, and would be lost"):
+                features(*command, "-o", out, "--keys", ring)
+    assert ring.read_bytes() == before
+    model, picture = tmp_path / "net.onnx", tmp_path / "a.png"
+    for each in (model, picture):
+        each.write_bytes(b"kept")
+    with pytest.raises(InputError, match="would be lost"):
+        features("extract", "digits", "--backbone", f"onnx:{model}", "-o", model)
+    with pytest.raises(InputError, match="would be lost"):
+        features("fetch", "http://127.0.0.1:9", picture, "-o", picture)
+    assert model.read_bytes() == picture.read_bytes() == b"kept"
 
 
 def test_names_and_labels_survive_and_are_found(tmp_path: Path) -> None:

@@ -217,14 +217,16 @@ def test_a_noise_key_is_refused_where_it_would_be_handed_on_or_draws_nothing(
 ) -> None:
     album, made, out = _album(tmp_path / "album"), tmp_path / "made", tmp_path / "out"
     _obfuscator().save_pretrained(made)
-    for inside in (made / "key", out / "key"):
+    (tmp_path / "linked").symlink_to(made)
+    beyond = (tmp_path / "linked" / "key", album / ".." / made.name / "key")
+    for inside in (made / "key", out / "key", *beyond):
         result = _release(made, f"--data=folder:{album}", f"-o{out}", f"--noise-key={inside}")
         assert isinstance(result.exception, ConfigError)
         assert "is handed on, and its secret with it" in str(result.exception)
     result = _release("blur:1", f"--data=folder:{album}", f"-o{out}", f"--noise-key={tmp_path}/k")
     assert isinstance(result.exception, ConfigError)
     assert "--noise-key is for an obfuscator with noise, got blur:1" in str(result.exception)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["album", "made"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["album", "linked", "made"]
     _obfuscator(noise=0.0).save_pretrained(tmp_path / "still")
     assert _release(tmp_path / "still", f"--data=folder:{album}", f"-o{out}").exit_code == 0
     assert not (tmp_path / "still.noise-key").exists()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sfumato.errors import DataError
+from sfumato.errors import DataError, EnrollmentError
 from sfumato.filter.bounds import LEAST
 from sfumato.filter.enroll import LEAST_SPREAD, enroll
 from sfumato.filter.enrollment import Enrollment
@@ -148,3 +150,28 @@ def test_one_image_is_not_enough() -> None:
 def test_unscaled_features_are_refused() -> None:
     with pytest.raises(DataError, match=r"\[0, 1\]"):
         enroll(pictures(9) * 3, CONFIG, backbone="00" * 32, seed=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_features_of_any_float_type_are_those_of_float32(dtype: torch.dtype) -> None:
+    features = torch.rand(6, 8).to(dtype)
+    config = OneClassConfig(hidden=4, least_steps=3, epochs=1)
+    made = enroll(features, config, backbone="a" * 64, seed=0, views=features[:, None])
+    same = enroll(
+        features.float(), config, backbone="a" * 64, seed=0, views=features[:, None].float()
+    )
+    assert made.encoder.dtype == torch.float32
+    assert torch.equal(made.encoder, same.encoder)
+    assert (made.mu, made.sigma) == (same.mu, same.sigma)
+
+
+def test_what_no_reader_would_take_is_refused_before_the_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.modules[enroll.__module__], "train", None)
+    wide = torch.rand(1, 1).expand(2, 307_200)  # 3 x 320 x 320
+    with pytest.raises(EnrollmentError, match="smaller M"):
+        enroll(wide, OneClassConfig(), backbone="a" * 64, seed=0)
+    hashes = torch.zeros(5001, 32, dtype=torch.uint8)
+    with pytest.raises(EnrollmentError, match="leave `copies` out"):
+        enroll(torch.rand(6000, 8), OneClassConfig(), backbone="a" * 64, seed=0, copies=hashes)

@@ -17,6 +17,7 @@ from sfumato.filter.bounds import LARGEST, LEAST
 from sfumato.filter.enrollment import (
     LIMIT_BYTES,
     Enrollment,
+    check_size,
     open_enrollment,
     read_enrollment,
     seal_enrollment,
@@ -213,6 +214,24 @@ def test_hashes_travel_signed_in_a_file_of_version_2() -> None:
 def test_too_few_or_too_many_hashes_are_refused(copies: torch.Tensor) -> None:
     with pytest.raises(EnrollmentError, match="1 to 5000"):
         replace(make(), copies=copies)
+
+
+def test_what_may_be_trained_is_what_may_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = replace(make(), copies=torch.zeros(2, 32, dtype=torch.uint8))
+    size = len(seal_enrollment(made, KEY))
+    monkeypatch.setattr("sfumato.filter.enrollment._HEADER_BYTES", 0)
+    numbers = 4 * (2 * made.dim * made.hidden + made.dim + 2 * made.hidden + made.hidden**2)
+    assert numbers < size < numbers + (256 << 10)
+    monkeypatch.setattr("sfumato.filter.enrollment.LIMIT_BYTES", numbers)
+    check_size(made.dim, made.hidden)
+    monkeypatch.setattr("sfumato.filter.enrollment.LIMIT_BYTES", numbers - 1)
+    with pytest.raises(EnrollmentError, match=f"got {numbers:,}"):
+        check_size(made.dim, made.hidden)
+    monkeypatch.setattr("sfumato.filter.enrollment.LIMIT_BYTES", size - 1)
+    with pytest.raises(EnrollmentError, match=f"got {size:,}"):
+        seal_enrollment(made, KEY)
+    monkeypatch.setattr("sfumato.filter.enrollment.LIMIT_BYTES", size)
+    assert open_enrollment(seal_enrollment(made, KEY)).enrollment.count == made.count
 
 
 def test_a_file_that_cannot_be_read_or_is_none_is_named(tmp_path: Path) -> None:

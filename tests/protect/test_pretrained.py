@@ -10,7 +10,12 @@ from torch import Tensor, nn
 
 from sfumato.errors import ArtifactError, DataError, InputError, UnavailableError
 from sfumato.protect import pretrained
-from sfumato.protect.pretrained import PretrainedProtector, is_artifact, open_pretrained
+from sfumato.protect.pretrained import (
+    PretrainedProtector,
+    check_place,
+    is_artifact,
+    open_pretrained,
+)
 
 
 class Inverter(PretrainedProtector):
@@ -77,6 +82,35 @@ def test_the_same_weights_keep_their_card_and_new_ones_lose_it(tmp_path: Path) -
     made.save_pretrained(tmp_path / "a")
     assert "Not audited yet" in (tmp_path / "a" / "README.md").read_text()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a"]
+
+
+@pytest.mark.parametrize("limit", ["_CONFIG_LIMIT", "_WEIGHTS_LIMIT"])
+def test_what_nobody_could_read_is_not_written(
+    limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "artifact" / ("config.json" if "CONFIG" in limit else "model.safetensors")
+    Inverter().save_pretrained(file.parent)
+    before = file.read_bytes()
+    monkeypatch.setattr(pretrained, limit, len(before))
+    Inverter().save_pretrained(file.parent)
+    assert open_pretrained(file.parent).name == "inverter"
+    before = file.read_bytes()
+    monkeypatch.setattr(pretrained, limit, len(before) - 1)
+    with pytest.raises(InputError, match=f"expected a {file.name} of at most"):
+        Inverter().save_pretrained(file.parent)
+    assert file.read_bytes() == before
+
+
+def test_the_folder_that_a_command_runs_in_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for here in (Path(), Path("new/.."), tmp_path):
+        with pytest.raises(InputError, match="the folder that this runs in"):
+            check_place(here)
+        with pytest.raises(InputError, match="the folder that this runs in"):
+            Inverter().save_pretrained(here)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:

@@ -101,6 +101,19 @@ def test_a_database_in_use_is_not_overwritten(start: Start, world: World, tmp_pa
     }
 
 
+def test_a_database_is_not_replaced_by_its_own_backup(
+    start: Start, world: World, tmp_path: Path
+) -> None:
+    _, service, _ = busy(start, world)
+    own = Path(str(service.store.engine.url.database))
+    (tmp_path / "linked.db").symlink_to(own)
+    before = own.stat().st_ino
+    for out in (own, tmp_path / "linked.db"):
+        with pytest.raises(InputError, match="would be lost"):
+            backup(service.store.engine, out)
+    assert own.stat().st_ino == before
+
+
 def test_a_damaged_backup_is_refused_and_nothing_is_restored(
     start: Start, world: World, target: str, tmp_path: Path
 ) -> None:
@@ -164,7 +177,7 @@ def test_a_database_is_not_replaced_by_its_own_backup(world: World, tmp_path: Pa
     link.symlink_to(path)
     engine = open_database(str(path))
     for own in (path, link):
-        with pytest.raises(InputError, match="the database itself"):
+        with pytest.raises(InputError, match="it is read here, and would be lost"):
             backup(engine, own)
     add_account(engine, "ada")
     engine.dispose()

@@ -29,8 +29,10 @@ Keys:
 - EnvelopeKey: a secret key of envelopes.
 - KeyRing: several keys, one of them primary.
 - KeyState: whether a key seals, only opens, or is retired.
-- save_ring: writes a key ring, locked with a passphrase.
+- create_ring: writes a new key ring to a new file, locked with a passphrase.
 - load_ring: opens a key ring file.
+- change_ring: changes a key ring file, one process at a time.
+- save_ring: writes a key ring in place of what is there.
 - RequestKey: a client's key pair for one request.
 - request_key: makes a `RequestKey` from given private keys.
 - seal_answer: encrypts a tensor for the client of one request.

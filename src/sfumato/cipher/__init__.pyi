@@ -3,7 +3,7 @@
 from .envelope import open_chunks, open_envelope, seal, seal_chunks, seal_stream
 from .featurefile import open_file, open_table, seal_file
 from .header import Header, Suite, read_header
-from .keyfile import load_ring, save_ring
+from .keyfile import change_ring, create_ring, load_ring, save_ring
 from .keys import EnvelopeKey, KeyRing, KeyState
 from .onnxexport import export_onnx
 from .permutation import ShuffleKey, derive_key, draw_key
@@ -19,6 +19,8 @@ __all__ = [
     "ShuffleBits",
     "ShuffleKey",
     "Suite",
+    "change_ring",
+    "create_ring",
     "derive_key",
     "draw_key",
     "export_onnx",

@@ -43,7 +43,8 @@ def seal_file(
 
     Raises:
         FormatError: `source` is in none of the forms, or holds no vectors.
-        InputError: `source` cannot be read or `target` not written, or `column` is not there.
+        InputError: `source` cannot be read or `target` not written, `column` is not there, or
+            there are more files than one envelope takes.
     """
     form, files = files_of(source)
     vectors = inspect(files, form, column, str(source))

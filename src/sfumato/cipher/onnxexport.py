@@ -44,7 +44,7 @@ _SIGNED = {
 def export_onnx(
     net: nn.Module, example: Sequence[Tensor], path: Path, *, dynamic_shapes: _Shapes = None
 ) -> None:
-    """Write `net`, which ends in ShuffleBits, to one ONNX file of opset 26.
+    """Write `net`, which ends in ShuffleBits, to one ONNX file of opset 26, with mode 0600.
 
     The file carries the key, as the network does, unless the net passes ShuffleBits its masks
     as an input (`ShuffleBits.forward`): export it so to change the key in each request.
@@ -73,7 +73,7 @@ def export_onnx(
         if node.domain == _DOMAIN:
             node.domain = ""
     model.opset_imports.pop(_DOMAIN, None)
-    with replacing(Path(path)) as part:
+    with replacing(Path(path), mode=0o600) as part:
         program.save(str(part))
 
 

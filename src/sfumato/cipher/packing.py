@@ -18,7 +18,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from sfumato.cipher.header import Header
-from sfumato.errors import FormatError
+from sfumato.errors import FormatError, InputError
 from sfumato.features.tables.forms import Form
 from sfumato.files import MALFORMED
 
@@ -48,7 +48,11 @@ class Packed:
             raise FormatError(f"the sealed files' names or lengths are wrong: {dict(self.files)}")
 
     def pack(self) -> bytes:
-        """Return what comes before the files' bytes."""
+        """Return what comes before the files' bytes.
+
+        Raises:
+            InputError: there are more files than a reader takes.
+        """
         document = {
             "form": self.form.value,
             "vectors": self.vectors,
@@ -56,6 +60,11 @@ class Packed:
             "files": [{"name": name, "bytes": size} for name, size in self.files.items()],
         }
         text = json.dumps(document, sort_keys=True).encode()
+        if len(text) > _LIMIT_BYTES:
+            raise InputError(
+                f"expected files whose names and sizes take {_LIMIT_BYTES:,} bytes at most, got "
+                f"{len(self.files):,} that take {len(text):,}; write the features to fewer files"
+            )
         return MAGIC + _LENGTH.pack(len(text)) + text
 
     @property

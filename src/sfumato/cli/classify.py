@@ -27,10 +27,11 @@ def classify(
     has a row a map, in the order of the release: its number, from 0, and the class.
     """
     from sfumato.device import resolve_device
-    from sfumato.files import write_bytes
+    from sfumato.files import refuse_lost, write_bytes
     from sfumato.protect.release.classifier import open_map_classifier
     from sfumato.protect.release.maps import open_maps
 
+    refuse_lost(out, [classifier])
     made = open_map_classifier(classifier).to(resolve_device(device))
     stored = open_maps(maps)
     named = [made.classes[number] for number in made.classify(stored).tolist()]

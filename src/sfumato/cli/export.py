@@ -19,11 +19,12 @@ def export(
 ) -> None:
     """Write a fitted protector as one ONNX file that a camera or a phone can run.
 
-    An obfuscator's file takes `images` and standard normal `noise` of the map's shape, which the
-    device draws from a generator that nobody can guess, and gives `maps`; there is no classifier
-    in it. A SAN's takes `images` and gives `release`; one of output coin takes `targets` too, 0 or
-    1 for each attribute, drawn likewise and alike for all pictures of a person. Pixels are in
-    [0, 1].
+    An obfuscator's file takes `images` and standard normal `noise` of the map's shape, and gives
+    `maps`; there is no classifier in it. The device computes the noise from a secret of its own
+    and the picture ("Noise key" of the formats), so that nobody averages maps of one picture. A
+    SAN's takes `images` and gives `release`; one of output coin takes `targets` too, 0 or 1 for
+    each attribute, drawn by a generator that nobody can guess, alike for all pictures of a person.
+    Pixels are in [0, 1].
     """
     from sfumato.errors import ConfigError
     from sfumato.protect.obfuscator.model import Obfuscator

@@ -15,6 +15,7 @@ from sfumato.cli.options import (
     Device,
     Seed,
     Workers,
+    file_of,
     file_to_write,
     finish,
     say_skipped,
@@ -70,7 +71,9 @@ def extract(
     from sfumato.device import resolve_device
     from sfumato.features.picture import features_in
     from sfumato.features.tables.forms import write_table
+    from sfumato.files import refuse_lost
 
+    refuse_lost(out, file_of(backbone))
     images = open_lazily(data, SourceOptions(data_dir=data_dir, count=count, seed=seed))
     opened = _opened(backbone, public, data_dir, seed).to(resolve_device(device))
     table, skipped = features_in(opened, images)
@@ -108,7 +111,9 @@ def seal(
     """
     from sfumato.cipher.featurefile import seal_file
     from sfumato.cipher.keyfile import load_ring
+    from sfumato.files import refuse_lost
 
+    refuse_lost(out, [ring])
     key = load_ring(ring, passphrase).primary
     packed = seal_file(source, out, key, suite=_suite(suite, shufflebits), column=column)
     shape = list(packed.shape)
@@ -138,7 +143,9 @@ def open_(
     """
     from sfumato.cipher.featurefile import open_file
     from sfumato.cipher.keyfile import load_ring
+    from sfumato.files import refuse_lost
 
+    refuse_lost(out, [ring])
     header, found = open_file(source, out, load_ring(ring, passphrase))
     shape = list(found)
     result = {"file": str(out), "shape": shape, "key": header.key_id.hex()}
@@ -179,9 +186,10 @@ def fetch(
     from sfumato.features.tables.forms import write_table
     from sfumato.features.tables.known import Row, columns_of
     from sfumato.features.tables.table import FeatureTable
-    from sfumato.files import read_limited
+    from sfumato.files import read_limited, refuse_lost
     from sfumato.serve.clients.features import FeatureClient
 
+    refuse_lost(out, [image])
     content = read_limited(image, limit_bytes=ImageLimits().max_bytes)
     with FeatureClient(url) as client:
         features = client.features(content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,15 +31,9 @@ Passphrase = Annotated[
 @app.command()
 def create(path: RingFile, passphrase: Passphrase, as_json: AsJson = False) -> None:
     """Make a ring with one key."""
-    from sfumato.cipher.keyfile import save_ring
-    from sfumato.cipher.keys import KeyRing
-    from sfumato.errors import KeyRingError
+    from sfumato.cipher.keyfile import create_ring
 
-    if os.path.lexists(path):
-        raise KeyRingError(f"{path} exists; a ring is never overwritten: choose another name")
-    ring = KeyRing.create()
-    save_ring(ring, path, passphrase)
-    _show(path, ring, as_json)
+    _show(path, create_ring(path, passphrase), as_json)
 
 
 @app.command("list")
@@ -54,11 +47,9 @@ def list_(path: RingFile, passphrase: Passphrase, as_json: AsJson = False) -> No
 @app.command()
 def add(path: RingFile, passphrase: Passphrase, as_json: AsJson = False) -> None:
     """Add a key that opens; hand the ring to all who open, then promote it."""
-    from sfumato.cipher.keyfile import load_ring, save_ring
+    from sfumato.cipher.keyfile import change_ring
 
-    ring = load_ring(path, passphrase).add()
-    save_ring(ring, path, passphrase)
-    _show(path, ring, as_json)
+    _show(path, change_ring(path, passphrase, lambda ring: ring.add()), as_json)
 
 
 KeyId = Annotated[str, typer.Argument(help="Key id, as `list` shows it.")]
@@ -67,21 +58,19 @@ KeyId = Annotated[str, typer.Argument(help="Key id, as `list` shows it.")]
 @app.command()
 def promote(path: RingFile, key: KeyId, passphrase: Passphrase, as_json: AsJson = False) -> None:
     """Seal with this key from now on; the former one still opens."""
-    from sfumato.cipher.keyfile import load_ring, save_ring
+    from sfumato.cipher.keyfile import change_ring
 
-    ring = load_ring(path, passphrase).promote(_key_id(key))
-    save_ring(ring, path, passphrase)
-    _show(path, ring, as_json)
+    chosen = _key_id(key)
+    _show(path, change_ring(path, passphrase, lambda ring: ring.promote(chosen)), as_json)
 
 
 @app.command()
 def retire(path: RingFile, key: KeyId, passphrase: Passphrase, as_json: AsJson = False) -> None:
     """Erase this key for good; what it sealed cannot be opened any more."""
-    from sfumato.cipher.keyfile import load_ring, save_ring
+    from sfumato.cipher.keyfile import change_ring
 
-    ring = load_ring(path, passphrase).retire(_key_id(key))
-    save_ring(ring, path, passphrase)
-    _show(path, ring, as_json)
+    chosen = _key_id(key)
+    _show(path, change_ring(path, passphrase, lambda ring: ring.retire(chosen)), as_json)
 
 
 def _key_id(text: str) -> bytes:

@@ -82,6 +82,14 @@ def file_to_write(path: Path | None) -> Path | None:
     return path
 
 
+def file_of(spec: str) -> list[Path]:
+    """Return the file that the spec of a backbone names, such as onnx:PATH, if it names one."""
+    from sfumato.files import at_home
+
+    kind, colon, place = spec.partition(":")
+    return [at_home(each) for each in (spec, place if colon and kind == "onnx" else "") if each]
+
+
 def folder_to_write(path: Path | None) -> Path | None:
     """Return the folder that `--out` names, refused before any work where none can be."""
     if path is not None:

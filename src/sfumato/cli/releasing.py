@@ -53,7 +53,7 @@ def writer(applied: Protector, spec: str, out: Path, key: Path | None) -> Writer
         made = at_home(spec).absolute()
         chosen = key_beside(made) if key is None else at_home(key).absolute()
         for handed_on in (made, out.absolute()):
-            if chosen.is_relative_to(handed_on):
+            if chosen.resolve().is_relative_to(handed_on.resolve()):
                 raise ConfigError(
                     f"--noise-key {key}: {handed_on} is handed on, and its secret with it; choose "
                     "a place outside of it"

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sfumato.data.order import numpy_seed
 from sfumato.errors import ConfigError
 
 
@@ -44,7 +45,7 @@ def fit_projection(features: Float[Tensor, "n d"], dims: int, *, seed: int) -> P
         )
     from sklearn.decomposition import PCA  # only a provider fits one: it takes a second to import
 
-    fitted = PCA(dims, random_state=seed).fit(features.float().cpu().numpy())
+    fitted = PCA(dims, random_state=numpy_seed(seed)).fit(features.float().cpu().numpy())
     # Contiguous, so that a backbone read back from disk multiplies in the same order.
     mean, components = (
         torch.from_numpy(v).float().contiguous() for v in (fitted.mean_, fitted.components_)

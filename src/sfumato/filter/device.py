@@ -7,7 +7,13 @@ from pathlib import Path
 
 from sfumato.features.backbone import Backbone
 from sfumato.filter.enroll import enroll
-from sfumato.filter.enrollment import Calibration, Enrollment, open_enrollment, seal_enrollment
+from sfumato.filter.enrollment import (
+    Calibration,
+    Enrollment,
+    check_size,
+    open_enrollment,
+    seal_enrollment,
+)
 from sfumato.filter.oneclass import OneClassConfig
 from sfumato.filter.private_pictures import FolderFeatures, owner_key, read_features
 
@@ -47,10 +53,12 @@ def enroll_folder(
     Raises:
         DataError: there is no such folder, or it has under two usable pictures.
         KeyRingError: the file holds no key.
+        EnrollmentError: no reader would take the enrollment (`check_size`).
     """
     if key.exists():
         owner_key(key)  # a bad one is refused before the work
     config = config.suited(backbone.kind)
+    check_size(backbone.dim, config.hidden)
     found = read_features(
         folder, backbone, augmentation=config.augmentation, seed=seed, copies=copies
     )

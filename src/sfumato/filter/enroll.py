@@ -13,7 +13,7 @@ from sfumato.data.order import random_order
 from sfumato.device import Device, resolve_device
 from sfumato.errors import DataError
 from sfumato.filter.bounds import LEAST
-from sfumato.filter.enrollment import Calibration, Enrollment
+from sfumato.filter.enrollment import Calibration, Enrollment, check_size
 from sfumato.filter.oneclass import (
     OneClass,
     OneClassConfig,
@@ -57,9 +57,11 @@ def enroll(
 
     Raises:
         DataError: fewer than two images, features outside [0, 1], or views of other images.
+        EnrollmentError: no reader would take the enrollment (`check_size`).
     """
     if len(features) < 2:
         raise DataError(f"expected at least 2 usable images to enroll, got {len(features)}")
+    check_size(features.shape[-1], config.hidden, copies=copies)
     if calibration is None:
         calibration = "held-out" if len(features) >= FEW else "cross-fitted"
     own = _Own.of(features, views)[random_order(len(features), seed)].to(device)
@@ -107,13 +109,14 @@ class _Own:
 
     @classmethod
     def of(cls, features: Float[Tensor, "n d"], views: Float[Tensor, "n v d"] | None) -> _Own:
+        features = features.float()
         if views is None:
             return cls(features, features)
         if len(views) != len(features) or 0 in views.shape:
             raise DataError(
                 f"expected views of each of {len(features)} images, got {tuple(views.shape)}"
             )
-        return cls(features, views)
+        return cls(features, views.float())
 
     def __len__(self) -> int:
         return len(self.features)

@@ -33,6 +33,7 @@ COPIES_VERSION: Final = 2
 """Of a file that carries hashes for near copies; without them it is of version 1."""
 MOST_COPIES: Final = 5000
 LIMIT_BYTES: Final = 64 << 20  # D = 65,536 with M = 64 is 32 MiB
+_HEADER_BYTES: Final = 256 << 10  # hashes take 160 kB, the rest of a header under 2
 _DOMAIN: Final = b"sfumato.enrollment\x00"
 _COPIES: Final = "copies"
 _TENSORS: Final = (
@@ -116,7 +117,11 @@ class SignedEnrollment:
 
 
 def seal_enrollment(enrollment: Enrollment, key: Ed25519PrivateKey) -> bytes:
-    """Return the enrollment file. The same enrollment and key give the same bytes."""
+    """Return the enrollment file. The same enrollment and key give the same bytes.
+
+    Raises:
+        EnrollmentError: it is larger than any reader takes.
+    """
     header = {
         "sfumato.enrollment": str(VERSION if enrollment.copies is None else COPIES_VERSION),
         "backbone": enrollment.backbone,
@@ -130,7 +135,31 @@ def seal_enrollment(enrollment: Enrollment, key: Ed25519PrivateKey) -> bytes:
     if enrollment.copies is not None:
         tensors[_COPIES] = enrollment.copies
     header["signature"] = key.sign(_digest(header, tensors)).hex()
-    return pack_tensors(tensors, header)
+    content = pack_tensors(tensors, header)
+    if len(content) > LIMIT_BYTES:
+        raise EnrollmentError(_too_large(len(content)))
+    return content
+
+
+def check_size(dim: int, hidden: int, *, copies: UInt8[Tensor, "k 32"] | None = None) -> None:
+    """Find out before the training whether its enrollment can be one.
+
+    Raises:
+        EnrollmentError: its file would be larger than any reader takes, or it has too few or too
+            many hashes.
+    """
+    if copies is not None:
+        _check_copies(copies)
+    size = 4 * (2 * dim * hidden + dim + 2 * hidden + hidden * hidden)
+    if size > LIMIT_BYTES - _HEADER_BYTES:
+        raise EnrollmentError(_too_large(size))
+
+
+def _too_large(size: int) -> str:
+    return (
+        f"expected an enrollment file of at most {LIMIT_BYTES:,} bytes, got {size:,} for these D "
+        "and M; take a smaller M (`hidden`), or a backbone of fewer features"
+    )
 
 
 def open_enrollment(content: bytes) -> SignedEnrollment:
@@ -233,7 +262,10 @@ def _check_copies(copies: Tensor) -> None:
     if copies.dtype != torch.uint8 or len(shape) != 2 or shape[1] != 32:
         raise EnrollmentError(f"expected copies of shape (k, 32) and uint8, got {shape}")
     if not 1 <= shape[0] <= MOST_COPIES:
-        raise EnrollmentError(f"expected hashes of 1 to {MOST_COPIES} pictures, got {shape[0]}")
+        raise EnrollmentError(
+            f"expected hashes of 1 to {MOST_COPIES} pictures, got {shape[0]}; "
+            "enroll other pictures, or leave `copies` out"
+        )
 
 
 def _check_tensors(tensors: dict[str, Tensor]) -> None:

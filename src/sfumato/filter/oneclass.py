@@ -209,7 +209,7 @@ def train(
     net = OneClass(len(features), features[0].shape[-1], config.hidden, seed=seed).to(where)
     optimizer = torch.optim.Adadelta(net.parameters(), lr=config.lr, rho=config.rho)
     result = net if config.average is None else copy.deepcopy(net).requires_grad_(False)
-    draws = [_Draws(f.to(where), config, seed + i) for i, f in enumerate(features)]
+    draws = [_Draws(f.to(where, torch.float32), config, seed + i) for i, f in enumerate(features)]
     steps = torch.tensor([config.steps(len(f)) for f in features], device=where)
     for step in range(int(steps.max())):
         learning = steps > step

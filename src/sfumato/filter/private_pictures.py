@@ -26,7 +26,7 @@ from sfumato.features.augmentation import Augmentation
 from sfumato.features.backbone import Backbone
 from sfumato.features.picture import crop_feature, only_crop
 from sfumato.features.views import ViewDraws, stacked_views
-from sfumato.files import write_bytes
+from sfumato.files import write_first
 from sfumato.filter.neardup import pdq, stack
 from sfumato.progress import track
 
@@ -93,18 +93,20 @@ def read_features(
 def owner_key(path: Path) -> tuple[Ed25519PrivateKey, bool]:
     """Return the Ed25519 key of a PEM file, and whether it was made just now, with mode 0600.
 
+    Of several processes that find none, all get the key of one.
+
     Raises:
-        KeyRingError: the file holds no such key, or cannot be read.
+        KeyRingError: the file holds no such key, or cannot be read or written.
     """
-    if not path.exists():
-        key = Ed25519PrivateKey.generate()
-        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        write_bytes(path, pem, mode=0o600)
-        return key, True
     try:
+        if not path.exists():
+            key = Ed25519PrivateKey.generate()
+            pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            if write_first(path, pem):
+                return key, True
         found = load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
-        raise KeyRingError(f"cannot read the key {path}: {error.strerror}") from error
+        raise KeyRingError(f"cannot keep the key {path}: {error.strerror}") from error
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise KeyRingError(f"{path}: expected an Ed25519 key in PEM without passphrase") from error
     if not isinstance(found, Ed25519PrivateKey):

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sfumato.device import device_of
-from sfumato.errors import ArtifactError, DataError, UnavailableError
+from sfumato.errors import ArtifactError, DataError, InputError, UnavailableError
 from sfumato.files import (
     MALFORMED,
     at_home,
@@ -45,7 +45,8 @@ KINDS: Mapping[str, str] = {
 """Where the class of each kind of artifact is; the same words as in `sfumato fit`."""
 
 _FORMAT = 1
-_CONFIG_LIMIT = 1 << 20
+_CONFIG_LIMIT = 16 << 20  # the names of half a million classes
+_CARD_LIMIT = 1 << 20
 _WEIGHTS_LIMIT = 4 << 30
 
 
@@ -62,7 +63,7 @@ class _Card:
         card = weights.parent / CARD
         if not card.is_file() or not weights.is_file():
             return None
-        if card.stat().st_size > _CONFIG_LIMIT:
+        if card.stat().st_size > _CARD_LIMIT:
             return None
         return cls(card.read_text(encoding="utf-8", errors="replace"), _digest(weights))
 
@@ -136,7 +137,7 @@ class PretrainedProtector(nn.Module, PyTorchModelHubMixin, Protector, Fingerprin
         opened, as long as the weights are those that were audited.
 
         Raises:
-            InputError: the folder holds other files, or cannot be written.
+            InputError: the folder holds other files, or cannot be written, or nobody could read it.
         """
         about = {"kind": self.kind, "format": _FORMAT}
         config = {**self.settings, **about}
@@ -145,6 +146,7 @@ class PretrainedProtector(nn.Module, PyTorchModelHubMixin, Protector, Fingerprin
             self._save_pretrained(part)
             text = json.dumps(config, indent=2, sort_keys=True)
             write_bytes(part / CONFIG, text.encode() + b"\n")
+            _check_readable(part)
             known = [card for card in (_Card.beside(folder / WEIGHTS), self._card) if card]
             weights = _digest(part / WEIGHTS)
             audited = [card.text for card in known if card.weights == weights]
@@ -199,6 +201,16 @@ class PretrainedProtector(nn.Module, PyTorchModelHubMixin, Protector, Fingerprin
                 _downloaded(model_id, CARD, hub)
         model._card = _Card.beside(path)
         return model.to(map_location).eval()
+
+
+def _check_readable(folder: Path) -> None:
+    for name, limit in ((CONFIG, _CONFIG_LIMIT), (WEIGHTS, _WEIGHTS_LIMIT)):
+        size = (folder / name).stat().st_size
+        if size > limit:
+            raise InputError(
+                f"expected a {name} of at most {limit:,} bytes, which is what readers take, got "
+                f"{size:,}; train with fewer classes, or smaller pictures"
+            )
 
 
 def _promised(guarantee: Guarantee) -> str:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, Table, delete, func, insert, inspect, select
 
 from sfumato.errors import EnrollmentError, InputError, StorageError
-from sfumato.files import replacing
+from sfumato.files import refuse_lost, replacing
 from sfumato.filter.enrollment import open_enrollment, signed_id
 from sfumato.serve.bank.memory import damaged
 from sfumato.serve.database.db import open_database, open_sqlite
@@ -82,9 +82,7 @@ def backup(engine: Engine, path: Path) -> Checked:
         BankError: the database is damaged.
     """
     own = sqlite_path(engine)
-    if own is not None and path.exists() and path.samefile(own):
-        # Services would go on writing into the file that was there, and nobody would find it.
-        raise InputError(f"{path} is the database itself; write the backup into another file")
+    refuse_lost(path, [own] if own else [])  # services would go on in the replaced file
     with replacing(path, mode=0o600) as part:
         part.unlink()
         copy = open_database(file_url(part))

@@ -50,3 +50,9 @@ def test_what_is_validated_is_the_mean_over_labels() -> None:
 def test_no_start_comes_twice() -> None:
     starts = [start_of(seed, restart) for seed in range(40) for restart in range(30)]
     assert len({*starts}) == len(starts)
+
+
+def test_trees_take_seeds_beyond_those_of_numpy() -> None:
+    config = LearnerConfig(learners=("trees",), restarts=1, device="cpu")
+    (found,) = train_all(rows(4), {"mood": torch.arange(12) % 2}, HELD, config, seed=2**32 + 1)
+    assert found.learner == "trees"

@@ -43,10 +43,17 @@ def backbone(tmp_path: Path) -> Path:
     return tmp_path / "public.backbone"
 
 
-def test_a_backbone_gets_its_policy_in_place(faces: Path, backbone: Path) -> None:
+def test_a_backbone_gets_its_policy_in_place(
+    faces: Path, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = Backbone.load(backbone)
-    words = ("calibrate", "--backbone", backbone, "--public", f"folder:{faces}", *QUICK)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    # Of an option that is written --backbone=~/FILE no shell expands the home folder.
+    words = ("calibrate", f"--backbone=~/{backbone.name}", "--public", f"folder:{faces}", *QUICK)
     found = line(*words, "--false-blocks", 0.02)
+    assert not [*Path().iterdir()]
     policy = Backbone.load(backbone).policy
     assert policy is not None
     assert Backbone.load(backbone).fingerprint == before.fingerprint

@@ -42,6 +42,21 @@ def photos(world: World, tmp_path: Path) -> Path:
     return folder
 
 
+def test_an_enrollment_is_written_over_no_key_and_no_backbone(
+    world: World, photos: Path, tmp_path: Path
+) -> None:
+    key, backbone = tmp_path / "me.pem", tmp_path / "public.backbone"
+    backbone.write_bytes(world.backbone_file.read_bytes())
+    for out in (key, backbone):
+        found = run("enroll", photos, "-o", out, "--backbone", backbone, "--key", key)
+        assert isinstance(found.exception, InputError)
+        assert "would be lost" in str(found.exception)
+    assert not key.exists()
+    assert backbone.read_bytes() == world.backbone_file.read_bytes()
+    found = run("backbone", "-o", backbone, "--spec", f"onnx:{backbone}")
+    assert "would be lost" in str(found.exception)
+
+
 def test_enrol_add_check_and_remove(world: World, photos: Path, tmp_path: Path) -> None:
     bank, key, mine = tmp_path / "my.bank", tmp_path / "me.pem", tmp_path / "me.enrollment"
     made = line(

@@ -59,6 +59,17 @@ def test_nobody_fills_the_strangers_with_their_own_pictures() -> None:
     assert len(rows) > 9000
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_no_part_is_one_persons_pictures(seed: int) -> None:
+    who = source([3000] + [9] * 30, seed=seed)
+    parts = draw_parts(who, CalibrationConfig(seed=seed), enroll=False)
+    for rows in (parts.cohort, parts.fitting, parts.testing):
+        people, counts = who[rows].unique(return_counts=True)
+        assert len(people) >= 4
+        assert 2 * int(counts.max()) < len(rows)
+    assert int((who[torch.cat([parts.cohort, parts.fitting, parts.testing])] == 0).sum()) == 30
+
+
 def test_where_people_are_few_each_gives_more() -> None:
     parts = draw_parts(source([600] * 40), CalibrationConfig(), enroll=False)
     sizes = [len(parts.cohort), len(parts.fitting), len(parts.testing)]

@@ -86,6 +86,24 @@ def test_prototypes_of_another_size_are_refused(faces: ImageSet) -> None:
         means.prototypes()
 
 
+def test_copies_of_a_picture_are_one_picture_of_the_ten() -> None:
+    different = torch.randint(0, 256, (19, 1, 8, 8)).to(torch.uint8)
+    copied = torch.cat([different, different[:1].expand(11, 1, 8, 8)])
+    labels = (torch.arange(30) < 10).long()[:, None]  # of value 0: nine different, eleven copies
+    labels[19:] = 0
+    means = MeanPictures.empty(1, (8, 8))
+    for part in (slice(0, 22), slice(22, 30)):  # in batches, as a collection is read
+        means.add(copied[part], labels[part])
+    # The first picture is of value 1, its copies are the tenth picture of value 0.
+    assert means.counts.tolist() == [[10, 10]]
+    expected = torch.cat([different[10:], different[:1]]).double().mean(0) / 255
+    assert torch.allclose(means.prototypes()[0, 0].double(), expected.expand(3, -1, -1), atol=1e-6)
+    alone = MeanPictures.empty(1, (8, 8))
+    alone.add(different[:1].expand(40, 1, 8, 8), (torch.arange(40) % 2)[:, None])
+    with pytest.raises(DataError, match=r"different pictures .* got 1 of one"):
+        alone.prototypes()
+
+
 def test_a_prototype_is_the_mean_of_ten_pictures_at_least() -> None:
     """The artifact carries it: of nine pictures of one value, it would nearly be one of them."""
     images = torch.randint(0, 256, (30, 3, 8, 8)).to(torch.uint8)

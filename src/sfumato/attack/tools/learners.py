@@ -17,6 +17,7 @@ from sfumato.attack.tools.fitting import validated_fit
 from sfumato.attack.tools.scores import balanced_accuracy
 from sfumato.attack.tools.table import learn_table
 from sfumato.data.imageset import MISSING
+from sfumato.data.order import numpy_seed
 from sfumato.device import Device, Precision, device_of
 from sfumato.errors import ConfigError
 from sfumato.fit import Epoch, fit
@@ -291,7 +292,7 @@ def _trees(
     seed: int,
 ) -> Candidate:
     """Train gradient-boosted trees on the release's principal components."""
-    train = held[0]
+    train, seed = held[0], numpy_seed(seed)
     flat = rows.flatten(1)
     components = min(_COMPONENTS, flat.shape[1], len(train))
     projection = PCA(components, svd_solver="full" if components < 2 else "auto", random_state=seed)

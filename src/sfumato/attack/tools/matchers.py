@@ -16,6 +16,7 @@ from torch import Tensor
 from sfumato.attack.tools.learners import LearnerConfig, embedding, train_namer
 from sfumato.attack.tools.read import Standard
 from sfumato.attack.tools.scores import area
+from sfumato.data.order import numpy_seed
 from sfumato.errors import DataError
 from sfumato.types import Trained
 
@@ -112,7 +113,7 @@ def _discriminant(
     x = flat(rows).numpy()
     if not x.any():  # a constant release: there is no direction to tell people apart by
         return flat
-    projection = PCA(min(_COMPONENTS, x.shape[1], len(x) - 1), random_state=seed)
+    projection = PCA(min(_COMPONENTS, x.shape[1], len(x) - 1), random_state=numpy_seed(seed))
     with warnings.catch_warnings():
         # Of a constant release, a perfect protector's, every share of the variance is 0/0.
         warnings.simplefilter("ignore", RuntimeWarning)

@@ -96,7 +96,8 @@ def calibrate(
     if plot is not None:
         needs("report", "`plot`", "plotly")
     config = replace(config, seed=seed)
-    opened = Backbone.load(at_home(str(backbone)))
+    backbone = at_home(backbone)
+    opened = Backbone.load(backbone)
     bank = None if db is None else _bank(db, opened, seed)
     images = open_lazily(public, SourceOptions(data_dir=data_dir, count=count, seed=seed))
     found, left_out = measure(opened, images, config, label=label, bank=bank, device=device)

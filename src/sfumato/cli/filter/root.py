@@ -17,7 +17,15 @@ from sfumato.cli.filter import moderate as filter_moderate
 from sfumato.cli.filter import send as filter_send
 from sfumato.cli.filter import serve as filter_serve
 from sfumato.cli.filter import try_ as filter_try
-from sfumato.cli.options import AsJson, DataDir, Seed, file_to_write, finish, say_skipped
+from sfumato.cli.options import (
+    AsJson,
+    DataDir,
+    Seed,
+    file_of,
+    file_to_write,
+    finish,
+    say_skipped,
+)
 from sfumato.counted import counted
 from sfumato.errors import InputError
 from sfumato.features.inputsettings import InputSettings
@@ -79,7 +87,9 @@ def backbone(
     from sfumato.data.options import SourceOptions
     from sfumato.features.backbone import open_backbone
     from sfumato.features.onnx_copy import onnx_copy
+    from sfumato.files import refuse_lost
 
+    refuse_lost(out, [*file_of(spec), *([weights] if weights else [])])
     options = SourceOptions(data_dir=data_dir, count=count, seed=seed)
     images = open_lazily(public, options) if public else None
     made = open_backbone(
@@ -149,13 +159,14 @@ def enroll(
 ) -> None:
     """Train on private pictures on this device, and write the one file that may leave it."""
     from sfumato.features.backbone import open_backbone
-    from sfumato.files import write_bytes
+    from sfumato.files import refuse_lost, write_bytes
     from sfumato.filter.device import enroll_folder
     from sfumato.filter.oneclass import OneClassConfig
 
     chosen = {"hidden": hidden, "epochs": epochs}
     changes = {name: value for name, value in chosen.items() if value is not None}
     signing = key or _default_key()
+    refuse_lost(out, [signing, *file_of(backbone)])
     done = enroll_folder(
         folder,
         open_backbone(backbone),

@@ -30,6 +30,7 @@ MOST_PICTURES: Final = 15_000
 """More pictures of a source are not read: extracting takes most of the time."""
 _SOME = 20  # people who enroll; fewer do with less than `uploads` new pictures rather
 _MOST_EACH = 10  # of one person: uploads of an enrolled one, pictures of a stranger
+_TENTHS = 10  # of all strangers' pictures, one of which is more than one person's
 _ENOUGH = 3 * MOST_COHORT  # pictures of strangers; where people are few, each gives more
 
 
@@ -108,6 +109,8 @@ def _in_thirds(
 ) -> tuple[Rows, Rows, Rows]:
     """Return the strangers' pictures in three parts, by person."""
     rows, rounds = _in_rounds(torch.where(torch.isin(who, torch.tensor(strangers)), who, -1), seed)
+    few = rounds < _most_each(rounds)
+    rows, rounds = rows[few], rounds[few]
     rows = rows[: max(_ENOUGH, int((rounds < _MOST_EACH).sum()))]
     if len(rows) < LEAST_COHORT:
         raise DataError(
@@ -123,6 +126,16 @@ def _in_thirds(
         parts[part].append(own)
         sizes[part] += len(own)
     return _joined(parts[0])[:MOST_COHORT], _joined(parts[1]), _joined(parts[2])
+
+
+def _most_each(rounds: Rows) -> int:
+    """Return how many pictures one stranger gives at most, so that nobody gives a tenth of all.
+
+    Else a third would be one person, and the limits of all enrollments would follow their pictures.
+    """
+    every = torch.bincount(rounds).cumsum(0)  # by how many each gives at most
+    able = (every >= _TENTHS * torch.arange(1, len(every) + 1)).nonzero()
+    return max(_MOST_EACH, int(able[-1]) + 1 if len(able) else 0)
 
 
 def _joined(parts: Iterable[Rows]) -> Rows:

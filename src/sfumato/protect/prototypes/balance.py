@@ -13,6 +13,7 @@ from jaxtyping import Float, Int64
 from sklearn.cluster import kmeans_plusplus
 from torch import Tensor
 
+from sfumato.data.order import numpy_seed
 from sfumato.protect.prototypes.division import balanced_division
 
 Vectors = Float[Tensor, "n dim"]
@@ -48,7 +49,7 @@ def settle(
 
 
 def _first(vectors: Vectors, count: int, seed: int) -> Prototypes:
-    centers, _ = kmeans_plusplus(vectors.numpy(), count, random_state=seed)
+    centers, _ = kmeans_plusplus(vectors.numpy(), count, random_state=numpy_seed(seed))
     return F.normalize(torch.from_numpy(centers).to(vectors), dim=1)
 
 

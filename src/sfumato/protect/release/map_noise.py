@@ -8,8 +8,6 @@ docs/formats.md, "Noise key", for the layout and for what a camera computes.
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ from torch import Tensor
 
 from sfumato.data.pixels import digest
 from sfumato.errors import FormatError, InputError
+from sfumato.files import write_first
 from sfumato.protect.release.noise import SECRET_BYTES, fresh_secret
 
 _HEAD = "sfumato-noise-key-1 "
@@ -43,7 +42,7 @@ def noise_key(path: Path) -> bytes:
     """
     try:
         if not path.exists():
-            _write_first(path, f"{_HEAD}{fresh_secret().hex()}\n".encode())
+            write_first(path, f"{_HEAD}{fresh_secret().hex()}\n".encode())
         with path.open("rb") as stream:
             content = stream.read(_FILE_BYTES + 1)
     except OSError as error:
@@ -80,22 +79,3 @@ def map_noise(
     quantiles = torch.from_numpy(places / 2.0**_BITS)
     noise: Tensor = torch.special.ndtri(quantiles)
     return noise.float().view(1, *shape)
-
-
-def _write_first(path: Path, content: bytes) -> None:
-    """Write a whole new file, unless another process was faster."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:  # mkstemp gives mode 0600
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.chmod(0o600)
-        try:
-            path.hardlink_to(part)
-        except FileExistsError:
-            return
-    finally:
-        part.unlink(missing_ok=True)

@@ -5,14 +5,15 @@ Pictures must be aligned: the mean of faces anywhere in the picture is a smear.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from sfumato.data.imageset import MISSING, ImageSet
+from sfumato.data.pixels import digests
 from sfumato.errors import DataError
 
 FEWEST = 10
@@ -26,11 +27,13 @@ class MeanPictures:
     """Means by attribute and value, in one pass over any number of batches.
 
     `sums` is float64 `(k, 2, 3, h, w)`, `counts` `(k, 2)`; a label `MISSING` is left out of its
-    attribute alone.
+    attribute alone. Equal pictures count once: ten copies of one would have it as their mean.
     """
 
     sums: Float[Tensor, "k v c h w"]
     counts: Int64[Tensor, "k v"]
+    _seen: dict[bytes, int] = field(default_factory=dict)
+    """Of each picture, by its digest, a bit for each attribute and value that it counts for."""
 
     @classmethod
     def empty(cls, attributes: int, size: tuple[int, int]) -> MeanPictures:
@@ -51,13 +54,26 @@ class MeanPictures:
                 f"prototypes are {tuple(self.sums.shape[3:])} pixels, got pictures of "
                 f"{tuple(images.shape[2:])}; load all at one size"
             )
+        keys = digests(images)
         rows = images.expand(-1, 3, -1, -1).double().div_(255).flatten(1)
         for k in range(labels.shape[1]):
             for value in range(_VALUES):
-                where = labels[:, k] == value
+                where = self._first(keys, labels[:, k] == value, _VALUES * k + value)
                 # One product instead of a copy of the chosen rows.
                 self.sums[k, value] += (where.double() @ rows).view_as(self.sums[k, value])
                 self.counts[k, value] += where.sum()
+
+    def _first(
+        self, keys: Sequence[bytes], own: Bool[Tensor, " n"], place: int
+    ) -> Bool[Tensor, " n"]:
+        """Say which of a value's own pictures no earlier one of that value is equal to."""
+        found = []
+        for key, counts in zip(keys, own.tolist(), strict=True):
+            seen = self._seen.get(key, 0)
+            found.append(counts and not seen >> place & 1)
+            if counts:
+                self._seen[key] = seen | 1 << place
+        return torch.tensor(found, dtype=torch.bool)
 
     def prototypes(self) -> Float[Tensor, "k three c h w"]:
         """Return each attribute's mean picture of value 0, of value 1, and of both together.
@@ -65,12 +81,13 @@ class MeanPictures:
         The last, neutral one is the mean of the two weighted by their counts (section 3.2).
 
         Raises:
-            DataError: fewer than ten pictures have one of the values.
+            DataError: fewer than ten different pictures have one of the values.
         """
         least = int(self.counts.min())
         if least < FEWEST:
             raise DataError(
-                f"expected at least {FEWEST} pictures of each value of a hidden attribute, got "
+                f"expected at least {FEWEST} different pictures of each value of a hidden "
+                f"attribute, got "
                 f"{least} of one: the artifact carries their mean, which must be nobody's picture"
             )
         counts = self.counts[:, :, None, None, None]
