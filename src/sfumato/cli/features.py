@@ -68,11 +68,12 @@ def extract(
     from sfumato.data.lazy import open_lazily
     from sfumato.data.options import SourceOptions
     from sfumato.device import resolve_device
-    from sfumato.features.picture import features_in
-    from sfumato.features.tables.forms import write_table
+    from sfumato.features.picture import features_in, known_of
+    from sfumato.features.tables.forms import check_table, write_table
 
     images = open_lazily(data, SourceOptions(data_dir=data_dir, count=count, seed=seed))
     opened = _opened(backbone, public, data_dir, seed).to(resolve_device(device))
+    check_table(known_of(opened, images), out)
     table, skipped = features_in(opened, images)
     say_skipped(skipped)
     write_table(table, out)
