@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from io import BytesIO
 from pathlib import Path
 
 import datasets
+import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
@@ -103,3 +105,45 @@ def test_what_does_not_fit_is_explained(tmp_path: Path) -> None:
 def test_without_a_network_the_way_out_is_named(name: str) -> None:
     with pytest.raises(UnavailableError, match=r"connect to the network, or give a data folder"):
         load(name)
+
+
+def elsewhere(folder: Path, path: str | None) -> str:
+    """A saved set with one picture in it, and one that it says lies at a path."""
+    kind = datasets.Features(image=datasets.Image()).arrow_schema.field(0).type
+    cells = pa.array([{"bytes": png(3), "path": None}, {"bytes": None, "path": path}], kind)
+    datasets.Dataset.from_dict(
+        {"image": [{"bytes": png(3), "path": None}]},
+        features=datasets.Features(image=datasets.Image()),
+    ).save_to_disk(folder)
+    (file,) = folder.glob("*.arrow")
+    file.unlink()
+    rows = pa.table({"image": cells})
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, rows.schema) as stream:
+        stream.write_table(rows)
+    return f"hf:{folder}"
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        (None, "expected a picture, got an empty cell"),
+        ("", "expected a picture, got an empty cell"),
+        ("a\0b", "there is no such file"),
+        ("/nowhere/a.png", "there is no such file"),
+        (os.devnull, "not a plain file"),
+    ],
+)
+def test_a_cell_that_names_no_file_is_left_out(
+    path: str | None, reason: str, tmp_path: Path
+) -> None:
+    found = load(elsewhere(tmp_path / "set", path))
+    assert len(found) == 1
+    assert [str(each) for each in found.skipped] == [f"image 1: {reason}"]
+
+
+def test_no_more_of_a_named_file_is_read_than_a_picture_may_have(tmp_path: Path) -> None:
+    huge = tmp_path / "huge"
+    with huge.open("wb") as stream:
+        stream.truncate(1 << 40)  # without blocks; more than any memory
+    found = load(elsewhere(tmp_path / "set", str(huge)))
+    assert "expected at most 33,554,432 bytes" in str(found.skipped[0])

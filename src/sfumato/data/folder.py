@@ -220,10 +220,19 @@ def _read(path: Path, file: str, options: SourceOptions) -> UInt8[Tensor, "_ _ _
 def _content(path: Path, file: str, limits: ImageLimits) -> bytes:
     if not _is_inside(path, file):
         raise ImageError(OUTSIDE)
-    target = path / file
-    if not target.is_file():
-        raise ImageError("there is no such file" if not target.exists() else "not a plain file")
-    with target.open("rb") as stream:
+    return content_of(path / file, limits)
+
+
+def content_of(file: Path, limits: ImageLimits) -> bytes:
+    """Return a file's bytes, no more than say that it is too large.
+
+    Raises:
+        ImageError: there is none, or it is a folder, a device or a pipe.
+        OSError: it cannot be read.
+    """
+    if not file.is_file():
+        raise ImageError("there is no such file" if not file.exists() else "not a plain file")
+    with file.open("rb") as stream:
         return stream.read(limits.max_bytes + 1)
 
 
