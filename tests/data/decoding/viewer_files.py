@@ -438,6 +438,35 @@ def _odd_keys() -> dict[str, Make]:
     return made
 
 
+def _fields() -> dict[str, Make]:
+    """Bitmaps of 16 and 32 bits a pixel, with every header and with fields of any width."""
+    made: dict[str, Make] = {}
+    masks = {
+        "4444": (16, (0xF00, 0xF0, 0xF, 0xF000)),
+        "1555": (16, (0x7C00, 0x3E0, 0x1F, 0x8000)),
+        "332": (16, (0xE0, 0x1C, 0x3)),
+        "565 other order": (16, (0x1F, 0x7E0, 0xF800)),
+        "2 10 10 10": (32, (0x3FF00000, 0xFFC00, 0x3FF, 0xC0000000)),
+        "12 12 8": (32, (0xFFF00000, 0xFFF00, 0xFF)),
+        "8888 other order": (32, (0xFF, 0xFF00, 0xFF0000, 0xFF << 24)),
+    }
+    for name, (bits, some) in masks.items():
+        for header in (40, 52, 56, 108, 124):
+            made[f"bmp {bits} {name}, header {header}"] = lambda b=bits, m=some, h=header: bmp(
+                b, masks=m, header=h
+            )
+        made[f"bmp {bits} {name}, without alpha's bits"] = lambda b=bits, m=some: bmp(
+            b, masks=m, header=56, alpha=False
+        )
+    for name, compression in (("unsaid", 0), ("with alpha", 6)):
+        for key_ in ("1555", "8888 other order"):
+            bits, some = masks[key_]
+            made[f"bmp {bits} {key_}, {name}"] = lambda b=bits, m=some, c=compression: bmp(
+                b, masks=m, header=108, compression=c
+            )
+    return made
+
+
 def _orientations() -> dict[str, Make]:
     made: dict[str, Make] = {}
     for i in range(10):
@@ -744,4 +773,7 @@ REFUSED: dict[str, tuple[Make, str]] = {
 }
 """What Chromium shows and we refuse, with the reason that is given; docs/pictures.md says why."""
 
-FILES: dict[str, Make] = _pngs() | _odd_keys() | _orientations() | _profiles() | _others() | _odd()
+FILES: dict[str, Make] = {
+    **(_pngs() | _odd_keys() | _fields()),
+    **(_orientations() | _profiles() | _others() | _odd()),
+}
