@@ -176,17 +176,20 @@ def fetch(
     as_json: AsJson = False,
 ) -> None:
     """Ask a feature service for one picture's features, under a key made for this request."""
+    import torch
+
     from sfumato.data.decoding.decode import ImageLimits
-    from sfumato.features.tables.forms import write_table
+    from sfumato.features.tables.forms import check_table, write_table
     from sfumato.features.tables.known import Row, columns_of
     from sfumato.features.tables.table import FeatureTable
     from sfumato.files import read_limited
     from sfumato.serve.clients.features import FeatureClient
 
     content = read_limited(image, limit_bytes=ImageLimits().max_bytes)
+    columns = columns_of([Row(0, image.name, {})], {})
+    check_table(FeatureTable(vectors=torch.empty(1, 0), columns=columns), out)
     with FeatureClient(url) as client:
         features = client.features(content)
-    columns = columns_of([Row(0, image.name, {})], {})
     write_table(FeatureTable(vectors=features.unsqueeze(0), columns=columns), out)
     result = {"file": str(out), "shape": [1, len(features)]}
     finish(result, f"{out}: {counted(len(features), 'feature')}", as_json=as_json)

@@ -119,4 +119,5 @@ def _levels(rows: Integer[np.ndarray, "h w"], mask: int) -> UInt8[np.ndarray, "h
         return np.zeros(rows.shape, np.uint8)
     values = (rows & rows.dtype.type(mask)) >> (low + max(0, wide - 8))
     table = np.round(np.arange(2 ** min(wide, 8)) * 255 / (2 ** min(wide, 8) - 1))
-    return table.astype(np.uint8)[values]
+    levels: UInt8[np.ndarray, "h w"] = table.astype(np.uint8)[values]
+    return levels
