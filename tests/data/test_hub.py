@@ -101,6 +101,35 @@ def test_what_does_not_fit_is_explained(tmp_path: Path) -> None:
         load_hub(str(tmp_path / "mixed"), SourceOptions(), labels={"kind": ("kind", None)})
 
 
+def test_splits_that_do_not_go_together_are_taken_one_by_one(tmp_path: Path) -> None:
+    """So are published test sets whose labels are kept back, or counted in another order."""
+    other = datasets.ClassLabel(names=["sad", "glad"])
+    parts = {"train": table([png(1)], [0]), "test": table([png(2)], [0]).cast_column("mood", other)}
+    datasets.DatasetDict(parts).save_to_disk(tmp_path / "parts")
+    with pytest.raises(DataError, match=r"splits differ in a column .*; take one of them: train"):
+        load(f"hf:{tmp_path / 'parts'}")
+    assert load(f"hf:{tmp_path / 'parts'}", split="test").classes == {"mood": ("sad", "glad")}
+
+
+@pytest.mark.parametrize("content", [b"", b"junk"])
+@pytest.mark.parametrize("file", ["state.json", "dataset_info.json", "*.arrow"])
+def test_a_damaged_folder_is_no_matter_of_the_network(
+    file: str, content: bytes, tmp_path: Path
+) -> None:
+    table([png(1)], [0]).save_to_disk(tmp_path / "saved")
+    (found,) = (tmp_path / "saved").glob(file)
+    found.write_bytes(content)
+    with pytest.raises(DataError, match="a folder of `datasets`"):
+        load(f"hf:{tmp_path / 'saved'}")
+
+
+def test_an_empty_split_is_named(tmp_path: Path) -> None:
+    parts = {"train": table([png(1)], [0]), "test": table([], [])}
+    datasets.DatasetDict(parts).save_to_disk(tmp_path / "parts")
+    with pytest.raises(DataError, match="without splits that are empty"):
+        load(f"hf:{tmp_path / 'parts'}")
+
+
 @pytest.mark.parametrize("name", ["hf:nobody/nothing", "mnist", "cifar100"])
 def test_without_a_network_the_way_out_is_named(name: str) -> None:
     with pytest.raises(UnavailableError, match=r"connect to the network, or give a data folder"):

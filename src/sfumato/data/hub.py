@@ -20,7 +20,7 @@ from sfumato.data.leftout import LeftOut, named
 from sfumato.data.options import SourceOptions
 from sfumato.errors import DataError, ImageError, UnavailableError
 from sfumato.extras import needs
-from sfumato.files import at_home
+from sfumato.files import MALFORMED, at_home
 
 _log = logging.getLogger(__name__)
 Table = Any  # a datasets.Dataset, whose import takes two seconds
@@ -78,7 +78,12 @@ def _table(dataset: str, name: str, options: SourceOptions) -> Table:
             loaded = datasets.load_from_disk(str(saved))
         else:
             loaded = datasets.load_dataset(str(saved) if saved.is_dir() else dataset)
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+    except (OSError, RuntimeError, *MALFORMED, datasets.exceptions.DatasetsError) as error:
+        if saved.is_dir():
+            raise DataError(
+                f"cannot read {name}, a folder of `datasets`: {_first_line(error)}; save it again, "
+                "without splits that are empty"
+            ) from error
         raise UnavailableError(
             f"cannot get {name} ({dataset}) from the hub: {_first_line(error)}; "
             "connect to the network, or give a data folder with its published files"
@@ -88,7 +93,13 @@ def _table(dataset: str, name: str, options: SourceOptions) -> Table:
             raise DataError(f"{name} has no splits; load all of it")
         return loaded
     if options.split == "all":
-        return datasets.concatenate_datasets(list(loaded.values()))
+        try:
+            return datasets.concatenate_datasets(list(loaded.values()))
+        except ValueError as error:
+            raise DataError(
+                f"{name}: its splits differ in a column ({_first_line(error)}); take one of them: "
+                f"{', '.join(loaded)}"
+            ) from error
     if options.split not in loaded:
         raise DataError(f"{name} has no split {options.split!r}; it has: {', '.join(loaded)}")
     return loaded[options.split]

@@ -73,7 +73,7 @@ class _Parts:
     @property
     def lacking(self) -> int:
         """How many indices have no colour in the palette."""
-        return max(0, 2 ** min(self.depth, 8) - self.colours)
+        return max(0, (1 << min(self.depth, 8)) - self.colours)
 
     @property
     def animated(self) -> bool:
