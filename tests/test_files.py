@@ -26,6 +26,7 @@ from sfumato.files import (
     refuse_no_file,
     refuse_taken,
     replacing,
+    replacing_folder,
     unpack_tensors,
     write_bytes,
     write_first,
@@ -303,3 +304,27 @@ def test_a_file_system_without_hard_links_does(
     with pytest.raises(PermissionError):
         write_first(tmp_path / "full", b"half")
     assert [each.name for each in tmp_path.iterdir()] == ["secret"]
+
+
+@pytest.mark.parametrize("letter", ["a", "\u3042", "\U0001f600"])
+def test_the_longest_name_that_there_is_can_be_written(tmp_path: Path, letter: str) -> None:
+    path = tmp_path / (letter * (255 // len(letter.encode())))
+    write_bytes(path, b"x")
+    write_bytes(path, b"y")
+    assert path.read_bytes() == b"y"
+    folder = tmp_path / "in" / path.name
+    for content in ("x", "y"):
+        with replacing_folder(folder, ours=("file",)) as part:
+            (part / "file").write_text(content)
+    assert (folder / "file").read_text() == "y"
+
+
+def test_a_link_to_a_folder_stays_and_the_folder_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "file").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    with replacing_folder(tmp_path / "link", ours=("file",)) as part:
+        (part / "file").write_text("new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "file").read_text() == "new"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["link", "real"]

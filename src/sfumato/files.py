@@ -21,6 +21,7 @@ from sfumato.errors import FormatError, InputError, SfumatoError
 _HEADER_LENGTH_BYTES = 8  # little-endian, before the JSON header of a safetensors file
 _METADATA_KEY = "sfumato"
 _PIPE_LIMIT_BYTES = 1 << 28  # of a pipe or a device, which may have no end
+_NAMED = 50  # characters of a file's name that the name of its temporary file begins with
 _PART = 1 << 20  # bytes at once of what does not say how long it is
 
 MALFORMED: Final = (
@@ -69,7 +70,7 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
     refuse_no_file(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=".part")
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}; choose another place") from error
     os.close(handle)
@@ -92,16 +93,17 @@ def replacing_folder(path: Path, *, ours: Sequence[str] = ()) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; on success it takes `path`'s place.
 
     A folder that is already there is replaced only where it holds nothing but files named in
-    `ours`. On any error the temporary folder is removed and `path` is as it was.
+    `ours`. On any error the temporary folder is removed and `path` is as it was. A link stays, and
+    what it leads to is replaced.
 
     Raises:
         InputError: the place is taken by something else, or cannot be written.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
     refuse_foreign(path, ours)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
+        part = Path(tempfile.mkdtemp(dir=path.parent, prefix=_prefix(path), suffix=".part"))
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}; choose another place") from error
     try:
@@ -112,6 +114,11 @@ def replacing_folder(path: Path, *, ours: Sequence[str] = ()) -> Iterator[Path]:
         raise InputError(f"cannot write {path}: {error.strerror}; nothing was changed") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _prefix(path: Path) -> str:
+    # All of a name of 255 bytes, the most there is, would leave no room for anything beside it.
+    return f".{path.name[:_NAMED]}."
 
 
 def check_file(path: Path) -> None:
@@ -220,7 +227,7 @@ def write_first(path: Path, content: bytes) -> bool:
         OSError: it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=".part")
     part = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream:  # mkstemp gives mode 0600

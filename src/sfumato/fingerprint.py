@@ -9,9 +9,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import inspect
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -24,7 +26,8 @@ def fingerprint(*things: Any) -> str:  # noqa: ANN401 - of whatever a protector 
     """Return one digest of any values, networks and objects, by content.
 
     Of an object it takes its own `fingerprint` where it has one, else its class, the source of
-    that class where it can be read, and its attributes; of a function also what it closes over.
+    that class where it can be read, and what a copy of it is made of (most often its attributes);
+    of a function also what it closes over.
     """
     digest = hashlib.sha256()
     for thing in things:
@@ -48,12 +51,15 @@ def _feed(digest: Any, thing: Any, seen: set[int]) -> None:  # noqa: ANN401
 
 
 def _compound(digest: Any, thing: Any, seen: set[int]) -> None:  # noqa: ANN401
-    if isinstance(thing, dict):
+    if isinstance(thing, Mapping):
         parts = [part for key in sorted(thing, key=repr) for part in (key, thing[key])]
     elif isinstance(thing, (list, tuple)):
         parts = list(thing)
     elif isinstance(thing, (set, frozenset)):
         parts = sorted(thing, key=repr)
+    elif isinstance(thing, np.ndarray):
+        content = thing.tolist() if thing.dtype.hasobject else thing.tobytes()
+        parts = [str(thing.dtype), thing.shape, content]
     elif isinstance(thing, nn.Module):
         parts = [code_of(thing), repr(thing), thing.state_dict(), _settings(thing)]
     elif inspect.ismethod(thing):
@@ -65,11 +71,27 @@ def _compound(digest: Any, thing: Any, seen: set[int]) -> None:  # noqa: ANN401
         # Fields that do not count in a comparison (where pictures go) do not count here either.
         fields = [field for field in dataclasses.fields(thing) if field.compare]
         parts = [code_of(thing), *(getattr(thing, field.name) for field in fields)]
+    elif isinstance(thing, type) or inspect.isroutine(thing):
+        parts = [code_of(thing)]
     else:
-        parts = [code_of(thing), getattr(thing, "__dict__", {})]
+        parts = [code_of(thing), _copied(thing)]
     _text(digest, f"{_name(thing)}[{len(parts)}]")
     for part in parts:
         _feed(digest, part, seen)
+
+
+def _copied(thing: object) -> Any:  # noqa: ANN401
+    """Return what `copy` makes a copy of, as values: attributes are not all that objects hold.
+
+    A `functools.partial`, a deque and whatever has slots would be equal to every other one.
+    """
+    try:
+        made = thing.__reduce_ex__(2)
+    except Exception:  # of a lock, say, there is no copy; each such thing says so in its own way
+        return getattr(thing, "__dict__", {})
+    if isinstance(made, str):
+        return made
+    return [list(part) if isinstance(part, Iterator) else part for part in made[1:]]
 
 
 def _tensor(digest: Any, tensor: Tensor) -> None:  # noqa: ANN401

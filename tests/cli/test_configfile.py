@@ -10,6 +10,18 @@ from typer.testing import CliRunner
 from sfumato.cli.configfile import Config
 
 
+def test_a_file_from_a_windows_editor_is_read(tmp_path: Path) -> None:
+    app = typer.Typer()
+
+    @app.command()
+    def show(seeds: int = 3, config: Config = None) -> None:
+        typer.echo(f"{seeds} {config is not None}")
+
+    file = tmp_path / "c.toml"
+    file.write_bytes(b"\xef\xbb\xbfseeds = 4\r\n")
+    assert CliRunner().invoke(app, ["--config", str(file)]).output == "4 True\n"
+
+
 def test_a_path_at_home_is_expanded_as_a_shell_would(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

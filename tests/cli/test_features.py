@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from sfumato.cli import app
+from sfumato.data.decoding.decode import encode_png
 from sfumato.errors import (
     ConfigError,
     EnvelopeError,
@@ -20,6 +24,8 @@ from sfumato.errors import (
     KeyRingError,
     SfumatoError,
 )
+from sfumato.features.tables.forms import read_table, write_table
+from sfumato.features.tables.table import FeatureTable
 
 ENVIRONMENT = {"SFUMATO_PASSPHRASE": "pass phrase"}
 
@@ -103,6 +109,57 @@ def test_names_and_labels_survive_and_are_found(tmp_path: Path) -> None:
     told = CliRunner().invoke(app, ["features", "search", str(plain), str(plain), "--metric", "l2"])
     assert "query 0 position=" in told.stdout
     assert "  0.0000  row 0 position=" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("suffix", "message"), [(".npy", "no place for file_name, who"), (".npz", "'who'")]
+)
+def test_a_form_without_a_place_is_refused_before_the_work(
+    suffix: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "album").mkdir()
+    for name in ("a.png", "b.png"):
+        (tmp_path / "album" / name).write_bytes(encode_png(torch.zeros(1, 8, 8).byte()))
+    (tmp_path / "album/metadata.csv").write_text("file_name,who\na.png,ann\nb.png,\n")
+    monkeypatch.setattr("sfumato.features.picture.features_in", None)
+    with pytest.raises(InputError, match=message):
+        features(
+            "extract", tmp_path / "album", "--backbone", "raw:1x8x8", "-o", tmp_path / f"a{suffix}"
+        )
+
+
+def test_a_folder_whose_name_is_no_text_is_a_label(tmp_path: Path) -> None:
+    folder = tmp_path / "album" / os.fsdecode(b"caf\xe9")
+    try:
+        folder.mkdir(parents=True)
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    (folder / "a.png").write_bytes(encode_png(torch.zeros(1, 8, 8).byte()))
+    for suffix in (".parquet", ".npz", ".features"):
+        out = tmp_path / f"a{suffix}"
+        features("extract", tmp_path / "album", "--backbone", "raw:1x8x8", "-o", out)
+        assert read_table(out).columns.to_pydict() == {
+            "file_name": ["caf\\udce9/a.png"],
+            "class": ["caf\\udce9"],
+        }
+
+
+def test_what_others_wrote_neither_moves_the_terminal_nor_breaks_the_json(tmp_path: Path) -> None:
+    pytest.importorskip("faiss")
+    path = tmp_path / "a.parquet"
+    columns = pa.table({"file_name": ["a\n\x1b[2Jb.png"], "age": [float("nan")]})
+    write_table(FeatureTable(vectors=torch.rand(1, 4), columns=columns), path)
+    told = CliRunner().invoke(app, ["features", "search", str(path), str(path)], color=True)
+    assert "file_name=a\\n\\x1b[2Jb.png" in told.stdout
+    assert "\x1b" not in told.stdout
+    command = ["features", "search", str(path), str(path), "--json"]
+    line = CliRunner().invoke(app, command).stdout.splitlines()[-1]
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    found = json.loads(line, parse_constant=refuse)
+    assert found["queries"][0]["columns"]["age"] is None
 
 
 def test_errors_are_clear_and_leave_nothing(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,22 @@ def test_real_faces_are_found_alone_and_in_company(tmp_path: Path, real_data: Pa
     assert facts["faces"] >= 9
     assert facts["reasons"]["2 faces found"] == 1
     assert facts["faces"] + facts["skipped"] == 11
+
+
+def test_faces_of_files_with_any_name_are_read_again(tmp_path: Path) -> None:
+    names = [" one.png", "two\nlines.png", "three, four.png", os.fsdecode(b"caf\xe9.png")]
+    try:
+        for name in names:
+            _drawn(tmp_path / "album" / name, (0, 20, 10))
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    (tmp_path / "album" / "metadata.jsonl").write_text(
+        "\n".join(json.dumps({"file_name": name, "who": "x"}) for name in names[:3])
+    )
+    cut_faces(tmp_path / "album", tmp_path / "some", size=24, find=_squares)
+    assert load(f"folder:{tmp_path / 'some'}").files == tuple(sorted(f"{n}.png" for n in names[:3]))
+    (tmp_path / "album" / "metadata.jsonl").unlink()
+    cut_faces(tmp_path / "album", tmp_path / "all", size=24, find=_squares)
+    found = load(f"folder:{tmp_path / 'all'}")
+    assert (len(found), found.skipped) == (4, ())
+    assert "caf\\udce9.png.png" in found.files

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from io import BytesIO
 from pathlib import Path
 
 import datasets
+import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
@@ -99,7 +101,78 @@ def test_what_does_not_fit_is_explained(tmp_path: Path) -> None:
         load_hub(str(tmp_path / "mixed"), SourceOptions(), labels={"kind": ("kind", None)})
 
 
+def test_splits_that_do_not_go_together_are_taken_one_by_one(tmp_path: Path) -> None:
+    """So are published test sets whose labels are kept back, or counted in another order."""
+    other = datasets.ClassLabel(names=["sad", "glad"])
+    parts = {"train": table([png(1)], [0]), "test": table([png(2)], [0]).cast_column("mood", other)}
+    datasets.DatasetDict(parts).save_to_disk(tmp_path / "parts")
+    with pytest.raises(DataError, match=r"splits differ in a column .*; take one of them: train"):
+        load(f"hf:{tmp_path / 'parts'}")
+    assert load(f"hf:{tmp_path / 'parts'}", split="test").classes == {"mood": ("sad", "glad")}
+
+
+@pytest.mark.parametrize("content", [b"", b"junk"])
+@pytest.mark.parametrize("file", ["state.json", "dataset_info.json", "*.arrow"])
+def test_a_damaged_folder_is_no_matter_of_the_network(
+    file: str, content: bytes, tmp_path: Path
+) -> None:
+    table([png(1)], [0]).save_to_disk(tmp_path / "saved")
+    (found,) = (tmp_path / "saved").glob(file)
+    found.write_bytes(content)
+    with pytest.raises(DataError, match="a folder of `datasets`"):
+        load(f"hf:{tmp_path / 'saved'}")
+
+
+def test_an_empty_split_is_named(tmp_path: Path) -> None:
+    parts = {"train": table([png(1)], [0]), "test": table([], [])}
+    datasets.DatasetDict(parts).save_to_disk(tmp_path / "parts")
+    with pytest.raises(DataError, match="without splits that are empty"):
+        load(f"hf:{tmp_path / 'parts'}")
+
+
 @pytest.mark.parametrize("name", ["hf:nobody/nothing", "mnist", "cifar100"])
 def test_without_a_network_the_way_out_is_named(name: str) -> None:
     with pytest.raises(UnavailableError, match=r"connect to the network, or give a data folder"):
         load(name)
+
+
+def elsewhere(folder: Path, path: str | None) -> str:
+    """A saved set with one picture in it, and one that it says lies at a path."""
+    kind = datasets.Features(image=datasets.Image()).arrow_schema.field(0).type
+    cells = pa.array([{"bytes": png(3), "path": None}, {"bytes": None, "path": path}], kind)
+    datasets.Dataset.from_dict(
+        {"image": [{"bytes": png(3), "path": None}]},
+        features=datasets.Features(image=datasets.Image()),
+    ).save_to_disk(folder)
+    (file,) = folder.glob("*.arrow")
+    file.unlink()
+    rows = pa.table({"image": cells})
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, rows.schema) as stream:
+        stream.write_table(rows)
+    return f"hf:{folder}"
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        (None, "expected a picture, got an empty cell"),
+        ("", "expected a picture, got an empty cell"),
+        ("a\0b", "there is no such file"),
+        ("/nowhere/a.png", "there is no such file"),
+        (os.devnull, "not a plain file"),
+    ],
+)
+def test_a_cell_that_names_no_file_is_left_out(
+    path: str | None, reason: str, tmp_path: Path
+) -> None:
+    found = load(elsewhere(tmp_path / "set", path))
+    assert len(found) == 1
+    assert [str(each) for each in found.skipped] == [f"image 1: {reason}"]
+
+
+def test_no_more_of_a_named_file_is_read_than_a_picture_may_have(tmp_path: Path) -> None:
+    huge = tmp_path / "huge"
+    with huge.open("wb") as stream:
+        stream.truncate(1 << 40)  # without blocks; more than any memory
+    found = load(elsewhere(tmp_path / "set", str(huge)))
+    assert "expected at most 33,554,432 bytes" in str(found.skipped[0])

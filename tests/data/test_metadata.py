@@ -279,3 +279,55 @@ def test_a_table_without_rows_is_an_empty_folder(album: Path) -> None:
     (album / "metadata.csv").write_text("file_name,person\n")
     with pytest.raises(DataError, match="no file lies there, or is listed"):
         load(f"folder:{album}")
+
+
+def _named(folder: Path, names: list[str]) -> None:
+    for i, name in enumerate(names):
+        _picture(folder / name, 40 * i)
+    if sorted(path.name for path in folder.iterdir()) != sorted(names):
+        pytest.skip("this file system changes names")
+
+
+@pytest.mark.parametrize("form", ["metadata.csv", "metadata.jsonl"])
+@pytest.mark.parametrize(
+    "names",
+    [[" a.png", "a.png"], ["a.png ", "a.png"], ["\u00e9.png", "e\u0301.png"]],
+    ids=["a blank before", "a blank after", "two spellings"],
+)
+def test_a_file_is_first_the_one_that_is_called_so(
+    tmp_path: Path, names: list[str], form: str
+) -> None:
+    """Else one picture has another's label, or two are taken for one."""
+    _named(tmp_path, names)
+
+    def listing(some: dict[str, str]) -> None:
+        lines = [json.dumps({"file_name": name, "person": who}) for name, who in some.items()]
+        if form == "metadata.csv":
+            lines = ["file_name,person", *(f'"{name}",{who}' for name, who in some.items())]
+        (tmp_path / form).write_text("\n".join(lines))
+
+    both = dict(zip(names, ("x", "y"), strict=True))
+    listing(both)
+    assert _people(load(f"folder:{tmp_path}")) == both
+    for name in names:
+        listing({name: "x"})
+        assert _people(load(f"folder:{tmp_path}")) == {name: "x"}
+
+
+def test_blanks_around_a_name_do_not_hide_the_only_file_that_may_be_meant(tmp_path: Path) -> None:
+    _named(tmp_path, [" a.png", "b.png"])
+    (tmp_path / "metadata.csv").write_text("file_name,person\na.png,x\n b.png ,y\n")
+    assert _people(load(f"folder:{tmp_path}")) == {" a.png": "x", "b.png": "y"}
+    _picture(tmp_path / "a.png ")
+    found = load(f"folder:{tmp_path}")
+    assert [str(each) for each in found.skipped] == ["a.png: there is no such file"]
+
+
+@pytest.mark.parametrize("key", ["", "Unnamed: 0"])
+def test_a_key_without_a_name_is_ignored_aloud(
+    album: Path, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [{key: i, "file_name": name, "person": "x"} for i, name in enumerate(NAMES)]
+    (album / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert set(load(f"folder:{album}").labels) == {"person"}
+    assert f"ignored what has no name: key {key!r}" in caplog.text

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from sfumato.data import ImageSet, decode_image
-from sfumato.data.sheet import captions_of, contact_sheet
+from sfumato.data import MISSING, ImageSet, decode_image
+from sfumato.data.sheet import captions_of, choose, contact_sheet
 from sfumato.errors import DataError
 
 
@@ -38,3 +40,11 @@ def test_nothing_to_show_is_an_error(blobs: ImageSet) -> None:
         contact_sheet(blobs.images[:0])
     with pytest.raises(DataError, match="a caption each"):
         contact_sheet(blobs.images[:2], ["one"])
+
+
+def test_a_label_that_no_image_has_groups_nothing(blobs: ImageSet) -> None:
+    """So are the tests of many published sets: their labels are kept back."""
+    hidden = replace(blobs, labels={**blobs.labels, "mood": torch.full((len(blobs),), MISSING)})
+    with pytest.raises(DataError, match="no image has a 'mood'"):
+        choose(hidden, 5, by="mood", seed=0)
+    assert len(choose(hidden, 5, by=None, seed=0)) == 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,11 @@ def test_a_damaged_entry_is_computed_anew(
 
 def test_an_empty_set_has_no_features(backbone: Backbone, blobs: ImageSet) -> None:
     assert extract(backbone, blobs.subset(torch.zeros(0).long())).shape == (0, 64)
+
+
+def test_kept_features_are_their_owners_alone(
+    backbone: Backbone, blobs: ImageSet, tmp_path: Path
+) -> None:
+    extract(backbone, blobs, device="cpu", cache=tmp_path)
+    (kept,) = tmp_path.rglob("*.safetensors")
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600

@@ -101,19 +101,6 @@ def test_a_database_in_use_is_not_overwritten(start: Start, world: World, tmp_pa
     }
 
 
-def test_a_database_is_not_replaced_by_its_own_backup(
-    start: Start, world: World, tmp_path: Path
-) -> None:
-    _, service, _ = busy(start, world)
-    own = Path(str(service.store.engine.url.database))
-    (tmp_path / "linked.db").symlink_to(own)
-    before = own.stat().st_ino
-    for out in (own, tmp_path / "linked.db"):
-        with pytest.raises(InputError, match="would be lost"):
-            backup(service.store.engine, out)
-    assert own.stat().st_ino == before
-
-
 def test_a_damaged_backup_is_refused_and_nothing_is_restored(
     start: Start, world: World, target: str, tmp_path: Path
 ) -> None:

@@ -69,13 +69,14 @@ def extract(
     from sfumato.data.lazy import open_lazily
     from sfumato.data.options import SourceOptions
     from sfumato.device import resolve_device
-    from sfumato.features.picture import features_in
-    from sfumato.features.tables.forms import write_table
+    from sfumato.features.picture import features_in, known_of
+    from sfumato.features.tables.forms import check_table, write_table
     from sfumato.files import refuse_lost
 
     refuse_lost(out, file_of(backbone))
     images = open_lazily(data, SourceOptions(data_dir=data_dir, count=count, seed=seed))
     opened = _opened(backbone, public, data_dir, seed).to(resolve_device(device))
+    check_table(known_of(opened, images), out)
     table, skipped = features_in(opened, images)
     say_skipped(skipped)
     write_table(table, out)
@@ -182,8 +183,10 @@ def fetch(
     as_json: AsJson = False,
 ) -> None:
     """Ask a feature service for one picture's features, under a key made for this request."""
+    import torch
+
     from sfumato.data.decoding.decode import ImageLimits
-    from sfumato.features.tables.forms import write_table
+    from sfumato.features.tables.forms import check_table, write_table
     from sfumato.features.tables.known import Row, columns_of
     from sfumato.features.tables.table import FeatureTable
     from sfumato.files import read_limited, refuse_lost
@@ -191,9 +194,10 @@ def fetch(
 
     refuse_lost(out, [image])
     content = read_limited(image, limit_bytes=ImageLimits().max_bytes)
+    columns = columns_of([Row(0, image.name, {})], {})
+    check_table(FeatureTable(vectors=torch.empty(1, 0), columns=columns), out)
     with FeatureClient(url) as client:
         features = client.features(content)
-    columns = columns_of([Row(0, image.name, {})], {})
     write_table(FeatureTable(vectors=features.unsqueeze(0), columns=columns), out)
     result = {"file": str(out), "shape": [1, len(features)]}
     finish(result, f"{out}: {counted(len(features), 'feature')}", as_json=as_json)

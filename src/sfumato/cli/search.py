@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from sfumato.cli.options import AsJson, finish
+from sfumato.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,12 +93,20 @@ def _hit(hit: Hit, metric: str) -> dict[str, Any]:
 
 
 def _plain(columns: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what JSON can hold; other columns of a stranger's file as text."""
-    return {
-        name: value if isinstance(value, str | int | float | None) else str(value)
-        for name, value in columns.items()
-    }
+    """Return what JSON can hold; other columns of a stranger's file as text.
+
+    A number that is none (so pandas writes what is missing) is null: JSON has no NaN.
+    """
+    return {name: _as_json(value) for name, value in columns.items()}
+
+
+def _as_json(value: object) -> str | int | float | None:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | None) else str(value)
 
 
 def _told(columns: Mapping[str, Any]) -> str:
-    return " ".join(f"{name}={value}" for name, value in columns.items() if value is not None)
+    # Names and values come from files of others: none may move or colour the terminal.
+    told = (f"{name}={value}" for name, value in columns.items() if value is not None)
+    return " ".join(map(printable, told))

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from sfumato.data.decoding.decode import Box, encode_png
 from sfumato.data.folder import Rows, decode_files, offered
-from sfumato.data.leftout import FILE_COLUMN, table_of
+from sfumato.data.leftout import FILE_COLUMN, as_text, table_of
 from sfumato.data.metadata import METADATA
 from sfumato.data.options import SourceOptions
 from sfumato.errors import DataError
@@ -190,7 +190,8 @@ def _resized(picture: UInt8[Tensor, "three _ _"], size: list[int]) -> UInt8[Tens
 
 
 def _name(file: str) -> str:
-    return f"{file}.png"  # with the old ending: a.jpg and a.png are two pictures
+    # With the old ending: a.jpg and a.png are two pictures. As text: the table names the file.
+    return f"{as_text(file)}.png"
 
 
 def _write_tables(

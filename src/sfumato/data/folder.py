@@ -20,7 +20,7 @@ from sfumato.counted import counted
 from sfumato.data.assemble import no_split, stack
 from sfumato.data.decoding.decode import ImageLimits, decode_image, open_picture
 from sfumato.data.imageset import MISSING, ImageSet
-from sfumato.data.leftout import LeftOut, named
+from sfumato.data.leftout import LeftOut, as_text, named
 from sfumato.data.listing import OUTSIDE, list_files
 from sfumato.data.metadata import METADATA, Row, find_table, is_table, read_table
 from sfumato.data.options import SourceOptions
@@ -130,7 +130,8 @@ def _tables(path: Path, files: Sequence[str]) -> dict[str, Path]:
 
 
 def _first_folder(file: str) -> str:
-    return file.partition("/")[0] if "/" in file else ""
+    # A folder's name may hold bytes that are no text, and a label is written into files.
+    return as_text(file.partition("/")[0]) if "/" in file else ""
 
 
 def _is_inside(folder: Path, file: str) -> bool:
@@ -219,10 +220,19 @@ def _read(path: Path, file: str, options: SourceOptions) -> UInt8[Tensor, "_ _ _
 def _content(path: Path, file: str, limits: ImageLimits) -> bytes:
     if not _is_inside(path, file):
         raise ImageError(OUTSIDE)
-    target = path / file
-    if not target.is_file():
-        raise ImageError("there is no such file" if not target.exists() else "not a plain file")
-    with target.open("rb") as stream:
+    return content_of(path / file, limits)
+
+
+def content_of(file: Path, limits: ImageLimits) -> bytes:
+    """Return a file's bytes, no more than say that it is too large.
+
+    Raises:
+        ImageError: there is none, or it is a folder, a device or a pipe.
+        OSError: it cannot be read.
+    """
+    if not file.is_file():
+        raise ImageError("there is no such file" if not file.exists() else "not a plain file")
+    with file.open("rb") as stream:
         return stream.read(limits.max_bytes + 1)
 
 

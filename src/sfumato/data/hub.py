@@ -13,13 +13,14 @@ from torch import Tensor
 
 from sfumato.counted import counted
 from sfumato.data.assemble import pick, stack
-from sfumato.data.decoding.decode import decode_image
+from sfumato.data.decoding.decode import ImageLimits, decode_image
+from sfumato.data.folder import content_of
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.leftout import LeftOut, named
 from sfumato.data.options import SourceOptions
 from sfumato.errors import DataError, ImageError, UnavailableError
 from sfumato.extras import needs
-from sfumato.files import at_home
+from sfumato.files import MALFORMED, at_home
 
 _log = logging.getLogger(__name__)
 Table = Any  # a datasets.Dataset, whose import takes two seconds
@@ -77,9 +78,14 @@ def _table(dataset: str, name: str, options: SourceOptions) -> Table:
             loaded = datasets.load_from_disk(str(saved))
         else:
             loaded = datasets.load_dataset(str(saved) if saved.is_dir() else dataset)
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+    except (OSError, RuntimeError, *MALFORMED, datasets.exceptions.DatasetsError) as error:
+        if saved.is_dir():
+            raise DataError(
+                f"cannot read {name}, a folder of `datasets`: {_first_line(error)}; save it again, "
+                "without splits that are empty"
+            ) from error
         raise UnavailableError(
-            f"cannot get {name} ({dataset}) from the hub: {str(error).splitlines()[0][:160]}; "
+            f"cannot get {name} ({dataset}) from the hub: {_first_line(error)}; "
             "connect to the network, or give a data folder with its published files"
         ) from error
     if isinstance(loaded, datasets.Dataset):
@@ -87,10 +93,20 @@ def _table(dataset: str, name: str, options: SourceOptions) -> Table:
             raise DataError(f"{name} has no splits; load all of it")
         return loaded
     if options.split == "all":
-        return datasets.concatenate_datasets(list(loaded.values()))
+        try:
+            return datasets.concatenate_datasets(list(loaded.values()))
+        except ValueError as error:
+            raise DataError(
+                f"{name}: its splits differ in a column ({_first_line(error)}); take one of them: "
+                f"{', '.join(loaded)}"
+            ) from error
     if options.split not in loaded:
         raise DataError(f"{name} has no split {options.split!r}; it has: {', '.join(loaded)}")
     return loaded[options.split]
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0][:160] or type(error).__name__
 
 
 def _image_column(table: Table, name: str) -> str:
@@ -133,7 +149,9 @@ def _images(
 
 
 def _picture(cell: Mapping[str, Any] | None, options: SourceOptions) -> UInt8[Tensor, "_ _ _"]:
-    if cell is None:
+    if cell is None or (cell["bytes"] is None and not cell["path"]):
         raise ImageError("expected a picture, got an empty cell")
-    content = cell["bytes"] if cell["bytes"] is not None else Path(cell["path"]).read_bytes()
+    content = cell["bytes"]
+    if content is None:
+        content = content_of(Path(cell["path"]), ImageLimits())
     return decode_image(content, channels=options.channels, size=options.shape, box=options.box)

@@ -124,7 +124,8 @@ class FolderImages:
         if attribute not in self.classes:
             known = ", ".join(sorted(self.classes)) or "none"
             raise DataError(f"{self.name} has no label {attribute!r}; it has: {known}")
-        return torch.tensor([self._labels(file)[attribute] for file in self.order])
+        values = self.classes[attribute]
+        return torch.tensor([_at(values, self.rows[file][attribute]) for file in self.order])
 
     def read(self, positions: Sequence[int]) -> Some:
         """Decode the pictures at these positions; files that hold none are left out by name."""
@@ -137,10 +138,7 @@ class FolderImages:
 
     def _labels(self, file: str) -> dict[str, int]:
         row = self.rows[file]
-        return {
-            name: bisect_left(values, row[name]) if row[name] else MISSING  # values are sorted
-            for name, values in self.classes.items()
-        }
+        return {name: _at(values, row[name]) for name, values in self.classes.items()}
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) over how pictures are read, and each file's name, labels, size and time.
@@ -159,6 +157,11 @@ class FolderImages:
             line = repr((file, *state, sorted(self.rows[file].items())))
             digest.update(line.encode())
         return digest.hexdigest()
+
+
+def _at(values: Sequence[str], value: str) -> int:
+    """Return where a value is among the sorted ones of its label."""
+    return bisect_left(values, value) if value else MISSING
 
 
 def decoded(

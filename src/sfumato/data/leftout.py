@@ -59,7 +59,11 @@ def as_text(name: str) -> str:
 
 
 def table_of(rows: Sequence[Sequence[str]]) -> bytes:
-    """Return rows as CSV in UTF-8."""
+    """Return rows as CSV in UTF-8; blanks around a name are quoted, or readers would drop them."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    plain = csv.writer(text, lineterminator="\n")
+    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in rows:
+        blanks = any(cell != cell.strip() for cell in row)
+        (quoted if blanks else plain).writerow(row)
     return as_text(text.getvalue()).encode()

@@ -88,12 +88,13 @@ class _Names:
 
     folder: Path
     files: Sequence[str]
-    spelled: dict[str, str] = field(default_factory=dict)
+    spelled: dict[str, list[str]] = field(default_factory=dict)
     root: Path = field(init=False)
 
     def __post_init__(self) -> None:
         self.root = self.folder.resolve()
-        self.spelled = {_composed(file): file for file in self.files}
+        for file in self.files:
+            self.spelled.setdefault(_value(file), []).append(file)
 
     def inside(self, listed: str, where: str) -> tuple[str, Path]:
         """Return a listed name as the folder's own path, and the file without links.
@@ -102,12 +103,9 @@ class _Names:
             DataError: it leads out of the folder.
         """
         refused = f"{where}: {shortened(listed)!r} is not inside the folder; list its own files"
-        if not listed or "\0" in listed:
+        if not listed.strip() or "\0" in listed:
             raise DataError(refused)
-        name = self._relative(listed)
-        if not os.path.lexists(self.folder / name):
-            other = self._relative(listed.replace("\\", "/"))
-            name = self.spelled.get(_composed(other), other)
+        name = self._own(listed)
         try:
             # Links are followed, so that one that leads out of the folder is caught as well.
             target = (self.folder / name).resolve()
@@ -116,6 +114,17 @@ class _Names:
         if name.split("/")[0] in ("..", ".") or not target.is_relative_to(self.root):
             raise DataError(refused)
         return name, target
+
+    def _own(self, listed: str) -> str:
+        """Return the file that is called so; else the one that is but for blanks and spelling."""
+        # As it is first: a name may begin with a blank, or have two spellings side by side.
+        spellings = (listed, _value(listed), listed.replace("\\", "/"))
+        names = [self._relative(spelling) for spelling in spellings]
+        for name in names:
+            if os.path.lexists(self.folder / name):
+                return name
+        alike = self.spelled.get(_value(names[-1]), ())
+        return alike[0] if len(alike) == 1 else self._relative(_value(spellings[-1]))
 
     def _relative(self, name: str) -> str:
         return Path(os.path.relpath(self.folder / name, self.folder)).as_posix()
@@ -154,7 +163,7 @@ def _cells(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
                     f"{path}:{reader.line_num}: expected {len(head)} cells, got {len(cells)}"
                 )
             nameless |= filled - set(columns.values())
-            yield reader.line_num, {name: _value(cells[at]) for name, at in columns.items()}
+            yield reader.line_num, {name: _cell(name, cells[at]) for name, at in columns.items()}
     except csv.Error as error:
         raise DataError(f"cannot read {path}: {error}; expected CSV in UTF-8") from error
     if nameless:
@@ -194,7 +203,10 @@ def _columns(path: Path, head: Sequence[str]) -> dict[str, int]:
 
 
 def _lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield each line's object with the number of the line; '' where a key is missing."""
+    """Yield each line's object with the number of the line; '' where a key is missing.
+
+    A key that is no name is what a column without one is: the index that pandas wrote.
+    """
     rows = []
     for number, line in enumerate(io.StringIO(text), 1):
         if not line.strip():
@@ -207,7 +219,11 @@ def _lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
         if not isinstance(row, dict) or FILE_COLUMN not in row:
             raise DataError(f"{where}: expected a JSON object with {FILE_COLUMN!r}")
         rows.append((number, row))
-    names = dict.fromkeys(name for _, row in rows for name in row)
+    keys = dict.fromkeys(name for _, row in rows for name in row)
+    names = [name for name in keys if not _UNNAMED.fullmatch(name)]
+    if len(names) < len(keys):
+        nameless = ", ".join(repr(key) for key in keys if key not in names)
+        _log.warning("%s: ignored what has no name: key %s", path, shortened(nameless))
     for number, row in rows:
         yield number, {name: row.get(name, "") for name in names}
 
@@ -223,12 +239,17 @@ def _object(where: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, str]:
         text = value if isinstance(value, str) else json.dumps(value)
         if _surrogate(name + text):
             raise DataError(f"{where}: expected whole characters, got half of a pair")
-        row[name] = "" if value is None else _value(text)
+        row[name] = "" if value is None else _cell(name, text)
     return row
 
 
 def _surrogate(text: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _cell(name: str, text: str) -> str:
+    """Return what a cell holds. A file's name is kept as it is, to be looked for as it is."""
+    return text if name == FILE_COLUMN else _value(text)
 
 
 def _value(text: str) -> str:

@@ -70,7 +70,7 @@ def choose(images: ImageSet, count: int, *, by: str | None, seed: int) -> ImageS
     Where there are more values than `count`, each of the first `count` is shown once.
 
     Raises:
-        DataError: there is no such label.
+        DataError: there is no such label, or no image has it.
     """
     order = random_order(len(images), seed)
     if by is None:
@@ -78,7 +78,9 @@ def choose(images: ImageSet, count: int, *, by: str | None, seed: int) -> ImageS
     values = images.label(by)[order]
     present = values.unique()
     present = present[present != MISSING][:count]
-    each = count // max(1, len(present))
+    if not len(present):
+        raise DataError(f"{images.name}: no image has a {by!r}")
+    each = count // len(present)
     return images.subset(torch.cat([order[values == v][:each] for v in present]))
 
 

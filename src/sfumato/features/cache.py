@@ -13,6 +13,7 @@ from sfumato.device import Device, device_of, resolve_device
 from sfumato.errors import FormatError
 from sfumato.features.backbone import Backbone
 from sfumato.features.picture import features_of
+from sfumato.features.tables.forms import MODE
 from sfumato.files import map_tensors, write_tensors
 from sfumato.progress import track
 
@@ -43,7 +44,7 @@ def extract(
     if kept is not None:
         return kept
     features = _compute(backbone, images, batch_size, device)
-    write_tensors(path, {"features": features}, {})
+    write_tensors(path, {"features": features}, {}, mode=MODE)
     return features
 
 

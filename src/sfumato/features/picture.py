@@ -19,8 +19,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from sfumato.data.lazy import FolderImages, LoadedImages, Picture, decoded
-from sfumato.data.leftout import LeftOut, named
+from sfumato.data.lazy import FolderImages, LoadedImages, decoded
+from sfumato.data.leftout import LeftOut, as_text, named
 from sfumato.device import device_of
 from sfumato.errors import DataError, ImageError
 from sfumato.features.backbone import Backbone
@@ -125,7 +125,7 @@ def extracted(
     for some in decoded(images, f"features of {images.name}", positions):
         left_out += some.left_out
         for picture in some.pictures:
-            file = _file(images, picture)
+            file = _file(images, picture.position)
             try:
                 features.append(feature_of(backbone, picture.pixels))
             except ImageError as error:
@@ -151,11 +151,32 @@ def features_in(
     """
     check_names(images.classes)
     found = extracted(backbone, images)
-    about = {"backbone": backbone.fingerprint, "images": images.name}
+    about = _about(backbone, images)
     columns = columns_of(found.rows, images.classes)
     return FeatureTable(vectors=found.features, columns=columns, metadata=about), found.left_out
 
 
-def _file(images: LoadedImages | FolderImages, picture: Picture) -> str | None:
+def known_of(backbone: Backbone, images: LoadedImages | FolderImages) -> FeatureTable:
+    """Return what `features_in` will say of the pictures besides their features, which lack here.
+
+    Raises:
+        DataError: a label has a column's name.
+    """
+    check_names(images.classes)
+    labels = {name: images.label(name).tolist() for name in images.classes}
+    rows = [
+        Row(i, _file(images, i), {name: values[i] for name, values in labels.items()})
+        for i in range(len(images))
+    ]
+    columns = columns_of(rows, images.classes)
+    vectors = torch.empty(len(rows), 0)
+    return FeatureTable(vectors=vectors, columns=columns, metadata=_about(backbone, images))
+
+
+def _about(backbone: Backbone, images: LoadedImages | FolderImages) -> dict[str, str]:
+    return {"backbone": backbone.fingerprint, "images": as_text(images.name)}
+
+
+def _file(images: LoadedImages | FolderImages, position: int) -> str | None:
     files = images.order if isinstance(images, FolderImages) else images.images.files
-    return files[picture.position] if files else None
+    return files[position] if files else None

@@ -21,7 +21,9 @@ from sfumato.data.decoding.orientation import exif_orientation
 from sfumato.errors import ConfigError, ImageError
 from tests.data.decoding import heic_files
 from tests.data.decoding.viewer_files import (
+    apart,
     app1,
+    bmp,
     chrm,
     cicp,
     exif,
@@ -81,6 +83,15 @@ STILL_KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 def frames(kind: str) -> bytes:
     pictures = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue", "green")]
     return saved(pictures[0], kind, save_all=True, append_images=pictures[1:], duration=40)
+
+
+FIELDS = (0xF00, 0xF0, 0xF, 0xF000)
+
+
+def header_of(place: int, other: bytes) -> bytes:
+    """A bitmap of fields with other bytes at a place."""
+    content = bmp(16, masks=FIELDS)
+    return content[:place] + other + content[place + len(other) :]
 
 
 HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
@@ -158,6 +169,33 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "PNG of no pixels": (no_pixels, "a damaged PNG: its header is not that of one"),
     "JPEG header only": (lambda: saved(noise(), "JPEG")[:20], "got a damaged JPEG"),
     "BMP cut short": (lambda: saved(noise(), "BMP")[:-700], "expected a whole BMP"),
+    "BMP of fields cut short": (lambda: bmp(16, masks=FIELDS)[:-7], "expected a whole BMP"),
+    "BMP of fields that share bits": (
+        lambda: bmp(32, masks=(0xFF, 0xFF, 0xFF0000)),
+        "a damaged BMP: two colours have the same bits",
+    ),
+    "BMP of a field in two parts": (
+        lambda: header_of(54, struct.pack("<I", 0xF000 | 0x300)),
+        "expected a whole BMP picture: the bits of a colour lie apart",
+    ),
+    "BMP of fields and no width": (
+        lambda: header_of(18, bytes(4)),
+        "a damaged BMP: it says that it has 0x26 pixels",
+    ),
+    "BMP of fields, bomb": (
+        lambda: header_of(18, struct.pack("<ii", 9000, -9000)),
+        "at most 64,000,000 pixels, got 9000x9000",
+    ),
+    "BMP header only": (lambda: bmp(16, masks=FIELDS)[:20], "a damaged BMP"),
+    "PNG header only": (lambda: png_of("palette", 4)[:22], "a damaged PNG"),
+    "PNG of a palette of 2**255 colours": (
+        lambda: png_of("palette", 4).replace(b"\x04\x03\0\0\0", b"\xff\x03\0\0\0"),
+        "expected",
+    ),
+    "PNG whose pixels are apart": (
+        lambda: apart(png_of("rgb", 8), chunk(b"tEXt", b"a\0b")),
+        "expected a whole PNG",
+    ),
     "WebP cut short": (lambda: saved(noise(), "WEBP")[:-100], "expected"),
     "GIF cut short": (lambda: saved(noise(), "GIF")[:-700], "expected a whole GIF"),
     "animated GIF": (lambda: frames("GIF"), "expected a still picture, got an animation"),
@@ -204,6 +242,8 @@ SOUND = {
     ),
     "PNG with notes": png_of("rgb", 8, before=NOTES),
     "HEIC": heic_files.STILL,
+    "BMP of fields": bmp(16, masks=FIELDS, header=56),
+    "PNG of a palette": png_of("palette", 4, before=[key("palette", 4)]),
     **{f"moving {kind}": moving(kind) for kind in ("PNG", "GIF", "WEBP", "TIFF", "AVIF")},
 }
 
@@ -354,6 +394,21 @@ def test_a_colour_key_counts_in_all_depths(kind: str, depth: int) -> None:
     most = 2**depth - 1
     eight = values >> depth - 8 if depth > 8 else values * (255 // most)
     assert np.array_equal(image[~clear], eight[~clear].astype(np.uint8))
+
+
+def test_the_shortest_bitmap_is_read() -> None:
+    """With the oldest header, and one pixel."""
+    head = b"BM" + struct.pack("<IHHI", 30, 0, 0, 26) + struct.pack("<IHHHH", 12, 1, 1, 1, 24)
+    assert decode_image(head + bytes([1, 2, 3, 0])).flatten().tolist() == [3, 2, 1]
+
+
+def test_bands_of_a_bitmap_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    for down in (False, True):
+        content = bmp(16, masks=FIELDS, header=56, down=down)
+        whole = decode_image(content)
+        monkeypatch.setattr("sfumato.data.decoding.bmpfile._BAND", 5 * 37)
+        assert torch.equal(decode_image(content), whole)
+        monkeypatch.undo()
 
 
 def test_the_lower_byte_of_a_colour_key_counts() -> None:

@@ -43,7 +43,7 @@ def apart(a: Pixels, b: Pixels) -> int:
 
 
 def test_every_file_is_decoded_as_chromium_paints_it(viewer: Viewer) -> None:
-    assert len(FILES) > 230
+    assert len(FILES) > 310
     files = {name: make() for name, make in FILES.items()}
     painted = dict(zip(files, viewer.paints(list(files.values())), strict=True))
     assert [name for name, found in painted.items() if found is None] == []

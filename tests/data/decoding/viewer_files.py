@@ -371,6 +371,102 @@ def _pngs() -> dict[str, Make]:
     return made
 
 
+def raised_key(kind: str, depth: int, more: int) -> bytes:
+    """The colour key with more bits than its depth has."""
+    middle = levels(_PNG_CHANNELS[kind], depth)[13, 18].astype(int) | more
+    return chunk(b"tRNS", middle.astype(">u2").tobytes())
+
+
+def with_palette(colours: bytes, *after: bytes, depth: int = 4, interlaced: bool = False) -> bytes:
+    """A PNG with a palette of other colours, and with chunks behind it."""
+    whole = png("palette", depth, interlaced=interlaced)
+    start = whole.index(b"PLTE") - 4
+    end = start + 12 + 3 * 2**depth
+    return whole[:start] + chunk(b"PLTE", colours) + b"".join(after) + whole[end:]
+
+
+def before_palette(*chunks: bytes, after: tuple[bytes, ...] = ()) -> bytes:
+    """A PNG with chunks before its palette, and behind it."""
+    whole = png("palette", 4, before=after)
+    start = whole.index(b"PLTE") - 4
+    return whole[:start] + b"".join(chunks) + whole[start:]
+
+
+def apart(png: bytes, *between: bytes) -> bytes:
+    """A PNG whose compressed pixels lie in two chunks, with others between them."""
+    start = png.index(b"IDAT")
+    (length,) = struct.unpack(">I", png[start - 4 : start])
+    body, half = png[start + 4 : start + 4 + length], length // 2
+    middle = (chunk(b"IDAT", body[:half]), *between, chunk(b"IDAT", body[half:]))
+    return png[: start - 4] + b"".join(middle) + png[start + 8 + length :]
+
+
+def _odd_keys() -> dict[str, Make]:
+    """Transparency that is written as it should not be: viewers agree on what it means."""
+    made: dict[str, Make] = {}
+    for kind, depth in [("grey", d) for d in (1, 2, 4, 8)] + [("rgb", 8)]:
+        for more in (0x100, 0xFF00, 2**depth):
+            made[f"png {kind} {depth} key with {more:#x}"] = lambda k=kind, d=depth, m=more: png(
+                k, d, before=[raised_key(k, d, m)]
+            )
+    for kind, depth in (("grey", 8), ("grey", 16), ("rgb", 8), ("rgb", 16)):
+        body = key(kind, depth)[8:-4]
+        for name, other in (("long", body + b"\0\0"), ("short", body[:-1])):
+            made[f"png {kind} {depth} key, {name}"] = lambda k=kind, d=depth, b=other: png(
+                k, d, before=[chunk(b"tRNS", b)]
+            )
+    short, red_green = chunk(b"tRNS", b"\1"), b"\xff\0\0\0\xff\0"
+    dim = chunk(b"tRNS", b"\xff\x40\x20\x10")
+    made |= {
+        "png key twice": lambda: png("grey", 8, before=[key("grey", 8), raised_key("grey", 8, 5)]),
+        "png key, a short one first": lambda: png("grey", 8, before=[short, key("grey", 8)]),
+        "png key after the pixels": lambda: png("grey", 8, after=[key("grey", 8)]),
+        "png alphas twice": lambda: png("palette", 4, before=[key("palette", 4), short]),
+        "png alphas before the palette": lambda: before_palette(key("palette", 4)),
+        "png alphas before and after": lambda: before_palette(short, after=(key("palette", 4),)),
+        "png more alphas than colours": lambda: png(
+            "palette", 4, before=[chunk(b"tRNS", bytes(40))]
+        ),
+        "png palette of two": lambda: with_palette(red_green),
+        "png palette of two, interlaced": lambda: with_palette(red_green, interlaced=True),
+        "png palette of two in 8 bits": lambda: with_palette(red_green, depth=8),
+        "png palette of two, one alpha": lambda: with_palette(red_green, short),
+        "png palette of two, more alphas": lambda: with_palette(red_green, dim),
+        "png palette of a part": lambda: with_palette(red_green * 7 + b"\7\7"),
+        "png palette of 32 in 4 bits": lambda: with_palette(bytes(range(96))),
+    }
+    return made
+
+
+def _fields() -> dict[str, Make]:
+    """Bitmaps of 16 and 32 bits a pixel, with every header and with fields of any width."""
+    made: dict[str, Make] = {}
+    masks = {
+        "4444": (16, (0xF00, 0xF0, 0xF, 0xF000)),
+        "1555": (16, (0x7C00, 0x3E0, 0x1F, 0x8000)),
+        "332": (16, (0xE0, 0x1C, 0x3)),
+        "565 other order": (16, (0x1F, 0x7E0, 0xF800)),
+        "2 10 10 10": (32, (0x3FF00000, 0xFFC00, 0x3FF, 0xC0000000)),
+        "12 12 8": (32, (0xFFF00000, 0xFFF00, 0xFF)),
+        "8888 other order": (32, (0xFF, 0xFF00, 0xFF0000, 0xFF << 24)),
+    }
+    for name, (bits, some) in masks.items():
+        for header in (40, 52, 56, 108, 124):
+            made[f"bmp {bits} {name}, header {header}"] = lambda b=bits, m=some, h=header: bmp(
+                b, masks=m, header=h
+            )
+        made[f"bmp {bits} {name}, without alpha's bits"] = lambda b=bits, m=some: bmp(
+            b, masks=m, header=56, alpha=False
+        )
+    for name, compression in (("unsaid", 0), ("with alpha", 6)):
+        for key_ in ("1555", "8888 other order"):
+            bits, some = masks[key_]
+            made[f"bmp {bits} {key_}, {name}"] = lambda b=bits, m=some, c=compression: bmp(
+                b, masks=m, header=108, compression=c
+            )
+    return made
+
+
 def _orientations() -> dict[str, Make]:
     made: dict[str, Make] = {}
     for i in range(10):
@@ -521,6 +617,13 @@ def _profiles() -> dict[str, Make]:
         "png icc cicp": lambda: png("rgb", 8, before=[iccp(swap), cicp(1, 13)]),
         "png cicp srgb gama": lambda: png("rgb", 8, before=[cicp(12, 13), SRGB_CHUNK, gama(1.0)]),
         "png cicp grey": lambda: png("grey", 8, before=[cicp(1, 8)]),
+        "png pixels in two chunks": lambda: apart(png("rgb", 8)),
+        "png pixels in two chunks, an empty one between": lambda: apart(
+            png("rgb", 8), chunk(b"IDAT", b"")
+        ),
+        "png pixels, others, and pixels again": lambda: png(
+            "rgb", 8, after=[chunk(b"tEXt", b"a\0b"), chunk(b"IDAT", b"junk")]
+        ),
         "png text of 3 MB": lambda: png(
             "rgb", 8, before=[chunk(b"zTXt", b"k\0\0" + zlib.compress(b"a" * (3 << 20)))]
         ),
@@ -660,10 +763,17 @@ REFUSED: dict[str, tuple[Make, str]] = {
         lambda: png("rgb", 8)[:-20] + bytes(4) + png("rgb", 8)[-16:],
         "whole PNG",
     ),
+    "a PNG whose pixels are apart": (
+        lambda: apart(png("rgb", 8), chunk(b"tEXt", b"a\0b")),
+        "whole PNG",
+    ),
     "an ICO": (lambda: saved(picture("RGB"), "ICO"), "got an ICO"),
     "a PNG in PQ": (lambda: png("rgb", 8, before=[cicp(9, 16)]), "high dynamic range"),
     "a PNG in HLG": (lambda: png("rgb", 16, before=[cicp(9, 18)]), "high dynamic range"),
 }
 """What Chromium shows and we refuse, with the reason that is given; docs/pictures.md says why."""
 
-FILES: dict[str, Make] = _pngs() | _orientations() | _profiles() | _others() | _odd()
+FILES: dict[str, Make] = {
+    **(_pngs() | _odd_keys() | _fields()),
+    **(_orientations() | _profiles() | _others() | _odd()),
+}

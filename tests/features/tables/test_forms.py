@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import json
 import pickle
 import stat
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -20,7 +22,15 @@ from safetensors.torch import save_file
 from sfumato.errors import FormatError, InputError
 from sfumato.features.tables import arrowfile, numpyfile
 from sfumato.features.tables import forms as forms_
-from sfumato.features.tables.forms import Form, files_of, inspect, read, read_table, write_table
+from sfumato.features.tables.forms import (
+    Form,
+    check_table,
+    files_of,
+    inspect,
+    read,
+    read_table,
+    write_table,
+)
 from sfumato.features.tables.table import FeatureTable
 
 VECTORS = np.arange(12, dtype=np.float32).reshape(3, 4) / 7
@@ -148,6 +158,118 @@ def test_bfloat16_is_widened_where_a_form_lacks_it(tmp_path: Path) -> None:
     vectors = torch.rand(3, 4).bfloat16()
     write_table(FeatureTable(vectors=vectors), tmp_path / "a.parquet")
     assert read_table(tmp_path / "a.parquet").vectors.equal(vectors.float())
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow", ".npz", ".npy"])
+def test_so_are_floats_of_a_byte(tmp_path: Path, dtype: torch.dtype, suffix: str) -> None:
+    vectors = torch.rand(3, 4).to(dtype)
+    write_table(FeatureTable(vectors=vectors), tmp_path / f"a{suffix}")
+    assert read_table(tmp_path / f"a{suffix}").vectors.equal(vectors.float())
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.bool, torch.float4_e2m1fn_x2])
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow", ".npz", ".npy"])
+def test_what_could_not_be_read_again_is_not_written(
+    tmp_path: Path, dtype: torch.dtype, suffix: str
+) -> None:
+    vectors = torch.ones(3, 4, dtype=torch.complex64).view(torch.uint8).view(dtype)
+    with pytest.raises(InputError, match=rf"floats or integers for \{suffix}, got torch\."):
+        write_table(FeatureTable(vectors=vectors), tmp_path / f"a{suffix}")
+    with pytest.raises(InputError):
+        write_table(FeatureTable(vectors=torch.tensor(1.0)), tmp_path / "a.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_column_of_numbers_that_arrow_lacks_is_not_lost_in_silence(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    odd = {"f8": torch.rand(3).to(torch.float8_e4m3fn), "c": torch.ones(3, dtype=torch.complex64)}
+    save_file({"x": torch.rand(3, 4), "ids": torch.arange(3), **odd}, path)
+    found = read_table(path)
+    assert found.columns.column_names == ["ids"]
+    assert sorted(found.unplaced) == ["c", "f8"]
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.ones(3, "c8"),
+        np.ones(3, "g"),
+        np.array(["2020", "2021", "2022"], "M8[Y]"),
+        np.zeros(3, [("a", "i4"), ("b", "f4")]),
+    ],
+    ids=str,
+)
+def test_an_array_that_no_column_can_be_does_not_hide_the_vectors(
+    tmp_path: Path, array: np.ndarray
+) -> None:
+    np.savez(tmp_path / "a.npz", features=VECTORS, odd=array, ids=np.arange(3))
+    found = read_table(tmp_path / "a.npz")
+    assert found.vectors.equal(TABLE.vectors)
+    assert (found.columns.column_names, found.unplaced) == (["ids"], ("odd",))
+
+
+def test_columns_of_any_name_have_a_place_in_npz(tmp_path: Path) -> None:
+    """NumPy's own writer has arguments of these names; the last is where metadata are kept."""
+    for name in ("file", "args", "kwds", "allow_pickle", "", "a/b", "sfumato"):
+        columns = pa.table({name: ["a", "b", "c"]})
+        write_table(FeatureTable(vectors=TABLE.vectors, columns=columns), tmp_path / "a.npz")
+        found = read_table(tmp_path / "a.npz")
+        assert found.columns.to_pydict() == {name: ["a", "b", "c"]}
+        vectors = FeatureTable(vectors=TABLE.vectors, name=name)
+        write_table(vectors, tmp_path / "b.npz")
+        assert read_table(tmp_path / "b.npz").vectors.equal(TABLE.vectors)
+    known = {"backbone": "x"}
+    for table in (
+        FeatureTable(vectors=TABLE.vectors, columns=columns, metadata=known),
+        FeatureTable(vectors=TABLE.vectors, name="sfumato", metadata=known),
+    ):
+        with pytest.raises(InputError, match="'sfumato', which is where it keeps metadata"):
+            write_table(table, tmp_path / "c.npz")
+    assert not (tmp_path / "c.npz").exists()
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([0, 1, 2], pa.timestamp("s", "Europe/Berlin")),
+        pa.array([datetime.time(1)] * 3),
+        pa.array(["a\0", "b", "c"]),
+    ],
+    ids=["a zone", "times of day", "a last character that NumPy drops"],
+)
+def test_a_column_that_an_array_would_change_is_refused(tmp_path: Path, column: pa.Array) -> None:
+    table = FeatureTable(vectors=TABLE.vectors, columns=pa.table({"when": column}))
+    for refused in (write_table, check_table):
+        with pytest.raises(InputError, match=r"column 'when' .* has no place in \.npz"):
+            refused(table, tmp_path / "a.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", [KINDS["list"], KINDS["fixed"]], ids=str)
+@pytest.mark.parametrize("opened", [pa.ipc.new_file, pa.ipc.new_stream])
+def test_batches_without_rows_say_nothing_of_the_others(
+    tmp_path: Path, kind: pa.DataType, opened: Any
+) -> None:
+    schema = pa.schema([("emb", kind), ("label", pa.string())])
+    none = pa.record_batch([pa.array([], kind), pa.array([], pa.string())], schema)
+    some = pa.record_batch([pa.array(VECTORS.tolist(), kind), pa.array(["a", "b", "c"])], schema)
+    for batches in ([none, some], [some, none, some], [none]):
+        with pa.OSFile(str(tmp_path / "a"), "wb") as sink, opened(sink, schema) as stream:
+            for batch in batches:
+                stream.write_batch(batch)
+        found = read_table(tmp_path / "a")
+        count = 3 * batches.count(some)
+        assert found.columns.column("label").to_pylist() == ["a", "b", "c"] * batches.count(some)
+        assert len(found) == count
+        assert found.vectors.equal(TABLE.vectors.repeat(batches.count(some), 1)) or not count
+        form, files = files_of(tmp_path / "a")
+        assert inspect(files, form, None, "x").shape == tuple(found.vectors.shape)
+
+
+def test_a_column_cannot_have_the_vectors_name() -> None:
+    with pytest.raises(FormatError, match="every column once, got 'features' twice"):
+        FeatureTable(vectors=TABLE.vectors, columns=pa.table({"features": [1, 2, 3]}))
 
 
 def npz(**members: bytes) -> bytes:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-from sfumato.data.decoding import giffile, isofile, jpegfile, pngfile
+from sfumato.data.decoding import bmpfile, giffile, isofile, jpegfile, pngfile
 from sfumato.data.decoding.orientation import exif_orientation
 from sfumato.data.decoding.source import Check, Source, each, one, several_in
 
@@ -24,7 +24,7 @@ _STARTS: Final = {
     jpegfile.SIGNATURE: "JPEG",
     giffile.SIGNATURES[0]: "GIF",
     giffile.SIGNATURES[1]: "GIF",
-    b"BM": "BMP",
+    bmpfile.SIGNATURE: "BMP",
     b"II*\0": "TIFF",
     b"MM\0*": "TIFF",
 }
@@ -89,19 +89,6 @@ def _webp(content: bytes) -> Source:
     )
 
 
-def _bmp(content: bytes) -> Source:
-    picture = Image.open(BytesIO(content), formats=["BMP"])
-
-    def pictures(check: Check, _: tuple[int, int] | None) -> Iterator[Image.Image]:
-        check(picture.size)
-        picture.load()
-        # Browsers take a fourth channel for transparency only where it is not all noughts.
-        hidden = picture.mode == "RGBA" and picture.getchannel("A").getextrema()[1] == 0
-        yield picture.convert("RGB") if hidden else picture
-
-    return Source(size=picture.size, pictures=pictures)
-
-
 def _tiff(content: bytes) -> Source:
     picture = TiffImageFile(BytesIO(content))
 
@@ -135,7 +122,7 @@ _READERS: Final[dict[str, Callable[[bytes], Source]]] = {
     "JPEG": jpegfile.read_jpeg,
     "GIF": giffile.read_gif,
     "WEBP": _webp,
-    "BMP": _bmp,
+    "BMP": bmpfile.read_bmp,
     "AVIF": isofile.read_avif,
     "HEIF": isofile.read_heif,
     "TIFF": _tiff,

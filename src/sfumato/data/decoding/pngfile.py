@@ -31,6 +31,7 @@ _LIKE_SRGB: Final = (2.2 * 0.95, 2.2 * 1.05)  # exponents that browsers take for
 _BAND: Final = 1 << 20  # pixels whose colour keys are looked for at once
 _PREVIOUS: Final = 2  # the disposal that brings back what was there before
 _GREY, _RGB = 0, 2  # the colour types that may have a transparent colour
+_PALETTE: Final = 3
 
 
 @dataclass(slots=True)
@@ -55,9 +56,24 @@ class _Parts:
     """The first of each chunk before the pixels that says how to show them."""
     late_exif: bytes = b""
     """An eXIf chunk after the pixels."""
+    colours: int = 0
+    """How many colours the palette has, once it was there."""
     frames: list[_Frame] = field(default_factory=list)
     default_shown: bool = False
     """Whether the still picture is the animation's first frame."""
+
+    @property
+    def depth(self) -> int:
+        return self.head[8]
+
+    @property
+    def kind(self) -> int:
+        return self.head[9]
+
+    @property
+    def lacking(self) -> int:
+        """How many indices have no colour in the palette."""
+        return max(0, (1 << min(self.depth, 8)) - self.colours)
 
     @property
     def animated(self) -> bool:
@@ -89,17 +105,43 @@ def read_png(content: bytes) -> Source:
 
 def _parts(content: bytes) -> _Parts:
     parts = _Parts(content[16:29])
-    palettes, pixels = parts.head[9:10] == b"\3", False
+    if len(parts.head) < 13:
+        raise ValueError("its header is cut short")
+    pixels, last = False, b""
     for kind, start, end in _chunks(content):
+        body = content[start + 8 : end - 4]
         if kind == b"IDAT" and not pixels:
             pixels, parts.default_shown = True, bool(parts.frames)
-        if kind == b"PLTE" or (kind == b"tRNS" and palettes and not pixels):
-            parts.shared.append(content[start:end])
-            parts.still.append(content[start:end])
+        if kind == b"PLTE" and parts.kind == _PALETTE:
+            _take_palette(parts, body)
+        elif kind == b"IDAT" and pixels and last not in (b"", b"IDAT"):
+            continue  # behind other chunks they are none any more: what is shown ends before
         elif not kind[0] & _ANCILLARY:
             parts.still.append(content[start:end])
-        _note(parts, kind, content[start + 8 : end - 4], pixels=pixels)
+        if pixels:
+            last = kind
+        _note(parts, kind, body, pixels=pixels)
     return parts
+
+
+def _take_palette(parts: _Parts, body: bytes) -> None:
+    """Keep the first palette, filled up with its last colour: browsers show that beyond its end."""
+    if parts.colours or len(body) < 3:
+        return
+    parts.colours = len(body) // 3
+    colours = body[: 3 * parts.colours]
+    _share(parts, _chunk(b"PLTE", colours + parts.lacking * colours[-3:]))
+
+
+def _take_alphas(parts: _Parts, body: bytes) -> None:
+    """Keep the transparency of a palette's colours; those beyond its end have its last one's."""
+    alphas = body[: parts.colours].ljust(parts.colours, b"\xff")
+    _share(parts, _chunk(b"tRNS", alphas + parts.lacking * alphas[-1:]))
+
+
+def _share(parts: _Parts, chunk: bytes) -> None:
+    parts.shared.append(chunk)
+    parts.still.append(chunk)
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -119,10 +161,22 @@ def _note(parts: _Parts, kind: bytes, body: bytes, *, pixels: bool) -> None:
         parts.frames.append(_Frame(body))
     elif kind == b"fdAT" and parts.frames:
         parts.frames[-1].data.append(body[4:])
+    elif kind == b"tRNS":
+        if not pixels and kind not in parts.notes and _is_transparency(parts, body):
+            parts.notes[kind] = body
+            if parts.kind == _PALETTE:
+                _take_alphas(parts, body)
     elif kind in _NOTES and not pixels:
         parts.notes.setdefault(kind, body)
     elif kind == b"eXIf":
         parts.late_exif = parts.late_exif or body
+
+
+def _is_transparency(parts: _Parts, body: bytes) -> bool:
+    """Return whether browsers take a tRNS chunk; one that they do not take hides no later one."""
+    if parts.kind == _PALETTE:
+        return parts.colours > 0
+    return len(body) >= {_GREY: 2, _RGB: 6}.get(parts.kind, 0)
 
 
 def _profile(notes: dict[bytes, bytes]) -> bytes | None:
@@ -221,25 +275,33 @@ def _eight_bit_colour(picture: Image.Image) -> Image.Image:
 
 def _keyed(picture: Image.Image, content: bytes, parts: _Parts) -> Image.Image:
     """Decode a PNG; where one colour is transparent, as a picture with transparency."""
-    depth, kind = parts.head[8], parts.head[9]
-    chunk = parts.notes.get(b"tRNS", b"")
+    depth, kind = parts.depth, parts.kind
+    key = _key(parts)
     picture.load()
-    if (kind, len(chunk)) == (_GREY, 2):
-        key = np.array(struct.unpack(">H", chunk))
-        if depth < 8:
-            key = key * (1 if depth == 1 else 255 // (2**depth - 1))
+    if key is None:
+        return picture
+    if kind == _GREY:
+        if 1 < depth < 8:
+            key = key * (255 // (2**depth - 1))
         alpha = _alpha([picture], key)
         colours = eight_bits(picture) if depth == 16 else picture.convert("L")
         plain = "L"
-    elif (kind, len(chunk)) == (_RGB, 6):
-        key = np.array(struct.unpack(">3H", chunk))
+    else:
         alpha = _alpha([picture, *([_lower_bytes(content)] if depth == 16 else [])], key)
         colours, plain = picture, "RGB"
-    else:
-        return picture
     made = colours.convert(plain + "A")
     made.putalpha(alpha)
     return made
+
+
+def _key(parts: _Parts) -> Int64[np.ndarray, " c"] | None:
+    """Return the transparent colour, as browsers read it: up to 8 bits the lower bytes alone."""
+    count = {_GREY: 1, _RGB: 3}.get(parts.kind)
+    chunk = parts.notes.get(b"tRNS")
+    if count is None or chunk is None or (parts.depth == 16 and len(chunk) != 2 * count):
+        return None
+    key = np.array(struct.unpack_from(f">{count}H", chunk), np.int64)
+    return key if parts.depth == 16 else key & 0xFF
 
 
 def _alpha(parts: Sequence[Image.Image], key: Int64[np.ndarray, " c"]) -> Image.Image:

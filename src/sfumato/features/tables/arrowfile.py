@@ -48,7 +48,7 @@ def inspect(sources: Sequence[Source], column: str | None, file: str) -> Vectors
         count, width = 0, None
         for batch in _batches(sources, name):
             rows = _rows(batch.column(name), name, count, width, file)
-            count, width = count + len(rows), rows.shape[1]
+            count, width = count + len(rows), _width(rows, width)
     return Vectors(name, (count, width or 0))
 
 
@@ -62,16 +62,17 @@ def read(sources: Sequence[Source], column: str | None, file: str) -> FeatureTab
     with _guarded(file):
         schema = _schema(sources[0])
         name = _chosen(schema, column, file)
-        count, taken = 0, 0
+        count, taken, width = 0, 0, None
         vectors: list[Tensor] = []
         others = []
         for batch in _batches(sources):
-            width = vectors[0].shape[1] if vectors else None
             rows = _rows(batch.column(name), name, count, width, file)
+            width = _width(rows, width)
             taken += batch.nbytes + rows.nbytes
             if taken > LIMIT_BYTES:
                 raise FormatError(f"{file}: expected at most {LIMIT_BYTES:,} bytes of rows")
-            vectors.append(torch.from_numpy(rows.copy()))
+            if len(rows) or width:
+                vectors.append(torch.from_numpy(rows.copy()))
             others.append(batch.drop_columns([name]))
             count += len(rows)
         rest = schema.remove(schema.get_field_index(name)).remove_metadata()
@@ -136,7 +137,7 @@ def _whole(table: FeatureTable, form: str) -> pa.Table:
             f"expected a vector a row for {form}, got {tuple(table.vectors.shape)}; "
             "choose .npy or .features"
         )
-    array = np.ascontiguousarray(widened(table.vectors).numpy())
+    array = np.ascontiguousarray(widened(table.vectors, form).numpy())
     column = pa.FixedSizeListArray.from_arrays(pa.array(array.reshape(-1)), array.shape[1])
     whole = beside(table.columns, table.name, column)
     return whole.replace_schema_metadata(dict(table.metadata) or None)
@@ -215,11 +216,9 @@ def _rows(
     values = array.flatten()
     if array.null_count or values.null_count:
         raise FormatError(f"{file}: {name!r} lacks values from row {start} on; leave such rows out")
-    lengths = (
-        np.asarray(array.value_lengths())
-        if not pa.types.is_fixed_size_list(array.type)
-        else (np.full(len(array), array.type.list_size))
-    )
+    lengths = _lengths(array)
+    if width is None and pa.types.is_fixed_size_list(array.type):
+        width = array.type.list_size
     width = int(lengths[0]) if width is None and len(lengths) else width or 0
     other = np.flatnonzero(lengths != width)
     if len(other):
@@ -228,6 +227,11 @@ def _rows(
             f"got {lengths[other[0]]} in row {start + other[0]}"
         )
     return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(len(array), width)
+
+
+def _width(rows: Shaped[np.ndarray, "n d"], before: int | None) -> int | None:
+    """Return how long the rows so far are; None while there is no row that says so."""
+    return rows.shape[1] if len(rows) or rows.shape[1] else before
 
 
 def _lengths(array: pa.Array) -> Array:

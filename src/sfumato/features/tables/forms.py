@@ -5,7 +5,7 @@ A form is one file, or the folder that `datasets.Dataset.save_to_disk` writes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -61,6 +61,10 @@ _INSPECTORS = {
     Form.SAFETENSORS: tensorfile.inspect,
     Form.NPY: numpyfile.inspect_npy,
     Form.NPZ: numpyfile.inspect_npz,
+}
+_CHECKS: Mapping[Form, Callable[[FeatureTable], object]] = {
+    Form.NPY: numpyfile.check_npy,
+    Form.NPZ: numpyfile.check_npz,
 }
 _WRITERS = {
     Form.SAFETENSORS: tensorfile.write,
@@ -140,6 +144,17 @@ def write_table(table: FeatureTable, path: Path | str) -> None:
     """
     path = Path(path)
     _WRITERS[form_named(path) or Form.SAFETENSORS](table, path, mode=MODE)
+
+
+def check_table(table: FeatureTable, path: Path | str) -> None:
+    """Find out before long work whether a form has a place for such columns and metadata.
+
+    Raises:
+        InputError: the form that the suffix names would lose something of them.
+    """
+    check = _CHECKS.get(form_named(Path(path)) or Form.SAFETENSORS)
+    if check is not None:
+        check(table)
 
 
 def _folder(path: Path) -> dict[str, Path]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from sfumato.data.leftout import FILE_COLUMN
+from sfumato.data.leftout import FILE_COLUMN, as_text
 from sfumato.errors import DataError
 from sfumato.features.tables.table import NAME
 
@@ -34,7 +34,7 @@ def columns_of(rows: Sequence[Row], classes: Mapping[str, tuple[str, ...]]) -> p
     first: dict[str, pa.Array]
     if all(row.file is not None for row in rows):
         # A name on disk may hold bytes that are no UTF-8; they are shown, not refused.
-        names = [(row.file or "").encode(errors="backslashreplace").decode() for row in rows]
+        names = [as_text(row.file or "") for row in rows]
         first = {FILE_COLUMN: pa.array(names, pa.string())}
     else:
         first = {_POSITION: pa.array([row.position for row in rows], pa.int64())}

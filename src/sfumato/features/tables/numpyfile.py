@@ -84,9 +84,15 @@ def write_npy(table: FeatureTable, path: Path, *, mode: int) -> None:
     Raises:
         InputError: there are columns or metadata, which a `.npy` file would lose.
     """
-    check_placed(table, ".npy", columns=False)
+    check_npy(table)
+    array = widened(table.vectors, ".npy").numpy()
     with replacing(path, mode=mode) as part, part.open("wb") as stream:
-        np.save(stream, widened(table.vectors).numpy(), allow_pickle=False)
+        np.save(stream, array, allow_pickle=False)
+
+
+def check_npy(table: FeatureTable) -> None:
+    """Raise an InputError where a `.npy` file would lose something of the table."""
+    check_placed(table, ".npy", columns=False)
 
 
 def inspect_npz(source: Source, column: str | None, file: str) -> Vectors:
@@ -113,10 +119,13 @@ def read_npz(source: Source, column: str | None, file: str) -> FeatureTable:
     chosen = inspect_npz(source, column, file)
     with _guarded(file), _archive(source, file) as archive:
         arrays = {name: _member(archive, name, file)[1] for name in _names(archive)}
-        metadata = _metadata(arrays.pop(_METADATA, None))
         vectors = _tensor(arrays.pop(chosen.name))
-        columns = {n: a for n, a in arrays.items() if a.shape == chosen.shape[:1]}
-        table = pa.table({name: pa.array(_native(array)) for name, array in columns.items()})
+        own = arrays.get(_METADATA)
+        # An array of any other shape is somebody's column, which has that name too.
+        metadata = _metadata(arrays.pop(_METADATA)) if own is not None and own.ndim == 0 else {}
+        alike = {n: _column(a) for n, a in arrays.items() if a.shape == chosen.shape[:1]}
+        columns = {name: column for name, column in alike.items() if column is not None}
+        table = pa.table(columns)
     other = tuple(name for name in arrays if name not in columns)
     return FeatureTable(
         vectors=vectors, columns=table, metadata=metadata, name=chosen.name, unplaced=other
@@ -127,28 +136,67 @@ def write_npz(table: FeatureTable, path: Path, *, mode: int) -> None:
     """Write vectors and columns as arrays, and the metadata as JSON in one of their own.
 
     Raises:
-        InputError: a column has a type, or missing values, that no array of NumPy has.
+        InputError: a column has a type, or missing values, that no array of NumPy has, or the
+            metadata's name; or the vectors are no rows of numbers.
+    """
+    arrays = check_npz(table)
+    arrays[table.name] = widened(table.vectors, ".npz").numpy()
+    if not table.vectors.ndim:
+        raise InputError("expected a row a vector for .npz, got one number; choose .npy")
+    # `np.savez` takes names as its own arguments, of which `file` is one.
+    with (
+        replacing(path, mode=mode) as part,
+        zipfile.ZipFile(part, "w", allowZip64=True) as archive,
+    ):
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
+
+
+def check_npz(table: FeatureTable) -> dict[str, Array]:
+    """Return columns and metadata as arrays.
+
+    Raises:
+        InputError: as `write_npz`.
     """
     check_placed(table, ".npz")
     arrays = {
         name: _array_of(table.columns.column(name), name) for name in table.columns.column_names
     }
-    arrays[table.name] = widened(table.vectors).numpy()
     if table.metadata:
+        if _METADATA in (*arrays, table.name):
+            raise _no_place(f"column {_METADATA!r}, which is where it keeps metadata,")
         arrays[_METADATA] = np.array(json.dumps(dict(table.metadata), sort_keys=True))
-    with replacing(path, mode=mode) as part, part.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, **arrays)
+    return arrays
 
 
 def _array_of(column: pa.ChunkedArray, name: str) -> Array:
     kind = column.type
+    refused = _no_place(f"column {name!r} ({kind}, {column.null_count} missing)")
     if column.null_count or not (pa.types.is_primitive(kind) or pa.types.is_string(kind)):
-        raise InputError(
-            f"column {name!r} ({kind}, {column.null_count} missing) has no place in .npz; "
-            "choose .parquet, .arrow or .features"
-        )
+        raise refused
     values: Array = column.to_numpy()
-    return values.astype(np.str_) if pa.types.is_string(kind) else values
+    if pa.types.is_string(kind):
+        cut = any(text.endswith("\0") for text in values.tolist())
+        values = values.astype(np.str_)
+    else:
+        # Of a zone, say, the instants are kept and the zone is not.
+        cut = values.dtype.hasobject or pa.array(values).type != kind
+    if cut:
+        raise refused
+    return values
+
+
+def _no_place(what: str) -> InputError:
+    return InputError(f"{what} has no place in .npz; choose .parquet, .arrow or .features")
+
+
+def _column(array: Array) -> pa.Array | None:
+    """Return an array as Arrow has it; None of a type that it lacks: complex, structured, years."""
+    try:
+        return pa.array(_native(array))
+    except pa.ArrowNotImplementedError:
+        return None
 
 
 @contextmanager
@@ -228,6 +276,6 @@ def _tensor(array: Array) -> Shaped[Tensor, "..."]:
     return torch.from_numpy(array if array.dtype.isnative else _native(array))
 
 
-def _metadata(array: Array | None) -> Mapping[str, str]:
-    found = json.loads(str(array)) if array is not None and array.dtype.kind == "U" else {}
+def _metadata(array: Array) -> Mapping[str, str]:
+    found = json.loads(str(array)) if array.dtype.kind == "U" else {}
     return {str(key): str(value) for key, value in dict(found).items()}

@@ -15,6 +15,12 @@ from torch import Tensor
 
 from sfumato.errors import FormatError, InputError
 
+_WHOLE: Final = (torch.uint8, torch.uint16, torch.uint32, torch.uint64)
+_SIGNED: Final = (torch.int8, torch.int16, torch.int32, torch.int64)
+_FLOATS: Final = (torch.float16, torch.float32, torch.float64)
+NUMBERS: Final = frozenset((*_WHOLE, *_SIGNED, *_FLOATS))
+"""Types of number that NumPy and Arrow have too."""
+
 NAME: Final = "features"
 """What Sfumato calls the vectors in the files that it writes."""
 
@@ -40,7 +46,7 @@ class FeatureTable:
     Shapes: `vectors` is `(n, ...)` of any number type; `columns` has n rows, or no column.
 
     Raises:
-        FormatError: the parts disagree in length.
+        FormatError: the parts disagree in length, or a column has the vectors' name.
     """
 
     vectors: Shaped[Tensor, "..."]
@@ -58,6 +64,8 @@ class FeatureTable:
             raise FormatError(
                 f"expected a row a vector, got {rows} and {tuple(self.vectors.shape)}"
             )
+        if self.name in self.columns.column_names:
+            raise FormatError(f"expected every column once, got {self.name!r} twice")
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -123,7 +131,20 @@ def beside(columns: pa.Table, name: str, values: pa.Array) -> pa.Table:
     return columns.append_column(name, values)
 
 
-def widened(vectors: Shaped[Tensor, "..."]) -> Shaped[Tensor, "..."]:
-    """Return vectors as NumPy can hold them: bfloat16, which it lacks, as float32, exactly."""
+def widened(vectors: Shaped[Tensor, "..."], form: str) -> Shaped[Tensor, "..."]:
+    """Return vectors as NumPy can hold them: floats that it lacks as float32, exactly.
+
+    Raises:
+        InputError: they are none of its floats or integers, or those could not be told again.
+    """
     vectors = vectors.detach().cpu()
-    return vectors.float() if vectors.dtype == torch.bfloat16 else vectors
+    if vectors.dtype in NUMBERS:
+        return vectors
+    try:
+        if vectors.dtype.is_floating_point:
+            return vectors.float()
+    except (RuntimeError, NotImplementedError):  # several numbers in a byte
+        pass
+    raise InputError(
+        f"expected floats or integers for {form}, got {vectors.dtype}; choose .features"
+    )

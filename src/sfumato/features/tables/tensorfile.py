@@ -13,6 +13,7 @@ from torch import Tensor
 from sfumato.errors import FormatError
 from sfumato.features.tables.table import (
     LIMIT_BYTES,
+    NUMBERS,
     FeatureTable,
     Source,
     Vectors,
@@ -54,7 +55,7 @@ def read(source: Source, column: str | None, file: str) -> FeatureTable:
     alike = {k: v for k, v in others.items() if v.ndim == 1 and v.shape == vectors.shape[:1]}
     table = _columns(tensors.get(_COLUMNS), file)
     for key, values in alike.items():
-        if values.dtype != torch.bfloat16:  # Arrow has none
+        if values.dtype in (*NUMBERS, torch.bool):  # Arrow has no others
             table = beside(table, key, pa.array(values.numpy()))
     return FeatureTable(
         vectors=vectors,
