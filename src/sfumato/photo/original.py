@@ -54,9 +54,13 @@ class Original:
         """Return a file with these pixels."""
         array = pixels.permute(1, 2, 0).contiguous().numpy()
         picture = Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
-        buffer = BytesIO()
-        picture.save(buffer, self.format, **self.options)
-        return buffer.getvalue()
+        try:
+            return _saved(picture, self.format, self.options)
+        except OSError:
+            if not self.options.get("progressive"):
+                raise
+            # Pillow keeps two bytes a pixel for a progressive file, and fine noise takes more.
+            return _saved(picture, self.format, {**self.options, "progressive": False})
 
     def renamed(self, file: str) -> str:
         """Return a file's name with the ending of the format that is written."""
@@ -113,6 +117,12 @@ def open_original(content: bytes) -> Original:
     return Original(pixels=pixels, format=kind, options={**options, "icc_profile": profile})
 
 
+def _saved(picture: Image.Image, format_: str, options: Mapping[str, Any]) -> bytes:
+    buffer = BytesIO()
+    picture.save(buffer, format_, **options)
+    return buffer.getvalue()
+
+
 def _written(
     kind: str, opened: OpenedPicture, stored: Image.Image, content: bytes
 ) -> dict[str, Any]:
@@ -121,12 +131,26 @@ def _written(
         return {"lossless": True} if _is_lossless(content) else {"quality": _QUALITY, "method": 4}
     if kind == "PNG":
         return {}
-    tables = getattr(stored, "quantization", None)
-    if opened.name != "JPEG" or not tables or stored.mode not in _PLAIN_MODES:
+    tables = _tables(stored) if opened.name == "JPEG" else None
+    if not tables or stored.mode not in _PLAIN_MODES:
         return {"quality": _QUALITY}
     options: dict[str, Any] = {"qtables": tables, "progressive": "progressive" in stored.info}
     sampling = JpegImagePlugin.get_sampling(stored)
     return options | ({"subsampling": sampling} if sampling >= 0 else {})
+
+
+def _tables(stored: Image.Image) -> list[list[int]] | None:
+    """Return a JPEG's quantisation tables, one a channel; None where it lacks one.
+
+    A file numbers its tables as it likes, and Pillow writes the first to the first channel.
+    """
+    there = getattr(stored, "quantization", {})
+    used = [table for *_, table in getattr(stored, "layer", ())]
+    if not used or any(number not in there for number in used):
+        return None
+    while used[1:] and used[-1] == used[-2]:  # Pillow gives the last to the channels that are left
+        used.pop()
+    return [list(there[number]) for number in used]
 
 
 def _is_lossless(content: bytes) -> bool:
