@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from sfumato.audit.protectors import open_protector
 from sfumato.errors import DataError, InputError
 from sfumato.photo import album as module
 from sfumato.photo.album import release_photos
@@ -143,6 +144,38 @@ def test_interrupted_at_the_very_end_it_goes_on(
             release_photos(job(photos))
     Found.ran = 0
     assert release_photos(job(photos)).photos == 3
+    assert Found.ran == 0
+
+
+def test_a_table_in_the_releases_own_place_goes_on_too(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release_photos(job(photos))
+    mine = photos.parent / "out.boxes.csv"
+    mine.write_text(mine.read_text().replace(",yes,", ",no,"))
+    (photos.parent / "out").rename(photos.parent / "first")
+    before = mine.read_bytes()
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as other:
+        other.setattr(module, "write_review", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            release_photos(job(photos, boxes=mine))
+    assert release_photos(job(photos, boxes=mine)).protected == 0
+    assert mine.read_bytes() == before
+
+
+def test_a_release_in_its_own_photographs_is_refused(photos: Path) -> None:
+    with pytest.raises(InputError, match="would be read with it the next time"):
+        release_photos(job(photos, out=photos / "Anna at home" / "out"))
+
+
+def test_what_gives_no_pictures_is_refused_before_the_search(photos: Path) -> None:
+    for refuse in (release_photos, planned):
+        with pytest.raises(DataError, match="a folder of pictures takes floats"):
+            refuse(job(photos, protector=open_protector("sealed:raw:3x112x112")))
     assert Found.ran == 0
 
 

@@ -105,13 +105,15 @@ def _finished(job: Job, part: Part, listing: Listing, names: Mapping[str, str]) 
         part.give_up()
         raise nothing_in(job, left_out)
     write_left_out(job.out, left_out)
-    write_boxes(
-        beside(job.out, "boxes.csv"),
-        Boxes(
-            photos={seen.file: [*seen.boxes] for seen in usable if seen.film is None},
-            films={seen.file: [*seen.film.tracks] for seen in usable if seen.film is not None},
-        ),
-    )
+    table = beside(job.out, "boxes.csv")
+    if job.boxes is None or job.boxes.resolve() != table.resolve():  # a person's own stays theirs
+        write_boxes(
+            table,
+            Boxes(
+                photos={seen.file: [*seen.boxes] for seen in usable if seen.film is None},
+                films={seen.file: [*seen.film.tracks] for seen in usable if seen.film is not None},
+            ),
+        )
     write_review(beside(job.out, "review.html"), job.source, usable, job.config.sure)
     part.finish(job.out, [names[seen.file] for seen in usable])
     photos = [seen for seen in usable if seen.film is None]
@@ -119,7 +121,7 @@ def _finished(job: Job, part: Part, listing: Listing, names: Mapping[str, str]) 
     tracks = [one for seen in usable if seen.film is not None for one in seen.film.tracks]
     return PhotosReleased(
         folder=job.out,
-        boxes=beside(job.out, "boxes.csv"),
+        boxes=table,
         review=beside(job.out, "review.html"),
         photos=len(photos),
         protected=sum(box.protect for box in boxes),
