@@ -20,6 +20,7 @@ from sfumato.photo.clock import LATEST
 if TYPE_CHECKING:
     from av import VideoFrame
     from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 _MICROSECONDS: Final = 1e6  # of a container's times
 
@@ -68,7 +69,7 @@ def film_of(path: Path) -> Film:
     """
     needs("video", "reading and writing films", "av")
     with opened(path) as container:
-        stream = container.streams.video[0]
+        stream = moving(container)
         rate = float(stream.average_rate or stream.guessed_rate or 25)
         length = (container.duration or 0) / _MICROSECONDS
         frames = stream.frames or round(length * rate)
@@ -107,10 +108,22 @@ def opened(path: Path) -> Iterator[InputContainer]:
     except (av.FFmpegError, ValueError) as error:
         raise ImageError(f"expected a film: {reason(error)}") from error
     with container:
-        if not container.streams.video:
-            raise ImageError("expected a film, got a file without pictures")
-        container.streams.video[0].thread_type = "AUTO"
+        moving(container).thread_type = "AUTO"
         yield container
+
+
+def moving(container: InputContainer) -> VideoStream:
+    """Return a film's pictures; a cover may come before them.
+
+    Raises:
+        ImageError: it has none.
+    """
+    from av.stream import Disposition
+
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    raise ImageError("expected a film, got a file without pictures that move")
 
 
 def reason(error: Exception) -> str:
@@ -134,6 +147,6 @@ def _decoded(container: InputContainer) -> Iterator[VideoFrame]:
     import av
 
     try:
-        yield from container.decode(video=0)
+        yield from container.decode(moving(container))
     except (av.FFmpegError, ValueError) as error:
         raise ImageError(f"expected a whole film: {reason(error)}") from error
