@@ -98,3 +98,26 @@ def rotated(path: Path, degrees: int | None) -> Path:
     content[start : start + 36] = struct.pack(">9i", *matrix)
     path.write_bytes(content)
     return path
+
+
+def write_sizes(path: Path, sizes: tuple[tuple[int, int], ...]) -> Path:
+    """Write stripes in frames of several sizes, twelve of each, as calls are recorded."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libvpx", rate=RATE)
+        stream.height, stream.width = sizes[0]
+        stream.pix_fmt = "yuv420p"
+        for part, (height, width) in enumerate(sizes):
+            codec = stream.codec_context if part == 0 else av.CodecContext.create("libvpx", "w")
+            codec.height, codec.width, codec.pix_fmt = height, width, "yuv420p"
+            codec.time_base, codec.framerate = Fraction(1, RATE), RATE
+            stripes = np.full((height, width, 3), 90, np.uint8)
+            stripes[:, (np.arange(width) * 16 // width) % 2 == 1] = 250
+            frames: list[Any] = [None]
+            for number in range(12):
+                frame = av.VideoFrame.from_ndarray(stripes, format="rgb24")
+                frame.pts, frame.time_base = 12 * part + number, Fraction(1, RATE)
+                frames.insert(-1, frame)
+            for packet in (packet for frame in frames for packet in codec.encode(frame)):
+                packet.stream, packet.time_base = stream, Fraction(1, RATE)
+                out.mux(packet)
+    return path

@@ -44,16 +44,12 @@ class Frame:
     ms: int
     """When it is shown, in milliseconds since the film starts; each frame's is larger."""
     raw: VideoFrame
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Its width and height, upright."""
-        width, height = self.raw.width, self.raw.height
-        return (height, width) if quarters(self.raw) % 2 else (width, height)
+    size: tuple[int, int]
+    """Its width and height, upright: its own, or what it is brought to."""
 
     def pixels(self, longest: int | None = None) -> UInt8[Tensor, "3 h w"]:
         """Return it upright, at its size or so long at most."""
-        width, height = self.raw.width, self.raw.height
+        width, height = stored(self.size, self.raw)
         factor = 1.0 if longest is None else max(1.0, max(width, height) / longest)
         sized = (max(1, round(width / factor)), max(1, round(height / factor)))
         small = self.raw.reformat(width=sized[0], height=sized[1], format="rgb24")
@@ -76,11 +72,11 @@ def film_of(path: Path) -> Film:
         return Film(frames=frames, rate=rate, sound=bool(container.streams.audio))
 
 
-def frames_of(path: Path) -> Iterator[Frame]:
-    """Yield every frame of a film.
+def frames_of(path: Path, size: tuple[int, int] | None = None) -> Iterator[Frame]:
+    """Yield every frame of a film, in this size where one is given.
 
-    Times are the film's own. Where it has none, or they do not rise, a frame comes a millisecond
-    after the one before.
+    Recordings of calls change the size of their frames on the way. Times are the film's own. Where
+    it has none, or they do not rise, a frame comes a millisecond after the one before.
 
     Raises:
         ImageError: the film is malformed.
@@ -89,9 +85,10 @@ def frames_of(path: Path) -> Iterator[Frame]:
         start = (container.start_time or 0) / _MICROSECONDS
         last = -1
         for number, raw in enumerate(_decoded(container)):
-            own = 0 if raw.time is None else round(1000 * min(raw.time - start, LATEST / 1000))
-            last = max(own, last + 1)
-            yield Frame(number=number, ms=last, raw=raw)
+            time = 0 if raw.time is None else round(1000 * min(raw.time - start, LATEST / 1000))
+            last = max(time, last + 1)
+            own = stored((raw.width, raw.height), raw)
+            yield Frame(number=number, ms=last, raw=raw, size=size or own)
 
 
 @contextmanager
@@ -135,6 +132,11 @@ def upright(pixels: UInt8[np.ndarray, "h w 3"], frame: VideoFrame) -> UInt8[Tens
     """Return a frame's pixels as viewers show them."""
     rotated = np.rot90(pixels, quarters(frame))
     return torch.from_numpy(np.ascontiguousarray(rotated)).permute(2, 0, 1)
+
+
+def stored(size: tuple[int, int], frame: VideoFrame) -> tuple[int, int]:
+    """Return width and height as a frame is stored, of those that it has upright; or back."""
+    return size[::-1] if quarters(frame) % 2 else size
 
 
 def quarters(frame: VideoFrame) -> int:

@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from sfumato.errors import ImageError
-from sfumato.photo.video.film import moving, opened, quarters, reason, upright
+from sfumato.photo.video.film import moving, opened, quarters, reason, stored, upright
 from sfumato.photo.video.sound import copied_sound
 
 if TYPE_CHECKING:
@@ -37,8 +37,17 @@ Changed = Callable[[int, UInt8[Tensor, "3 h w"]], UInt8[Tensor, "3 h w"] | None]
 """Given a frame's number and its upright pixels, returns other pixels, or None to leave it."""
 
 
-def rewrite(path: Path, target: Path, change: Changed, *, mute: bool = False) -> int:
+def rewrite(
+    path: Path,
+    target: Path,
+    change: Changed,
+    *,
+    size: tuple[int, int] | None = None,
+    mute: bool = False,
+) -> int:
     """Write a film whose frames `change` has seen, and return how many they are.
+
+    All frames are brought to one size, where it is given; else to the first one's.
 
     Raises:
         ImageError: the film is malformed, or its sound does not fit the file's format.
@@ -48,7 +57,7 @@ def rewrite(path: Path, target: Path, change: Changed, *, mute: bool = False) ->
 
     try:
         with opened(path) as container, av.open(str(target), "w", format=_format(path)) as out:
-            return _copied(container, out, path, change, mute=mute)
+            return _copied(container, out, path, change, size=size, mute=mute)
     except ImageError:
         raise
     except (av.FFmpegError, ValueError) as error:
@@ -57,7 +66,15 @@ def rewrite(path: Path, target: Path, change: Changed, *, mute: bool = False) ->
         raise ImageError(f"expected a whole film: {reason(error)}") from error
 
 
-def _copied(container: Any, out: Any, path: Path, change: Changed, *, mute: bool) -> int:  # noqa: ANN401
+def _copied(
+    container: Any,  # noqa: ANN401 - PyAV's containers
+    out: Any,  # noqa: ANN401
+    path: Path,
+    change: Changed,
+    *,
+    size: tuple[int, int] | None,
+    mute: bool,
+) -> int:
     source = moving(container)
     copies = {} if mute else copied_sound(container, out)
     sounds = [sound for sound in container.streams.audio if sound.index in copies]
@@ -71,7 +88,8 @@ def _copied(container: Any, out: Any, path: Path, change: Changed, *, mute: bool
                 waiting.append(packet)
         else:
             for frame in packet.decode():
-                changed = _changed(frame, count, change)
+                size = size or stored((frame.width, frame.height), frame)
+                changed = _changed(frame, count, change, size)
                 stream = stream or _stream(out, path, source, frame, changed)
                 changed.pict_type = 0
                 # AVI has no times of its own: those of frames that were reordered do not rise.
@@ -88,14 +106,16 @@ def _copied(container: Any, out: Any, path: Path, change: Changed, *, mute: bool
     return count
 
 
-def _changed(frame: VideoFrame, number: int, change: Changed) -> VideoFrame:
+def _changed(frame: VideoFrame, number: int, change: Changed, size: tuple[int, int]) -> VideoFrame:
     import av
 
+    width, height = stored(size, frame)
     space = "itu709" if _is_hd(frame) else "itu601"
-    rgb = frame.reformat(format="rgb24", src_colorspace=space, dst_colorspace=space)
+    rgb = frame.reformat(width, height, "rgb24", src_colorspace=space, dst_colorspace=space)
     pixels = change(number, upright(rgb.to_ndarray(), frame))
     if pixels is None:
-        if not quarters(frame) and frame.format.name == "yuv420p":
+        same = (frame.width, frame.height) == (width, height) and not quarters(frame)
+        if same and frame.format.name == "yuv420p":
             return frame
         pixels = upright(rgb.to_ndarray(), frame)
     array = pixels[:, : pixels.shape[1] // 2 * 2, : pixels.shape[2] // 2 * 2]
