@@ -183,6 +183,15 @@ def refuse_taken(path: Path, what: str) -> None:
         raise InputError(f"{path} exists already; choose another folder for {what}")
 
 
+def refuse_inside(path: Path, source: Path) -> None:
+    """Raise an InputError where `path`, a new folder, lies in the folder that it is made of."""
+    if path.resolve().is_relative_to(source.resolve()):
+        raise InputError(
+            f"{path} lies in {source}, and would be read with it the next time; choose a folder "
+            "outside of it"
+        )
+
+
 def refuse_foreign(path: Path, ours: Sequence[str]) -> None:
     """Raise an InputError where `path` is a file, or a folder that must not be replaced.
 

@@ -97,6 +97,8 @@ def test_nothing_is_overwritten_and_a_missing_detector_is_named(
 ) -> None:
     with pytest.raises(InputError, match="exists already"):
         cut_faces(album, album, size=16, find=_squares)
+    with pytest.raises(InputError, match="would be read with it the next time"):
+        cut_faces(album, album / "faces", size=16, find=_squares)
     monkeypatch.setattr("sfumato.extras.find_spec", lambda _: None)
     with pytest.raises(UnavailableError, match=r"sfumato\[faces\]"):
         frontal_faces()

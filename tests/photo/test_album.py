@@ -6,12 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from sfumato.audit.protectors import open_protector
 from sfumato.errors import DataError, InputError
 from sfumato.photo import album as module
 from sfumato.photo.album import release_photos
 from sfumato.photo.boxes import read_boxes
 from sfumato.photo.collection import KSameFaces
+from sfumato.photo.compare import pair_files
 from sfumato.photo.config import FaceConfig
 from sfumato.photo.dryrun import planned
 from sfumato.photo.find.box import Face
@@ -59,6 +62,11 @@ def job(photos: Path, **changes: object) -> Job:
     return replace(made, **changes)
 
 
+def wide(path: Path) -> int:
+    with Image.open(path) as opened:
+        return opened.width
+
+
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as stream:
         return list(csv.DictReader(stream))
@@ -82,6 +90,93 @@ def test_names_go_unless_they_are_asked_for(photos: Path) -> None:
     assert sorted(p.stem for p in done.folder.iterdir()) == [f"{i:08d}" for i in range(3)]
     assert sorted(p.suffix for p in done.folder.iterdir()) == [".jpg", ".png", ".webp"]
     assert not any(b"Anna" in p.read_bytes() for p in done.folder.iterdir())
+
+
+def test_times_do_not_tell_the_order_that_numbers_hide(photos: Path) -> None:
+    done = release_photos(job(photos))
+    times = {path.stat().st_mtime_ns for path in done.folder.iterdir()}
+    assert len(times) == 1
+    assert done.photos == 3
+
+
+def test_each_file_has_a_name_of_its_own_whatever_its_format_becomes(photos: Path) -> None:
+    for number, (name, format_) in enumerate(
+        {
+            "a.bmp": "BMP", "a.jpg": "JPEG", "a.png": "PNG", "A.PNG": "PNG",
+            "d.bmp": "BMP", "d.png/e.png": "PNG",
+        }.items()
+    ):  # fmt: skip
+        path = photos / "same" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded(picture().resize((64 + number, 64)), format_))
+    done = release_photos(job(photos, keep_names=True))
+    files = [p for p in (done.folder / "same").rglob("*.*") if p.is_file()]
+    there = {p.relative_to(done.folder / "same").as_posix(): wide(p) for p in files}
+    assert there == {
+        "A.PNG": 67, "a.bmp.png": 64, "a.jpg": 65, "a.png.png": 66, "d.bmp.png": 68,
+        "d.png/e.png": 69,
+    }  # fmt: skip
+    pairs = pair_files(photos, done.folder)
+    assert {file for file, _ in pairs.files} >= {"same/a.bmp", "same/A.PNG", "b.png"}
+    apart = {file: name for file, name in pairs.files if file.startswith("same")}
+    for file, name in apart.items():
+        assert wide(photos / file) == wide(done.folder / name), file
+
+
+def test_a_file_that_was_left_out_has_no_name(photos: Path) -> None:
+    whole = encoded(picture(), "BMP")
+    (photos / "z.bmp").write_bytes(whole[: len(whole) // 2])
+    (photos / "z.tif").write_bytes(encoded(picture().resize((70, 64)), "TIFF"))
+    done = release_photos(job(photos, keep_names=True))
+    assert wide(done.folder / "z.png") == 70
+    assert ("z.tif", "z.png") in pair_files(photos, done.folder).files
+
+
+def test_interrupted_at_the_very_end_it_goes_on(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as other:
+        other.setattr("sfumato.photo.progress.os.utime", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            release_photos(job(photos))
+    Found.ran = 0
+    assert release_photos(job(photos)).photos == 3
+    assert Found.ran == 0
+
+
+def test_a_table_in_the_releases_own_place_goes_on_too(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release_photos(job(photos))
+    mine = photos.parent / "out.boxes.csv"
+    mine.write_text(mine.read_text().replace(",yes,", ",no,"))
+    (photos.parent / "out").rename(photos.parent / "first")
+    before = mine.read_bytes()
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as other:
+        other.setattr(module, "write_review", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            release_photos(job(photos, boxes=mine))
+    assert release_photos(job(photos, boxes=mine)).protected == 0
+    assert mine.read_bytes() == before
+
+
+def test_a_release_in_its_own_photographs_is_refused(photos: Path) -> None:
+    with pytest.raises(InputError, match="would be read with it the next time"):
+        release_photos(job(photos, out=photos / "Anna at home" / "out"))
+
+
+def test_what_gives_no_pictures_is_refused_before_the_search(photos: Path) -> None:
+    for refuse in (release_photos, planned):
+        with pytest.raises(DataError, match="a folder of pictures takes floats"):
+            refuse(job(photos, protector=open_protector("sealed:raw:3x112x112")))
+    assert Found.ran == 0
 
 
 def test_a_persons_corrections_are_what_is_protected(photos: Path) -> None:

@@ -41,19 +41,18 @@ def photograph(path: Path, person: int, *, covered: bool = False, wide: int = 32
 
 def test_files_are_paired_by_the_names_that_a_release_gives(tmp_path: Path) -> None:
     names = {
-        "a.bmp": "a.png", "b.jpg": "b.jpg", "c/d.heic": "c/d.jpg", "c/d.jpg": "c/d.jpg.jpg",
-        "f.mp4": "f.mp4", "gone.png": None, "metadata.csv": None,
+        "a.bmp": "a.png", "b.jpg": "b.jpg", "c/d.avif": "c/d.avif.jpg", "c/d.jpg": "c/d.jpg",
+        "gone.png": None,
     }  # fmt: skip
     for file, name in names.items():
         for folder, one in (("in", file), ("out", name)):
             if one is not None:
-                (tmp_path / folder / one).parent.mkdir(parents=True, exist_ok=True)
-                (tmp_path / folder / one).touch()
+                photograph(tmp_path / folder / one, 1)
+    for file in ("f.mp4", "metadata.csv", "broken.png"):
+        (tmp_path / "in" / file).write_bytes(b"no picture")
     pairs = pair_files(tmp_path / "in", tmp_path / "out")
-    assert dict(pairs.files) == {
-        "a.bmp": "a.png", "b.jpg": "b.jpg", "c/d.heic": "c/d.jpg", "c/d.jpg": "c/d.jpg.jpg",
-    }  # fmt: skip
-    assert [one.file for one in pairs.left_out] == ["f.mp4", "gone.png"]
+    assert dict(pairs.files) == {file: name for file, name in names.items() if name is not None}
+    assert [one.file for one in pairs.left_out] == ["f.mp4", "broken.png", "gone.png"]
 
 
 def test_a_release_without_names_is_refused(tmp_path: Path) -> None:

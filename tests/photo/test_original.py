@@ -4,7 +4,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from sfumato.errors import ImageError
 from sfumato.photo.original import open_original
@@ -30,6 +30,44 @@ def test_a_phones_jpeg_comes_out_upright_with_its_profile_and_nothing_else() -> 
     assert out.quantization == opened(content).quantization
     difference = np.asarray(out).astype(int) - np.asarray(picture())
     assert np.abs(difference).mean() < 4
+
+
+def renumbered(content: bytes, numbers: dict[int, int]) -> bytes:
+    """Return a JPEG whose quantisation tables have other numbers: which is up to its encoder."""
+    made, place = bytearray(content), 2
+    while (marker := made[place + 1]) != 0xDA:
+        length = int.from_bytes(made[place + 2 : place + 4])
+        if marker == 0xDB:
+            for at in range(place + 4, place + 2 + length, 65):
+                made[at] = numbers[made[at]]
+        if marker == 0xC0:
+            for channel in range(made[place + 9]):
+                made[place + 12 + 3 * channel] = numbers[made[place + 12 + 3 * channel]]
+        place += 2 + length
+    return bytes(made)
+
+
+@pytest.mark.parametrize(
+    ("mode", "numbers"), [("L", {0: 1}), ("RGB", {0: 2, 1: 3}), ("RGB", {0: 1, 1: 0})]
+)
+def test_a_jpegs_tables_stay_whatever_their_numbers_are(mode: str, numbers: dict[int, int]) -> None:
+    content = encoded(picture().convert(mode), "JPEG", quality=80)
+    tables = opened(content).quantization
+    original = open_original(renumbered(content, numbers))
+    assert opened(original.encoded(original.pixels)).quantization == tables
+
+
+def test_a_progressive_jpeg_of_fine_noise_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8)
+    with monkeypatch.context() as other:  # an encoder that has the room
+        other.setattr(ImageFile, "MAXBLOCK", 1 << 22)
+        content = encoded(
+            Image.fromarray(noise), "JPEG", quality=100, subsampling=0, progressive=True
+        )
+    original = open_original(content)
+    out = opened(original.encoded(original.pixels))
+    assert out.quantization == opened(content).quantization
+    assert np.abs(np.asarray(out).astype(int) - noise).mean() < 2
 
 
 @pytest.mark.parametrize(

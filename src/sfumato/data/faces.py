@@ -25,7 +25,7 @@ from sfumato.data.metadata import METADATA
 from sfumato.data.options import SourceOptions
 from sfumato.errors import DataError
 from sfumato.extras import needs
-from sfumato.files import refuse_taken, swap_folder, write_bytes
+from sfumato.files import refuse_inside, refuse_taken, swap_folder, write_bytes
 from sfumato.progress import track
 
 SKIPPED = "skipped.csv"
@@ -115,10 +115,11 @@ def cut_faces(
 
     Raises:
         DataError: the folder cannot be read, or no picture in it shows one face.
-        InputError: `out` exists already.
+        InputError: `out` exists already, or lies in `source`.
         UnavailableError: `find` is not given and dlib is not installed.
     """
     refuse_taken(out, "the faces")
+    refuse_inside(out, source)
     find = find or frontal_faces()
     offer = offered(source)
     rows = offer.rows

@@ -22,6 +22,7 @@ from sfumato.photo.collection import OfFaces
 from sfumato.photo.find.box import Face
 from sfumato.photo.job import Job, beside
 from sfumato.photo.kind import is_film
+from sfumato.photo.names import kept_names
 from sfumato.photo.original import read_original
 from sfumato.photo.progress import Part, Seen
 from sfumato.photo.review import write_review
@@ -78,6 +79,8 @@ def release_photos(job: Job) -> PhotosReleased:
     protector = _protector(job, usable)
     # Also of a film that could not be written before an interruption: names stay what they were.
     names = _names([seen for seen in part.seen.values() if seen.name], part.secret, job.keep_names)
+    # By their new names: some disks list files in the order in which they were written.
+    usable.sort(key=lambda seen: names[seen.file])
     for seen in track([seen for seen in usable if seen.film is None], f"release {protector.name}"):
         _write(job, protector, part, seen, names[seen.file])
     for seen in [seen for seen in usable if seen.film is not None]:
@@ -102,13 +105,15 @@ def _finished(job: Job, part: Part, listing: Listing, names: Mapping[str, str]) 
         part.give_up()
         raise nothing_in(job, left_out)
     write_left_out(job.out, left_out)
-    write_boxes(
-        beside(job.out, "boxes.csv"),
-        Boxes(
-            photos={seen.file: [*seen.boxes] for seen in usable if seen.film is None},
-            films={seen.file: [*seen.film.tracks] for seen in usable if seen.film is not None},
-        ),
-    )
+    table = beside(job.out, "boxes.csv")
+    if job.boxes is None or job.boxes.resolve() != table.resolve():  # a person's own stays theirs
+        write_boxes(
+            table,
+            Boxes(
+                photos={seen.file: [*seen.boxes] for seen in usable if seen.film is None},
+                films={seen.file: [*seen.film.tracks] for seen in usable if seen.film is not None},
+            ),
+        )
     write_review(beside(job.out, "review.html"), job.source, usable, job.config.sure)
     part.finish(job.out, [names[seen.file] for seen in usable])
     photos = [seen for seen in usable if seen.film is None]
@@ -116,7 +121,7 @@ def _finished(job: Job, part: Part, listing: Listing, names: Mapping[str, str]) 
     tracks = [one for seen in usable if seen.film is not None for one in seen.film.tracks]
     return PhotosReleased(
         folder=job.out,
-        boxes=beside(job.out, "boxes.csv"),
+        boxes=table,
         review=beside(job.out, "review.html"),
         photos=len(photos),
         protected=sum(box.protect for box in boxes),
@@ -170,14 +175,7 @@ def _protected(seen: Seen) -> list[Face]:
 def _names(usable: Sequence[Seen], secret: bytes, keep: bool) -> dict[str, str]:
     """Return what each file is called in the release."""
     if keep:
-        taken: set[str] = set()
-        names = {}
-        for seen in usable:
-            suffix = PurePosixPath(seen.name).suffix
-            name = seen.name if seen.name not in taken else f"{seen.file}{suffix}"
-            taken.add(name)
-            names[seen.file] = name
-        return names
+        return kept_names({seen.file: seen.name for seen in usable})
     order = drawn_order(secret, len(usable))
     return {
         seen.file: f"{place:08d}{PurePosixPath(seen.name).suffix.lower()}"

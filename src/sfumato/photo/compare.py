@@ -27,7 +27,8 @@ from sfumato.photo.find.box import SAME, Face
 from sfumato.photo.find.finder import MAYBE, FaceFinder
 from sfumato.photo.find.kept import Find, kept
 from sfumato.photo.kind import is_film
-from sfumato.photo.original import read_original, written_names
+from sfumato.photo.names import contested, kept_names
+from sfumato.photo.original import read_original, written_name
 from sfumato.progress import track
 
 
@@ -55,26 +56,27 @@ class Pairs:
 
 
 def pair_files(source: Path, released: Path) -> Pairs:
-    """Match files by their names; a format that is written anew has another ending.
+    """Match files by the names that a release gives them.
 
     Raises:
         DataError: a folder cannot be read, or names were not kept.
     """
     listing, there = list_files(source), set(list_files(released).files)
-    count = len(there)
-    pairs: list[tuple[str, str]] = []
     left_out = list(listing.left_out)
-    for file in listing.files:  # in the order in which a release gives names away
-        name = next((name for name in written_names(file) if name in there), None)
-        if is_film(file):
-            left_out.append(LeftOut(file, "a film: only photographs are compared"))
-        elif is_table(file):
-            continue
-        elif name is None:
-            left_out.append(LeftOut(file, "the release has no file of that name"))
-        else:
-            pairs.append((file, name))
-            there.discard(name)
+    left_out += (
+        LeftOut(file, "a film: only photographs are compared")
+        for file in filter(is_film, listing.files)
+    )
+    photos = [file for file in listing.files if not is_film(file) and not is_table(file)]
+    wanted, unread = _wanted(source, photos)
+    names = kept_names(wanted)
+    pairs = [(file, names[file]) for file in wanted if names[file] in there]
+    left_out += unread
+    left_out += (
+        LeftOut(file, "the release has no file of that name")
+        for file in wanted
+        if names[file] not in there
+    )
     films = [file for file in listing.files if is_film(file)]
     if films and all(is_film(file) or is_table(file) for file in listing.files):
         raise DataError(
@@ -83,11 +85,32 @@ def pair_files(source: Path, released: Path) -> Pairs:
         )
     if not pairs:
         raise DataError(
-            f"{released}: none of its {counted(count, 'file')} has the name of an original in "
+            f"{released}: none of its {counted(len(there), 'file')} has the name of an original in "
             f"{source}; `sfumato release --faces --keep-names` keeps names, so that each can be "
             "compared with its original"
         )
     return Pairs(source=source, released=released, files=tuple(pairs), left_out=tuple(left_out))
+
+
+def _wanted(source: Path, photos: Sequence[str]) -> tuple[dict[str, str], list[LeftOut]]:
+    """Return the names that photographs want, and what a release leaves out.
+
+    What is left out takes no name from another, so where names are contested all is read.
+    """
+    wanted: dict[str, str] = {}
+    left_out: list[LeftOut] = []
+    for file in photos:
+        try:
+            wanted[file] = written_name(source / file, file)
+        except ImageError as error:
+            left_out.append(LeftOut(file, str(error)))
+    for file in contested(wanted):
+        try:
+            read_original(source / file)
+        except ImageError as error:
+            left_out.append(LeftOut(file, str(error)))
+            del wanted[file]
+    return wanted, left_out
 
 
 def finder() -> Find:

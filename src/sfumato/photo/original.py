@@ -54,24 +54,17 @@ class Original:
         """Return a file with these pixels."""
         array = pixels.permute(1, 2, 0).contiguous().numpy()
         picture = Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
-        buffer = BytesIO()
-        picture.save(buffer, self.format, **self.options)
-        return buffer.getvalue()
+        try:
+            return _saved(picture, self.format, self.options)
+        except OSError:
+            if not self.options.get("progressive"):
+                raise
+            # Pillow keeps two bytes a pixel for a progressive file, and fine noise takes more.
+            return _saved(picture, self.format, {**self.options, "progressive": False})
 
     def renamed(self, file: str) -> str:
         """Return a file's name with the ending of the format that is written."""
-        path = PurePosixPath(file)
-        endings = _SUFFIXES[self.format]
-        return file if path.suffix.lower() in endings else str(path.with_suffix(endings[0]))
-
-
-def written_names(file: str) -> list[str]:
-    """Return every name that a release which keeps names may give a file."""
-    path = PurePosixPath(file)
-    endings = [ending for some in _SUFFIXES.values() for ending in some[:1]]
-    others = [str(path.with_suffix(ending)) for ending in endings] if path.suffix else []
-    # Two files of one name and other endings: the second has its own ending before the new one.
-    return [file, *others, *(f"{file}{ending}" for ending in endings)]
+        return _renamed(file, self.format)
 
 
 def read_original(path: Path) -> Original:
@@ -80,12 +73,24 @@ def read_original(path: Path) -> Original:
     Raises:
         ImageError: it cannot be read, or is none.
     """
+    return open_original(_content(path))
+
+
+def written_name(path: Path, file: str) -> str:
+    """Return what a photograph is called in a release if it is alone, by its header.
+
+    Raises:
+        ImageError: it cannot be read, or is none.
+    """
+    return _renamed(file, _kind(open_picture(_content(path), limits=LIMITS).name))
+
+
+def _content(path: Path) -> bytes:
     try:
         with path.open("rb") as stream:
-            content = stream.read(LIMITS.max_bytes + 1)
+            return stream.read(LIMITS.max_bytes + 1)
     except OSError as error:
         raise ImageError(f"cannot be read: {error.strerror or error}") from error
-    return open_original(content)
 
 
 def open_original(content: bytes) -> Original:
@@ -99,7 +104,7 @@ def open_original(content: bytes) -> Original:
     """
     opened = open_picture(content, limits=LIMITS)
     upright = decode_image(content, limits=LIMITS)  # checks, and refuses what is malformed
-    kind = opened.name if opened.name in _SUFFIXES else "JPEG" if opened.name in _LOSSY else "PNG"
+    kind = _kind(opened.name)
     stored = next(opened.source.pictures(lambda _: None, None))
     options = _written(kind, opened, stored, content)
     if stored.mode not in _PLAIN_MODES or "transparency" in stored.info:
@@ -113,6 +118,22 @@ def open_original(content: bytes) -> Original:
     return Original(pixels=pixels, format=kind, options={**options, "icc_profile": profile})
 
 
+def _saved(picture: Image.Image, format_: str, options: Mapping[str, Any]) -> bytes:
+    buffer = BytesIO()
+    picture.save(buffer, format_, **options)
+    return buffer.getvalue()
+
+
+def _kind(format_: str) -> str:
+    """Return the format in which a file of this one is written."""
+    return format_ if format_ in _SUFFIXES else "JPEG" if format_ in _LOSSY else "PNG"
+
+
+def _renamed(file: str, kind: str) -> str:
+    path, endings = PurePosixPath(file), _SUFFIXES[kind]
+    return file if path.suffix.lower() in endings else str(path.with_suffix(endings[0]))
+
+
 def _written(
     kind: str, opened: OpenedPicture, stored: Image.Image, content: bytes
 ) -> dict[str, Any]:
@@ -121,12 +142,26 @@ def _written(
         return {"lossless": True} if _is_lossless(content) else {"quality": _QUALITY, "method": 4}
     if kind == "PNG":
         return {}
-    tables = getattr(stored, "quantization", None)
-    if opened.name != "JPEG" or not tables or stored.mode not in _PLAIN_MODES:
+    tables = _tables(stored) if opened.name == "JPEG" else None
+    if not tables or stored.mode not in _PLAIN_MODES:
         return {"quality": _QUALITY}
     options: dict[str, Any] = {"qtables": tables, "progressive": "progressive" in stored.info}
     sampling = JpegImagePlugin.get_sampling(stored)
     return options | ({"subsampling": sampling} if sampling >= 0 else {})
+
+
+def _tables(stored: Image.Image) -> list[list[int]] | None:
+    """Return a JPEG's quantisation tables, one a channel; None where it lacks one.
+
+    A file numbers its tables as it likes, and Pillow writes the first to the first channel.
+    """
+    there = getattr(stored, "quantization", {})
+    used = [table for *_, table in getattr(stored, "layer", ())]
+    if not used or any(number not in there for number in used):
+        return None
+    while used[1:] and used[-1] == used[-2]:  # Pillow gives the last to the channels that are left
+        used.pop()
+    return [list(there[number]) for number in used]
 
 
 def _is_lossless(content: bytes) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -119,10 +120,19 @@ class Part:
         self.seen[seen.file] = seen
 
     def finish(self, out: Path, written: Sequence[str]) -> None:
-        """Put the release in its place, with nothing in it but what was written."""
-        kept = set(written)
-        for path in self.folder.rglob("*"):
-            if path.is_file() and path.relative_to(self.folder).as_posix() not in kept:
+        """Put the release in its place, with nothing in it but what was written.
+
+        All files get one time: those at which they were written tell their originals' order.
+        """
+        kept = {self.folder / name for name in written}
+        there = sorted(self.folder.rglob("*"), reverse=True)  # a folder after what is in it
+        now = time.time_ns()
+        for path in sorted(there, key=lambda path: path.name == _STATE):  # without it all is lost
+            if path in kept or (path.is_dir() and any(path.iterdir())):
+                os.utime(path, ns=(now, now))
+            elif path.is_dir():
+                path.rmdir()
+            else:
                 path.unlink()
         swap_folder(self.folder, out)
 

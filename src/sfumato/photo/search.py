@@ -16,7 +16,8 @@ from sfumato.data.leftout import LeftOut, as_text, named, shortened
 from sfumato.data.listing import Listing, list_files
 from sfumato.data.metadata import is_table
 from sfumato.errors import DataError, ImageError, UnavailableError
-from sfumato.files import refuse_taken
+from sfumato.files import refuse_inside, refuse_taken
+from sfumato.photo.blend import refuse_no_pictures
 from sfumato.photo.boxes import Box, Boxes, read_boxes
 from sfumato.photo.clock import clock
 from sfumato.photo.collection import OfFaces
@@ -40,10 +41,13 @@ def opening(job: Job) -> tuple[Listing, Boxes | None]:
 
     Raises:
         DataError: the folder, or the table of boxes, cannot be read, or the table names a file
-            that the folder lacks.
-        InputError: `OUT` exists.
+            that the folder lacks; or the protector gives no pictures.
+        InputError: `OUT` exists, or lies in the folder.
     """
     refuse_taken(job.out, "the release")
+    refuse_inside(job.out, job.source)
+    if not isinstance(job.protector, OfFaces):
+        refuse_no_pictures(job.protector)
     listing = list_files(job.source)
     if job.boxes is None:
         return listing, None

@@ -102,7 +102,7 @@ def stills_of(path: Path, watched: Watched) -> Stills:
             wanted.setdefault(number, []).append(place)
     shown: list[Still] = []
     cuts: list[list[Cut]] = [[] for _ in watched.tracks]
-    for frame in frames_of(path):
+    for frame in frames_of(path, watched.size):
         if frame.number in whole:
             shown.append(Still(ms=frame.ms, url=as_url(frame.pixels(_WHOLE), _WHOLE)))
         places = wanted.get(frame.number, ())

@@ -17,7 +17,13 @@ TIMES = (0, 1, 2, 3, 5, 6, 7, 9, 10, 11, 12, 13)
 
 
 def write_film(
-    path: Path, codec: str = "libx264", sound: str = "aac", *, start: int = 0, **options: str
+    path: Path,
+    codec: str = "libx264",
+    sound: str = "aac",
+    *,
+    start: int = 0,
+    tracks: int = 1,
+    **options: str,
 ) -> Path:
     """Write twelve frames, in which a square goes to the right by four pixels each.
 
@@ -28,12 +34,16 @@ def write_film(
         stream = out.add_stream(codec, rate=RATE)
         stream.height, stream.width = SIDE
         stream.pix_fmt = "yuv420p"
-        voice = out.add_stream(sound, rate=48000)
+        layout = "stereo" if sound == "vorbis" else "mono"
+        voices = [
+            out.add_stream(sound, rate=48000, layout=layout, options=options) for _ in range(tracks)
+        ]
         for number, time in enumerate(TIMES):
             frame = av.VideoFrame.from_ndarray(drawn(number), format="rgb24")
             frame.pts, frame.time_base = start + time, Fraction(1, RATE)
             out.mux(stream.encode(frame))
-        _hum(out, voice, start * 48000 // RATE)
+        for voice in voices:
+            hum(out, voice, start * 48000 // RATE)
         out.mux(stream.encode(None))
     return path
 
@@ -41,13 +51,15 @@ def write_film(
 def write_sound(path: Path) -> None:
     """Write a file of half a second of sound."""
     with av.open(str(path), "w") as out:
-        _hum(out, out.add_stream("aac", rate=48000), 0)
+        hum(out, out.add_stream("aac", rate=48000), 0)
 
 
-def _hum(out: Any, voice: Any, first: int) -> None:
+def hum(out: Any, voice: Any, first: int) -> None:
     for start in range(first, first + 24000, 960):
         wave = np.sin(np.arange(start, start + 960) / 10).astype(np.float32)[None]
-        heard = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
+        layout = voice.codec_context.layout
+        waves = np.repeat(wave, layout.nb_channels, 0)
+        heard = av.AudioFrame.from_ndarray(waves, format="fltp", layout=layout.name)
         heard.sample_rate, heard.pts, heard.time_base = 48000, start, Fraction(1, 48000)
         out.mux(voice.encode(heard))
     out.mux(voice.encode(None))
@@ -85,4 +97,27 @@ def rotated(path: Path, degrees: int | None) -> Path:
     matrix = (across << 16, down << 16, 0, -down << 16, across << 16, 0, 0, 0, 1 << 30)
     content[start : start + 36] = struct.pack(">9i", *matrix)
     path.write_bytes(content)
+    return path
+
+
+def write_sizes(path: Path, sizes: tuple[tuple[int, int], ...]) -> Path:
+    """Write stripes in frames of several sizes, twelve of each, as calls are recorded."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libvpx", rate=RATE)
+        stream.height, stream.width = sizes[0]
+        stream.pix_fmt = "yuv420p"
+        for part, (height, width) in enumerate(sizes):
+            codec = stream.codec_context if part == 0 else av.CodecContext.create("libvpx", "w")
+            codec.height, codec.width, codec.pix_fmt = height, width, "yuv420p"
+            codec.time_base, codec.framerate = Fraction(1, RATE), RATE
+            stripes = np.full((height, width, 3), 90, np.uint8)
+            stripes[:, (np.arange(width) * 16 // width) % 2 == 1] = 250
+            frames: list[Any] = [None]
+            for number in range(12):
+                frame = av.VideoFrame.from_ndarray(stripes, format="rgb24")
+                frame.pts, frame.time_base = 12 * part + number, Fraction(1, RATE)
+                frames.insert(-1, frame)
+            for packet in (packet for frame in frames for packet in codec.encode(frame)):
+                packet.stream, packet.time_base = stream, Fraction(1, RATE)
+                out.mux(packet)
     return path

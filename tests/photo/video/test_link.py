@@ -37,15 +37,23 @@ def test_the_score_of_a_track_is_its_best() -> None:
 
 def test_a_track_lasts_a_moment_longer_and_fills_its_gaps() -> None:
     linked = Linked({4: face(0), 8: face(40)})
-    track = linked.track(range(0, 400, 40), beyond=2, name="7", protect=True)
+    track = linked.track(range(0, 400, 40), beyond=80, frames=0, name="7", protect=True)
     assert (track.name, track.found) == ("7", 2)
     assert track.frames(range(0, 400, 40)) == range(2, 10)  # the film has ten
     assert [track.at(40 * f).left for f in (2, 4, 6, 8, 9)] == [0, 0, 20, 40, 40]
 
 
+def test_a_track_lasts_as_long_where_frames_follow_each_other_fast() -> None:
+    times = [0, 1000, 2000, *range(2016, 3000, 16), 4000]
+    first = times.index(2512)
+    track = Linked({first: face(0)}).track(times, beyond=250, frames=2, name="1", protect=True)
+    # Two frames more than a quarter of a second: faces are looked for in every second one.
+    assert (track.start, track.end) == (2240, 2784)
+
+
 def test_a_track_has_what_a_table_holds() -> None:
     linked = Linked({0: Face(left=0.04, top=1.26, right=0.05, bottom=9, score=0.70044)})
-    [(_, box)] = linked.track([0], beyond=3, name="1", protect=True).points
+    [(_, box)] = linked.track([0], beyond=100, frames=2, name="1", protect=True).points
     assert box == Face(left=0, top=1.3, right=0.1, bottom=9, score=0.7)
 
 

@@ -232,3 +232,29 @@ def test_only_who_is_chosen_is_protected(film: Path, answer: bool) -> None:
 
     watched = watch(film, Stripes(), FaceConfig(), All())
     assert [one.protect for one in watched.tracks] == [answer]
+
+
+def test_frames_of_several_sizes_become_the_largest(tmp_path: Path) -> None:
+    source = films.write_sizes(tmp_path / "a.webm", ((48, 64), (96, 128)))
+    watched = watch(source, Quarter(), FaceConfig())
+    assert watched.size == (128, 96)
+    [track] = watched.tracks
+    assert {face.left for _, face in track.points} == {32}
+    out = tmp_path / "b.webm"
+    write_film(Pixelate(112), source, out, watched, FaceConfig(grow=0.0), secret=bytes(32))
+    frames = films.frames_of(out)
+    assert {frame.shape for frame in frames} == {(96, 128, 3)}
+    covered = [float(frame[30:42, 36:60].astype(int).std()) for frame in frames]
+    clear = [float(frame[30:42, 76:100].astype(int).std()) for frame in frames]
+    assert max(covered) < 12 < 30 < min(clear)
+
+
+class Quarter(FaceFinder):
+    """In place of the detector: a box in the same part of every picture."""
+
+    def __init__(self) -> None:
+        pass
+
+    def __call__(self, picture: torch.Tensor, **_: object) -> list[Face]:
+        height, width = picture.shape[1:]
+        return [Face(left=width / 4, top=height / 4, right=width / 2, bottom=height / 2, score=0.9)]

@@ -394,6 +394,13 @@ def test_a_count_is_of_usable_pictures_of_any_size(tmp_path: Path, count: int) -
         open_lazily(f"folder:{source}", SourceOptions(count=21))
 
 
+def test_a_release_in_its_own_pictures_is_refused(tmp_path: Path) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    images = open_lazily(f"folder:{tmp_path}", SourceOptions())
+    with pytest.raises(InputError, match="would be read with it the next time"):
+        write_pictures(Unprotected(), images, tmp_path / "out")
+
+
 def test_refusals(tmp_path: Path, blobs: ImageSet) -> None:
     source = LoadedImages(blobs)
     with pytest.raises(DataError, match="has no label 'age' to keep; it has: mood, person"):

@@ -71,14 +71,15 @@ class Face:
             bottom=self.bottom + down,
         )
 
-    def scaled(self, factor: float | int) -> Face:
-        """Return the box in a picture whose sides are `factor` times as long."""
+    def scaled(self, factor: float | int, down: float | int | None = None) -> Face:
+        """Return the box in a picture whose sides are so many times as long."""
+        down = factor if down is None else down
         return replace(
             self,
             left=self.left * factor,
-            top=self.top * factor,
+            top=self.top * down,
             right=self.right * factor,
-            bottom=self.bottom * factor,
+            bottom=self.bottom * down,
         )
 
     def shifted(self, across: float | int, down: float | int) -> Face:

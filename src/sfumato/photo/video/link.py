@@ -7,6 +7,7 @@ for a moment.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -55,13 +56,17 @@ class Linked:
         across, down = _moved(self.seen[before], last)
         return last.shifted(across * steps, down * steps)
 
-    def track(self, times: Sequence[int], *, beyond: int, name: str, protect: bool) -> Track:
+    def track(
+        self, times: Sequence[int], *, beyond: int, frames: int, name: str, protect: bool
+    ) -> Track:
         """Return it as a track of a film whose frames have these times, in milliseconds.
 
-        It lasts `beyond` frames longer on both sides. Its points have tenths of pixels, and those
-        that lie nearly on a line between others are left out.
+        It lasts so many frames and `beyond` milliseconds longer on both sides. Its points have
+        tenths of pixels, and those that lie nearly on a line between others are left out.
         """
-        start, end = max(0, self.first - beyond), min(len(times) - 1, self.last + beyond)
+        start, end = max(0, self.first - frames), min(len(times) - 1, self.last + frames)
+        start = bisect_left(times, times[start] - beyond)
+        end = bisect_right(times, times[end] + beyond) - 1
         placed = {start: self.seen[self.first]} | self.seen | {end: self.seen[self.last]}
         points = [(times[f], _rounded(placed[f], self.score)) for f in sorted(placed)]
         return Track(

@@ -35,7 +35,7 @@ _UPRIGHT: Final = Passes(sides=(None,), quarters=(0,))
 _ALL: Final = Passes(sides=(None, 320))
 _PATIENCE: Final = 0.8  # seconds that a face may be unseen within its track; no less than _ROTATED
 _ASKED: Final = 5  # frames of a track on which it is asked who it is
-_BEYOND: Final = 0.25  # seconds that it is protected before and after
+_BEYOND: Final = 250  # milliseconds that it is protected before and after
 
 
 def watch(
@@ -53,22 +53,23 @@ def watch(
     times: list[int] = []
     for frame in track(frames_of(path), f"{path.name}: faces", total=film.frames or None):
         times.append(frame.ms)
-        sizes = sizes or [frame.size]
+        sizes.append(frame.size)
         if frame.number % _EVERY == 0:
             passes = _ALL if frame.number % _ROTATED == 0 else _UPRIGHT
             picture = frame.pixels(LONGEST)
             faces = find(picture, least=min(MAYBE, config.sure), passes=passes)
             factor = frame.size[0] / picture.shape[-1]
             found[frame.number] = merged(face.scaled(factor) for face in faces)
+    size = _largest(sizes)
+    found = {number: _brought(faces, sizes[number], size) for number, faces in found.items()}
     linked = link(found, patience=max(_ROTATED, round(_PATIENCE * film.rate)) + 1)
     linked.sort(key=lambda one: one.first)
     protect = [one.score >= config.sure for one in linked]
     if chooser is not None:
-        chosen = _chosen(path, linked, chooser)
+        chosen = _chosen(path, size, linked, chooser)
         protect = [one and other for one, other in zip(protect, chosen, strict=True)]
-    beyond = round(_BEYOND * film.rate) + _EVERY
     tracks = [
-        one.track(times, beyond=beyond, name=f"{number}", protect=answer)
+        one.track(times, beyond=_BEYOND, frames=_EVERY, name=f"{number}", protect=answer)
         for number, (one, answer) in enumerate(zip(linked, protect, strict=True), 1)
     ]
     return _watched(sizes, times, tracks)
@@ -87,16 +88,25 @@ def timed(path: Path, tracks: Sequence[Track]) -> Watched:
     times: list[int] = []
     for frame in frames:
         times.append(frame.ms)
-        sizes = sizes or [frame.size]
+        sizes.append(frame.size)
     return _watched(sizes, times, tracks)
 
 
 def _watched(
     sizes: Sequence[tuple[int, int]], times: Sequence[int], tracks: Sequence[Track]
 ) -> Watched:
-    if not times:
+    return Watched(size=_largest(sizes), times=tuple(times), tracks=tuple(tracks))
+
+
+def _largest(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Return the size that all frames are brought to: recordings of calls have several."""
+    if not sizes:
         raise ImageError("expected a film, got one without a frame")
-    return Watched(size=sizes[0], times=tuple(times), tracks=tuple(tracks))
+    return max(sizes, key=lambda size: size[0] * size[1])
+
+
+def _brought(faces: Sequence[Face], own: tuple[int, int], size: tuple[int, int]) -> list[Face]:
+    return [face.scaled(size[0] / own[0], size[1] / own[1]) for face in faces]
 
 
 def minutes_for(frames: int) -> float:
@@ -110,7 +120,9 @@ def minutes_for(frames: int) -> float:
     return frames * (time.perf_counter() - start) * (1 / _EVERY + rotated) / 60
 
 
-def _chosen(path: Path, linked: Sequence[Linked], chooser: Chooser) -> list[bool]:
+def _chosen(
+    path: Path, size: tuple[int, int], linked: Sequence[Linked], chooser: Chooser
+) -> list[bool]:
     """Return whether each face is protected, where only some people are: asked on its best frames.
 
     Raises:
@@ -121,7 +133,7 @@ def _chosen(path: Path, linked: Sequence[Linked], chooser: Chooser) -> list[bool
         for number in sorted(one.seen, key=lambda f: -one.seen[f].score)[:_ASKED]:
             asked.setdefault(number, []).append(place)
     answers: list[list[bool]] = [[] for _ in linked]
-    for frame in frames_of(path):
+    for frame in frames_of(path, size):
         places = asked.get(frame.number, [])
         faces = [linked[place].seen[frame.number] for place in places]
         given = chooser(frame.pixels(), faces) if faces else ()
@@ -158,7 +170,7 @@ def write_film(
 
     # Faces are small: more threads wait for each other longer than they compute.
     with replacing(target) as part, one_thread():
-        count = rewrite(path, part, change, mute=mute)
+        count = rewrite(path, part, change, size=watched.size, mute=mute)
         if count != len(watched.times):  # a frame that was not searched would be clear
             raise ImageError(
                 f"expected {len(watched.times):,} frames as when it was searched, got {count:,}"

@@ -27,7 +27,7 @@ from sfumato.data.lazy import FolderImages, LoadedImages, Picture
 from sfumato.data.leftout import LeftOut
 from sfumato.data.pixels import as_uint8
 from sfumato.errors import DataError
-from sfumato.files import refuse_taken
+from sfumato.files import refuse_inside, refuse_taken
 from sfumato.progress import Executor, sequential, track
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
 from sfumato.protect.release.alone import alone
@@ -127,9 +127,11 @@ def plan_pictures(
 
 
 def check_new(images: FolderImages | LoadedImages, out: Path, labels: Sequence[str]) -> None:
-    """Raise a DataError of an unknown label, and an InputError where `out` is there already."""
+    """Raise a DataError of an unknown label, and an InputError where `out` cannot be new."""
     check_labels(images, labels)
     refuse_taken(out, "the release")
+    if isinstance(images, FolderImages):
+        refuse_inside(out, images.path)
 
 
 def check_labels(images: FolderImages | LoadedImages, labels: Sequence[str]) -> None:
