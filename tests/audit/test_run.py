@@ -95,6 +95,25 @@ def test_protection_and_utility_are_told_apart(blobs: ImageSet) -> None:
     assert found["none", "attributes:mood"].value > 0.75
 
 
+def test_a_value_is_the_same_on_both_sides_by_its_name(blobs: ImageSet) -> None:
+    adversary, victims = split_images(blobs, [0.6, 0.4], seed=0)
+    turned = replace(
+        adversary,
+        labels={**adversary.labels, "mood": 1 - adversary.label("mood")},
+        classes={**adversary.classes, "mood": adversary.classes["mood"][::-1]},
+    )
+    config = replace(_QUICK, learners=("trees",))
+    found = [
+        _by_name(
+            audit([Unprotected()], victims=victims, adversary=side, private="mood", attacks=(),
+                  config=config)
+        )["none", "attributes:mood"].value
+        for side in (adversary, turned)
+    ]  # fmt: skip
+    assert found[0] > 0.75
+    assert found[1] > 0.75
+
+
 def test_a_failed_cell_is_named_and_the_others_go_on(blobs: ImageSet) -> None:
     report = _audit(blobs, [Broken(), Grey()])
     assert {(cell.protector, cell.error) for cell in report.failed} == {

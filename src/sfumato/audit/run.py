@@ -23,7 +23,7 @@ from sfumato.audit.measure.collection import of_collection
 from sfumato.audit.measure.contracts import check_contracts
 from sfumato.audit.measure.disjoint import check_disjoint
 from sfumato.audit.measure.evidence import Role
-from sfumato.audit.measure.labels import check_labels
+from sfumato.audit.measure.labels import check_labels, numbered_alike
 from sfumato.audit.measure.quality import PictureQuality
 from sfumato.audit.report.report import Report
 from sfumato.audit.report.sheets import Sheet, draw_pictures
@@ -145,6 +145,7 @@ def prepare(
     if pictures and out is None:
         raise ConfigError("pictures need `out`, a folder to be drawn in")
     check_contracts(protectors, attacks or ())
+    victims, adversary = numbered_alike(victims, adversary)
     how = check_disjoint(victims, adversary, identity)
     labels: dict[Role, list[str]] = {"privacy": _names(private), "utility": _names(utility)}
     config = config or LearnerConfig()
