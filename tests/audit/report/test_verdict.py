@@ -152,6 +152,8 @@ def exact(protector: str, low: float, share: float, high: float) -> Cell:
 def test_a_fifth_is_still_little_by_the_upper_end_and_no_longer_by_the_figure() -> None:
     (at,) = verdicts([exact("p", 0.0, 0.1, 0.2)])
     assert at.sentence.startswith("Gives little away: at most 20 % by the attack")
+    (just,) = verdicts([exact("p", 0.0, 0.1, 0.2004)])
+    assert just.sentence.startswith("Not shown to be safe: with 100 victims it may give 21 % away")
     (above,) = verdicts([exact("p", 0.0, 0.1, 0.21)])
     assert above.sentence.startswith("Not shown to be safe: with 100 victims it may give 21 %")
     for high, word in ((0.2, "little"), (0.25, "something")):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sfumato.audit.measure.cell import Cell
 from sfumato.audit.measure.cells import PLAIN
 from sfumato.audit.measure.evidence import Ends, Evidence, victims_needed
-from sfumato.audit.report.wording import amount, percent, span, wording
+from sfumato.audit.report.wording import amount, at_most, percent, span, wording
 from sfumato.protect.baselines import Unprotected
 from sfumato.types import Guarantee
 
@@ -146,14 +146,14 @@ def _learned(measured: Sequence[_Measured], missing: Sequence[Cell], *, safe: bo
     cell, found = max(measured, key=lambda pair: pair[1].upper)
     where = f"{wording(cell.attack).title}, interval {span(found.ends or (0.0, 0.0))}"
     if missing or not safe:
-        return f"Not shown to be safe: as far as measured, at most {percent(found.upper)} ({where})"
+        return f"Not shown to be safe: as far as measured, at most {at_most(found.upper)} ({where})"
     if found.upper <= LITTLE:
         tried = f"any of {len(measured)} attacks" if len(measured) > 1 else "the attack"
-        return f"Gives little away: at most {percent(found.upper)} by {tried} ({where})"
+        return f"Gives little away: at most {at_most(found.upper)} by {tried} ({where})"
     needed = victims_needed(found, cell.victims, LITTLE)
     about = "" if needed is None else f"; about {needed:,} are needed to show {percent(LITTLE)}"
     return (
-        f"Not shown to be safe: with {cell.victims:,} victims it may give {percent(found.upper)} "
+        f"Not shown to be safe: with {cell.victims:,} victims it may give {at_most(found.upper)} "
         f"away ({where}{about})"
     )
 
@@ -164,7 +164,7 @@ def _shown(cell: Cell, found: Evidence, measured: Sequence[_Measured], *, whole:
     word = "something" if share < LITTLE and not little else amount(share)
     return (
         f"Gives {word} away ({wording(cell.attack).title}, {percent(share)}; the intervals of all "
-        f"attacks reach {percent(most)})"
+        f"attacks reach {at_most(most)})"
     )
 
 
