@@ -123,7 +123,12 @@ def draw_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "at_least": at_least, "size": _size, "data_url": png_url}
+    environment.filters |= {
+        "percent": percent,
+        "at_least": at_least,
+        "size": _size,
+        "data_url": png_url,
+    }
     found = verdicts(cells, guarantees)
     meant, absent = _parted(cells)
     columns = _columns(meant)
