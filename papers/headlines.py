@@ -7,7 +7,6 @@ the answers of `papers.referee`.
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Iterator
 from itertools import groupby
@@ -21,7 +20,6 @@ from sfumato.files import write_bytes
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "results.md"
-_SAME = re.compile(r"the same(?=[:,]| (?:by|behind|through|from|of|with)\b)")
 _SLUGS = ("docl", "shufflebits", "san", "anonymizer", "obfuscator")
 _HEAD = """# Results
 
@@ -55,7 +53,7 @@ def _shipped(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 def _blocks(slug: str, rows: list[dict[str, Any]]) -> Iterator[str]:
     """Yield a block a command: its first figure, the command, and a table of its rows."""
-    for result, some in groupby(_spelled_out(rows), key=lambda row: str(row["result"])):
+    for result, some in groupby(rows, key=lambda row: str(row["result"])):
         kept = results(slug, result)
         seeds = ", ".join(str(one["seed"]) for one in kept[1:])
         yield f"\n### {slug}: {result}\n"
@@ -67,18 +65,6 @@ def _blocks(slug: str, rows: list[dict[str, Any]]) -> Iterator[str]:
         for row in some:
             cells = row["figure"], row.get("paper", ""), _shown(figure(kept, row["at"]), row)
             yield f"| {' | '.join(cells)} |"
-
-
-def _spelled_out(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the rows with what they are about in place of `the same`."""
-    subject = ""
-    for row in rows:
-        same = _SAME.match(row["figure"])
-        if same is None:
-            subject = row["figure"].partition(":")[0]
-            yield row
-        else:
-            yield {**row, "figure": subject + row["figure"][same.end() :]}
 
 
 def _plot(slug: str, result: str) -> str | None:

@@ -53,6 +53,8 @@ def test_what_was_left_clear_is_matched_and_what_was_hidden_is_not() -> None:
     part = HIDDEN.clone()
     part[:3] = setting()[0].images[:3]
     assert attack.run(*setting(part)).value == 3 / 12
+    # Both faces of one person, and one of another: of six people, not of twelve faces.
+    assert attack.run(*setting(part)).interval[1] > 0.58
     # Two photographs of a person are taken for one: where nobody says who is who, by chance.
     assert MatchedFaces(group="photo").run(*setting()).floor == pytest.approx(1 / 11)
     alone = replace(setting()[0], labels={"who": torch.zeros(12, dtype=torch.int64)})

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfumato.attack.attributes import AttributeAttack
-from sfumato.attack.groups import GroupAttack, named_groups
+from sfumato.attack.groups import GroupAttack, named_groups, over_people
 from sfumato.attack.tools.known import Known
 from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.errors import ConfigError, DataError
@@ -60,6 +60,18 @@ def test_releases_without_a_habit_say_nothing_however_many() -> None:
     assert finding.value < 0.5
     assert finding.metric == "accuracy"
     assert len(finding.details.trained) == 2
+
+
+def test_of_five_people_the_interval_holds_a_guess_where_nothing_leaks() -> None:
+    """Groups of ten out of twelve releases are one trial a person: 16 of 100 intervals missed."""
+
+    people, held = torch.arange(5).repeat_interleave(12), 0
+    for seed in range(60):
+        scores = torch.randn(60, 5, generator=torch.Generator().manual_seed(seed))
+        right, who = named_groups(scores, people, 10, seed=0)
+        low, high = over_people(right[None], who)
+        held += low <= 1 / 5 <= high
+    assert held >= 57
 
 
 def test_a_label_that_leaves_along_is_read_along() -> None:

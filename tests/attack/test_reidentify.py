@@ -50,6 +50,8 @@ def test_the_floor_names_whom_the_gallery_shows_most(monkeypatch: pytest.MonkeyP
     assert finding.floor_interval[0] < finding.floor < finding.floor_interval[1]
     assert finding.details.unknown_victims == 2
     assert finding.details.people == 4
+    # Of four people, one of whom is half of the victims: drawn without that one it is none.
+    assert finding.floor_interval[0] == 0
     assert finding.details.trained == (Trained(learner="good", seed=0, validated=0.9),)
     ranks = finding.details.ranks
     assert ranks["1"] == finding.value == finding.details.values[0]

@@ -111,3 +111,5 @@ def test_every_label_is_read_by_pixels_and_by_a_network_of_faces() -> None:
     assert (matched.group, recognised.identity) == ("who", "who")
     assert [one.name for one in reading] == ["attributes:age", "faces:age"]
     assert [one.by for one in reading if isinstance(one, Viewed)] == ["pixels", "network"]
+    # Whom a face shows is asked by looking it up: nobody is on both sides to be named.
+    assert [one.name for one in face_attacks(["who"], setting)] == ["matched", "recognised"]

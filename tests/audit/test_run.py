@@ -17,9 +17,11 @@ from sfumato.attack.reconstruct import ReconstructionAttack
 from sfumato.attack.reidentify import ReidentificationAttack
 from sfumato.attack.tools.decoder import ReconstructionConfig
 from sfumato.attack.tools.learners import LearnerConfig
+from sfumato.attack.verify import VerificationAttack
 from sfumato.audit import Report, read_report
 from sfumato.audit.attacks import Setting, open_attack
 from sfumato.audit.protectors import open_protector
+from sfumato.audit.report.gate import gate_cases
 from sfumato.audit.report.schema import report_schema
 from sfumato.audit.run import audit, prepare
 from sfumato.data.imageset import ImageSet
@@ -93,6 +95,25 @@ def test_protection_and_utility_are_told_apart(blobs: ImageSet) -> None:
     assert found["none", "attributes:mood"].value > 0.75
 
 
+def test_a_value_is_the_same_on_both_sides_by_its_name(blobs: ImageSet) -> None:
+    adversary, victims = split_images(blobs, [0.6, 0.4], seed=0)
+    turned = replace(
+        adversary,
+        labels={**adversary.labels, "mood": 1 - adversary.label("mood")},
+        classes={**adversary.classes, "mood": adversary.classes["mood"][::-1]},
+    )
+    config = replace(_QUICK, learners=("trees",))
+    found = [
+        _by_name(
+            audit([Unprotected()], victims=victims, adversary=side, private="mood", attacks=(),
+                  config=config)
+        )["none", "attributes:mood"].value
+        for side in (adversary, turned)
+    ]  # fmt: skip
+    assert found[0] > 0.75
+    assert found[1] > 0.75
+
+
 def test_a_failed_cell_is_named_and_the_others_go_on(blobs: ImageSet) -> None:
     report = _audit(blobs, [Broken(), Grey()])
     assert {(cell.protector, cell.error) for cell in report.failed} == {
@@ -145,6 +166,52 @@ def test_the_adversary_may_not_have_the_victims_own(blobs: ImageSet) -> None:
         [Grey()], victims=people, adversary=others, private="mood", identity="person", config=_QUICK
     )
     assert report.data.disjoint == "no person is on both sides"
+
+
+@dataclass(frozen=True)
+class Tag(Protector):
+    """Releases nothing of a picture but who is on it."""
+
+    name: str = "tag"
+
+    def release(self, images: Tensor) -> Tensor:
+        return images[:, 0, 0, :4].contiguous()
+
+
+def _tagged(people: int, each: int) -> ImageSet:
+    generator = torch.Generator().manual_seed(0)
+    who = torch.arange(people).repeat_interleave(each)
+    pictures = torch.randint(0, 64, (len(who), 1, 8, 8), generator=generator)
+    pictures[:, 0, :4] = torch.randint(0, 256, (people, 4, 8), generator=generator)[who]
+    return ImageSet(
+        name="tagged",
+        images=pictures.to(torch.uint8),
+        labels={"who": who},
+        classes={"who": tuple(map(str, range(people)))},
+    )
+
+
+def test_people_to_be_hidden_are_matched_where_none_is_on_both_sides() -> None:
+    """Nobody can be named then, and an audit that left it at that passed what gives people away."""
+    victims, adversary = split_groups(_tagged(16, 4), "who", [0.5, 0.5], seed=0)
+
+    def audited(*attacks: Attack) -> Report:
+        return audit(
+            [Tag()], victims=victims, adversary=adversary, private="who", identity="who",
+            attacks=attacks, config=replace(_QUICK, epochs=2),
+        )  # fmt: skip
+
+    report = audited()
+    found = _by_name(report)
+    assert found["tag", "verify"].value > 0.95
+    (failed,) = (c for c in gate_cases(report.cells, 0.3) if c.attack == "verify")
+    assert failed.outcome == "failure"
+    assert "attributes:who" not in {cell.attack for cell in report.cells}
+    twice = prepare(
+        [Tag()], victims=victims, adversary=adversary, private="who", identity="who",
+        attacks=[VerificationAttack(identity="who", seeds=(7,))],
+    )  # fmt: skip
+    assert [a.seeds for a in twice.attacks if isinstance(a, VerificationAttack)] == [(7,)]
 
 
 def test_a_keyed_protector_is_attacked_in_both_ways(blobs: ImageSet) -> None:

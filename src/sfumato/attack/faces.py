@@ -85,7 +85,7 @@ class MatchedFaces(Attack):
             value=float(matched.float().mean()),
             floor=float(chance.mean()),
             ceiling=1.0,
-            interval=_interval(matched),
+            interval=_interval(matched.float(), groups),
             seeds=(0,),
             floor_interval=mean_interval(chance[None]),
         )
@@ -132,7 +132,6 @@ class RecognisedFaces(Attack):
         )
         ranks = rank(asked.scores, asked.gallery, asked.truth)
         hits = (ranks == 1).float()
-        everyone = torch.zeros(len(hits), dtype=torch.int64)
         guessed = asked.guessed
         return Finding(
             attack=self.name,
@@ -141,9 +140,9 @@ class RecognisedFaces(Attack):
             value=float(hits.mean()),
             floor=1 / scores.shape[1] if guessed is None else float(guessed.mean()),
             ceiling=1.0,
-            interval=share_interval(hits[None], everyone),
+            interval=_interval(hits, asked.truth),
             seeds=(0,),
-            floor_interval=None if guessed is None else share_interval(guessed[None], everyone),
+            floor_interval=None if guessed is None else _interval(guessed, asked.truth),
             details=IdentityDetails(
                 values=(float(hits.mean()),),
                 ranks={str(k): float((ranks <= k).float().mean()) for k in _RANKS},
@@ -210,5 +209,7 @@ class Viewed(Attack):
         return F.interpolate(faces, size, mode="bilinear", antialias=True, align_corners=False)
 
 
-def _interval(hits: Bool[Tensor, "n"]) -> tuple[float, float]:
-    return share_interval(hits.float()[None], torch.zeros(len(hits), dtype=torch.int64))
+def _interval(hits: Float[Tensor, "n"], groups: Int64[Tensor, "n"]) -> tuple[float, float]:
+    """Return the interval of a share over groups: people, or photographs."""
+    everyone = torch.zeros(len(hits), dtype=torch.int64)
+    return share_interval(hits[None], everyone, groups=groups)

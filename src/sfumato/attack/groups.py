@@ -21,6 +21,7 @@ from sfumato.attack.tools.read import holdout
 from sfumato.attack.tools.scores import share_interval
 from sfumato.data.imageset import MISSING
 from sfumato.errors import ConfigError
+from sfumato.intervals import wilson_interval
 from sfumato.types import Attack, Details, Finding, Knowledge, Releases, Trained, ask
 
 _DRAWS = 20  # groups of each person
@@ -130,7 +131,7 @@ class GroupAttack(Attack):
         scores = trained.known.alone(knowledge.labels, victim.labels, self.label)
         right, people = named_groups(scores, truth, self.size, seed=self.seeds[0])
         value = float(right.float().mean())
-        return (value, _interval(right[None], people)) if value > guess else (guess, None)
+        return (value, over_people(right[None], people)) if value > guess else (guess, None)
 
     def _finding(
         self,
@@ -153,7 +154,7 @@ class GroupAttack(Attack):
             value=float(right.float().mean()),
             floor=floor[0],
             ceiling=1.0,
-            interval=_interval(right, people),
+            interval=over_people(right, people),
             seeds=self.seeds,
             floor_interval=floor[1],
             details=GroupDetails(
@@ -187,11 +188,17 @@ class GroupAttack(Attack):
         return found
 
 
-def _interval(
+def over_people(
     right: Bool[Tensor, "runs groups"], people: Int64[Tensor, "groups"]
 ) -> tuple[float, float]:
+    """Return the interval over people: never narrower than Wilson's of so many.
+
+    A person's groups are drawn from the same releases, so that twenty of them may be one trial.
+    """
     everyone = torch.zeros(len(people), dtype=torch.int64)
-    return share_interval(right.float(), everyone, groups=people)
+    low, high = share_interval(right.float(), everyone, groups=people)
+    least = wilson_interval(float(right.float().mean()), len(people.unique()))
+    return min(low, least[0]), max(high, least[1])
 
 
 def named_groups(

@@ -95,6 +95,7 @@ class ReidentificationAttack(Attack):
             hits=hits,
             guessed=truth[within] == gallery.mode().values,
             seeds=self.seeds,
+            groups=truth[within],
             details=IdentityDetails(
                 trained=used_matchers(matchers, self.seeds),
                 values=tuple(float((r == 1).float().mean()) for r in ranks),

@@ -209,6 +209,7 @@ def face_attacks(private: Sequence[str], setting: Setting) -> list[Attack]:
             by=view,
         )
         for label in private
+        if label != setting.identity  # whom a face shows is what `recognised` asks
         for name, view in _VIEWS.items()
     ]
     recognised = RecognisedFaces(group=PHOTOGRAPH, identity=setting.identity)

@@ -23,7 +23,7 @@ from sfumato.audit.measure.collection import of_collection
 from sfumato.audit.measure.contracts import check_contracts
 from sfumato.audit.measure.disjoint import check_disjoint
 from sfumato.audit.measure.evidence import Role
-from sfumato.audit.measure.labels import check_labels
+from sfumato.audit.measure.labels import check_labels, numbered_alike
 from sfumato.audit.measure.quality import PictureQuality
 from sfumato.audit.report.report import Report
 from sfumato.audit.report.sheets import Sheet, draw_pictures
@@ -59,7 +59,8 @@ def audit(
     originals, whatever is asked for: to find copies, and how much they still look alike.
     A protector of collections releases both sides as one, as their owner would, with the utility
     labels kept. `identity` is the label that names people: none may then be on both sides, and
-    victims are resampled by person; with `matching` the recipient must still be able to tell
+    victims are resampled by person; where it is private, victims' releases are matched in place of
+    being named (`VerificationAttack`). With `matching` the recipient must still be able to tell
     people apart. Of a `KeyedProtector` the attacks that learn are run twice: trained on its
     releases, and trained on plain ones and applied to ciphertext; its ceiling is what plain
     releases give. With `out`, cells are kept there, so that a second run takes up where the first
@@ -144,6 +145,7 @@ def prepare(
     if pictures and out is None:
         raise ConfigError("pictures need `out`, a folder to be drawn in")
     check_contracts(protectors, attacks or ())
+    victims, adversary = numbered_alike(victims, adversary)
     how = check_disjoint(victims, adversary, identity)
     labels: dict[Role, list[str]] = {"privacy": _names(private), "utility": _names(utility)}
     config = config or LearnerConfig()
@@ -186,8 +188,10 @@ def _trials(
     """Return what every protector is put before; nothing where nothing was asked for."""
     for name in set(labels["privacy"]) & set(labels["utility"]):
         refuse_same(name, name)
+    given = {attack.name for attack in attacks}
+    read = [_private(name, setting) for name in labels["privacy"]]
     asked: list[tuple[Role, Attack]] = [
-        *(("privacy", _reading("attributes", name, setting)) for name in labels["privacy"]),
+        *(("privacy", attack) for attack in read if attack.name not in given),
         *(("privacy", attack) for attack in attacks),
         *(("utility", _reading("utility", name, setting)) for name in labels["utility"]),
     ]
@@ -207,6 +211,17 @@ def _trials(
         )
         found.append(("utility", matcher))
     return found
+
+
+def _private(label: str, setting: Setting) -> Attack:
+    """Return how a private label is learned: read, or where it names people, matched.
+
+    Of people none is on both sides, so nobody can be named; that two releases show one person can
+    be told of strangers, too.
+    """
+    if label == setting.identity:
+        return VerificationAttack(identity=label, seeds=setting.seeds, config=setting.config)
+    return _reading("attributes", label, setting)
 
 
 def _reading(kind: str, label: str, setting: Setting) -> AttributeAttack:

@@ -86,7 +86,11 @@ def audit(
         ),
     ] = False,
     identity: Annotated[
-        str | None, typer.Option(help="Label that names people; none is then on both sides.")
+        str | None,
+        typer.Option(
+            help="Label that names people; none is then on both sides. As a --private label, "
+            "releases of one person are matched (verify), since nobody can be named."
+        ),
     ] = None,
     matching: Annotated[
         bool, typer.Option("--matching", help="People must still be told apart; needs --identity.")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sfumato.attack.attributes import AttributeAttack
-from sfumato.audit.measure.labels import check_labels
+from sfumato.audit.measure.labels import check_labels, numbered_alike
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.errors import DataError
 
@@ -26,3 +26,27 @@ def test_a_label_needs_two_values_on_either_side(blobs: ImageSet, values: int) -
             check_labels(sides, ["mood"], [])
         with pytest.raises(DataError, match="its labels are: mood, person"):
             check_labels(sides, [], [AttributeAttack(attributes=("mood",))])
+
+
+def _named(*values: str, known: tuple[str, ...]) -> ImageSet:
+    return ImageSet(
+        name="named",
+        images=torch.zeros(len(values), 1, 4, 4, dtype=torch.uint8),
+        labels={"mood": torch.tensor([known.index(v) if v in known else MISSING for v in values])},
+        classes={"mood": known},
+    )
+
+
+def test_sides_that_were_loaded_one_by_one_number_a_value_alike() -> None:
+    """A folder without a value numbers those after it otherwise, and every guess was wrong."""
+    victims = _named("sad", "angry", "", "happy", known=("angry", "happy", "sad"))
+    adversary = _named("sad", "happy", "wild", "", known=("happy", "sad", "wild"))
+    sides = numbered_alike(victims, adversary)
+    assert [
+        [side.classes["mood"][i] if i != MISSING else "" for i in side.label("mood").tolist()]
+        for side in sides
+    ] == [["sad", "angry", "", "happy"], ["sad", "happy", "wild", ""]]
+    assert sides[0].classes == sides[1].classes
+    assert sides[0].fingerprint() != victims.fingerprint()
+    same = numbered_alike(victims, victims)
+    assert [side.fingerprint() for side in same] == [victims.fingerprint()] * 2

@@ -33,6 +33,19 @@ def test_every_cell_is_judged_for_what_it_is() -> None:
     assert (nothing.attack, nothing.message) == ("all attacks", "nothing was measured")
 
 
+def test_a_private_label_that_nobody_tried_to_read_does_not_pass() -> None:
+    cells = [
+        cell("tag", "reconstruct", 0.0),
+        cell("tag", "attributes:person", reason="no person is on both sides"),
+        cell("tag", "attributes:person (trained on plain)", reason="no key"),
+    ]
+    found = {case.attack: (case.outcome, case.message) for case in gate_cases(cells, 0.2)}
+    assert found["attributes:person"] == ("error", "not tried: no person is on both sides")
+    assert found["attributes:person (trained on plain)"][0] == "skipped"
+    with pytest.raises(GateError, match="not tried"):
+        check(gate_cases(cells, 0.2), 0.2)
+
+
 def test_the_error_names_what_is_wrong_and_a_good_audit_passes() -> None:
     with pytest.raises(
         GateError, match=r"blur under attributes:mood: leakage 0\.500 is above 0\.2"

@@ -58,6 +58,36 @@ def test_what_was_not_measured_is_never_a_good_verdict() -> None:
     assert not partly.whole
 
 
+def test_little_is_never_said_where_something_is_missing_or_originals_leave() -> None:
+    """A share that is small and shown is no praise of what nobody measured."""
+    shown = cell("p", "attributes:mood", 0.09, half=0.01)
+    (whole,) = verdicts([shown])
+    assert whole.sentence.startswith("Gives little away (reading mood, 9 %")
+    for other in (
+        cell("p", "reconstruct", error="out of memory"),
+        cell("p", "reconstruct"),
+        cell("p", "attributes:person", reason="no person is on both sides"),
+    ):
+        (partly,) = verdicts([shown, other])
+        assert partly.sentence.startswith("Gives something away (reading mood, 9 %")
+        assert not partly.whole
+    (copied,) = verdicts([shown, copies("p", 1, 240)])
+    assert copied.sentence.startswith("1 of 240 releases are originals. Gives something away")
+
+
+def test_a_private_label_that_nobody_tried_to_read_is_not_shown_to_be_hidden() -> None:
+    fine = cell("p", "reconstruct", 0.0)
+    (said,) = verdicts([fine, cell("p", "attributes:person", reason="nobody is on both sides")])
+    assert said.sentence.startswith("Not shown to be safe")
+    assert "Not measurable: reading person." in said.sentence
+    assert not said.whole
+    # Other attacks may have no meaning, and so may an attack that is only for encrypted releases.
+    for other in ("bitstatistics", "attributes:person (trained on plain)"):
+        (rest,) = verdicts([fine, cell("p", other, reason="there is nothing inside")])
+        assert rest.sentence.startswith("Gives little away")
+        assert rest.whole
+
+
 def test_originals_come_first_and_nothing_good_comes_after() -> None:
     cells = [copies("p", 1, 240), cell("p", "attributes:mood", 0.0), copies("none", 240, 240)]
     (said, _) = verdicts(cells)
@@ -122,6 +152,8 @@ def exact(protector: str, low: float, share: float, high: float) -> Cell:
 def test_a_fifth_is_still_little_by_the_upper_end_and_no_longer_by_the_figure() -> None:
     (at,) = verdicts([exact("p", 0.0, 0.1, 0.2)])
     assert at.sentence.startswith("Gives little away: at most 20 % by the attack")
+    (just,) = verdicts([exact("p", 0.0, 0.1, 0.2004)])
+    assert just.sentence.startswith("Not shown to be safe: with 100 victims it may give 21 % away")
     (above,) = verdicts([exact("p", 0.0, 0.1, 0.21)])
     assert above.sentence.startswith("Not shown to be safe: with 100 victims it may give 21 %")
     for high, word in ((0.2, "little"), (0.25, "something")):

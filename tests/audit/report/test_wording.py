@@ -7,7 +7,7 @@ import math
 import pytest
 
 from sfumato.audit.measure.cells import PLAIN
-from sfumato.audit.report.wording import amount, percent, span, wording
+from sfumato.audit.report.wording import amount, at_least, at_most, percent, span, wording
 
 KINDS = (
     "attributes", "knowing", "groups", "copies", "popcounts", "reconstruct", "verify",
@@ -34,7 +34,21 @@ def test_a_word_holds_from_its_limit_on_up_to_the_next(
 )
 def test_a_share_is_whole_percent_with_a_minus_of_its_own(share: float, said: str) -> None:
     assert percent(share) == said
-    assert span((-0.114, share)) == f"\u221211 to {said}"
+
+
+@pytest.mark.parametrize(
+    ("share", "least", "most"),
+    [(0.0049, "0 %", "1 %"), (0.204, "20 %", "21 %"), (0.206, "20 %", "21 %"),
+     (0.06 + 1e-9, "6 %", "6 %"), (0.2 - 1e-9, "20 %", "20 %"), (1.0, "100 %", "100 %"),
+     (-0.114, "\u221212 %", "\u221211 %")],
+)  # fmt: skip
+def test_a_limit_is_rounded_to_the_side_on_which_it_holds(
+    share: float, least: str, most: str
+) -> None:
+    """What may be 20.4 % is not "at most 20 %", and an interval of 0 to 0 % is no interval."""
+    assert at_least(share) == least
+    assert at_most(share) == most
+    assert span((share, share)) == f"{least.removesuffix(' %')} to {most}"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from sfumato.attack.tools.scores import share_interval
@@ -19,6 +19,7 @@ def naming(
     guessed: Bool[Tensor, "n"],
     seeds: tuple[int, ...],
     details: Details,
+    groups: Int64[Tensor, "n"] | None = None,
 ) -> Finding:
     """Return a finding: the share of victims named in each run, above the share that a guess names.
 
@@ -30,6 +31,8 @@ def naming(
         guessed: Whether the most frequent person of the adversary's own pictures is the right one.
         seeds: Seeds of the runs.
         details: What the attack found besides.
+        groups: Who is on each victim's picture, where people are what is drawn anew for intervals:
+            pictures of one person are named together, or not.
     """
     rightly = guessed.float()
     everyone = torch.zeros(len(guessed), dtype=torch.int64)
@@ -40,8 +43,8 @@ def naming(
         value=float(hits.mean()),
         floor=float(rightly.mean()),
         ceiling=1.0,
-        interval=share_interval(hits, everyone),
+        interval=share_interval(hits, everyone, groups=groups),
         seeds=seeds,
-        floor_interval=share_interval(rightly[None], everyone),
+        floor_interval=share_interval(rightly[None], everyone, groups=groups),
         details=details,
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
 
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.errors import DataError
@@ -31,3 +34,29 @@ def check_labels(
                     f"{side.name}: {name!r} needs two values at least on either side of an audit, "
                     f"got {count} among {len(side):,} images; its labels are: {known}"
                 )
+
+
+def numbered_alike(victims: ImageSet, adversary: ImageSet) -> tuple[ImageSet, ImageSet]:
+    """Return both sides with one number for each value of a label that both have.
+
+    Labels are numbers into a set's own values. Two folders that were loaded one by one may number
+    the same value in two ways, and attacks compare numbers.
+    """
+    shared = victims.classes.keys() & adversary.classes.keys()
+    every = {
+        name: tuple(dict.fromkeys((*victims.classes[name], *adversary.classes[name])))
+        for name in shared
+        if victims.classes[name] != adversary.classes[name]
+    }
+    return _numbered(victims, every), _numbered(adversary, every)
+
+
+def _numbered(images: ImageSet, every: Mapping[str, tuple[str, ...]]) -> ImageSet:
+    """Return a set whose labels are numbers into these values, which hold its own."""
+    labels = dict(images.labels)
+    for name, values in every.items():
+        place = {value: i for i, value in enumerate(values)}
+        # The last entry is for MISSING, the position -1.
+        table = torch.tensor([*(place[value] for value in images.classes[name]), MISSING])
+        labels[name] = table[images.labels[name]]
+    return replace(images, labels=labels, classes={**images.classes, **every})

@@ -14,7 +14,7 @@ from typing import Literal
 
 from sfumato.audit.measure.cell import Cell
 from sfumato.audit.measure.evidence import Evidence, victims_needed
-from sfumato.audit.report.verdict import UNPROTECTED
+from sfumato.audit.report.verdict import UNPROTECTED, untried
 from sfumato.errors import ConfigError, GateError
 from sfumato.printable import printable
 
@@ -37,8 +37,9 @@ def gate_cases(cells: Sequence[Cell], limit: float) -> list[Case]:
 
     A failure is a leakage above it, or a release that is an original, whatever the limit; an error
     is what was not shown: an attack that failed or is not measurable, or an interval that reaches
-    above the limit. Only an attack without meaning for a release is skipped, and a protector of
-    which nothing was measured is an error too, never a pass. The unprotected release is not judged.
+    above the limit. Only an attack without meaning for a release is skipped; a private label that
+    nobody could try to read, and a protector of which nothing was measured, are errors too, never a
+    pass. The unprotected release is not judged.
 
     Raises:
         ConfigError: the limit is no finite number.
@@ -66,6 +67,8 @@ def _case(cell: Cell, limit: float) -> Case:
 def _judged(cell: Cell, limit: float) -> tuple[Outcome, str]:
     found = cell.evidence
     if found is None:
+        if untried(cell):
+            return "error", f"not tried: {cell.reason}"
         return ("error", cell.error) if cell.error else ("skipped", cell.reason or "")
     if cell.originals:
         return "failure", f"{cell.originals:,} of {cell.victims:,} releases are originals"

@@ -18,7 +18,7 @@ from sfumato.audit.report import plots
 from sfumato.audit.report.sheets import Sheet
 from sfumato.audit.report.styles import Style, row_name, styles
 from sfumato.audit.report.verdict import originals_found, verdicts
-from sfumato.audit.report.wording import Wording, percent, span, wording
+from sfumato.audit.report.wording import Wording, at_least, at_most, percent, span, wording
 from sfumato.data.decoding.decode import png_url
 from sfumato.types import Guarantee
 
@@ -123,7 +123,12 @@ def draw_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "size": _size, "data_url": png_url}
+    environment.filters |= {
+        "percent": percent,
+        "at_least": at_least,
+        "size": _size,
+        "data_url": png_url,
+    }
     found = verdicts(cells, guarantees)
     meant, absent = _parted(cells)
     columns = _columns(meant)
@@ -210,7 +215,7 @@ def _place(cell: Cell, notes: Sequence[str]) -> Place:
     level = found.upper if cell.role == "privacy" else found.ends[0]
     doubtful = cell.role == "privacy" and not found.shown
     return Place(
-        text=f"up to {percent(found.upper)}" if doubtful else _at_least(found.share),
+        text=f"up to {at_most(found.upper)}" if doubtful else _at_least(found.share),
         level=round(min(max(level, 0.0), 1.0), 3),
         within=span(found.ends),
         originals=cell.originals,

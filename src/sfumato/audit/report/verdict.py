@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sfumato.audit.measure.cell import Cell
+from sfumato.audit.measure.cells import PLAIN
 from sfumato.audit.measure.evidence import Ends, Evidence, victims_needed
-from sfumato.audit.report.wording import amount, percent, span, wording
+from sfumato.audit.report.wording import amount, at_most, percent, span, wording
 from sfumato.protect.baselines import Unprotected
 from sfumato.types import Guarantee
 
@@ -34,7 +35,7 @@ class Verdict:
     originals: int = 0
     """How many of the victims' releases are originals."""
     whole: bool = True
-    """Every attack that has a meaning was measured."""
+    """Every attack that has a meaning was measured, and every private label was tried."""
     best: bool = False
     """No other protector both may give less away and keeps more; never one that releases
     originals, or of which something could not be measured."""
@@ -75,7 +76,7 @@ def _verdict(name: str, cells: Sequence[Cell], guarantee: Guarantee) -> Verdict:
     uses = [max(0.0, found.share or 0.0) for _, found in _measured(cells, "utility")]
     # What is worse than no release at all is of no use, and takes nothing from other uses.
     kept = sum(uses) / len(uses) if uses else None
-    missing = [cell for cell in privacy if cell.error is not None or _unmeasurable(cell)]
+    missing = [c for c in privacy if c.error is not None or _unmeasurable(c) or untried(c)]
     worst = max(measured, key=lambda pair: pair[1].share or 0.0, default=None)
     if name == UNPROTECTED:
         parts = [f"Unprotected baseline: everything can be read{_kept(kept)}"]
@@ -97,6 +98,16 @@ def _measured(cells: Sequence[Cell], role: str = "privacy") -> list[_Measured]:
     """Return the cells of which something can be said."""
     pairs = [(cell, cell.evidence) for cell in cells if cell.role == role]
     return [(cell, found) for cell, found in pairs if found is not None and found.ends is not None]
+
+
+def untried(cell: Cell) -> bool:
+    """Say whether a private label was to be read from a release, and nobody could try to.
+
+    Another attack may have no meaning for a release. A label that was named as private and that
+    no attack looked for is shown by nothing to be hidden.
+    """
+    reading = cell.attack.startswith("attributes:") and not cell.attack.endswith(PLAIN)
+    return reading and cell.role == "privacy" and cell.reason is not None
 
 
 def _unmeasurable(cell: Cell) -> bool:
@@ -130,28 +141,30 @@ def _learned(measured: Sequence[_Measured], missing: Sequence[Cell], *, safe: bo
         return "Nothing is shown: no attack was measured"
     shown = [pair for pair in measured if pair[1].shown]
     if shown:
-        return _shown(*max(shown, key=lambda pair: pair[1].share or 0.0), measured)
+        worst = max(shown, key=lambda pair: pair[1].share or 0.0)
+        return _shown(*worst, measured, whole=safe and not missing)
     cell, found = max(measured, key=lambda pair: pair[1].upper)
     where = f"{wording(cell.attack).title}, interval {span(found.ends or (0.0, 0.0))}"
     if missing or not safe:
-        return f"Not shown to be safe: as far as measured, at most {percent(found.upper)} ({where})"
+        return f"Not shown to be safe: as far as measured, at most {at_most(found.upper)} ({where})"
     if found.upper <= LITTLE:
         tried = f"any of {len(measured)} attacks" if len(measured) > 1 else "the attack"
-        return f"Gives little away: at most {percent(found.upper)} by {tried} ({where})"
+        return f"Gives little away: at most {at_most(found.upper)} by {tried} ({where})"
     needed = victims_needed(found, cell.victims, LITTLE)
     about = "" if needed is None else f"; about {needed:,} are needed to show {percent(LITTLE)}"
     return (
-        f"Not shown to be safe: with {cell.victims:,} victims it may give {percent(found.upper)} "
+        f"Not shown to be safe: with {cell.victims:,} victims it may give {at_most(found.upper)} "
         f"away ({where}{about})"
     )
 
 
-def _shown(cell: Cell, found: Evidence, measured: Sequence[_Measured]) -> str:
+def _shown(cell: Cell, found: Evidence, measured: Sequence[_Measured], *, whole: bool) -> str:
     share, most = found.share or 0.0, max(other.upper for _, other in measured)
-    word = "something" if share < LITTLE < most else amount(share)
+    little = whole and most <= LITTLE
+    word = "something" if share < LITTLE and not little else amount(share)
     return (
         f"Gives {word} away ({wording(cell.attack).title}, {percent(share)}; the intervals of all "
-        f"attacks reach {percent(most)})"
+        f"attacks reach {at_most(most)})"
     )
 
 

@@ -21,6 +21,7 @@ class Wording:
     """What the figure is."""
 
 
+_ROUNDING = 1e-4  # of a percent; figures are float32 sums
 _OWN = (
     "The adversary has pictures of its own with labels, may have any picture released as often as "
     "it likes, and never saw the victims' pictures."
@@ -187,7 +188,16 @@ def percent(share: float) -> str:
     return f"{round(100 * share)} %".replace("-", "\N{MINUS SIGN}")
 
 
+def at_most(share: float) -> str:
+    """Return an upper limit as whole percent, rounded up: 4.3 % is not at most 4 %."""
+    return percent(math.ceil(100 * share - _ROUNDING) / 100)
+
+
+def at_least(share: float) -> str:
+    """Return a lower limit as whole percent, rounded down."""
+    return percent(math.floor(100 * share + _ROUNDING) / 100)
+
+
 def span(ends: tuple[float, float]) -> str:
-    """Return an interval of shares as whole percent."""
-    low, high = (str(round(100 * end)).replace("-", "\N{MINUS SIGN}") for end in ends)
-    return f"{low} to {high} %"
+    """Return an interval of shares as whole percent that hold it."""
+    return f"{at_least(ends[0]).removesuffix(' %')} to {at_most(ends[1])}"
