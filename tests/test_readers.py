@@ -221,6 +221,7 @@ READERS: Mapping[str, Reader] = {
 ELSEWHERE: Mapping[str, str] = {
     "data/decoding/decode.py": "tests/data/decoding/test_decode.py",
     "data/decoding/formats.py": "tests/data/decoding/test_decode.py",
+    "data/decoding/bmpfile.py": "tests/data/decoding/test_decode.py",
     "data/decoding/giffile.py": "tests/data/decoding/test_decode.py",
     "data/decoding/isofile.py": "tests/data/decoding/test_decode.py",
     "data/decoding/jpegfile.py": "tests/data/decoding/test_decode.py",

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from sfumato.counted import counted
 from sfumato.data.assemble import no_split, stack
+from sfumato.data.decoding.content import content_of
 from sfumato.data.decoding.decode import ImageLimits, decode_image, open_picture
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.leftout import LeftOut, as_text, named
@@ -221,19 +222,6 @@ def _content(path: Path, file: str, limits: ImageLimits) -> bytes:
     if not _is_inside(path, file):
         raise ImageError(OUTSIDE)
     return content_of(path / file, limits)
-
-
-def content_of(file: Path, limits: ImageLimits) -> bytes:
-    """Return a file's bytes, no more than say that it is too large.
-
-    Raises:
-        ImageError: there is none, or it is a folder, a device or a pipe.
-        OSError: it cannot be read.
-    """
-    if not file.is_file():
-        raise ImageError("there is no such file" if not file.exists() else "not a plain file")
-    with file.open("rb") as stream:
-        return stream.read(limits.max_bytes + 1)
 
 
 def values_of(rows: Sequence[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:

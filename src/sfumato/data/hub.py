@@ -13,8 +13,8 @@ from torch import Tensor
 
 from sfumato.counted import counted
 from sfumato.data.assemble import pick, stack
+from sfumato.data.decoding.content import content_of
 from sfumato.data.decoding.decode import ImageLimits, decode_image
-from sfumato.data.folder import content_of
 from sfumato.data.imageset import MISSING, ImageSet
 from sfumato.data.leftout import LeftOut, named
 from sfumato.data.options import SourceOptions
