@@ -24,7 +24,7 @@ STAGES = [
         "progress",
         "wheelfiles",
     },
-    {"cluster", "config"},
+    {"cluster", "config", "newfile"},
     {"data"},
     {"nets"},
     {"fit"},

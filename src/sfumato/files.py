@@ -70,7 +70,7 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
     refuse_no_file(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=".part")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=part_prefix(path), suffix=".part")
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}; choose another place") from error
     os.close(handle)
@@ -81,7 +81,7 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
             os.fsync(stream.fileno())
         part.chmod(mode)
         part.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}; nothing was changed") from error
     finally:
@@ -103,7 +103,7 @@ def replacing_folder(path: Path, *, ours: Sequence[str] = ()) -> Iterator[Path]:
     refuse_foreign(path, ours)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(dir=path.parent, prefix=_prefix(path), suffix=".part"))
+        part = Path(tempfile.mkdtemp(dir=path.parent, prefix=part_prefix(path), suffix=".part"))
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}; choose another place") from error
     try:
@@ -116,8 +116,11 @@ def replacing_folder(path: Path, *, ours: Sequence[str] = ()) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _prefix(path: Path) -> str:
-    # All of a name of 255 bytes, the most there is, would leave no room for anything beside it.
+def part_prefix(path: Path) -> str:
+    """Return how the name of a temporary file beside `path` begins.
+
+    All of a name of 255 bytes, the most there is, would leave no room for anything beside it.
+    """
     return f".{path.name[:_NAMED]}."
 
 
@@ -217,7 +220,7 @@ def swap_folder(part: Path, path: Path) -> None:
     if path.exists():
         path.rename(old)
     part.rename(path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -225,56 +228,6 @@ def write_bytes(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Write `content` to `path`, whole or not at all."""
     with replacing(path, mode=mode) as part:
         part.write_bytes(content)
-
-
-def write_first(path: Path, content: bytes) -> bool:
-    """Write a whole new file with mode 0600; return False where one is there, which stays.
-
-    Of several processes that find none, one writes: what it wrote is never replaced.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=".part")
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:  # mkstemp gives mode 0600
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        return _linked(part, path, content)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _linked(part: Path, path: Path, content: bytes) -> bool:
-    """Give a finished file its name, unless that is taken."""
-    try:
-        path.hardlink_to(part)
-    except FileExistsError:
-        return False
-    except OSError:  # a file system without such links: sticks and cards, some of other machines
-        return _written_alone(path, content)
-    _sync_folder(path.parent)
-    return True
-
-
-def _written_alone(path: Path, content: bytes) -> bool:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    try:
-        handle = os.open(path, flags, 0o600)
-    except FileExistsError:
-        return False
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
-    return True
 
 
 def read_limited(path: Path, *, limit_bytes: int, error: type[SfumatoError] = InputError) -> bytes:
@@ -437,7 +390,8 @@ def _metadata(header: dict[str, dict[str, str]], error: type[FormatError]) -> di
     return metadata
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Let the names in a folder reach the disk."""
     # Not every file system lets a folder be opened for this; the rename itself is atomic anyway.
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)

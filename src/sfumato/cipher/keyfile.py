@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from sfumato.cipher.keys import EnvelopeKey, KeyRing, KeyState, RingEntry
 from sfumato.counted import counted
 from sfumato.errors import InputError, KeyRingError
-from sfumato.files import MALFORMED, read_limited, write_bytes, write_first
+from sfumato.files import MALFORMED, read_limited, write_bytes
+from sfumato.newfile import write_first
 
 _MAGIC = b"SFKR"
 _VERSION = 1

@@ -26,8 +26,8 @@ from sfumato.features.augmentation import Augmentation
 from sfumato.features.backbone import Backbone
 from sfumato.features.picture import crop_feature, only_crop
 from sfumato.features.views import ViewDraws, stacked_views
-from sfumato.files import write_first
 from sfumato.filter.neardup import pdq, stack
+from sfumato.newfile import write_first
 from sfumato.progress import track
 
 

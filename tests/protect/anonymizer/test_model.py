@@ -85,7 +85,12 @@ def test_an_interrupted_training_ends_as_one_that_was_not(
 
     whole = fit_anonymizer(blobs, private="person", config=config(2, None))
     fit_anonymizer(blobs, private="person", config=config(1, tmp_path / "made"))
-    resumed = fit_anonymizer(blobs, private="person", config=config(2, tmp_path / "made"))
+    numbers: list[int] = []
+    resumed = fit_anonymizer(
+        blobs, private="person", config=config(2, tmp_path / "made"),
+        after_epoch=lambda number, _: numbers.append(number),
+    )  # fmt: skip
+    assert numbers == [0, 2], "the first epoch was done before the interruption"
     for name, weights in whole.protector.state_dict().items():
         torch.testing.assert_close(resumed.protector.state_dict()[name], weights)
 

@@ -70,13 +70,16 @@ class Game:
         self, stage: str, epochs: int, step: Step, after_epoch: AfterEpoch | None = None
     ) -> History:
         """Train one stage."""
-        seen = 0
+        done = 0  # epochs, also those before an interruption
+
+        def stepped(batch: tuple[Tensor, ...], epoch: Epoch) -> Mapping[str, Tensor]:
+            nonlocal done
+            done = epoch.number + 1
+            return step(batch, epoch)
 
         def validate() -> dict[str, float]:
-            nonlocal seen
-            seen += 1
             if after_epoch is not None:
-                after_epoch(seen, self.made)
+                after_epoch(done, self.made)
             return {}
 
         stem = self.config.checkpoint
@@ -85,7 +88,7 @@ class Game:
             optimizers=self.optimizers,
             schedulers=self._schedulers(epochs) if step == self.anonymise else {},
             data=(self.rows, self.labels),
-            step=step,
+            step=stepped,
             validate=validate,
             config=FitConfig(
                 epochs=epochs,

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sfumato.data.pixels import digest
 from sfumato.errors import FormatError, InputError
-from sfumato.files import write_first
+from sfumato.newfile import write_first
 from sfumato.protect.release.noise import SECRET_BYTES, fresh_secret
 
 _HEAD = "sfumato-noise-key-1 "
