@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sfumato.errors import ConfigError, ServiceError
+from sfumato.errors import ConfigError, ServiceError, StorageError
 from sfumato.serve.backup import backup, restore
 from sfumato.serve.database.db import open_database
 from sfumato.serve.database.locks import change_lock
@@ -83,6 +83,12 @@ def test_a_link_to_a_bank_is_the_bank(tmp_path: Path) -> None:
             pass
         engine.dispose()
         again.dispose()
+
+
+def test_a_link_to_itself_is_an_error_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "bank.db").symlink_to(tmp_path / "bank.db")
+    with pytest.raises(StorageError, match="cannot write the database"):
+        open_database(str(tmp_path / "bank.db"))
 
 
 def test_a_url_that_would_open_another_file_is_refused(tmp_path: Path) -> None:

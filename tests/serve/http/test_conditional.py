@@ -46,7 +46,7 @@ def test_it_is_as_the_standard_says(start: Start, path: str) -> None:
 
 
 def test_a_header_that_is_no_list_is_soon_read() -> None:
-    """One of 60 characters kept the whole process for days, for anybody who sent it."""
+    """One of 40 characters kept the whole process for 0.25 s, each 3 more three times as long."""
     done = python(
         "from starlette.requests import Request\n"
         "from sfumato.serve.http.conditional import unchanged\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,7 @@ def file_url(path: Path) -> URL:
 
     It names the file itself, and no link to it: the lock and the log lie beside it.
     """
-    return URL.create("sqlite", database=str(path.resolve()))
+    return URL.create("sqlite", database=os.path.realpath(path))
 
 
 def database_url(database: str | URL) -> URL:

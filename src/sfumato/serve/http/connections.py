@@ -6,7 +6,8 @@ win no time. There are a few times as many connections as places. When a new one
 house, one that waits is closed: of the address with the most, the one that waits longest.
 
 Who asks on and takes no answer has `HEADER_SECONDS`, too: an answer that finds no room keeps its
-place. One that nobody else waits behind may be taken as slowly as it likes, while it is taken.
+place. One that no other waits behind has six times as long from whenever some of it was taken: the
+system says so in steps of up to a megabyte, which is much for a slow line.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from sfumato.serve.wire import UPLOADS_PATH
 
 HEADER_SECONDS: Final = 10.0
 _A_PLACE: Final = 8  # connections a place: most wait for their next request
+_SILENT: Final = 6
 _ALWAYS: Final = "/livez"  # a process that is busy is alive, and must not be restarted for it
 
 
@@ -118,16 +120,17 @@ class PatientProtocol(H11Protocol):
             self._deadline.cancel()
             self._deadline = None
 
-    def _watch_untaken(self) -> None:
+    def _watch_untaken(self, silent: int = 0) -> None:
         left = self.transport.get_write_buffer_size()
-        self._untaken = self.loop.call_later(HEADER_SECONDS, self._end_if_untaken, left)
+        self._untaken = self.loop.call_later(HEADER_SECONDS, self._end_if_untaken, left, silent)
 
-    def _end_if_untaken(self, before: int) -> None:
+    def _end_if_untaken(self, before: int, silent: int) -> None:
         answering = self.waits_since is None
-        if answering or self.transport.get_write_buffer_size() >= before:
+        silent = silent + 1 if self.transport.get_write_buffer_size() >= before else 0
+        if answering or silent >= _SILENT:
             self.transport.abort()
         else:
-            self._watch_untaken()
+            self._watch_untaken(silent)
 
     def _stop_watching(self) -> None:
         if self._untaken is not None:
