@@ -24,7 +24,7 @@ STAGES = [
         "progress",
         "wheelfiles",
     },
-    {"cluster", "config", "newfile"},
+    {"cluster", "config", "newfile", "outputs"},
     {"data"},
     {"nets"},
     {"fit"},

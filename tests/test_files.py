@@ -22,7 +22,6 @@ from sfumato.files import (
     read_limited,
     read_tensors,
     refuse_no_file,
-    refuse_taken,
     replacing,
     replacing_folder,
     unpack_tensors,
@@ -251,15 +250,6 @@ def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
         assert file.read_bytes() == content
         assert not file.is_symlink()
     assert (tmp_path / "link").readlink() == file
-
-
-def test_a_place_is_taken_by_anything_that_lies_there(tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    for path in (tmp_path, tmp_path / "link"):
-        with pytest.raises(InputError, match="exists already; choose another folder for the maps"):
-            refuse_taken(path, "the maps")
-    refuse_taken(tmp_path / "new", "the maps")
-    refuse_taken(tmp_path / ("x" * 300), "the maps")  # that none can lie there is found in writing
 
 
 @pytest.mark.parametrize("letter", ["a", "\u3042", "\U0001f600"])

@@ -27,7 +27,8 @@ def classify(
     has a row a map, in the order of the release: its number, from 0, and the class.
     """
     from sfumato.device import resolve_device
-    from sfumato.files import refuse_lost, write_bytes
+    from sfumato.files import write_bytes
+    from sfumato.outputs import refuse_lost
     from sfumato.protect.release.classifier import open_map_classifier
     from sfumato.protect.release.maps import open_maps
 

@@ -71,7 +71,7 @@ def extract(
     from sfumato.device import resolve_device
     from sfumato.features.picture import features_in, known_of
     from sfumato.features.tables.forms import check_table, write_table
-    from sfumato.files import refuse_lost
+    from sfumato.outputs import refuse_lost
 
     refuse_lost(out, file_of(backbone))
     images = open_lazily(data, SourceOptions(data_dir=data_dir, count=count, seed=seed))
@@ -112,7 +112,7 @@ def seal(
     """
     from sfumato.cipher.featurefile import seal_file
     from sfumato.cipher.keyfile import load_ring
-    from sfumato.files import refuse_lost
+    from sfumato.outputs import refuse_lost
 
     refuse_lost(out, [ring])
     key = load_ring(ring, passphrase).primary
@@ -144,7 +144,7 @@ def open_(
     """
     from sfumato.cipher.featurefile import open_file
     from sfumato.cipher.keyfile import load_ring
-    from sfumato.files import refuse_lost
+    from sfumato.outputs import refuse_lost
 
     refuse_lost(out, [ring])
     header, found = open_file(source, out, load_ring(ring, passphrase))
@@ -189,7 +189,8 @@ def fetch(
     from sfumato.features.tables.forms import check_table, write_table
     from sfumato.features.tables.known import Row, columns_of
     from sfumato.features.tables.table import FeatureTable
-    from sfumato.files import read_limited, refuse_lost
+    from sfumato.files import read_limited
+    from sfumato.outputs import refuse_lost
     from sfumato.serve.clients.features import FeatureClient
 
     refuse_lost(out, [image])

@@ -25,7 +25,8 @@ from sfumato.data.metadata import METADATA
 from sfumato.data.options import SourceOptions
 from sfumato.errors import DataError
 from sfumato.extras import needs
-from sfumato.files import refuse_inside, refuse_taken, swap_folder, write_bytes
+from sfumato.files import swap_folder, write_bytes
+from sfumato.outputs import refuse_inside, refuse_taken
 from sfumato.progress import track
 
 SKIPPED = "skipped.csv"

@@ -16,7 +16,7 @@ from sfumato.data.leftout import LeftOut, as_text, named, shortened
 from sfumato.data.listing import Listing, list_files
 from sfumato.data.metadata import is_table
 from sfumato.errors import DataError, ImageError, UnavailableError
-from sfumato.files import refuse_inside, refuse_taken
+from sfumato.outputs import refuse_inside, refuse_taken
 from sfumato.photo.blend import refuse_no_pictures
 from sfumato.photo.boxes import Box, Boxes, read_boxes
 from sfumato.photo.clock import clock

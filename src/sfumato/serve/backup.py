@@ -18,8 +18,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, Table, delete, func, insert, inspect, select
 
 from sfumato.errors import EnrollmentError, InputError, StorageError
-from sfumato.files import refuse_lost, replacing
+from sfumato.files import replacing
 from sfumato.filter.enrollment import open_enrollment, signed_id
+from sfumato.outputs import refuse_lost
 from sfumato.serve.bank.memory import damaged
 from sfumato.serve.database.db import open_database, open_sqlite
 from sfumato.serve.database.errors import connected, database_errors

@@ -87,7 +87,7 @@ def backbone(
     from sfumato.data.options import SourceOptions
     from sfumato.features.backbone import open_backbone
     from sfumato.features.onnx_copy import onnx_copy
-    from sfumato.files import refuse_lost
+    from sfumato.outputs import refuse_lost
 
     refuse_lost(out, [*file_of(spec), *([weights] if weights else [])])
     options = SourceOptions(data_dir=data_dir, count=count, seed=seed)
@@ -159,9 +159,10 @@ def enroll(
 ) -> None:
     """Train on private pictures on this device, and write the one file that may leave it."""
     from sfumato.features.backbone import open_backbone
-    from sfumato.files import refuse_lost, write_bytes
+    from sfumato.files import write_bytes
     from sfumato.filter.device import enroll_folder
     from sfumato.filter.oneclass import OneClassConfig
+    from sfumato.outputs import refuse_lost
 
     chosen = {"hidden": hidden, "epochs": epochs}
     changes = {name: value for name, value in chosen.items() if value is not None}

@@ -27,7 +27,7 @@ from sfumato.data.lazy import FolderImages, LoadedImages, Picture
 from sfumato.data.leftout import LeftOut
 from sfumato.data.pixels import as_uint8
 from sfumato.errors import DataError
-from sfumato.files import refuse_inside, refuse_taken
+from sfumato.outputs import refuse_inside, refuse_taken
 from sfumato.progress import Executor, sequential, track
 from sfumato.protect.prototypes.model import PrototypeAnonymizer
 from sfumato.protect.release.alone import alone
