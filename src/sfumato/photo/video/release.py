@@ -166,7 +166,10 @@ def write_film(
         faces = boxes.get(number)
         if not faces:
             return None
-        return protect_faces(protector, pixels, faces, grow=config.grow, secret=secret)
+        return protect_faces(
+            protector, pixels, [*faces.values()], grow=config.grow, secret=secret,
+            whose=[f"{path.name}/{name}" for name in faces],
+        )  # fmt: skip
 
     # Faces are small: more threads wait for each other longer than they compute.
     with replacing(target) as part, one_thread():
