@@ -135,7 +135,8 @@ def protect_faces(
     if not faces:
         return result
     cuts = faces_cut(protector, picture, faces, grow)
-    for face, cut, name in zip(faces, cuts, whose or [None] * len(faces), strict=True):
+    names: Sequence[str | None] = whose or [None] * len(faces)
+    for face, cut, name in zip(faces, cuts, names, strict=True):
         region = Region.around(face, grow)
         with secret_draws(secret, cut, name):
             released = as_pictures(protector.release(cut[None].float() / 255), protector.name)
