@@ -11,6 +11,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from sfumato.data.leftout import as_text
 from sfumato.errors import ImageError
 from sfumato.files import replacing
 from sfumato.filter.oneclass import one_thread
@@ -168,7 +169,7 @@ def write_film(
             return None
         return protect_faces(
             protector, pixels, [*faces.values()], grow=config.grow, secret=secret,
-            whose=[f"{path.name}/{name}" for name in faces],
+            whose=[as_text(f"{path.name}/{name}") for name in faces],
         )  # fmt: skip
 
     # Faces are small: more threads wait for each other longer than they compute.
