@@ -63,7 +63,7 @@ INNER = {
         {"release"},
     ],
     "photo": [
-        {"clock", "collection", "config", "kind", "original"},
+        {"clock", "collection", "config", "kind", "names", "original"},
         {"find"},
         {"blend", "choice", "track"},
         {"boxes", "job", "video", "who"},

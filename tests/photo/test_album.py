@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,6 +144,10 @@ def test_interrupted_at_the_very_end_it_goes_on(
         other.setattr("sfumato.photo.progress.os.utime", stopped)
         with pytest.raises(KeyboardInterrupt):
             release_photos(job(photos))
+    notes = photos.parent / ".out.part" / ".seen.jsonl"
+    assert b"Anna" in notes.read_bytes()
+    if os.name == "posix":
+        assert stat.S_IMODE(notes.stat().st_mode) == 0o600
     Found.ran = 0
     assert release_photos(job(photos)).photos == 3
     assert Found.ran == 0

@@ -95,3 +95,18 @@ def test_what_gives_no_picture_is_refused() -> None:
 
     with pytest.raises(DataError, match="numbers releases"):
         protect_faces(Numbers(), noisy(), [FACE], grow=0.3, secret=SECRET)
+
+
+def test_noise_of_one_face_is_not_averaged_away_over_frames() -> None:
+    steady = torch.full((3, 120, 150), 128.0)
+    frames = [(steady + torch.randn(steady.shape)).clamp(0, 255).round().byte() for _ in range(30)]
+
+    def left(whose: list[str] | None) -> float:
+        total = sum(
+            protect_faces(Noise(0.3), one, [FACE], grow=0.3, secret=SECRET, whose=whose).float()
+            for one in frames
+        )
+        face = slice(None), slice(35, 65), slice(45, 65)
+        return float((total / len(frames) - steady)[face].std())
+
+    assert left(["anna"]) > 2 * left(None)

@@ -118,8 +118,12 @@ def protect_faces(
     *,
     grow: float | int,
     secret: bytes,
+    whose: Sequence[str] | None = None,
 ) -> UInt8[Tensor, "c h w"]:
     """Return the picture with these faces protected, each by itself.
+
+    What is drawn at random is drawn for each picture of a face. `whose` names the faces of a film:
+    one name has one draw, or else the mean of a second's frames would be without any noise.
 
     A semi-adversarial network changes the brightness of a face and leaves its colours; what else
     releases grey pictures makes the face grey.
@@ -130,9 +134,11 @@ def protect_faces(
     result = picture.clone()
     if not faces:
         return result
-    for face, cut in zip(faces, faces_cut(protector, picture, faces, grow), strict=True):
+    cuts = faces_cut(protector, picture, faces, grow)
+    names: Sequence[str | None] = whose or [None] * len(faces)
+    for face, cut, name in zip(faces, cuts, names, strict=True):
         region = Region.around(face, grow)
-        with secret_draws(secret, cut):
+        with secret_draws(secret, cut, name):
             released = as_pictures(protector.release(cut[None].float() / 255), protector.name)
         sized = _resized(released[0].float() / 255, (region.side, region.side))[0]
         square = region.cut(result).float() / 255

@@ -107,6 +107,7 @@ class Part:
         secret = fresh_secret()
         document = {"made_of": dict(made_of), "secret": secret.hex()}
         write_bytes(folder / _STATE, json.dumps(document).encode(), mode=0o600)
+        write_bytes(folder / _SEEN, b"", mode=0o600)  # names are private
         return cls(folder, secret, {})
 
     def note(self, seen: Seen) -> None:

@@ -23,6 +23,7 @@ from sfumato.photo.video.film import film_of
 from sfumato.photo.video.release import watch, write_film
 from sfumato.photo.video.writing import rewrite
 from sfumato.protect.baselines import Pixelate
+from sfumato.types import Protector
 from tests.photo.video import films
 
 
@@ -85,6 +86,28 @@ def test_colours_stay(film: Path, tmp_path: Path) -> None:
     rewrite(film, out, lambda _, pixels: pixels)
     for before, after in zip(films.frames_of(film), films.frames_of(out), strict=True):
         assert abs(before.astype(int) - after).mean() < 4
+
+
+def test_a_face_has_one_draw_in_all_its_frames(film: Path, tmp_path: Path) -> None:
+    class Drawn(Protector):
+        name = "drawn"
+
+        def __init__(self) -> None:
+            self.draws: list[float] = []
+
+        def release(self, images: torch.Tensor) -> torch.Tensor:
+            self.draws.append(float(torch.rand(())))
+            return images
+
+    seen = []
+    for secret in (bytes(32), b"\1" * 32):
+        protector = Drawn()
+        watched = watch(film, Stripes(), FaceConfig())
+        write_film(protector, film, tmp_path / "b.mp4", watched, FaceConfig(), secret=secret)
+        assert len(protector.draws) == len(films.TIMES)
+        seen.append(set(protector.draws))
+    assert [len(draws) for draws in seen] == [1, 1]
+    assert seen[0] != seen[1]
 
 
 def test_a_webm_stays_a_webm(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -237,6 +238,8 @@ def test_a_resumed_release_equals_an_uninterrupted_one(
         write_pictures(_Stopping(Noise(0.2), after), images, out, batch_size=first)
     assert not out.exists()
     part = tmp_path / ".out.part"
+    if os.name == "posix":
+        assert stat.S_IMODE((part / ".left-out.csv").stat().st_mode) == 0o600
     with (part / "metadata.csv").open("a") as stream:
         stream.write("torn,ro")  # as a crash between table and state would leave it
     (part / f"{len(list(part.glob('*.png'))):08d}.png").write_bytes(b"torn")

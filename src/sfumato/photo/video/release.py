@@ -11,6 +11,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from sfumato.data.leftout import as_text
 from sfumato.errors import ImageError
 from sfumato.files import replacing
 from sfumato.filter.oneclass import one_thread
@@ -166,7 +167,10 @@ def write_film(
         faces = boxes.get(number)
         if not faces:
             return None
-        return protect_faces(protector, pixels, faces, grow=config.grow, secret=secret)
+        return protect_faces(
+            protector, pixels, [*faces.values()], grow=config.grow, secret=secret,
+            whose=[as_text(f"{path.name}/{name}") for name in faces],
+        )  # fmt: skip
 
     # Faces are small: more threads wait for each other longer than they compute.
     with replacing(target) as part, one_thread():

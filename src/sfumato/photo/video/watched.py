@@ -19,12 +19,12 @@ class Watched:
     """Of each frame, in milliseconds since it starts."""
     tracks: tuple[Track, ...]
 
-    def boxes(self) -> dict[int, list[Face]]:
-        """Return what is protected, by frame."""
-        boxes: dict[int, list[Face]] = {}
+    def boxes(self) -> dict[int, dict[str, Face]]:
+        """Return what is protected, by frame and by the track's name."""
+        boxes: dict[int, dict[str, Face]] = {}
         for one in self.tracks:
             for frame, face in one.boxes(self.times).items() if one.protect else ():
-                boxes.setdefault(frame, []).append(face)
+                boxes.setdefault(frame, {})[one.name] = face
         return boxes
 
 

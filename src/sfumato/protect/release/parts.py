@@ -217,5 +217,6 @@ def _new(
     progress = Progress(made_of=made_of, files=len(images), secret=fresh_secret().hex())
     part = Part(folder, tuple(labels), progress)
     part.note()
+    write_bytes(folder / _LEFT_OUT, b"", mode=0o600)  # names are private
     part.keep([], [], images.left_out, read=0)
     return part
