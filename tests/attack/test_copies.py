@@ -55,6 +55,7 @@ def test_originals_are_found_as_they_are_and_as_good_as(world: World) -> None:
         assert count(release, victims, world.own) == 100
     for release in (Blur(0.3).release(victims), Noise(0.01).release(victims), victims * 0.7 + 0.1):
         assert count(release, victims, world.own) >= 95
+    assert count((victims * 255).round().to(torch.uint8), victims, world.own) == 100
     every = found(victims, victims, world.own)
     assert every.details.equal == 100
     assert (every.value, every.ceiling) == (1.0, 1.0)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +63,21 @@ def test_pictures_are_drawn_from_features_in_the_clear(tmp_path: Path) -> None:
     assert scores["rank1_identity"].value > 0.6
     with Image.open(tmp_path / "reconstruct-test.png") as sheet:
         assert sheet.size == (12 * 70 + 6, 4 * 70 + 6), "8x8 pictures are enlarged to 64x64"
+
+
+@pytest.mark.parametrize(
+    "release",
+    [lambda images: 1 - images, lambda images: (images * 255).round().to(torch.uint8)],
+    ids=["negative", "bytes"],
+)
+def test_a_picture_in_another_brightness_is_the_picture(
+    release: Callable[[Tensor], Tensor],
+) -> None:
+    """No network has to learn that, and a few epochs do not."""
+    attack = ReconstructionAttack(config=replace(_QUICK, epochs=1), metric="ssim")
+    finding = attack.run(*_setting(release))
+    assert finding.value > 0.99
+    assert [one.learner for one in finding.details.trained] == ["rescaled copy"]
 
 
 def test_nothing_is_drawn_from_noise() -> None:

@@ -2,7 +2,7 @@
 
 Nothing is trained and nobody is guessed: each release is compared with every picture that the
 adversary or the keeper has (`sfumato.attack.album` says when two pictures are one). What it does
-not see: a mirrored, turned or cut copy.
+not see: a mirrored, turned or cut copy, or a negative.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sfumato.attack.album import Album, compared, like, limits_by
-from sfumato.attack.tools.read import drawn_rows, is_picture
+from sfumato.attack.tools.read import as_picture, drawn_rows
 from sfumato.attack.tools.scores import share_interval
 from sfumato.types import Attack, Details, Finding, Knowledge, Releases
 
@@ -56,7 +56,8 @@ class CopiesAttack(Attack):
 
     def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:  # noqa: ARG002
         """Say why the attack has no meaning here, or None."""
-        return None if is_picture(victim.tensor) else "this release is no picture to compare"
+        shown = as_picture(victim.tensor)
+        return "this release is no picture to compare" if shown is None else None
 
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Compare every release with every original.
@@ -64,7 +65,9 @@ class CopiesAttack(Attack):
         Raises:
             DataError: fewer than three originals differ, so that nothing is known of distances.
         """
-        shown = compared(victim.tensor.float().clamp(0, 1))
+        pictures = as_picture(victim.tensor)
+        assert pictures is not None  # noqa: S101 - see `unfit`
+        shown = compared(pictures)
         originals = torch.cat([victim.images, knowledge.images])
         album = Album(like(originals, shown))
         reference = drawn_rows(torch.arange(len(originals)), _REFERENCE, seed=self.seed)

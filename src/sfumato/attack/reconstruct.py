@@ -240,8 +240,14 @@ class ReconstructionAttack(Attack):
             for restart in range(self.config.restarts)
         ]
         if rows.shape[1:] == images.shape[1:]:
-            copy = Copy(standard)
-            decoders.append(Decoder(copy, validated(draw(copy, rows[check])), "copy"))
+            copies = {
+                "copy": Copy.of(standard),
+                "rescaled copy": Copy.rescaled(rows[train], images[train]),
+            }
+            decoders += [
+                Decoder(copy, validated(draw(copy, rows[check])), name)
+                for name, copy in copies.items()
+            ]
         return max(decoders, key=lambda decoder: decoder.validated)
 
 

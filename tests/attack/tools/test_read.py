@@ -7,7 +7,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfumato.attack.tools.read import Standard, drawn_rows, holdout, is_picture, popcounts, read
+from sfumato.attack.tools.read import (
+    Standard,
+    as_picture,
+    drawn_rows,
+    holdout,
+    is_picture,
+    popcounts,
+    read,
+)
 from sfumato.data.imageset import MISSING
 from sfumato.errors import DataError
 
@@ -101,3 +109,14 @@ def test_releases_are_standardised_by_the_adversarys_own(seed: int, shape: tuple
 )
 def test_a_picture_is_grey_or_of_three_colours(release: torch.Tensor, picture: bool) -> None:
     assert is_picture(release) == picture
+    shown = as_picture(release)
+    assert (shown is not None) == (picture or release.dtype == torch.uint8)
+
+
+def test_a_picture_is_seen_in_floats_from_0_to_1_also_where_it_is_bytes() -> None:
+    levels = torch.tensor([[[[0, 51], [204, 255]]]], dtype=torch.uint8)
+    for release in (levels, torch.tensor([[[[-1.0, 0.2], [0.8, 3.0]]]])):
+        shown = as_picture(release)
+        assert shown is not None
+        assert shown.flatten().tolist() == pytest.approx([0, 0.2, 0.8, 1])
+    assert as_picture(levels.expand(-1, 2, -1, -1)) is None

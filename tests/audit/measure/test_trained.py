@@ -37,8 +37,7 @@ def test_an_attack_names_why_it_has_no_meaning(blobs: ImageSet) -> None:
         [Unprotected()],
         victims=victims,
         adversary=adversary,
-        private="person",
-        identity="person",
+        private="person",  # who is not said to be an identity, and yet on one side only
         attacks=[counting],
         config=config,
     )

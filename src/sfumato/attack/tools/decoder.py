@@ -134,10 +134,29 @@ class Copy(nn.Module):
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, standard: Standard) -> None:
+    def __init__(self, mean: Tensor, scale: Tensor) -> None:
         super().__init__()
-        self.register_buffer("mean", standard.mean.float())
-        self.register_buffer("scale", standard.scale.float())
+        self.register_buffer("mean", mean.float())
+        self.register_buffer("scale", scale.float())
+
+    @classmethod
+    def of(cls, standard: Standard) -> Copy:
+        """Return what gives the release itself."""
+        return cls(standard.mean, standard.scale)
+
+    @classmethod
+    def rescaled(cls, rows: Images, images: Images) -> Copy:
+        """Return what gives the release in the originals' brightness, by least squares.
+
+        A negative, or a picture in another unit, such as bytes, is the picture.
+        """
+        over = (0, 2, 3)
+        shown, wanted = rows.double(), images.double()
+        mean, middle = shown.mean(over, keepdim=True), wanted.mean(over, keepdim=True)
+        along = ((shown - mean) * (wanted - middle)).mean(over, keepdim=True)
+        spread = (shown - mean).square().mean(over, keepdim=True).clamp(min=1e-12)
+        scale = along / spread
+        return cls(middle - scale * mean, scale)
 
     def forward(self, rows: Images) -> Images:
         """Return the release in [0, 1]."""

@@ -26,6 +26,18 @@ def is_picture(release: Tensor) -> bool:
     return release.is_floating_point() and release.ndim == 4 and release.shape[1] in (1, 3)
 
 
+def as_picture(release: Tensor) -> Float[Tensor, "n c h w"] | None:
+    """Return a release as grey or RGB pictures in [0, 1], or None where it is none.
+
+    Pictures of bytes are pictures, too.
+    """
+    if is_picture(release):
+        return release.float().clamp(0, 1)
+    if release.dtype == torch.uint8 and release.ndim == 4 and release.shape[1] in (1, 3):
+        return release.float() / 255
+    return None
+
+
 def read(release: Shaped[Tensor, "n *shape"], view: View) -> Float[Tensor, "n *shape"]:
     """Return a release as finite float32 numbers of the same shape."""
     if view == "popcounts":
