@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -110,8 +111,39 @@ def test_a_checkpoint_of_other_networks_is_refused(tmp_path: Path) -> None:
             optimizers={"line": torch.optim.Adam(net.parameters())},
             data=regression(),
             step=step,
-            config=FitConfig(epochs=2, checkpoint=path),
+            config=FitConfig(epochs=1, checkpoint=path),
         )
+
+
+def test_a_checkpoint_of_other_data_or_settings_is_refused(tmp_path: Path) -> None:
+    """It had the right shapes, and another training's weights came out as this one's."""
+    path = tmp_path / "state.safetensors"
+    config = FitConfig(epochs=2, checkpoint=path, about=("lambda", 0.1, nn.Linear(1, 1)))
+    made, _ = run(config)
+    assert torch.equal(run(config)[0].weight, made.weight)
+    assert torch.equal(run(replace(config, device="cpu"))[0].weight, made.weight)
+    others = [
+        replace(config, about=("lambda", 0.2)),
+        replace(config, about=("lambda", 0.1, nn.Linear(1, 1))),  # of other weights
+        replace(config, epochs=3),
+        replace(config, batch_size=7),
+        replace(config, seed=1),
+    ]
+    content = path.read_bytes()
+    for other in others:
+        with pytest.raises(ArtifactError, match="on other pictures or with other settings; remove"):
+            run(other)
+    net = nn.Linear(3, 1)
+    inputs, targets = regression()
+    with pytest.raises(ArtifactError, match="on other pictures"):
+        fit(
+            networks={"line": net},
+            optimizers={"line": torch.optim.Adam(net.parameters())},
+            data=(inputs, -targets),
+            step=step,
+            config=config,
+        )
+    assert path.read_bytes() == content
 
 
 def test_a_loss_that_is_not_finite_is_an_error() -> None:

@@ -10,8 +10,18 @@ from sfumato.errors import ConfigError
 from sfumato.fit import Epoch, FitConfig, fit, rehearsed
 
 
-def training(net: nn.Linear, seen: list[int], path: Path | None = None, epochs: int = 5) -> None:
+def training(
+    net: nn.Linear,
+    seen: list[int],
+    path: Path | None = None,
+    epochs: int = 5,
+    most: int | None = None,
+) -> None:
+    """Train by two steps an epoch, and stop after `most` of them."""
+
     def step(batch: tuple[Tensor, ...], epoch: Epoch) -> dict[str, Tensor]:
+        if len(seen) == most:
+            raise KeyboardInterrupt
         seen.append(len(batch[0]))
         loss = epoch.networks["net"](batch[0]).square().mean()
         epoch.descend("net", loss)
@@ -43,7 +53,8 @@ def test_a_rehearsed_training_stops_after_its_first_batches() -> None:
 
 def test_what_an_interrupted_run_did_is_not_counted_again(tmp_path: Path) -> None:
     path = tmp_path / "state"
-    training(nn.Linear(3, 1), [], path, epochs=3)
+    with pytest.raises(KeyboardInterrupt):
+        training(nn.Linear(3, 1), [], path, most=6)
     before = sorted((file.name, file.stat().st_mtime_ns) for file in tmp_path.rglob("*"))
     stage = rehearsed(lambda: training(nn.Linear(3, 1), [], path))
     assert stage.done == 3

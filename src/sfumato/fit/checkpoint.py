@@ -15,20 +15,24 @@ from torch.optim.lr_scheduler import LRScheduler
 from sfumato.errors import ArtifactError
 from sfumato.files import pack_tensors, read_tensors, write_bytes
 
-_VERSION = 1
+_VERSION = 2
 _LIMIT_BYTES = 64 << 30
 
 
 def save_checkpoint(
     path: Path,
     *,
+    about: str,
     modules: Mapping[str, nn.Module],
     optimizers: Mapping[str, Optimizer],
     schedulers: Mapping[str, LRScheduler],
     best: Mapping[str, Tensor],
     progress: Mapping[str, Any],
 ) -> None:
-    """Write everything that the next epoch depends on, whole or not at all."""
+    """Write everything that the next epoch depends on, whole or not at all.
+
+    `about` is a digest of what the training is of: its pictures and settings.
+    """
     tensors = {f"best/{key}": value for key, value in best.items()}
     document: dict[str, Any] = {"progress": progress, "optimizers": {}, "schedulers": {}}
     for name, module in modules.items():
@@ -46,12 +50,14 @@ def save_checkpoint(
     for name, scheduler in schedulers.items():
         document["schedulers"][name] = scheduler.state_dict()
     header = {"sfumato.checkpoint": str(_VERSION), "state": json.dumps(document)}
+    header["about"] = about
     write_bytes(path, pack_tensors(tensors, header))
 
 
 def load_checkpoint(
     path: Path,
     *,
+    about: str,
     modules: Mapping[str, nn.Module],
     optimizers: Mapping[str, Optimizer],
     schedulers: Mapping[str, LRScheduler],
@@ -59,12 +65,17 @@ def load_checkpoint(
     """Restore a run in place; return the best weights so far and the progress written with it.
 
     Raises:
-        ArtifactError: the file is damaged, of another version, or of other networks.
+        ArtifactError: the file is damaged, of another version, or of another training.
     """
     tensors, header = read_tensors(path, limit_bytes=_LIMIT_BYTES, error=ArtifactError)
     if header.get("sfumato.checkpoint") != str(_VERSION):
         found = header.get("sfumato.checkpoint", "none")
         raise ArtifactError(f"{path}: expected checkpoint version {_VERSION}, got {found}")
+    if header.get("about") != about:
+        raise ArtifactError(
+            f"{path} is of another training, on other pictures or with other settings; remove it, "
+            "or choose another `checkpoint`"
+        )
     document = json.loads(header["state"])
     try:
         for name, module in modules.items():
@@ -75,7 +86,8 @@ def load_checkpoint(
             scheduler.load_state_dict(document["schedulers"][name])
     except (KeyError, RuntimeError, ValueError) as error:
         raise ArtifactError(
-            f"{path} is of another training run ({error}); remove it or choose another `out`"
+            f"{path} is of another training run ({error}); remove it, or choose another "
+            "`checkpoint`"
         ) from error
     return _under(tensors, "best/"), document["progress"]
 

@@ -25,6 +25,9 @@ class FitConfig:
     """Mixed precision of the forward passes, where the device is faster with it."""
     checkpoint: Path | None = None
     """File to which the state is written between epochs and from which a killed run goes on."""
+    about: object = None
+    """What the result depends on besides the data: settings, networks that are given. A checkpoint
+    of anything else is refused."""
     checkpoint_seconds: float = 20.0
     """Least time between two checkpoints; the last epoch is always written."""
     patience: int | None = None

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from sfumato.device import precision_on, resolve_device
 from sfumato.errors import ConfigError, SfumatoError
+from sfumato.fingerprint import fingerprint
 from sfumato.fit.checkpoint import load_checkpoint, restore, save_checkpoint, snapshot
 from sfumato.fit.config import FitConfig
 from sfumato.fit.rehearsal import Stage, is_rehearsal, stop
@@ -109,9 +110,11 @@ def fit(
     step once an epoch. With `config.patience` the weights of the best validated epoch are restored
     at the end. With `config.checkpoint` a killed run goes on after its last written epoch, and
     ends with the same weights as one that was never interrupted: every epoch seeds itself.
+    One of other data, or of other settings in `config.about`, is refused.
 
     Raises:
         ConfigError: no data, tensors of different lengths, or patience without `validate`.
+        ArtifactError: the checkpoint is damaged, or of another training.
         SfumatoError: a loss is no longer finite.
     """
     _check(data, config, validate)
@@ -161,6 +164,7 @@ class _Run:
         self.history = History()
         self.best: dict[str, Tensor] = {}
         self.next_epoch = 0
+        self.about = "" if config.checkpoint is None else _about(data, config)
         self.last_save = time.monotonic()
 
     @property
@@ -172,7 +176,11 @@ class _Run:
         if path is None or not path.exists():
             return
         self.best, progress = load_checkpoint(
-            path, modules=self.modules, optimizers=self.optimizers, schedulers=self.schedulers
+            path,
+            about=self.about,
+            modules=self.modules,
+            optimizers=self.optimizers,
+            schedulers=self.schedulers,
         )
         self.next_epoch = progress["next_epoch"]
         self.history = History(**progress["history"])
@@ -276,6 +284,7 @@ class _Run:
         }
         save_checkpoint(
             path,
+            about=self.about,
             modules=self.modules,
             optimizers=self.optimizers,
             schedulers=self.schedulers,
@@ -330,6 +339,10 @@ def _as_is(batch: Any) -> Any:  # noqa: ANN401 - `_Rows` made the batch already
 
 def _note(figures: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
+
+
+def _about(data: Sequence[Tensor], config: FitConfig) -> str:
+    return fingerprint(list(data), config.epochs, config.batch_size, config.seed, config.about)
 
 
 def _check(data: Sequence[Tensor], config: FitConfig, validate: Validate | None) -> None:

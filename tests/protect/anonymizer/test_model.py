@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import torch
 from torch import nn
 
 from sfumato.data.imageset import ImageSet
-from sfumato.errors import ConfigError, DataError
+from sfumato.errors import ArtifactError, ConfigError, DataError
 from sfumato.nets.classifiers import ConvClassifier
 from sfumato.protect.anonymizer.config import AnonymizerConfig
 from sfumato.protect.anonymizer.fit import fit_anonymizer
@@ -72,22 +74,32 @@ def test_the_game_hides_what_pretraining_shows(blobs: ImageSet) -> None:
 
 @pytest.mark.parametrize("preset", [None, "plain"])
 def test_an_interrupted_training_ends_as_one_that_was_not(
-    blobs: ImageSet, tmp_path: Path, preset: str | None
+    blobs: ImageSet, tmp_path: Path, preset: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def config(epochs: int, checkpoint: Path | None) -> AnonymizerConfig:
-        changes: dict[str, Any] = {"device": "cpu", **_QUICK, "settle": False}
-        changes |= {"epochs": epochs, "checkpoint": checkpoint}
+    def config(checkpoint: Path | None) -> AnonymizerConfig:
+        changes: dict[str, Any] = {"device": "cpu", **_QUICK, "epochs": 2}
+        changes |= {"checkpoint": checkpoint}
         return (
             AnonymizerConfig(**changes)
             if preset is None
             else AnonymizerConfig.preset(preset, **changes)
         )
 
-    whole = fit_anonymizer(blobs, private="person", config=config(2, None))
-    fit_anonymizer(blobs, private="person", config=config(1, tmp_path / "made"))
+    def stop(number: int, _: Anonymizer) -> None:
+        if number == 2:
+            raise KeyboardInterrupt
+
+    whole = fit_anonymizer(blobs, private="person", config=config(None))
+    # A minute passes at each look: every epoch is written.
+    monkeypatch.setattr("sfumato.fit.loop.time.monotonic", count(0.0, 60.0).__next__)
+    kept = config(tmp_path / "made")
+    with pytest.raises(KeyboardInterrupt):
+        fit_anonymizer(blobs, private="person", config=kept, after_epoch=stop)
+    with pytest.raises(ArtifactError, match="with other settings"):
+        fit_anonymizer(blobs, private="person", config=replace(kept, lam=kept.lam + 1))
     numbers: list[int] = []
     resumed = fit_anonymizer(
-        blobs, private="person", config=config(2, tmp_path / "made"),
+        blobs, private="person", config=kept,
         after_epoch=lambda number, _: numbers.append(number),
     )  # fmt: skip
     assert numbers == [0, 2], "the first epoch was done before the interruption"

@@ -12,7 +12,7 @@ import torch
 from sfumato.data.imageset import ImageSet
 from sfumato.data.sources import load
 from sfumato.data.splits import split_images
-from sfumato.errors import ConfigError, DataError
+from sfumato.errors import ArtifactError, ConfigError, DataError
 from sfumato.nets.cuts import DEEP_CUT, PAPER_CUT
 from sfumato.protect.fitted import Fitted
 from sfumato.protect.obfuscator import alternations as obfuscator_rounds
@@ -158,6 +158,11 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(
         patched.setattr(obfuscator_rounds.Duel, "round", die)
         with pytest.raises(KeyboardInterrupt):
             fit_obfuscator(some, utility="digit", config=kept, check=victims)
+    for other in ({"lam": 2 * kept.lam}, {"cycles": 4}):
+        with pytest.raises(ArtifactError, match="with other settings"):
+            fit_obfuscator(some, utility="digit", config=replace(kept, **other), check=victims)
+    with pytest.raises(ArtifactError, match="on other pictures"):
+        fit_obfuscator(train.subset(range(128, 256)), utility="digit", config=kept, check=victims)
     again = fit_obfuscator(some, utility="digit", config=kept, check=victims)
     assert again.accuracies == whole.accuracies
     images = victims.floats()[:5]

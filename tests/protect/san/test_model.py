@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sfumato.data.imageset import ImageSet
-from sfumato.errors import ConfigError, DataError
+from sfumato.errors import ArtifactError, ConfigError, DataError
 from sfumato.fit.config import FitConfig
 from sfumato.nets.attributes import SmallClassifier
 from sfumato.protect.pretrained import open_pretrained
@@ -251,6 +251,8 @@ def test_a_device_draws_the_coins_of_a_file(tmp_path: Path) -> None:
 class Eyes(nn.Module):
     """A matcher that sees the mean brightness of quarters."""
 
+    fingerprint = "eyes"
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return nn.functional.adaptive_avg_pool2d(images, 2).flatten(1)
 
@@ -303,9 +305,15 @@ def test_the_same_seed_gives_the_same_network_also_after_a_stop(
     kept = replace(config, checkpoint=tmp_path)
     with pytest.raises(KeyboardInterrupt):
         fit_san(faces, private="smile", matcher=Closing(eyes.calls // 2 + 1), config=kept)
+    with pytest.raises(ArtifactError, match="with other settings"):
+        fit_san(faces, private="smile", matcher=Eyes(), config=replace(kept, match_weight=1.0))
     resumed = fit_san(faces, private="smile", matcher=Eyes(), config=kept)
     for name, value in whole.protector.state_dict().items():
         assert torch.allclose(value, resumed.protector.state_dict()[name], atol=1e-6), name
+    blind = Eyes()
+    blind.fingerprint = "blind"
+    with pytest.raises(ArtifactError, match="with other settings"):
+        fit_san(faces, private="smile", matcher=blind, config=kept)
 
 
 @pytest.mark.parametrize("network", ["paper", "residual"])

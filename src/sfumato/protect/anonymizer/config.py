@@ -8,7 +8,7 @@ often, a code through a vector, and rates that fall. Losses and stages are the p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -97,7 +97,7 @@ class AnonymizerConfig(Presets):
     """Every random draw."""
     device: Device = "auto"
     """Where networks train."""
-    checkpoint: Path | None = None
+    checkpoint: Path | None = field(default=None, compare=False)
     """Stem of the files from which an interrupted training goes on, one a stage."""
 
     def __post_init__(self) -> None:

@@ -95,6 +95,7 @@ class Game:
                 batch_size=self.config.batch_size,
                 seed=self.config.seed,
                 device=self.config.device,
+                about=self.config,
                 checkpoint=None if stem is None else stem.with_name(f"{stem.name}-{stage}"),
             ),
             title=f"anonymizer: {stage}",

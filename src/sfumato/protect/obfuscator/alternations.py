@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sfumato.device import device_of
+from sfumato.fingerprint import fingerprint
 from sfumato.fit import Epoch, History
 from sfumato.fit.checkpoint import load_checkpoint, save_checkpoint
 from sfumato.nets.reconstructors import reconstructor
@@ -45,6 +46,7 @@ class Duel:
     def __init__(self, job: Job) -> None:
         self.job, self.config, self.made = job, job.config, job.made
         self.mean = job.images.mean(0)
+        self.about = fingerprint(job.images, job.labels, job.config)
         names = self.config.reconstructors
         self.attackers = nn.ModuleDict({name: self._attacker(name) for name in names})
         slow = self.config.lr / _SLOWER
@@ -91,6 +93,7 @@ class Duel:
         if path is not None:
             save_checkpoint(
                 path,
+                about=self.about,
                 modules=self.networks,
                 optimizers=self.optimizers,
                 schedulers={},
@@ -103,7 +106,11 @@ class Duel:
         if path is None or not path.exists():
             return []
         _, progress = load_checkpoint(
-            path, modules=self.networks, optimizers=self.optimizers, schedulers={}
+            path,
+            about=self.about,
+            modules=self.networks,
+            optimizers=self.optimizers,
+            schedulers={},
         )
         return list(progress["accuracies"])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -134,7 +134,7 @@ class ObfuscatorConfig(Presets):
     """Every random draw."""
     device: Device = "auto"
     """Where networks train."""
-    checkpoint: Path | None = None
+    checkpoint: Path | None = field(default=None, compare=False)
     """File from which an interrupted training goes on."""
 
     def __post_init__(self) -> None:

@@ -79,6 +79,7 @@ class Job:
                 device=self.config.device,
                 precision=self.config.precision,
                 checkpoint=checkpoint,
+                about=self.config,
             ),
             validate=self.accuracy,
             title=title,

@@ -139,6 +139,7 @@ def _train(
             device=config.device,
             precision=config.precision,
             checkpoint=config.checkpoint,
+            about=config,
         ),
         title="prototypes",
     )

@@ -51,7 +51,11 @@ def rounds(job: Job, known: Sequence[nn.Module]) -> dict[str, History]:
         histories[name] = job.run(
             duel.step,
             optimizer,
-            replace(config.stage(name, config.epochs), seed=config.seed + number),
+            replace(
+                config.stage(name, config.epochs),
+                seed=config.seed + number,
+                about=(config, *known),
+            ),
             count=config.joint_images,
             title=f"joint training, round {number + 1} of {config.rounds}",
             scheduler=scheduler,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -173,7 +173,7 @@ class SanConfig(Presets):
     """Every random draw."""
     device: Device = "auto"
     """Where networks train."""
-    checkpoint: Path | None = None
+    checkpoint: Path | None = field(default=None, compare=False)
     """Folder for the state of every stage, from which a killed run goes on."""
 
     def __post_init__(self) -> None:
@@ -193,5 +193,6 @@ class SanConfig(Presets):
             batch_size=self.batch_size,
             seed=self.seed,
             device=self.device,
+            about=self,
             checkpoint=None if self.checkpoint is None else self.checkpoint / f"{name}.ckpt",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Int64, UInt8
@@ -64,6 +64,6 @@ class Job:
             schedulers={} if scheduler is None else {"autoencoder": scheduler},
             data=self.rows(count),
             step=step,
-            config=config,
+            config=replace(config, about=(config.about, self.matcher)),
             title=title,
         )
