@@ -54,6 +54,8 @@ def test_a_dry_run_says_what_would_be_written(photos: Path) -> None:
         (["--sure=0.3"], "add --faces"),
         (["--faces", "--keep=who"], "leave out --keep"),
         (["--faces", "--size=32"], "leave out --keep, --split, --size"),
+        (["--faces", "--seed=1"], "--ray, --seed and --batch"),
+        (["--faces", "--batch=8"], "--ray, --seed and --batch"),
         (["--faces", "--only=a", "--except=b", "--backbone=c"], "give one of them"),
         (["--faces", "--only=a"], "need the --backbone"),
         (["--faces", "--backbone=a"], "belongs to --only or --except"),

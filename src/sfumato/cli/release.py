@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sfumato.types import Protector
 
 FACES = "Photographs"
+_BATCH = 256  # images at once
 _EXTRACT = "sfumato features extract DATA --backbone BACKBONE -o FEATURES"
 _SEAL = f"{_EXTRACT}, then sfumato features seal FEATURES --keys RING -o ENVELOPE"
 _NOT_PICTURES = {
@@ -57,7 +58,7 @@ def release(
     count: Annotated[int | None, typer.Option(help="Only so many images, drawn at random.")] = None,
     batch: Annotated[
         int, typer.Option(help="Images in memory at once; the result is the same.", min=1)
-    ] = 256,
+    ] = _BATCH,
     noise_key: Annotated[
         Path | None,
         typer.Option(
@@ -139,7 +140,8 @@ def release(
     a face that was missed is released as it is, so go through them.
     """
     if faces:
-        _refuse_with_faces(keep, split, size, count, noise_key, ray)
+        others = (seed or None, None if batch == _BATCH else batch)
+        _refuse_with_faces(keep, split, size, count, noise_key, ray, *others)
         release_faces(
             protector, data, out,
             config=config, keep_names=keep_names, boxes=boxes, only=only, except_=except_,
@@ -169,7 +171,7 @@ def _refuse_with_faces(*others: object) -> None:
     if any(other not in (None, "all", []) for other in others):
         raise ConfigError(
             "--faces takes a folder of photographs as it is: leave out --keep, --split, --size, "
-            "--count, --noise-key and --ray"
+            "--count, --noise-key, --ray, --seed and --batch"
         )
 
 
