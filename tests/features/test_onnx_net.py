@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -188,6 +189,16 @@ def sums_the_batch() -> onnx.ModelProto:
     return model
 
 
+def says_nothing() -> onnx.ModelProto:
+    model = graph("n")
+    for name, value in (("from", 0), ("to", 0), ("axis", 1)):
+        model.graph.initializer.append(numpy_helper.from_array(np.array([value]), name))
+    model.graph.node.append(helper.make_node("Slice", ["y", "from", "to", "axis"], ["s"]))
+    model.graph.output[0].name = "s"
+    model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 0
+    return model
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -199,8 +210,9 @@ def sums_the_batch() -> onnx.ModelProto:
         two_inputs().SerializeToString(),
         graph("n", rank=3).SerializeToString(),
         sums_the_batch().SerializeToString(),
+        says_nothing().SerializeToString(),
     ],
-    ids=["empty", "text", "cut", "external", "hidden", "two inputs", "rank 3", "sum"],
+    ids=["empty", "text", "cut", "external", "hidden", "two inputs", "rank 3", "sum", "no numbers"],
 )
 def test_hostile_graphs_are_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_bytes(content)

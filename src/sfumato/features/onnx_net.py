@@ -84,7 +84,8 @@ class OnnxNet(nn.Module):
             output = np.asarray(self._session.run(None, {name: rows})[0])
         except Exception as error:  # onnxruntime's exceptions share no base of their own
             raise ArtifactError(f"the ONNX graph fails on {rows.shape}: {error}") from error
-        if output.ndim < 1 or len(output) != len(rows) or output.dtype.kind != "f":
+        rowwise = output.ndim > 0 and len(output) == len(rows) and 0 not in output.shape[1:]
+        if not rowwise or output.dtype.kind != "f":
             raise ArtifactError(
                 f"expected an ONNX graph with one row of floats an image as first output, "
                 f"got {output.dtype} {output.shape} for {len(rows)} images"
