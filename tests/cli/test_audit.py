@@ -109,6 +109,7 @@ def test_a_leak_above_the_limit_fails_after_the_report_is_written(tmp_path: Path
     assert isinstance(result.exception, GateError)
     assert result.exception.exit_code == 8
     assert "blur:0.5 under attributes:digit" in str(result.exception)
+    assert "the weaker attackers of --quick: a look, not evidence" in result.stderr
     assert (tmp_path / "report.html").is_file()
     assert ET.parse(tmp_path / "junit.xml").getroot().get("failures") == "2"
 

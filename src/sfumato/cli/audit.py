@@ -273,6 +273,11 @@ def _gate(report: Report, limit: float, out: Path) -> None:
     from sfumato.audit.report.gate import check, gate_cases, junit
     from sfumato.files import write_bytes
 
+    if report.settings.quick:
+        typer.echo(
+            "warning: this gate was tried by the weaker attackers of --quick: a look, not evidence",
+            err=True,
+        )
     cases = gate_cases(report.cells, limit)
     write_bytes(out / "junit.xml", junit(cases))
     check(cases, limit)
