@@ -84,6 +84,23 @@ def test_pictures_pass_the_decoders_limits(tmp_path: Path) -> None:
         load(f"hf:{tmp_path / 'none'}")
 
 
+def test_a_count_is_of_usable_pictures(tmp_path: Path) -> None:
+    contents = [png(grey) if grey % 3 else b"none" for grey in range(1, 31)]
+    table(contents, [0, 1] * 15).save_to_disk(tmp_path / "saved")
+    source = f"hf:{tmp_path / 'saved'}"
+    whole = load(source)
+    assert (len(whole), len(whole.skipped)) == (20, 10)
+    for seed in range(5):
+        some = load(source, count=12, seed=seed)
+        greys = some.images[:, 0, 0, 0].tolist()
+        assert len(set(greys)) == 12
+        assert greys == sorted(greys)
+        assert some.label("mood").tolist() == [(grey - 1) % 2 for grey in greys]
+        assert {int(one.file.split()[1]) % 3 for one in some.skipped} <= {2}  # their own rows
+    with pytest.raises(DataError, match=r"expected 21 pictures in hf:.*: 20 usable; skipped 10"):
+        load(source, count=21)
+
+
 def test_what_does_not_fit_is_explained(tmp_path: Path) -> None:
     table([png(1), png(2, size=9)], [0, 1]).save_to_disk(tmp_path / "mixed")
     with pytest.raises(DataError, match=r"differ in size \(6x6, 9x9"):

@@ -20,12 +20,20 @@ def pick(total: int, options: SourceOptions, name: str) -> list[int]:
     Raises:
         DataError: more are asked for than there are.
     """
+    return sorted(ordered(total, options, name)[: options.count])
+
+
+def ordered(total: int, options: SourceOptions, name: str) -> list[int]:
+    """Return all positions in the order in which they are taken until there are `count`.
+
+    Raises:
+        DataError: more are asked for than there are.
+    """
     if options.count is None:
         return list(range(total))
     if options.count > total:
         raise DataError(f"{name} has {counted(total, 'image')}, but count is {options.count:,}")
-    order = random_order(total, options.seed)
-    return order[: options.count].sort().values.tolist()
+    return random_order(total, options.seed).tolist()
 
 
 def conform(images: UInt8[Tensor, "n c h w"], options: SourceOptions) -> UInt8[Tensor, "n c2 H W"]:

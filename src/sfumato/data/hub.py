@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from sfumato.counted import counted
-from sfumato.data.assemble import pick, stack
+from sfumato.data.assemble import ordered, stack
 from sfumato.data.decoding.content import content_of
 from sfumato.data.decoding.decode import ImageLimits, decode_image
 from sfumato.data.imageset import MISSING, ImageSet
@@ -24,6 +24,7 @@ from sfumato.files import MALFORMED, at_home
 
 _log = logging.getLogger(__name__)
 Table = Any  # a datasets.Dataset, whose import takes two seconds
+Pictures = dict[int, UInt8[Tensor, "_ _ _"]]
 
 Rename = Mapping[str, tuple[str, tuple[str, ...] | None]]
 """Column name to our label and its value names (None: as the column names them)."""
@@ -38,30 +39,32 @@ def load_hub(
 
     Raises:
         UnavailableError: there is no network, or the hub has no such set.
-        DataError: it has no image column or no such split, no image of it is usable, or the
-            pictures differ in size and `size` is not given.
+        DataError: it has no image column or no such split, no image of it or fewer than `count`
+            are usable, or the pictures differ in size and `size` is not given.
     """
     name = name or f"hf:{dataset}"
     table = _table(dataset, name, options)
     column = _image_column(table, name)
-    rows = table.select(pick(len(table), options, name))
-    kinds = labels if labels is not None else {c: (c, None) for c in _class_columns(rows)}
-    for missing in set(kinds) - set(_class_columns(rows)):
-        raise DataError(f"{name} has no class column {missing!r}; it has {_class_columns(rows)}")
+    kinds = labels if labels is not None else {c: (c, None) for c in _class_columns(table)}
+    for missing in set(kinds) - set(_class_columns(table)):
+        raise DataError(f"{name} has no class column {missing!r}; it has {_class_columns(table)}")
     values = {
-        ours: tuple(names or rows.features[theirs].names) for theirs, (ours, names) in kinds.items()
+        ours: tuple(names or table.features[theirs].names)
+        for theirs, (ours, names) in kinds.items()
     }
-    images, left_out = _images(rows, column, options)
+    images, left_out = _enough(table, column, options, name)
+    tried = len(images) + len(left_out)
     if not images:
         raise DataError(
-            f"{name}: none of its {counted(len(rows), 'image')} is usable: {named(left_out)}"
+            f"{name}: none of its {counted(tried, 'image')} is usable: {named(left_out)}"
         )
     if left_out:
-        _log.warning("%s: skipped %d of %d: %s", name, len(left_out), len(rows), named(left_out))
+        _log.warning("%s: skipped %d of %d: %s", name, len(left_out), tried, named(left_out))
+    rows = table.select(list(images))
     return ImageSet(
         name=name,
         images=stack(list(images.values()), name),
-        labels={ours: _numbers(rows[theirs], list(images)) for theirs, (ours, _) in kinds.items()},
+        labels={ours: _numbers(rows[theirs]) for theirs, (ours, _) in kinds.items()},
         classes=values,
         split=options.split,
         skipped=tuple(left_out),
@@ -125,20 +128,46 @@ def _class_columns(table: Table) -> list[str]:
     return [c for c, kind in table.features.items() if isinstance(kind, datasets.ClassLabel)]
 
 
-def _numbers(column: Sequence[int | None], where: Sequence[int]) -> Int64[Tensor, "n"]:
-    values = [column[i] for i in where]
-    return torch.tensor([MISSING if value is None else value for value in values]).long()
+def _numbers(column: Iterable[int | None]) -> Int64[Tensor, "n"]:
+    return torch.tensor([MISSING if value is None else value for value in column]).long()
+
+
+def _enough(
+    table: Table, column: str, options: SourceOptions, name: str
+) -> tuple[Pictures, list[LeftOut]]:
+    """Return `count` pictures by their rows, in order, and those that are none: others follow them.
+
+    Raises:
+        DataError: fewer are usable.
+    """
+    order = ordered(len(table), options, name)
+    most = options.count or len(order)
+    images: Pictures = {}
+    left_out: list[LeftOut] = []
+    start = 0
+    while len(images) < most and start < len(order):
+        taken = sorted(order[start : start + most - len(images)])
+        start += len(taken)
+        found, refused = _images(table, taken, column, options)
+        images |= found
+        left_out += refused
+    if options.count is not None and images and len(images) < options.count:
+        raise DataError(
+            f"expected {counted(options.count, 'picture')} in {name}: {len(images):,} usable; "
+            f"skipped {len(left_out)}: {named(left_out)}"
+        )
+    return dict(sorted(images.items())), left_out
 
 
 def _images(
-    rows: Table, column: str, options: SourceOptions
-) -> tuple[dict[int, UInt8[Tensor, "_ _ _"]], list[LeftOut]]:
-    """Return the pictures by their rows, and those that are none."""
+    table: Table, rows: Sequence[int], column: str, options: SourceOptions
+) -> tuple[Pictures, list[LeftOut]]:
+    """Return the pictures of some rows, and those that are none."""
     import datasets
 
-    cells = rows.cast_column(column, datasets.Image(decode=False))[column]
+    cells = table.select(rows).cast_column(column, datasets.Image(decode=False))[column]
     images, left_out = {}, []
-    for i, cell in enumerate(cells):
+    for i, cell in zip(rows, cells, strict=True):
         try:
             images[i] = _picture(cell, options)
         except OSError as error:
