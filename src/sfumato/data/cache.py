@@ -20,6 +20,7 @@ from sfumato.files import replacing
 from sfumato.progress import track
 
 _CHUNK = 2**20
+_VERSION = 1  # raise it when decoding changes, so that no old pictures are taken for new ones
 
 
 def cache_folder(chosen: Path | None) -> Path:
@@ -36,7 +37,7 @@ def content_key(files: Iterable[Path], *settings: object) -> str:
     Raises:
         DataError: a file cannot be read.
     """
-    digest = hashlib.sha256(repr(settings).encode())
+    digest = hashlib.sha256(repr((_VERSION, settings)).encode())
     for path in files:
         try:
             with path.open("rb") as stream:
