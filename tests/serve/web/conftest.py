@@ -21,6 +21,7 @@ class Visit(Tab):
     def __init__(self, browser: Any, url: str, **settings: Any) -> None:
         super().__init__(browser, **settings)
         self.url = url
+        self.expected: list[str] = []
 
     def open(self, path: str, token: str | None = None) -> Any:
         self.tab.goto(self.url + path)
@@ -36,12 +37,16 @@ class Visit(Tab):
         signing = f"{self.url}/v1/session"
         return [r for r in self.asked if r.method != "GET" and r.url != signing]
 
+    def expect_line(self, words: str) -> None:
+        """Let the browser write lines with these `words`: it does so whenever it likes."""
+        self.expected.append(words)
+
     def close(self) -> None:
         """End it; whatever it did, no page says an error or asks another host for anything."""
         self.context.close()
         own = (f"{self.url}/", f"blob:{self.url}/")
         assert [r.url for r in self.asked if not r.url.startswith(own)] == []
-        assert self.said == []
+        assert [line for line in self.said if not any(map(line.__contains__, self.expected))] == []
 
 
 @pytest.fixture(scope="module")

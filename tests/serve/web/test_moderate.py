@@ -115,6 +115,7 @@ def test_the_slider_moves_one_users_threshold(visit: Visitor, desk: Desk) -> Non
 def test_what_is_saved_is_the_threshold_that_is_shown(visit: Visitor, desk: Desk) -> None:
     """A forecast that failed left one account's curve on the page, and the bank's was saved."""
     page = visit()
+    page.expect_line("status of 503 ")
     tab = page.open("/moderate", desk.tokens["judge-m"])
     tab.wait_for_selector("#forecast dd")
     tab.route("**/v1/forecast*", lambda route: route.fulfill(status=503, json={"detail": "busy"}))
@@ -129,19 +130,19 @@ def test_what_is_saved_is_the_threshold_that_is_shown(visit: Visitor, desk: Desk
     tab.wait_for_selector("#holds >> text=alpha 2.3: ada-m's own threshold")
     assert desk.call("judge-m", "GET", "/v1/rules")["alpha"] == 2.0
     desk.call("judge-m", "PATCH", "/v1/account-rules", json={"alpha": 2.0}, headers=ADA)
-    page.said.clear()  # the browser notes the answer that was refused
 
 
 def test_a_ruling_that_was_taken_is_not_asked_for_again(visit: Visitor, desk: Desk) -> None:
     desk.appeal(desk.blocked[7])
     page = visit()
+    page.expect_line("status of 503 ")
     tab = page.open("/moderate", desk.tokens["judge-m"])
     tab.wait_for_selector("#appeals li")
     tab.wait_for_selector("#forecast dd")
     tab.route("**/v1/curve", lambda route: route.fulfill(status=503, json={"detail": "busy"}))
     tab.locator("#appeals li", has_text=desk.blocked[7]).get_by_text("Confirm the block").click()
     tab.locator("#appeals li", has_text=desk.blocked[7]).wait_for(state="detached")
-    page.said.clear()
+    tab.wait_for_selector("#state >> text=busy")
 
 
 def test_appeals_are_ruled_on_and_notes_are_text(visit: Visitor, desk: Desk) -> None:

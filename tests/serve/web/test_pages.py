@@ -101,6 +101,7 @@ KEPT = "localStorage.length + sessionStorage.length + document.cookie.length"
 
 def test_a_token_that_nobody_has_is_kept_nowhere(visit: Visitor) -> None:
     page = visit()
+    page.expect_line("status of 401 ")
     tab = page.open("/")
     tab.fill("#token", TOKEN)
     # The page itself has asked who is signed in, with GET, and may still wait for that answer.
@@ -113,7 +114,6 @@ def test_a_token_that_nobody_has_is_kept_nowhere(visit: Visitor) -> None:
     assert tab.evaluate(KEPT) == 0
     assert (page.context.cookies(), tab.input_value("#token")) == ([], "")
     assert all("kept" not in request.url for request in page.asked)
-    page.said.clear()  # the browser's own line about the 401
 
 
 def test_no_script_reads_the_token_and_signing_out_forgets_it(
