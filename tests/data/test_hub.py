@@ -175,20 +175,32 @@ def elsewhere(folder: Path, path: str | None) -> str:
         (None, "expected a picture, got an empty cell"),
         ("", "expected a picture, got an empty cell"),
         ("a\0b", "there is no such file"),
-        ("/nowhere/a.png", "there is no such file"),
-        (os.devnull, "not a plain file"),
+        ("set/none.png", "there is no such file"),
+        ("set", "not a plain file"),
+        ("/nowhere/a.png", "its file lies outside the data set's folder"),
+        (os.devnull, "its file lies outside the data set's folder"),
+        ("set/../private.png", "its file lies outside the data set's folder"),
+        ("set/link.png", "its file lies outside the data set's folder"),
+        ("set/circle", "there is no such file"),
     ],
 )
 def test_a_cell_that_names_no_file_is_left_out(
-    path: str | None, reason: str, tmp_path: Path
+    path: str | None, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Who publishes a set writes its paths: none of them fetches a picture from elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "private.png").write_bytes(png(9))
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "link.png").symlink_to(tmp_path / "private.png")
+    (tmp_path / "set" / "circle").symlink_to(tmp_path / "set" / "circle")
     found = load(elsewhere(tmp_path / "set", path))
     assert len(found) == 1
     assert [str(each) for each in found.skipped] == [f"image 1: {reason}"]
 
 
 def test_no_more_of_a_named_file_is_read_than_a_picture_may_have(tmp_path: Path) -> None:
-    huge = tmp_path / "huge"
+    huge = tmp_path / "set" / "huge"
+    huge.parent.mkdir()
     with huge.open("wb") as stream:
         stream.truncate(1 << 40)  # without blocks; more than any memory
     found = load(elsewhere(tmp_path / "set", str(huge)))

@@ -52,7 +52,7 @@ def load_hub(
         ours: tuple(names or table.features[theirs].names)
         for theirs, (ours, names) in kinds.items()
     }
-    images, left_out = _enough(table, column, options, name)
+    images, left_out = _enough(table, column, options, name, _homes(dataset))
     tried = len(images) + len(left_out)
     if not images:
         raise DataError(
@@ -108,6 +108,22 @@ def _table(dataset: str, name: str, options: SourceOptions) -> Table:
     return loaded[options.split]
 
 
+def _homes(dataset: str) -> list[Path]:
+    """Return the folders whose files a cell may name: the saved one, or those of downloads.
+
+    Who publishes a set chooses the paths in it, and none of them may fetch another picture of
+    this machine.
+    """
+    import datasets
+    from huggingface_hub import constants
+
+    saved, own = at_home(dataset), datasets.config
+    downloads = [own.HF_DATASETS_CACHE, own.DOWNLOADED_DATASETS_PATH, constants.HF_HUB_CACHE]
+    folders = [saved] if saved.is_dir() else downloads
+    # Archives are unpacked there, those of a local folder as well.
+    return [Path(folder).resolve() for folder in (*folders, own.EXTRACTED_DATASETS_PATH)]
+
+
 def _first_line(error: BaseException) -> str:
     return str(error).partition("\n")[0][:160] or type(error).__name__
 
@@ -133,7 +149,7 @@ def _numbers(column: Iterable[int | None]) -> Int64[Tensor, "n"]:
 
 
 def _enough(
-    table: Table, column: str, options: SourceOptions, name: str
+    table: Table, column: str, options: SourceOptions, name: str, homes: Sequence[Path]
 ) -> tuple[Pictures, list[LeftOut]]:
     """Return `count` pictures by their rows, in order, and those that are none: others follow them.
 
@@ -148,7 +164,7 @@ def _enough(
     while len(images) < most and start < len(order):
         taken = sorted(order[start : start + most - len(images)])
         start += len(taken)
-        found, refused = _images(table, taken, column, options)
+        found, refused = _images(table, taken, column, options, homes)
         images |= found
         left_out += refused
     if options.count is not None and images and len(images) < options.count:
@@ -160,7 +176,7 @@ def _enough(
 
 
 def _images(
-    table: Table, rows: Sequence[int], column: str, options: SourceOptions
+    table: Table, rows: Sequence[int], column: str, options: SourceOptions, homes: Sequence[Path]
 ) -> tuple[Pictures, list[LeftOut]]:
     """Return the pictures of some rows, and those that are none."""
     import datasets
@@ -169,7 +185,7 @@ def _images(
     images, left_out = {}, []
     for i, cell in zip(rows, cells, strict=True):
         try:
-            images[i] = _picture(cell, options)
+            images[i] = _picture(cell, options, homes)
         except OSError as error:
             left_out.append(LeftOut(f"image {i}", f"cannot be read: {error.strerror or error}"))
         except ImageError as error:
@@ -177,10 +193,23 @@ def _images(
     return images, left_out
 
 
-def _picture(cell: Mapping[str, Any] | None, options: SourceOptions) -> UInt8[Tensor, "_ _ _"]:
+def _picture(
+    cell: Mapping[str, Any] | None, options: SourceOptions, homes: Sequence[Path]
+) -> UInt8[Tensor, "_ _ _"]:
     if cell is None or (cell["bytes"] is None and not cell["path"]):
         raise ImageError("expected a picture, got an empty cell")
     content = cell["bytes"]
     if content is None:
-        content = content_of(Path(cell["path"]), ImageLimits())
+        content = content_of(_within(cell["path"], homes), ImageLimits())
     return decode_image(content, channels=options.channels, size=options.shape, box=options.box)
+
+
+def _within(path: str, homes: Sequence[Path]) -> Path:
+    """Return a file that a cell names, if it lies where the set's own files are."""
+    try:
+        found = Path(path).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a circle of links, a zero byte
+        raise ImageError("there is no such file") from error
+    if not any(map(found.is_relative_to, homes)):
+        raise ImageError("its file lies outside the data set's folder")
+    return found
