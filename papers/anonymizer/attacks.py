@@ -33,7 +33,7 @@ def attacks(
     groups = GroupAttack(label=label, size=_GROUP, seeds=seeds, config=config)
     knowing = GroupAttack(label=label, size=_GROUP, known=kept, seeds=seeds, config=config)
     found: dict[str, Attack] = {
-        "pairs": LinkageAttack(label=label, seeds=seeds, config=config),
+        "pairs": LinkageAttack(label=label, seeds=seeds, config=config, group=label),
         "knowing": read,
         "groups": groups,
         "groups_knowing": knowing,

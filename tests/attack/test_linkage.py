@@ -36,7 +36,7 @@ class _Few(Protector):
         return (255 * (places - 0.5)).clamp(-127, 127).round().to(torch.int8)
 
 
-def _attack(protector: Protector, blobs: ImageSet) -> Finding:
+def _attack(protector: Protector, blobs: ImageSet, group: str | None = None) -> Finding:
     own, victims = blobs.subset(range(120)), blobs.subset(range(120, 200))
     victim = Releases(
         protector=protector.name,
@@ -45,7 +45,7 @@ def _attack(protector: Protector, blobs: ImageSet) -> Finding:
         labels=victims.labels,
     )
     knowledge = Knowledge(images=own.floats(), labels=own.labels, query=protector.release)
-    return LinkageAttack(label="person", config=_CONFIG).run(victim, knowledge)
+    return LinkageAttack(label="person", config=_CONFIG, group=group).run(victim, knowledge)
 
 
 def test_releases_that_say_all_are_linked_and_named(blobs: ImageSet) -> None:
@@ -60,6 +60,14 @@ def test_releases_that_say_nothing_are_not(blobs: ImageSet) -> None:
     found = _attack(_Constant(), blobs)
     assert found.value < 0.35
     assert found.details.linked < 3 * found.details.linked_by_chance
+
+
+def test_people_are_drawn_anew_for_an_interval_where_they_are_named(blobs: ImageSet) -> None:
+    """One name for everybody is right for all pictures of one person of five, and says so."""
+    low, high = _attack(_Constant(), blobs, group="person").interval
+    alone = _attack(_Constant(), blobs).interval
+    assert low < alone[0] < alone[1] < high
+    assert high - low > 1.5 * (alone[1] - alone[0])
 
 
 def test_contrast_is_least_where_pairs_coincide_and_votes_weigh_by_nearness() -> None:

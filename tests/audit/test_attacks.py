@@ -51,3 +51,8 @@ def test_what_an_audit_asks_of_training_reaches_every_network() -> None:
     for spec in (*specs, "knowing:age", "groups:age"):
         made = cast("Any", open_attack(spec, setting)).config
         assert (made.epochs, made.precision, made.device) == (7, "bf16", "cpu"), spec
+
+
+@pytest.mark.parametrize("kind", ["linkage", "knowing", "popcounts"])
+def test_people_are_the_witnesses_of_what_is_read_from_their_pictures(kind: str) -> None:
+    assert cast("Any", open_attack(f"{kind}:age", _SETTING)).group == "person"

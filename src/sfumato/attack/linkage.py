@@ -57,6 +57,8 @@ class LinkageAttack(Attack):
     """The private label."""
     seeds: tuple[int, ...] = (0,)
     config: LearnerConfig = field(default_factory=LearnerConfig)
+    group: str | None = None
+    """The label that names people, whose pictures are no independent witnesses."""
     name: str = "linkage"
 
     def unfit(self, victim: Releases, knowledge: Knowledge) -> str | None:
@@ -73,7 +75,9 @@ class LinkageAttack(Attack):
     def run(self, victim: Releases, knowledge: Knowledge) -> Finding:
         """Learn from pairs, then name and link the victims who have the label."""
         runs = [self._run(victim, knowledge, seed) for seed in self.seeds]
-        truth, count = _named(victim.labels[self.label]), len(victim.images)
+        there = victim.labels[self.label] != MISSING
+        truth, count = victim.labels[self.label][there], len(victim.images)
+        groups = victim.labels.get(self.group) if self.group else None
         hits = torch.stack([named for named, _ in runs]).float()
         guess = _named(knowledge.labels[self.label]).mode().values
         return naming(
@@ -83,6 +87,7 @@ class LinkageAttack(Attack):
             hits=hits,
             guessed=truth == guess,
             seeds=self.seeds,
+            groups=None if groups is None else groups[there],
             details=LinkageDetails(
                 victims=len(truth),
                 linked=sum(float((r == 1).float().mean()) for _, r in runs) / len(runs),

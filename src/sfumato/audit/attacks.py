@@ -98,7 +98,11 @@ def _linkage(label: str, setting: Setting) -> Attack:
     if not label:
         raise ConfigError("`attack` linkage:LABEL needs the label to name")
     return LinkageAttack(
-        label=label, seeds=setting.seeds, config=setting.config, name=f"linkage:{label}"
+        label=label,
+        seeds=setting.seeds,
+        config=setting.config,
+        group=setting.identity,
+        name=f"linkage:{label}",
     )
 
 

@@ -32,7 +32,7 @@ from sfumato.protect.encrypted import EncryptedFeatures
 from sfumato.types import Attack, Finding, KeyedProtector, Knowledge, Protector, Releases
 
 Job = tuple[Protector, Role, Attack]
-_CELL_VERSION = 5  # raise it when an attack changes, so that no old figure is taken for a new one
+_CELL_VERSION = 6  # raise it when an attack changes, so that no old figure is taken for a new one
 _CELL_LIMIT = 16 << 20  # bytes; a cell with its curves has some 10,000
 PLAIN = " (trained on plain)"
 """Ends the name of an attack that learned on what is inside the releases of a keyed protector."""
