@@ -20,6 +20,8 @@ from sfumato.filter.enrollment import open_enrollment
 from tests.serve.live import python
 from tests.serve.world import HIDDEN, World
 
+QUICK = ("--hidden", HIDDEN, "--epochs", 1, "--least-steps", 1)
+
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["filter", *map(str, arguments)])
@@ -61,7 +63,7 @@ def test_enrol_add_check_and_remove(world: World, photos: Path, tmp_path: Path) 
     bank, key, mine = tmp_path / "my.bank", tmp_path / "me.pem", tmp_path / "me.enrollment"
     made = line(
         "enroll", photos, "-o", mine, "--backbone", world.backbone_file, "--key", key,
-        "--hidden", HIDDEN, "--epochs", 40, "--seed", 0,
+        "--hidden", HIDDEN, "--epochs", 40, "--least-steps", 100, "--seed", 0,
     )  # fmt: skip
     signed = open_enrollment(mine.read_bytes())
     assert made["count"] == 40
@@ -95,10 +97,22 @@ def test_the_same_key_signs_again(world: World, photos: Path, tmp_path: Path) ->
     for seed in (1, 2):
         line(
             "enroll", photos, "-o", out, "--backbone", world.backbone_file, "--key", key,
-            "--epochs", 1, "--seed", seed,
+            *QUICK, "--seed", seed,
         )  # fmt: skip
         owners.add(open_enrollment(out.read_bytes()).owner)
     assert len(owners) == 1
+
+
+def test_a_few_pictures_are_trained_on_for_as_many_steps_as_asked(
+    world: World, photos: Path, tmp_path: Path
+) -> None:
+    """A thousand steps were taken whatever --epochs said."""
+    words = ("enroll", photos, "--backbone", world.backbone_file, "--key", tmp_path / "me.pem")
+    errors = [
+        line(*words, "-o", tmp_path / str(steps), *QUICK[:-1], steps, "--seed", 0)["mu"]
+        for steps in (1, 100)
+    ]
+    assert errors[1] < 0.8 * errors[0]
 
 
 def test_an_unreadable_file_is_named_skipped_and_counted(
@@ -110,7 +124,7 @@ def test_an_unreadable_file_is_named_skipped_and_counted(
     (photos / "notes.txt").write_text("not a picture")
     result = run(
         "enroll", photos, "-o", tmp_path / "e", "--backbone", world.backbone_file, "--key",
-        tmp_path / "k", "--epochs", 1,
+        tmp_path / "k", *QUICK,
     )  # fmt: skip
     assert result.exit_code == 0
     assert "skipped broken.jpg: " in result.stderr
@@ -128,7 +142,7 @@ def test_a_linked_folder_is_named_and_not_passed_over(
     (photos / "again").symlink_to(photos)
     made = line(
         "enroll", photos, "-o", tmp_path / "me", "--backbone", world.backbone_file,
-        "--key", tmp_path / "key.pem", "--hidden", HIDDEN, "--epochs", 1,
+        "--key", tmp_path / "key.pem", *QUICK,
     )  # fmt: skip
     assert (made["count"], made["skipped"]) == (40, ["again", "dogs", "x.png"])
 
@@ -283,7 +297,7 @@ class Place:
     def enroll(self, source: Path, *options: object) -> list[object]:
         return [
             "enroll", source, "-o", self.folder / "out", "--key", self.folder / "key",
-            "--backbone", self.world.backbone_file, "--epochs", 1, *options,
+            "--backbone", self.world.backbone_file, *QUICK, *options,
         ]  # fmt: skip
 
     def photos(self, count: int) -> Path:

@@ -132,7 +132,18 @@ def enroll(
         int | None, typer.Option(help="M, as the bank asks for; the preset's if left out.")
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the pictures; the preset's if left out.")
+        int | None,
+        typer.Option(
+            help="Passes over the pictures, more if --least-steps asks for them; the preset's if "
+            "left out."
+        ),
+    ] = None,
+    least_steps: Annotated[
+        int | None,
+        typer.Option(
+            help="Gradient steps to take at least: a few pictures are soon passed over. The "
+            "preset's if left out."
+        ),
     ] = None,
     calibration: Annotated[
         Literal["held-out", "cross-fitted", "training"] | None,
@@ -164,7 +175,7 @@ def enroll(
     from sfumato.filter.oneclass import OneClassConfig
     from sfumato.outputs import refuse_lost
 
-    chosen = {"hidden": hidden, "epochs": epochs}
+    chosen = {"hidden": hidden, "epochs": epochs, "least_steps": least_steps}
     changes = {name: value for name, value in chosen.items() if value is not None}
     signing = key or _default_key()
     refuse_lost(out, [signing, *file_of(backbone)])
