@@ -15,6 +15,7 @@ from hypothesis import settings
 from sfumato.data.imageset import ImageSet
 from tests.far import far_there, register
 from tests.serve.world import world
+from tests.shapes import begin_test
 
 __all__ = ["world"]
 
@@ -51,6 +52,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_runtest_setup() -> None:
     """Start every test from the same random state, whatever ran before it."""
     torch.manual_seed(0)
+    begin_test()
 
 
 @pytest.fixture(scope="session")
