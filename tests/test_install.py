@@ -92,7 +92,7 @@ ROUTE = (
     "release blur:1 --data folder:ada -o released",
     "filter backbone --spec gradients:1x8x8 -o bank.backbone",
     "filter enroll ada --backbone bank.backbone --preset plain --epochs 5 --hidden 16 --key me.pem "
-    "-o me.enrollment",
+    "--seed 0 -o me.enrollment",
     "filter bank add me.enrollment --db bank.db --account ada",
     "filter bank list --db bank.db",
     "filter check new --db bank.db --json",

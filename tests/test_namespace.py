@@ -13,6 +13,7 @@ import pytest
 
 import sfumato
 from sfumato.audit.namespace import AuditNamespace
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 NAMESPACES = ["attack", "audit", "cipher", "data", "features", "filter", "protect", "serve"]
@@ -20,7 +21,7 @@ NAMESPACES = ["attack", "audit", "cipher", "data", "features", "filter", "protec
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=PATIENCE
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -80,15 +79,16 @@ def test_derived_keys_repeat_and_depend_on_secret_context_and_width() -> None:
 
 @pytest.mark.parametrize("source", ["drawn", "derived"])
 def test_every_bit_reaches_every_position_equally_often(source: str) -> None:
-    count = 4000
-    seed = random.randbytes(32)
+    count = 6000
+    seed = bytes(range(32))
     table = [[0] * 8 for _ in range(8)]
     for i in range(count):
         key = draw_key(8) if source == "drawn" else derive_key(seed, 8, context=i.to_bytes(4))
         for bit, target in enumerate(key.targets):
             table[bit][target] += 1
-    # Each cell is binomial(4000, 1/8): six standard deviations are 125.
-    assert all(abs(cell - count / 8) < 125 for row in table for cell in row)
+    # Each cell is binomial(6000, 1/8): seven standard deviations are 179. The system's own draws
+    # are further away in one run of two thousand million.
+    assert all(abs(cell - count / 8) < 179 for row in table for cell in row)
 
 
 def test_the_distances_fall_to_one_and_rise_again() -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE
+
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -21,7 +23,7 @@ def sfumato(*args: str, home: Path, **environment: str) -> subprocess.CompletedP
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE,
         env=os.environ | {"HOME": str(home), "ZDOTDIR": str(home)} | environment,
     )  # fmt: skip
 
@@ -104,6 +106,6 @@ _sfumato_completion {program}
 echo "${{COMPREPLY[@]}}"
 """
     done = subprocess.run(
-        ["bash", "-c", code], capture_output=True, text=True, check=False, timeout=120
+        ["bash", "-c", code], capture_output=True, text=True, check=False, timeout=PATIENCE
     )
     assert set(done.stdout.split()) == {"release", "report"}, done.stderr

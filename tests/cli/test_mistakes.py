@@ -210,11 +210,12 @@ def test_a_label_to_hide_and_to_keep_is_named_as_such(tmp_path: Path) -> None:
 
 def test_a_cluster_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
     pytest.importorskip("ray")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    words = "audit --data digits --count 60 --private digit --protector none --only"
-    message = said(ServiceError, words, "--out", tmp_path / "a", "--ray", address)
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        # It is held, and nobody listens: else somebody might by now.
+        address = f"127.0.0.1:{held.getsockname()[1]}"
+        words = "audit --data digits --count 60 --private digit --protector none --only"
+        message = said(ServiceError, words, "--out", tmp_path / "a", "--ray", address)
     assert "expected a Ray cluster at `ray` 127.0.0.1" in message
 
 
@@ -257,7 +258,8 @@ def interruptible() -> Iterator[None]:
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 def test_ctrl_c_leaves_nothing_half_written_and_keeps_what_was_learned(tmp_path: Path) -> None:
-    words = "fit obfuscator --data digits --utility digit --count 20 --epochs 500 --scale 0.05 -o"
+    # A checkpoint comes after 20 seconds, in which a fast machine does hundreds of epochs.
+    words = "fit obfuscator --data digits --utility digit --count 20 --epochs 99999 --scale 0.05 -o"
     command = [sys.executable, "-m", "sfumato", *parts(words, tmp_path / "out")]
     environment = os.environ | {"PYTHONPATH": str(SRC), "OMP_NUM_THREADS": "1"}
 

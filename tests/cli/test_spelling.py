@@ -16,6 +16,7 @@ import typer
 from sfumato.cli.main import app
 from sfumato.cli.spelling import running, spelled
 from sfumato.errors import ConfigError
+from tests.waiting import PATIENCE
 
 _SOURCE = Path(__file__).parents[2] / "src" / "sfumato"
 _FLAG = re.compile(r"(?<![-\w])--[a-z][a-z-]*(?<!-)(?![-\w])")
@@ -91,7 +92,7 @@ def test_who_runs_a_command_reads_its_flags() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 2
     assert done.stderr == "error: --match-share must be above 0 and at most 1, got 0\n"

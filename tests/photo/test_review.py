@@ -36,24 +36,19 @@ def test_a_person_switches_a_box_draws_one_and_saves_the_table(
         (tmp_path / name).write_bytes(encoded(picture(), "PNG"))
     page = tmp_path / "review.html"
     write_review(page, tmp_path, [seen('a, "b".png', SURE, UNSURE), seen("nobody.png")], 0.5)
-    opened = browser.new_page(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    faults: list[str] = []
-    opened.on("console", lambda message: faults.append(message.text))
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    opened.goto(page.as_uri())
-    opened.locator(".box.no").click()
-    place = opened.locator(".photo").first.bounding_box()
-    opened.mouse.move(place["x"] + place["width"] * 0.1, place["y"] + place["height"] * 0.5)
-    opened.mouse.down()
-    opened.mouse.move(place["x"] + place["width"] * 0.3, place["y"] + place["height"] * 0.75)
-    opened.mouse.up()
-    assert opened.locator("#state").inner_text() == "2 changes not saved yet."
-    with opened.expect_download() as download:
-        opened.locator("#save").click()
-    download.value.save_as(tmp_path / "boxes.csv")
-    opened.close()
-    assert faults == []
-    boxes = read_boxes(tmp_path / "boxes.csv").photos
+    opened = Tab(browser, viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    tab = opened.tab
+    tab.goto(page.as_uri())
+    tab.locator(".box.no").click()
+    place = tab.locator(".photo").first.bounding_box()
+    tab.mouse.move(place["x"] + place["width"] * 0.1, place["y"] + place["height"] * 0.5)
+    tab.mouse.down()
+    tab.mouse.move(place["x"] + place["width"] * 0.3, place["y"] + place["height"] * 0.75)
+    tab.mouse.up()
+    assert tab.locator("#state").inner_text() == "2 changes not saved yet."
+    boxes = saved(tab, tmp_path / "boxes.csv").photos
+    opened.context.close()
+    assert opened.said == []
     assert boxes["nobody.png"] == []
     assert [box.protect for box in boxes['a, "b".png']] == [True, True, True]
     drawn = boxes['a, "b".png'][2].face

@@ -227,6 +227,8 @@ def _signed(header: dict[str, str], tensors: dict[str, Tensor]) -> tuple[bytes, 
     try:
         owner = bytes.fromhex(header["owner"])
         signature = bytes.fromhex(header["signature"])
+        if signature.hex() != header["signature"]:  # its own spelling is not among what is signed
+            raise InvalidSignature
         digest = _digest(header, tensors)
         Ed25519PublicKey.from_public_bytes(owner).verify(signature, digest)
     except (KeyError, ValueError, InvalidSignature) as error:

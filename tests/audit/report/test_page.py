@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -116,7 +117,7 @@ def test_the_keyboard_reaches_the_figures_and_every_attack(browser: Any, page: P
         visit.tab.keyboard.press("Tab")
         assert visit.tab.evaluate("document.activeElement.className") == "skip"
         visit.tab.keyboard.press("Enter")
-        assert visit.tab.url.endswith("#matrix")
+        visit.tab.wait_for_url(re.compile("#matrix$"))  # told a moment after the key
         targets = visit.tab.evaluate(
             "[...document.querySelectorAll('a[href^=\"#\"]')].map(a => a.getAttribute('href'))"
         )

@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 
 import sfumato
 from sfumato.features.backbone import open_backbone
+from tests.browser import Tab
 
 _STATIC = Path(sfumato.__file__).parent / "serve" / "web" / "static"
 _ORIGIN = "http://localhost"  # frames are decoded on secure origins only; nothing is sent there
@@ -85,7 +86,7 @@ class Viewer:
     """One page of a headless Chromium."""
 
     def __init__(self, browser: Any) -> None:
-        self._page = browser.new_page()
+        self._page = Tab(browser).tab
         self._page.route("**/*", self._serve)
         self._page.goto(_ORIGIN)
         self._page.add_script_tag(content=_SCRIPT)

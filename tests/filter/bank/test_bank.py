@@ -22,6 +22,7 @@ from sfumato.filter.bank import scoring
 from sfumato.filter.bank.bank import Bank
 from sfumato.filter.bank.segment import Segment
 from sfumato.filter.enrollment import Enrollment
+from tests.waiting import PATIENCE
 
 BACKBONE = "ab" * 32
 
@@ -441,7 +442,7 @@ def test_a_change_waits_for_whoever_scores(
 
     def hold() -> None:
         scoring_now.set()
-        leave.wait(10)
+        leave.wait(PATIENCE)
 
     def alter() -> None:
         change(bank)
@@ -450,13 +451,13 @@ def test_a_change_waits_for_whoever_scores(
     monkeypatch.setattr(bank_module, "wipe_scratch", hold)  # the last thing that scoring does
     reader = threading.Thread(target=bank.errors, args=(features(2),))
     reader.start()
-    assert scoring_now.wait(10)
+    assert scoring_now.wait(PATIENCE)
     writer = threading.Thread(target=alter)
     writer.start()
     early = changed.wait(0.2)
     leave.set()
-    writer.join(10)
-    reader.join(10)
+    writer.join(PATIENCE)
+    reader.join(PATIENCE)
     assert (early, changed.is_set()) == (False, True)
 
 

@@ -7,11 +7,12 @@ import threading
 import pytest
 
 from sfumato.filter.bank.lock import SharedLock
+from tests.waiting import PATIENCE, wait_until
 
 
 def test_readers_enter_together() -> None:
     lock = SharedLock()
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=PATIENCE)
 
     def read() -> None:
         with lock.reading():
@@ -21,7 +22,7 @@ def test_readers_enter_together() -> None:
     for reader in readers:
         reader.start()
     for reader in readers:
-        reader.join(10)
+        reader.join(PATIENCE)
     assert not both.broken
 
 
@@ -34,7 +35,7 @@ def test_a_writer_is_alone_and_goes_before_new_readers() -> None:
     def first() -> None:
         with lock.reading():
             reading.set()
-            leave.wait(10)
+            leave.wait(PATIENCE)
             order.append("first reader")
 
     def write() -> None:
@@ -47,15 +48,14 @@ def test_a_writer_is_alone_and_goes_before_new_readers() -> None:
 
     threads = [threading.Thread(target=run, daemon=True) for run in (first, write)]
     threads[0].start()
-    reading.wait(10)
+    assert reading.wait(PATIENCE)
     threads[1].start()
-    while not lock.writers_waiting:
-        pass
+    wait_until(lambda: bool(lock.writers_waiting))
     threads.append(threading.Thread(target=second, daemon=True))
     threads[2].start()
     leave.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE)
     assert order == ["first reader", "writer", "second reader"]
 
 
@@ -72,4 +72,4 @@ def test_an_error_inside_gives_the_lock_back(failing: str, following: str) -> No
             entered.set()
 
     threading.Thread(target=enter, daemon=True).start()
-    assert entered.wait(10)
+    assert entered.wait(PATIENCE)
