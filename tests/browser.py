@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.waiting import PATIENCE
+
 SCREENS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1280, "height": 860}},
     "dark": {"viewport": {"width": 1280, "height": 860}, "color_scheme": "dark"},
@@ -16,7 +18,7 @@ class Tab:
 
     def __init__(self, browser: Any, **settings: Any) -> None:
         self.context = browser.new_context(**settings)
-        self.context.set_default_timeout(180_000)
+        self.context.set_default_timeout(1000 * PATIENCE)
         self.tab = self.context.new_page()
         self.said: list[str] = []
         self.asked: list[Any] = []

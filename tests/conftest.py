@@ -15,6 +15,7 @@ from hypothesis import settings
 from sfumato.data.imageset import ImageSet
 from tests.far import far_there, register
 from tests.serve.world import world
+from tests.waiting import PATIENCE
 
 __all__ = ["world"]
 
@@ -113,6 +114,8 @@ def browser() -> Iterator[Any]:
     sync = pytest.importorskip("playwright.sync_api", reason="no playwright here (pip install)")
     with sync.sync_playwright() as playwright:
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        opened = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        opened = playwright.chromium.launch(
+            executable_path=chromium, args=arguments, timeout=1000 * PATIENCE
+        )
         yield opened
         opened.close()
