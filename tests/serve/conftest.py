@@ -27,11 +27,13 @@ PATIENT = {
 """What the service takes for too long; a busy machine may be slower."""
 
 
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def patient() -> Iterator[None]:
     """Let services in this process wait; a test of what they do then sets its own time."""
-    for name, seconds in PATIENT.items():
-        monkeypatch.setattr(name, seconds)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, seconds in PATIENT.items():
+            patch.setattr(name, seconds)
+        yield
 
 
 @pytest.fixture(scope="session")
