@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from sfumato.data.imageset import ImageSet
 from tests.far import far_there, register
@@ -23,7 +23,7 @@ __all__ = ["world"]
 torch.set_num_threads(1)
 
 # A busy machine is no reason to fail: speed is measured in `benchmarks/`.
-settings.register_profile("sfumato", deadline=None)
+settings.register_profile("sfumato", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("sfumato")
 
 # A process keeps a queue a device from its first backward pass on, and adds none later.
