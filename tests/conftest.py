@@ -16,6 +16,7 @@ from sfumato.data.imageset import ImageSet
 from tests.far import far_there, register
 from tests.serve.world import world
 from tests.shapes import begin_test
+from tests.waiting import PATIENCE
 
 __all__ = ["world"]
 
@@ -118,6 +119,8 @@ def browser() -> Iterator[Any]:
     sync = pytest.importorskip("playwright.sync_api", reason="no playwright here (pip install)")
     with sync.sync_playwright() as playwright:
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        opened = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        opened = playwright.chromium.launch(
+            executable_path=chromium, args=arguments, timeout=1000 * PATIENCE
+        )
         yield opened
         opened.close()

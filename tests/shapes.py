@@ -35,7 +35,7 @@ def checked(signature: Callable[..., Any]) -> Callable[..., Any]:
         calls += 1
         if calls % _CALLS == 0:
             # jaxtyping asks the function itself whether to check it, and calls us beside it.
-            function = sys._getframe(1).f_locals.get("fn")  # noqa: SLF001
+            function = sys._getframe(1).f_locals.get("fn")
             if function is not None:
                 function.__no_type_check__ = True
                 _done.append(function)

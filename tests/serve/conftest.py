@@ -14,8 +14,26 @@ from sfumato.serve.service import FilterService
 from sfumato.serve.settings import ServeSettings
 from tests.serve.postgres import Cluster, binary
 from tests.serve.world import HIDDEN, World
+from tests.waiting import PATIENCE
 
 Start = Callable[..., tuple[TestClient, FilterService]]
+
+PATIENT = {
+    "sfumato.serve.service._ERASE_SECONDS": PATIENCE,
+    "sfumato.serve.bank.follow._STALE_SECONDS": PATIENCE,
+    "sfumato.serve.database.db._POOL_SECONDS": PATIENCE,
+    "sfumato.serve.pictures.worker.LEAST_START_SECONDS": PATIENCE,
+}
+"""What the service takes for too long; a busy machine may be slower."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def patient() -> Iterator[None]:
+    """Let services in this process wait; a test of what they do then sets its own time."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, seconds in PATIENT.items():
+            patch.setattr(name, seconds)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from sfumato.serve.records.auth import add_account
 from sfumato.serve.run import serve
 from sfumato.serve.settings import ServeSettings
 from tests.serve.world import HIDDEN, World
+from tests.waiting import PATIENCE
 
 _MAIN = "import sys; sys.argv[0] = 'sfumato'; from sfumato.cli import main; main()"
 # Importing torch takes seconds; a process forked from one that did starts at once.
@@ -34,7 +35,7 @@ def python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE,
         env=_environment(),
     )
 
@@ -127,8 +128,8 @@ class LiveServer:
             return 0
         os.kill(process.pid, number)
         if isinstance(process, subprocess.Popen):
-            return process.wait(30)
-        process.join(30)
+            return process.wait(PATIENCE)
+        process.join(PATIENCE)
         assert process.exitcode is not None
         return process.exitcode
 

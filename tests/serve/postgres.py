@@ -15,6 +15,8 @@ import psutil
 import psycopg
 from psycopg import sql
 
+from tests.waiting import PATIENCE, wait_until
+
 _DEBIAN = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 
 
@@ -34,7 +36,9 @@ class Cluster:
         if os.geteuid() == 0:
             shutil.chown(self.folder, self.user)
         self.data = self.folder / "data"
-        self.port = _free_port()
+        # Kept while its server is down, too: nobody else is given the port.
+        self._reserved = _reserved()
+        self.port = self._reserved.getsockname()[1]
         self._made = 0
         secret = self.folder / "password"
         secret.write_text("correct horse")
@@ -48,35 +52,47 @@ class Cluster:
     def start(self) -> None:
         settings = f"-c listen_addresses=127.0.0.1 -p {self.port} -c fsync=off"
         settings += f" -c unix_socket_directories={self.folder} -c shared_buffers=32MB"
+        # Its own looks at a database would now and then keep an erasure waiting.
+        settings += " -c autovacuum=off"
         log = self.folder / "log.txt"
-        self._run("pg_ctl", "-D", self.data, "-l", log, "-w", "-o", settings, "start")
+        self._control("-l", log, "-o", settings, "start")
 
     def kill(self) -> None:
         """SIGKILL the server and everything it started, as a power cut would."""
         server = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
+        server.suspend()  # who is started meanwhile would outlive it, and no server start beside it
         family = [server, *server.children(recursive=True)]
         for process in family:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(family, timeout=30)
+        psutil.wait_procs(family, timeout=PATIENCE)
 
     def new_database(self) -> str:
         """Make an empty database, and return its URL."""
         self._made += 1
         name = f"bank{self._made}"
-        with self._admin() as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        self._administer("CREATE DATABASE {}", name)
         return f"postgresql://sfumato:correct%20horse@127.0.0.1:{self.port}/{name}"
 
     def drop(self, url: str) -> None:
-        name = url.rsplit("/", 1)[-1]
-        with self._admin() as connection:
-            query = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-            connection.execute(query)
+        self._administer("DROP DATABASE {} WITH (FORCE)", url.rsplit("/", 1)[-1])
 
     def stop(self) -> None:
-        self._run("pg_ctl", "-D", self.data, "-m", "immediate", "stop")
+        self._control("-m", "immediate", "stop")
+        self._reserved.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _administer(self, statement: str, name: str) -> None:
+        """Run a statement about a database, once nobody is in it; the server waits 5 s alone."""
+        query = sql.SQL(statement).format(sql.Identifier(name))
+
+        def done() -> bool:
+            with suppress(psycopg.errors.ObjectInUse), self._admin() as connection:
+                connection.execute(query)
+                return True
+            return False
+
+        wait_until(done)
 
     def _admin(self) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(
@@ -87,6 +103,9 @@ class Cluster:
             dbname="postgres",
             autocommit=True,
         )
+
+    def _control(self, *arguments: object) -> None:
+        self._run("pg_ctl", "-D", self.data, "-w", "-t", int(PATIENCE), *arguments)
 
     def _run(self, name: str, *arguments: object) -> None:
         program = binary(name)
@@ -106,9 +125,9 @@ class Cluster:
         assert done.returncode == 0, (done.stderr, log.read_text() if log.exists() else "")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    assert isinstance(port, int)
-    return port
+def _reserved() -> socket.socket:
+    """Hold a free port: a server that may reuse addresses can listen on it, and nobody gets it."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held

@@ -79,7 +79,9 @@ def desk(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fil
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(extremes=EXTREMES, seed=st.integers(0, 3))
 def test_no_number_that_is_taken_makes_the_service_fail(

@@ -35,7 +35,7 @@ from sfumato.serve.features import FeatureService, FeatureSettings, create_featu
 from sfumato.serve.http.listening import listening
 from sfumato.serve.pictures import pictureprocess
 from tests.serve import poison
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
 
@@ -79,7 +79,7 @@ def url() -> Iterator[str]:
         wait_until(lambda: server.started)
         yield f"http://127.0.0.1:{sock.getsockname()[1]}"
         server.should_exit = True
-        thread.join(timeout=20)
+        thread.join(timeout=PATIENCE)
     service.close()
 
 
@@ -87,7 +87,7 @@ def post(url: str, content: bytes, public: bytes | str | None) -> httpx.Response
     if isinstance(public, bytes):
         public = base64.urlsafe_b64encode(public).decode()
     headers = {} if public is None else {"Sfumato-Public-Key": public}
-    return httpx.post(f"{url}/v1/features", content=content, headers=headers)
+    return httpx.post(f"{url}/v1/features", content=content, headers=headers, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("kem", Kem)
@@ -156,7 +156,7 @@ def test_a_hostile_image_is_refused_and_the_service_lives_on(url: str, name: str
         assert caught.value.status == status
         assert len(str(caught.value)) > 20
         assert len(client.features(png(PIXELS))) == 64
-    assert httpx.get(f"{url}/livez").json() == {"status": "alive"}
+    assert httpx.get(f"{url}/livez", timeout=PATIENCE).json() == {"status": "alive"}
 
 
 def test_a_client_refuses_what_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,10 +206,10 @@ def test_processes_answer_as_this_one_would(workers: int) -> None:
     service = FeatureService(backbone(), FeatureSettings(workers=workers))
     wide = np.tile(PIXELS, (256, 256))  # a large one
     for pixels in (PIXELS, wide):
-        seen = service.ask(png(pixels)).result(60)
+        seen = service.ask(png(pixels)).result(PATIENCE)
         expected = backbone()(torch.from_numpy(pixels)[None, None])
         assert torch.equal(seen.features, expected)
-    assert "a still picture" in str(service.ask(animation()).exception(60))
+    assert "a still picture" in str(service.ask(animation()).exception(PATIENCE))
     service.close()
     with pytest.raises(ServiceError, match="ends"):
         service.ask(png(PIXELS))
@@ -247,7 +247,7 @@ def test_a_network_that_no_file_holds_is_for_this_process_alone(blobs: ImageSet)
     with pytest.raises(ConfigError, match="`workers` must be 0"):
         FeatureService(wrapped)
     service = FeatureService(wrapped, FeatureSettings(workers=0))
-    assert service.ask(png(PIXELS)).result(20).features.shape == (1, 64)
+    assert service.ask(png(PIXELS)).result(PATIENCE).features.shape == (1, 64)
     service.close()
 
 
@@ -278,7 +278,7 @@ def test_answers_leave_at_once() -> None:
         async with await asyncio.start_server(connected, sock=sock):
             _, writer = await asyncio.open_connection(*sock.getsockname())
             writer.close()
-            return await asyncio.wait_for(found, 10)
+            return await asyncio.wait_for(found, PATIENCE)
 
     with listening("127.0.0.1", 0) as sock:
         assert asyncio.run(accepted(sock))

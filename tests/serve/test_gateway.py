@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from tests.serve.conftest import Start, bearer
 from tests.serve.live import LiveServer
 from tests.serve.world import World
+from tests.waiting import PATIENCE
 
 Headers = dict[str, str]
 
@@ -100,8 +101,9 @@ def test_no_log_keeps_what_follows_a_question_mark(world: World, tmp_path: Path)
     url = server.start()
     try:
         headers = {"Authorization": f"Bearer {server.token('ada')}"} | named("mallory-in-a-header")
-        httpx.post(f"{url}/v1/uploads?account=bob-in-a-query", content=b"x", headers=headers)
-        httpx.get(f"{url}/v1/audit?after=17", headers=headers)
+        with httpx.Client(base_url=url, headers=headers, timeout=PATIENCE) as client:
+            client.post("/v1/uploads?account=bob-in-a-query", content=b"x")
+            client.get("/v1/audit?after=17")
     finally:
         server.kill()
     log = server.log()

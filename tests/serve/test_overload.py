@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from sfumato.serve.http.connections import PatientProtocol, Places
+from tests.waiting import PATIENCE
 
 PLACES = 4
 
@@ -32,7 +33,7 @@ def serving(app: FastAPI) -> Iterator[str]:
             yield f"http://127.0.0.1:{sock.getsockname()[1]}/"
         finally:
             server.should_exit = True
-            thread.join(30)
+            thread.join(PATIENCE)
 
 
 def test_who_finds_no_place_is_told_when_to_come_back() -> None:
@@ -40,11 +41,11 @@ def test_who_finds_no_place_is_told_when_to_come_back() -> None:
 
     @app.get("/")
     def slow() -> str:
-        go.wait(30)
+        go.wait(PATIENCE)
         return "ok"
 
     def ask(url: str) -> httpx.Response:
-        answer = httpx.get(url, timeout=60)
+        answer = httpx.get(url, timeout=PATIENCE)
         if answer.status_code == 503:
             go.set()  # so the places were all taken
         return answer
@@ -57,4 +58,4 @@ def test_who_finds_no_place_is_told_when_to_come_back() -> None:
             assert int(answer.headers["Retry-After"]) >= 1
             assert answer.headers["Connection"] == "close"
             assert answer.json()["status"] == 503
-        assert httpx.get(url, timeout=60).status_code == 200
+        assert httpx.get(url, timeout=PATIENCE).status_code == 200

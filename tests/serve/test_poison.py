@@ -16,7 +16,7 @@ from sfumato.serve.service import FilterService
 from tests.serve import poison
 from tests.serve.conftest import Start, bearer
 from tests.serve.world import World
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
@@ -46,7 +46,7 @@ def test_a_picture_whose_process_is_killed_is_decided_all_the_same(
     sent = [service.ask(eve, content) for content in contents]
     wait_until(sent[0].running)
     os.kill(process.pid, signal.SIGKILL)
-    assert [one.result(60).decision for one in sent] == here
+    assert [one.result(PATIENCE).decision for one in sent] == here
     assert "block" in here
     assert ended(service) <= 1  # none where it was killed before it had a picture
     service.check_ready()
@@ -63,16 +63,16 @@ def test_a_file_that_ends_every_process_is_refused_and_stops_nobody(
     eve, _ = add_account(service.store.engine, "eve")
     small = looking.workers[0]
     sent = [service.ask(who, c) for who, c in [(eve, poison.MARK)] + [(ada, world.png(8, 0))] * 6]
-    assert isinstance(sent[0].exception(60), ImageError)
+    assert isinstance(sent[0].exception(PATIENCE), ImageError)
     assert "twice" in str(sent[0].exception())
-    assert {one.result(60).decision for one in sent[1:]} == {"share"}
+    assert {one.result(PATIENCE).decision for one in sent[1:]} == {"share"}
     assert ended(service) == 2
     # From now on what eve sends, and this file from anybody, costs no small picture its process.
     assert small.process is not None
     survivor = small.process.pid
     for number, who in enumerate([eve, ada]):
         another = poison.MARK + bytes([number]) if who is eve else poison.MARK
-        assert isinstance(service.ask(who, another).exception(60), ImageError)
+        assert isinstance(service.ask(who, another).exception(PATIENCE), ImageError)
     assert service.decide(eve, world.png(8, 1)).decision == "share"
     assert small.process.pid == survivor
     assert client.get("/readyz").status_code == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from sfumato.serve.records.auth import add_account
 from sfumato.serve.service import FilterService
 from tests.serve.conftest import Start, bearer
 from tests.serve.world import World
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 def filled(start: Start, world: World) -> FilterService:
@@ -58,24 +59,28 @@ def test_features_that_nobody_can_score_fail_alone(
     alone = [service.decide(eve, content).decision for content in sound]
     assert "block" in alone
     see, decide = service.uploads.asking.looking.pictures.see, service.state.decide_each
-    looked: list[int] = []
+    put, came = service.uploads.ready.put, list[object]()
     groups: list[int] = []
 
     def nothing_finite(views: Iterator[View], *, hashes: bool) -> Seen:
         found = see(views, hashes=hashes)
-        looked.append(len(found.features))
         if torch.equal(found.features, world.backbone(world.images[8][0][None])):
             return replace(found, features=torch.full_like(found.features, torch.nan))
         return found
 
     def held(uploads: list[Upload]) -> object:
-        wait_until(lambda: len(looked) == 1 + len(sound))  # the others come while the first waits
+        wait_until(lambda: len(came) == 1 + len(sound))  # the others come while the first waits
         groups.append(len(uploads))
         return decide(uploads)
 
+    def noted(item: tuple[Any, Seen]) -> None:
+        put(item)
+        came.append(item)
+
     monkeypatch.setattr(service.uploads.asking.looking.pictures, "see", nothing_finite)
+    monkeypatch.setattr(service.uploads.ready, "put", noted)
     monkeypatch.setattr(service.state, "decide_each", held)
     sent = [service.ask(eve, content) for content in [broken, *sound]]
-    assert isinstance(sent[0].exception(60), DataError)
-    assert [one.result(60).decision for one in sent[1:]] == alone
+    assert isinstance(sent[0].exception(PATIENCE), DataError)
+    assert [one.result(PATIENCE).decision for one in sent[1:]] == alone
     assert max(groups) > 1

@@ -33,7 +33,17 @@ def feature(world: World, digit: int) -> torch.Tensor:
     return world.backbone(world.images[digit][0][None])
 
 
-def test_a_newcomer_cannot_foresee_the_samples_it_is_screened_on(world: World) -> None:
+def test_a_newcomer_cannot_foresee_the_samples_it_is_screened_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They follow from what the operating system draws, for each newcomer anew."""
+    drawn_bits: list[int] = []
+
+    def randbits(count: int) -> int:
+        drawn_bits.append(count)
+        return len(drawn_bits)
+
+    monkeypatch.setattr("secrets.randbits", randbits)
     state, copy = empty(world), enrollment(world, 0)
     state.add("victim", copy, 1, arrival=len(state))
 
@@ -43,6 +53,7 @@ def test_a_newcomer_cannot_foresee_the_samples_it_is_screened_on(world: World) -
     drawn = {tuple(sorted(values(state.screen("attacker", copy, 2)))) for _ in range(3)}
     seeded = tuple(pair.value for pair in state.compare("attacker", copy, 2, 0).contested)
     assert len({*drawn, tuple(sorted(seeded))}) == 4
+    assert drawn_bits == [32] * 3
     assert all(len(found) == 2 for found in drawn)
     assert state.compare("attacker", copy, 2, 5) == state.compare("attacker", copy, 2, 5)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -179,7 +180,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     engine.dispose()
     path = tmp_path / "bank.db"
     content = bytearray(path.read_bytes())
-    content[8192:] = os.urandom(len(content) - 8192)
+    content[8192:] = random.Random(0).randbytes(len(content) - 8192)
     path.write_bytes(content)
     with pytest.raises(BankError, match=r"bank\.db.*damaged"):
         list(Store(open_database(url(tmp_path))).active())

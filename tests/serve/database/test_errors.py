@@ -8,7 +8,7 @@ import socket
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from tests.serve.conftest import Start, bearer
 from tests.serve.live import LiveServer
 from tests.serve.postgres import Cluster
 from tests.serve.world import HIDDEN, World
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ class Book:
 
 
 def _bank_size(url: str) -> int:
-    lines = httpx.get(f"{url}/metrics").text.splitlines()
+    lines = httpx.get(f"{url}/metrics", timeout=PATIENCE).text.splitlines()
     return int(float(next(x for x in lines if x.startswith("sfumato_bank_size ")).split()[1]))
 
 
@@ -114,7 +114,7 @@ def test_a_killed_server_keeps_every_acknowledged_enrollment(
     for _ in range(kills):
         url = server.start()
         token = token or server.token("ada")
-        with FilterClient(url, token, timeout_seconds=20.0) as ada:
+        with FilterClient(url, token, timeout_seconds=PATIENCE) as ada:
             listed = book.compare(ada)
             assert ada.upload(world.png(0, 0)).decision in ("share", "block")
             assert len(listed) == _bank_size(url)
@@ -147,15 +147,14 @@ def test_a_killed_database_costs_requests_and_nothing_else(
     server = LiveServer(world, tmp_path, url)
     server.start()
     book, token = Book(world), server.token("ada")
-    with FilterClient(server.url, token, timeout_seconds=30.0) as ada:
+    with FilterClient(server.url, token, timeout_seconds=PATIENCE) as ada:
         for _ in range(kills):
             killed_while_working(book, ada, cluster.kill)
-            with pytest.raises(RequestError) as caught:
-                ada.upload(world.png(0, 0))
-            assert caught.value.status == 503
-            assert httpx.get(f"{server.url}/livez").status_code == 200
+            # Who asked just before it was killed is remembered for a moment.
+            wait_until(lambda: not _answers(ada.upload, world.png(0, 0)))
+            assert httpx.get(f"{server.url}/livez", timeout=PATIENCE).status_code == 200
             cluster.start()
-            wait_until(lambda: _answers(ada))
+            wait_until(lambda: _answers(ada.enrollments))
             book.compare(ada)
             wait_until(lambda: len(book.acknowledged) == _bank_size(server.url))
     server.kill()
@@ -165,9 +164,10 @@ def test_a_killed_database_costs_requests_and_nothing_else(
     cluster.drop(url)
 
 
-def _answers(client: FilterClient) -> bool:
+def _answers(ask: Callable[..., object], *arguments: object) -> bool:
+    """Whether there is an answer, and not that the database is down."""
     try:
-        client.enrollments()
+        ask(*arguments)
     except RequestError as error:
         if error.status != 503:
             raise
@@ -277,9 +277,10 @@ def test_a_damaged_file_stops_the_start_and_is_named(world: World, tmp_path: Pat
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     whole = path.read_bytes()
-    for place in random.Random(0).sample(range(0, len(whole) - 4096, 512), 12):
+    draw = random.Random(0)
+    for place in draw.sample(range(0, len(whole) - 4096, 512), 12):
         torn = bytearray(whole)
-        torn[place : place + 4096] = os.urandom(4096)
+        torn[place : place + 4096] = draw.randbytes(4096)
         path.write_bytes(torn)
         with pytest.raises(BankError, match=r"damaged|not a database|expected") as caught:
             opened(world, f"sqlite:///{path}").close()
@@ -293,39 +294,48 @@ def test_a_slow_body_is_given_up(start: Start, world: World) -> None:
         with socket.create_connection(("127.0.0.1", port)) as slow:
             head = "POST /v1/uploads HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n"
             slow.sendall(f"{head}Authorization: {ada['Authorization']}\r\n\r\nonly".encode())
-            slow.settimeout(30)
+            slow.settimeout(PATIENCE)
             assert b"408" in slow.recv(1000).split(b"\r\n")[0]
         with socket.create_connection(("127.0.0.1", port)) as gone:
             gone.sendall(f"{head}Authorization: {ada['Authorization']}\r\n\r\nonly".encode())
         url = f"http://127.0.0.1:{port}/v1/uploads"
-        answer = httpx.post(url, content=world.png(0, 0), headers=ada)
-        assert answer.status_code == 200
+
+        def decided() -> bool:
+            with suppress(httpx.TransportError):  # a busy machine is slow itself now and then
+                answer = httpx.post(url, content=world.png(0, 0), headers=ada, timeout=PATIENCE)
+                return answer.status_code == 200
+            return False
+
+        wait_until(decided)
 
 
 def test_a_connection_that_asks_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "HEADER_SECONDS", 0.3)
-    app = FastAPI()
+    monkeypatch.setattr(patience, "HEADER_SECONDS", PATIENCE)
+    app, asked, go = FastAPI(), threading.Event(), threading.Event()
 
     @app.get("/")
-    async def slowly() -> str:
-        import asyncio
-
-        await asyncio.sleep(2)  # far longer than a connection may be silent
+    def slowly() -> str:
+        monkeypatch.setattr(patience, "HEADER_SECONDS", 0.3)  # of those that come now
+        asked.set()
+        go.wait(PATIENCE)  # longer than they may be silent
         return "ok"
 
     with serving(app) as port:
         answers: list[int] = []
 
         def ask() -> None:
-            answers.append(httpx.get(f"http://127.0.0.1:{port}/", timeout=30).status_code)
+            url = f"http://127.0.0.1:{port}/"
+            answers.append(httpx.get(url, timeout=PATIENCE).status_code)
 
         asking = threading.Thread(target=ask)
         asking.start()
+        assert asked.wait(PATIENCE)
         for beginning in (b"", b"GET / HTTP/1.1\r\nHost: x\r\n"):
             with socket.create_connection(("127.0.0.1", port)) as silent:
                 silent.sendall(beginning)
-                silent.settimeout(30)
+                silent.settimeout(PATIENCE)
                 assert silent.recv(1000) == b""
+        go.set()
         asking.join()
         assert answers == [200]
 

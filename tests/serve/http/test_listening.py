@@ -14,13 +14,14 @@ from fastapi import FastAPI
 
 from sfumato.serve.http.listening import address_of, listening, run_app, warn_in_the_clear
 from sfumato.serve.tls import Tls
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
 def ignored() -> Iterator[None]:
     """SIGINT as a shell leaves it for what it starts in the background; no test waits for ever."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.alarm(60)
+    signal.alarm(int(PATIENCE))
     yield
     signal.alarm(0)
     signal.signal(signal.SIGINT, before)

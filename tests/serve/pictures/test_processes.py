@@ -27,6 +27,7 @@ from sfumato.serve.pictures.processes import Processes
 from sfumato.serve.pictures.seenbytes import pack_question
 from tests.serve import poison
 from tests.serve.world import World
+from tests.waiting import PATIENCE
 
 LIMITS = ImageLimits()
 
@@ -110,7 +111,7 @@ def test_a_process_that_is_killed_in_the_middle_is_replaced(
         for _ in contents:
             sent.acquire()
         os.kill(killed, signal.SIGKILL)
-        first, *others = asked.result(60)
+        first, *others = asked.result(PATIENCE)
     assert isinstance(first, EndedError)
     assert all(isinstance(one, Seen) for one in others)
     assert worker.process.pid != killed

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from sqlalchemy import event, select
@@ -38,6 +38,7 @@ from sfumato.serve.records.decisions import (
 from sfumato.serve.records.store import Store, Stored
 from tests.serve.conftest import Start, bearer
 from tests.serve.world import World
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -160,14 +161,21 @@ def test_uploads_that_are_blocked_together_are_written_together(
     client, service = start()
     ada, eve = bearer(service, "ada"), bearer(service, "eve")
     client.post("/v1/enrollments", content=world.enrollments[0], headers=ada)
-    write, sizes, held = bank_uploads.keep_blocks, [], threading.Event()
+    write, put = bank_uploads.keep_blocks, service.uploads.blocks.put
+    sizes: list[int] = []
+    came: list[object] = []
 
     def counted(store: Store, policy: str, some: Sequence[tuple[Owner, Decision]]) -> None:
         sizes.append(len(some))
-        held.wait(0.3)  # long enough for the others to come
+        wait_until(lambda: len(came) > 2)  # so that of the first or the next group there are two
         write(store, policy, some)
 
+    def noted(item: tuple[Any, Decision]) -> None:
+        put(item)
+        came.append(item)
+
     monkeypatch.setattr(bank_uploads, "keep_blocks", counted)
+    monkeypatch.setattr(service.uploads.blocks, "put", noted)
     with ThreadPoolExecutor(16) as pool:
         answers = list(
             pool.map(

@@ -34,7 +34,7 @@ from sfumato.serve.sharded.bank import ShardedBank
 from sfumato.serve.sharded.serving import orders
 from sfumato.serve.sharded.shard import Shard
 from tests.serve.sharded.conftest import DIM, TERMS, Crowd
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -249,7 +249,7 @@ def test_uploads_that_wait_are_scored_together(
 
     def slow(uploads: Sequence[Upload]) -> list[Front]:
         sizes.append(len(uploads))
-        assert first.wait(30.0)
+        assert first.wait(PATIENCE)
         return fronts(uploads)
 
     monkeypatch.setattr(state, "fronts", slow)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from sfumato.serve.sharded.batches import Batches
+from tests.waiting import PATIENCE, wait_until
 
 
 class Doubling:
@@ -24,7 +25,7 @@ class Doubling:
         assert self.running == 1
         self.sizes.append(len(numbers))
         self.started.set()
-        self.go.wait(20)
+        self.go.wait(PATIENCE)
         self.running -= 1
         if 13 in numbers:
             raise ValueError("thirteen")
@@ -32,11 +33,7 @@ class Doubling:
 
 
 def waiting(batches: Batches[int, int], count: int) -> None:
-    for _ in range(2000):
-        if len(batches.waiting) == count:
-            return
-        threading.Event().wait(0.005)
-    raise AssertionError(f"{len(batches.waiting)} wait, expected {count}")
+    wait_until(lambda: len(batches.waiting) == count)
 
 
 def test_one_at_a_time_is_a_batch_of_one() -> None:
@@ -53,12 +50,14 @@ def test_who_comes_meanwhile_is_the_next_batch(most: int, sizes: list[int]) -> N
     batches = Batches(doubling, most=most)
     with ThreadPoolExecutor(21) as pool:
         first = pool.submit(batches, 100)
-        assert doubling.started.wait(20)
+        assert doubling.started.wait(PATIENCE)
         others = [pool.submit(batches, number) for number in range(20, 40)]
         waiting(batches, 20)
         doubling.go.set()
-        assert first.result(20) == 200
-        assert [other.result(20) for other in others] == [2 * number for number in range(20, 40)]
+        assert first.result(PATIENCE) == 200
+        assert [other.result(PATIENCE) for other in others] == [
+            2 * number for number in range(20, 40)
+        ]
     assert doubling.sizes == sizes
 
 
@@ -67,14 +66,14 @@ def test_a_question_that_fails_fails_alone_and_the_next_are_answered() -> None:
     batches = Batches(doubling, most=64)
     with ThreadPoolExecutor(6) as pool:
         first = pool.submit(batches, 1)
-        assert doubling.started.wait(20)
+        assert doubling.started.wait(PATIENCE)
         others = {number: pool.submit(batches, number) for number in (2, 13, 4)}
         waiting(batches, 3)
         doubling.go.set()
-        assert first.result(20) == 2
-        assert (others[2].result(20), others[4].result(20)) == (4, 8)
+        assert first.result(PATIENCE) == 2
+        assert (others[2].result(PATIENCE), others[4].result(PATIENCE)) == (4, 8)
         with pytest.raises(ValueError, match="thirteen"):
-            others[13].result(20)
+            others[13].result(PATIENCE)
     assert batches(7) == 14
 
 

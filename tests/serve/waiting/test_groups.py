@@ -9,6 +9,7 @@ import pytest
 
 from sfumato.errors import ServiceError
 from sfumato.serve.waiting.groups import Groups
+from tests.waiting import PATIENCE
 
 
 def test_one_at_a_time_goes_alone_and_many_go_together_in_order() -> None:
@@ -18,11 +19,11 @@ def test_one_at_a_time_goes_alone_and_many_go_together_in_order() -> None:
     def work(some: list[int]) -> None:
         taken.append(some)
         runs.set()
-        go.wait(30)
+        go.wait(PATIENCE)
 
     groups = Groups(work, ThreadPoolExecutor(1), threads=1, most=4)
     groups.put(0)
-    assert runs.wait(30)
+    assert runs.wait(PATIENCE)
     for number in range(1, 10):
         groups.put(number)
     go.set()
@@ -39,15 +40,15 @@ def test_threads_share_what_waits() -> None:
     def work(some: list[int]) -> None:
         if some == [-1]:
             here.release()
-            go.wait(30)
+            go.wait(PATIENCE)
             return
         taken.append(some)
-        both.wait(30)  # only the other thread can let this one go on
+        both.wait(PATIENCE)  # only the other thread can let this one go on
 
     groups = Groups(work, ThreadPoolExecutor(2), threads=2, most=64)
     for _ in range(2):  # nobody takes any before all are there
         groups.put(-1)
-        assert here.acquire(timeout=30)
+        assert here.acquire(timeout=PATIENCE)
     for number in range(8):
         groups.put(number)
     go.set()

@@ -11,6 +11,7 @@ import pytest
 
 from sfumato.errors import RequestError, ServiceError
 from sfumato.serve.waiting.lane import Lane
+from tests.waiting import PATIENCE
 
 
 def lane_of(*, threads: int, most: int, each: int) -> Lane:
@@ -25,7 +26,7 @@ def test_one_account_and_all_of_them_have_a_limit() -> None:
     lane, go = lane_of(threads=1, most=4, each=2), threading.Event()
 
     async def ask() -> list[int | BaseException]:
-        asked = [lane.run(key, lambda: go.wait(30) and 1) for key in (1, 1, 1, 2, 2, 3)]
+        asked = [lane.run(key, lambda: go.wait(PATIENCE) and 1) for key in (1, 1, 1, 2, 2, 3)]
         tasks = [asyncio.ensure_future(one) for one in asked]
         await asyncio.sleep(0.1)
         go.set()
@@ -56,18 +57,18 @@ def test_what_is_cancelled_gives_its_place_up_and_what_runs_keeps_it() -> None:
 
     def work() -> bool:
         runs.set()
-        return go.wait(30)
+        return go.wait(PATIENCE)
 
     first, second = (lane.submit(1, work) for _ in range(2))
-    assert runs.wait(30)
+    assert runs.wait(PATIENCE)
     assert (first.cancel(), second.cancel(), second.cancel()) == (False, True, True)
     assert lane.taken == {1: 1}
     third = lane.submit(1, work)  # in the place of the second, and no further
     with pytest.raises(RequestError):
         lane.submit(1, work)
     go.set()
-    assert first.result(30)
-    assert third.result(30)
+    assert first.result(PATIENCE)
+    assert third.result(PATIENCE)
     lane.close()
     assert not lane.taken
 
@@ -91,7 +92,7 @@ def test_a_place_is_given_back_once_whether_it_ends_or_is_cancelled_at_that_mome
     ended = 0
     for future in sent:
         try:
-            ended += future.result(30)
+            ended += future.result(PATIENCE)
         except CancelledError:
             continue
     assert 0 < ended < len(sent)

@@ -14,6 +14,7 @@ from sfumato.serve.records.auth import Role
 from tests.serve.live import LiveServer
 from tests.serve.web.conftest import SCREENS, Visitor, axe, token
 from tests.serve.world import World
+from tests.waiting import PATIENCE
 
 NOBODY_NAMED: Mapping[str, str] = {}
 ADA = {"Sfumato-Account": "ada-m"}
@@ -41,7 +42,8 @@ class Desk:
         **content: Any,
     ) -> Any:
         known = {"Authorization": f"Bearer {self.tokens[who]}", **headers}
-        answer = httpx.request(method, self.server.url + path, headers=known, **content)
+        url = self.server.url + path
+        answer = httpx.request(method, url, headers=known, timeout=PATIENCE, **content)
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 

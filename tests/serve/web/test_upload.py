@@ -13,6 +13,7 @@ import pytest
 from tests.serve.live import LiveServer
 from tests.serve.web.conftest import Visitor, axe, token
 from tests.serve.world import World
+from tests.waiting import PATIENCE
 
 _DROP = """(content) => {
   const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
@@ -30,11 +31,12 @@ def tokens(server: LiveServer, world: World) -> Iterator[dict[str, str]]:
     made["judge"] = token(server, "judge", "moderator")
     headers = {"Authorization": f"Bearer {made['ada']}"}
     content = world.enrollments[0]
-    answer = httpx.post(f"{server.url}/v1/enrollments", content=content, headers=headers)
+    url = f"{server.url}/v1/enrollments"
+    answer = httpx.post(url, content=content, headers=headers, timeout=PATIENCE)
     assert answer.json()["status"] == "active"
     yield made
-    path = f"/v1/enrollments/{answer.json()['id']}"
-    assert httpx.delete(server.url + path, headers=headers).status_code == 204
+    erased = httpx.delete(f"{url}/{answer.json()['id']}", headers=headers, timeout=PATIENCE)
+    assert erased.is_success
 
 
 def choose(tab: Any, content: bytes) -> None:
@@ -45,9 +47,11 @@ def choose(tab: Any, content: bytes) -> None:
 
 def decide(tab: Any, content: bytes) -> str:
     choose(tab, content)
-    with tab.expect_response("**/v1/uploads"):
+    with tab.expect_response("**/v1/uploads") as answered:
         tab.click("#send")
-    tab.wait_for_selector("#decision .verdict, #decision .warning")
+    answer = answered.value.json()
+    # By what is its own: the decision about an earlier picture is shown until this one is.
+    tab.locator("#decision").get_by_text(answer.get("id") or answer["detail"]).wait_for()
     text: str = tab.inner_text("#decision")
     return text
 
@@ -106,16 +110,19 @@ def test_a_blocked_upload_is_appealed_by_its_link_once(
     tab = page.open("/", tokens["eve"])
     decide(tab, world.png(0, 1))
     tab.click("text=Ask a moderator to look again")
+    tab.wait_for_url("**/#appeal-*")
     id_ = tab.url.rpartition("#appeal-")[2]
     field = tab.locator("#decision-id")
     sync_api = pytest.importorskip("playwright.sync_api")
-    sync_api.expect(field).to_have_value(id_)  # the page fills it in when the address changes
+    # The page fills it in when the address changes.
+    sync_api.expect(field).to_have_value(id_, timeout=1000 * PATIENCE)
     assert id_
     tab.fill("#note", "<b>It is mine.</b>")
     tab.click("#appeal-form button")
     tab.wait_for_selector("#appealed >> text=A moderator will look at it.")
     headers = {"Authorization": f"Bearer {tokens['judge']}"}
-    waiting = httpx.get(f"{server.url}/v1/appeals", headers=headers).json()
+    url = f"{server.url}/v1/appeals"
+    waiting = httpx.get(url, headers=headers, timeout=PATIENCE).json()
     assert [(w["id"], w["note"]) for w in waiting] == [(id_, "<b>It is mine.</b>")]
     tab.click("#appeal-form button")
     tab.wait_for_selector("#appealed >> text=this appeal is open already")
