@@ -44,7 +44,7 @@ def test_a_device_enrolls_uploads_and_erases(shared: LiveServer, world: World) -
     tokens = {name: shared.token(name) for name in ("ada", "eve")}
     with FilterClient(url, tokens["ada"]) as ada, FilterClient(url, tokens["eve"]) as eve:
         assert ada.backbone().fingerprint == world.backbone.fingerprint
-        made = ada.enroll(pictures(world, 0), Ed25519PrivateKey.generate(), seed=1)
+        made = ada.enroll(pictures(world, 0), Ed25519PrivateKey.generate(), seed=1, preset="plain")
         assert made.status == "active"
         assert ada.enrollments() == [made]
         images = [world.png(0, index) for index in range(110, 130)]
