@@ -6,7 +6,7 @@ what fits in the first calls seldom fails to fit later. Named in pyproject.toml.
 
 from __future__ import annotations
 
-import sys
+import inspect
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -35,7 +35,8 @@ def checked(signature: Callable[..., Any]) -> Callable[..., Any]:
         calls += 1
         if calls % _CALLS == 0:
             # jaxtyping asks the function itself whether to check it, and calls us beside it.
-            function = sys._getframe(1).f_locals.get("fn")
+            here = inspect.currentframe()
+            function = here and here.f_back and here.f_back.f_locals.get("fn")
             if function is not None:
                 function.__no_type_check__ = True
                 _done.append(function)
