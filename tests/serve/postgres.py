@@ -67,11 +67,11 @@ class Cluster:
                 process.kill()
         psutil.wait_procs(family, timeout=PATIENCE)
 
-    def new_database(self) -> str:
-        """Make an empty database, and return its URL."""
+    def new_database(self, like: str = "template1") -> str:
+        """Make a database, empty or a copy of the one of that name, and return its URL."""
         self._made += 1
         name = f"bank{self._made}"
-        self._administer("CREATE DATABASE {}", name)
+        self._administer("CREATE DATABASE {} TEMPLATE {}", name, like)
         return f"postgresql://sfumato:correct%20horse@127.0.0.1:{self.port}/{name}"
 
     def drop(self, url: str) -> None:
@@ -82,9 +82,9 @@ class Cluster:
         self._reserved.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _administer(self, statement: str, name: str) -> None:
-        """Run a statement about a database, once nobody is in it; the server waits 5 s alone."""
-        query = sql.SQL(statement).format(sql.Identifier(name))
+    def _administer(self, statement: str, *names: str) -> None:
+        """Run a statement about databases, once nobody is in them; the server waits 5 s alone."""
+        query = sql.SQL(statement).format(*map(sql.Identifier, names))
 
         def done() -> bool:
             with suppress(psycopg.errors.ObjectInUse), self._admin() as connection:
