@@ -89,7 +89,7 @@ TINY: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("output", ["OP", "coin"])
+@pytest.mark.parametrize("output", ["coin", pytest.param("OP", marks=pytest.mark.slow)])
 def test_a_small_run_gives_every_figure_that_the_recipes_promise(
     output: str, tmp_path: Path
 ) -> None:

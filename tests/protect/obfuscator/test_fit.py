@@ -169,6 +169,7 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(
     assert torch.equal(again.protector.release(images), whole.protector.release(images))
 
 
+@pytest.mark.slow
 def test_half_precision_learns_as_much(parts: tuple[ImageSet, ImageSet, ImageSet]) -> None:
     train, _, victims = parts
     config = replace(_SMALL, objective="none", precision="bf16")

@@ -271,7 +271,7 @@ class Closing(Eyes):
         return super().forward(images)
 
 
-@pytest.mark.parametrize("network", ["paper", "residual"])
+@pytest.mark.parametrize("network", ["residual", pytest.param("paper", marks=pytest.mark.slow)])
 def test_training_turns_what_strangers_see(faces: ImageSet, network: str) -> None:
     config = replace(_QUICK, network=network)
     fitted = fit_san(faces, private="smile", matcher=Eyes(), config=config)

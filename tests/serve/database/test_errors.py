@@ -101,7 +101,7 @@ def killed_while_working(book: Book, client: FilterClient, kill: Callable[[], ob
     killer.join()
 
 
-KILLS = [pytest.param(5, id="few"), pytest.param(200, id="many", marks=pytest.mark.slow)]
+KILLS = [pytest.param(3, id="few"), pytest.param(200, id="many", marks=pytest.mark.slow)]
 ANSWERS = 10
 """Enrollments and erasures that are acknowledged before each kill: 2,000 before 200."""
 

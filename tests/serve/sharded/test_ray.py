@@ -140,6 +140,7 @@ class Failing(Protector):
         raise RuntimeError("no such layer")
 
 
+@pytest.mark.slow
 def test_an_audit_reports_the_same(machines: object, blobs: ImageSet, tmp_path: Path) -> None:
     adversary, victims = split_images(blobs, [0.6, 0.4], seed=0)
     config = LearnerConfig(
