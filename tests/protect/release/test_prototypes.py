@@ -52,7 +52,10 @@ def _records(released: Released) -> Counter[tuple[bytes, str]]:
     )
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     st.integers(0, 1000), st.integers(12, 150), st.integers(2, 6), st.integers(1, 80), st.booleans()
 )
