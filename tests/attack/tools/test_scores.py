@@ -17,6 +17,7 @@ from sfumato.attack.tools.scores import (
     draw_weights,
     interval,
     mean_interval,
+    pairs_interval,
     psnr,
     resampled_interval,
     share_interval,
@@ -122,6 +123,22 @@ def test_a_mean_of_few_is_as_unsure_as_students() -> None:
     assert (low, high) == pytest.approx(expected, abs=1e-5)
     with pytest.raises(DataError, match="two victims"):
         mean_interval(values[:, :1])
+
+
+def test_people_are_drawn_anew_for_an_interval_over_their_pairs() -> None:
+    """Two of ten people lose to every thief: 18 of 90 pairs, and no 18 witnesses of it."""
+    pairs = torch.tensor([(i, j) for i in range(10) for j in range(10) if i != j])
+    values = (pairs[:, 1] < 2).float()
+    low, high = pairs_interval(values, pairs)
+    alone = mean_interval(values[None])
+    assert low < 0.02 < alone[0]
+    assert high > 0.4 > alone[1]
+    # Where each pair is of two others, drawing people is drawing pairs.
+    apart = torch.arange(60).view(30, 2)
+    mixed = torch.rand(30, generator=torch.Generator().manual_seed(1))
+    assert pairs_interval(mixed, apart)[0] <= mean_interval(mixed[None])[0]
+    with pytest.raises(DataError, match="two victims"):
+        pairs_interval(values[:1], pairs[:1])
 
 
 @given(

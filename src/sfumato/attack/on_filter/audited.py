@@ -28,7 +28,7 @@ from sfumato.attack.on_filter.poison import (
     poison,
 )
 from sfumato.attack.on_filter.shadows import Pool
-from sfumato.attack.tools.scores import mean_interval
+from sfumato.attack.tools.scores import mean_interval, pairs_interval
 from sfumato.data.imageset import MISSING
 from sfumato.device import Device
 from sfumato.filter.enrolled import EnrolledUsers, enroll_all
@@ -143,14 +143,15 @@ class PoisonAttack(_OnUsers):
         found = poison(enrolled, users.uploaded, pairs, bands, self.setting, seed=seed)
         assert isinstance(found.details, PoisonDetails)  # noqa: S101 - of its attack
         floors = innocent_shared(enrolled, users.uploaded, pairs, self.setting, seed=seed)
-        shared = 1 - torch.tensor(found.details.best.matrix)
         pictures = sum(len(users.uploaded[v]) for v in {v for _, v in pairs})
         return replace(
             found,
             attack=self.name,
             protector=victim.protector,
-            interval=_wide(shared[shared <= 1], pictures),
-            floor_interval=_wide(floors, pictures),
+            interval=_wide(found.value, found.interval, pictures),
+            floor_interval=_wide(
+                found.floor, pairs_interval(floors, torch.tensor(pairs)), pictures
+            ),
             ceiling_interval=(1.0, 1.0),
             seeds=self.seeds,
         )
@@ -166,11 +167,10 @@ def _some(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     return list(pairs[:: -(-len(pairs) // _MOST_PAIRS)])
 
 
-def _wide(shares: Float[Tensor, "pairs"], pictures: int) -> tuple[float, float]:
-    """Return the interval over pairs, and never one narrower than Wilson's over pictures."""
-    least = wilson_interval(float(shares.mean()), pictures)
-    low, high = mean_interval(shares[None])
-    return max(0.0, min(low, least[0])), min(1.0, max(high, least[1]))
+def _wide(share: float, among: tuple[float, float], pictures: int) -> tuple[float, float]:
+    """Return an interval among people, and never one narrower than Wilson's over pictures."""
+    least = wilson_interval(share, pictures)
+    return max(0.0, min(among[0], least[0])), min(1.0, max(among[1], least[1]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +241,11 @@ class EnrolledMembership(_OnUsers):
             value=float(areas.mean()),
             floor=0.5,
             ceiling=1.0,
-            interval=_wide(areas, sum(len(pool.features) for pool in pools)),
+            interval=_wide(
+                float(areas.mean()),
+                mean_interval(areas[None]),
+                sum(len(pool.features) for pool in pools),
+            ),
             ceiling_interval=(1.0, 1.0),
             seeds=self.seeds,
             details=EnrolledDetails(

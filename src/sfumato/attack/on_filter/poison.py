@@ -25,7 +25,7 @@ from sfumato.attack.on_filter.responding import (
     response,
     taken,
 )
-from sfumato.attack.tools.scores import resampled_interval
+from sfumato.attack.tools.scores import pairs_interval
 from sfumato.device import Device
 from sfumato.filter.enrolled import EnrolledUsers, scores
 from sfumato.filter.oneclass import OneClass, OneClassConfig, Rows
@@ -217,7 +217,7 @@ def poison(
         value=float(best.mean()),
         floor=float(floor.mean()),
         ceiling=1.0,
-        interval=resampled_interval(best, seed=seed),
+        interval=pairs_interval(best, torch.tensor(pairs)),
         seeds=(seed,),
         details=PoisonDetails(
             best=response(shared, picked, pairs, names, len(users)),
