@@ -34,6 +34,7 @@ class Crowd:
             add_account(self.store.engine, name, with_token=False)[0].id for name in "abcd"
         ]
         self.names: list[str] = []
+        self.keys = 0  # drawn in order, so that ids and shards are the same each time
         self.last: Enrollment | None = None
         for i in range(count):
             self.insert(copy=i % 3 == 2)
@@ -41,7 +42,9 @@ class Crowd:
     def insert(self, *, copy: bool = False) -> str:
         made = self.last if copy and self.last is not None else self._made()
         self.last = made
-        content = seal_enrollment(made, Ed25519PrivateKey.generate())
+        self.keys += 1
+        key = Ed25519PrivateKey.from_private_bytes(self.keys.to_bytes(32))
+        content = seal_enrollment(made, key)
         name = open_enrollment(content).id
         contests = [
             Likeness(overrider=pair[0], claimant=pair[1], value=0.5)
