@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import torch
 from jaxtyping import Int64, UInt8
@@ -43,9 +44,12 @@ class Job:
         return self.pictures[chosen], self.labels[chosen]
 
     def follow(self, device: torch.device, *others: nn.Module) -> None:
-        """Bring what is not trained to where the batch is."""
+        """Bring what is not trained to where the batch is, if a part of it is elsewhere."""
         for network in (self.net, self.matcher, *others):
-            network.to(device)
+            if any(
+                part.device != device for part in chain(network.parameters(), network.buffers())
+            ):
+                network.to(device)
 
     def run(
         self,
