@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from sfumato.data.decoding.decode import encode_png
 from sfumato.errors import BankError
 from sfumato.features.backbone import Backbone, open_backbone
+from sfumato.filter.oneclass import OneClassConfig
 from tests.cli.filter.test_root import line, run
 from tests.serve.world import World
 
@@ -73,8 +74,10 @@ def test_a_backbone_gets_its_policy_in_place(
 
 
 def test_what_is_printed_says_what_a_bank_does_now(
-    faces: Path, backbone: Path, tmp_path: Path
+    faces: Path, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    quick = OneClassConfig(least_steps=60)  # what is printed here depends on no training
+    monkeypatch.setattr("sfumato.filter.calibrate.measure.OneClassConfig", lambda: quick)
     out, plot = tmp_path / "other.backbone", tmp_path / "charts.html"
     done = run(
         "calibrate", "--backbone", backbone, "--public", f"folder:{faces}", *QUICK, "-o", out,

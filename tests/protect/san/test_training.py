@@ -13,10 +13,10 @@ from sfumato.protect.san.training import Job
 
 def test_a_network_is_moved_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last step may still hold its weights: moved again, PyTorch could not exchange them."""
-    net = SemiAdversarial(height=8, width=8)
+    net = SemiAdversarial(height=16, width=16)
     job = Job(
         net=net,
-        pictures=torch.zeros(2, 1, 8, 8, dtype=torch.uint8),
+        pictures=torch.zeros(2, 1, 16, 16, dtype=torch.uint8),
         labels=torch.zeros(2, 1, dtype=torch.int64),
         matcher=nn.Linear(2, 2),
         config=SanConfig(),
