@@ -144,7 +144,7 @@ def mean_interval(values: Float[Tensor, "runs n"]) -> tuple[float, float]:
 def pairs_interval(
     values: Float[Tensor, "pairs"], pairs: Int64[Tensor, "pairs 2"]
 ) -> tuple[float, float]:
-    """Return the 95 % interval of a mean over pairs of people, such as thief and victim.
+    """Return the 95 % interval of a mean over pairs of people, such as attacker and victim.
 
     People are drawn anew: a pair counts as often as both of its people were drawn. Ninety pairs of
     ten people are no ninety witnesses; nor is the interval ever narrower than if they were.
