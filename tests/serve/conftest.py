@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -63,17 +64,26 @@ def tables_of(cluster: Cluster) -> str:
     return url.rsplit("/", 1)[-1]
 
 
+@contextmanager
+def new_database(request: pytest.FixtureRequest, file: Path, *, made: bool) -> Iterator[str]:
+    """The URL of a new database of the fixture's kind, whose tables are `made` or are not."""
+    if request.param == "sqlite":
+        if made:
+            shutil.copy(request.getfixturevalue("tables"), file)
+        yield f"sqlite:///{file}"
+        return
+    found: Cluster = request.getfixturevalue("cluster")
+    like = {"like": request.getfixturevalue("tables_of")} if made else {}
+    url = found.new_database(**like)
+    yield url
+    found.drop(url)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a new database; every test that takes it runs on both kinds."""
-    if request.param == "sqlite":
-        shutil.copy(request.getfixturevalue("tables"), tmp_path / "bank.db")
-        yield f"sqlite:///{tmp_path}/bank.db"
-        return
-    found: Cluster = request.getfixturevalue("cluster")
-    url = found.new_database(like=request.getfixturevalue("tables_of"))
-    yield url
-    found.drop(url)
+    with new_database(request, tmp_path / "bank.db", made=True) as url:
+        yield url
 
 
 @pytest.fixture

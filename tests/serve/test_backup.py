@@ -22,7 +22,7 @@ from sfumato.serve.records.erasures import erase, purge
 from sfumato.serve.records.store import Store, Stored, Terms
 from sfumato.serve.service import FilterService
 from sfumato.serve.settings import ServeSettings
-from tests.serve.conftest import Start, bearer
+from tests.serve.conftest import Start, bearer, new_database
 from tests.serve.postgres import Cluster
 from tests.serve.remains import content_of
 from tests.serve.world import World
@@ -38,13 +38,8 @@ def rows(engine: Engine) -> dict[str, list[tuple[object, ...]]]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/target.db"
-        return
-    cluster: Cluster = request.getfixturevalue("cluster")
-    url = cluster.new_database()
-    yield url
-    cluster.drop(url)
+    with new_database(request, tmp_path / "target.db", made=False) as url:
+        yield url
 
 
 def busy(start: Start, world: World) -> tuple[TestClient, FilterService, dict[str, str]]:

@@ -7,16 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.serve.postgres import Cluster
+from tests.serve.conftest import new_database
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty database; every test that takes it runs on both kinds."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/bank.db"
-        return
-    found: Cluster = request.getfixturevalue("cluster")
-    url = found.new_database()
-    yield url
-    found.drop(url)
+    with new_database(request, tmp_path / "bank.db", made=False) as url:
+        yield url
