@@ -24,11 +24,10 @@ from sfumato.attack.on_filter.poison import (
     Setting,
     all_attackers,
     all_pairs,
-    innocent_shared,
     poison,
 )
 from sfumato.attack.on_filter.shadows import Pool
-from sfumato.attack.tools.scores import mean_interval, pairs_interval
+from sfumato.attack.tools.scores import mean_interval
 from sfumato.data.imageset import MISSING
 from sfumato.device import Device
 from sfumato.filter.enrolled import EnrolledUsers, enroll_all
@@ -142,16 +141,14 @@ class PoisonAttack(_OnUsers):
         ]
         found = poison(enrolled, users.uploaded, pairs, bands, self.setting, seed=seed)
         assert isinstance(found.details, PoisonDetails)  # noqa: S101 - of its attack
-        floors = innocent_shared(enrolled, users.uploaded, pairs, self.setting, seed=seed)
+        assert found.floor_interval is not None  # noqa: S101 - of its attack
         pictures = sum(len(users.uploaded[v]) for v in {v for _, v in pairs})
         return replace(
             found,
             attack=self.name,
             protector=victim.protector,
             interval=_wide(found.value, found.interval, pictures),
-            floor_interval=_wide(
-                found.floor, pairs_interval(floors, torch.tensor(pairs)), pictures
-            ),
+            floor_interval=_wide(found.floor, found.floor_interval, pictures),
             ceiling_interval=(1.0, 1.0),
             seeds=self.seeds,
         )

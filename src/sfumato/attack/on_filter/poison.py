@@ -219,6 +219,7 @@ def poison(
         ceiling=1.0,
         interval=pairs_interval(best, torch.tensor(pairs)),
         seeds=(seed,),
+        floor_interval=pairs_interval(floor, torch.tensor(pairs)),
         details=PoisonDetails(
             best=response(shared, picked, pairs, names, len(users)),
             bound=response(shared, shared.argmax(0), pairs, names, len(users)),
