@@ -7,6 +7,7 @@ on it are real, with early stops, checkpoints and scores.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -123,6 +124,22 @@ class Generator(_REAL_GENERATOR, metaclass=_OfGenerators):
         return super().__new__(cls, "cpu" if near else device)
 
 
+_SWAP = torch.utils.swap_tensors
+
+
+def _exchange(one: Tensor, other: Tensor) -> None:
+    """Exchange a parameter for its copy elsewhere.
+
+    PyTorch refuses it while a graph holds the parameter, which a real card never does: one that is
+    there already is left alone, and a graph that waits for the collector is collected.
+    """
+    if (one.device, one.dtype) == (other.device, other.dtype):
+        return
+    if one._use_count() > 1:
+        gc.collect()
+    _SWAP(one, other)
+
+
 _module = _Module()
 _library: torch.library.Library | None = None
 
@@ -135,9 +152,11 @@ def far_there() -> Iterator[None]:
     # Or a module that is moved would get other parameters than those that an optimizer has.
     torch.__future__.set_swap_module_params_on_conversion(True)
     torch.Generator = Generator  # type: ignore[misc]
+    torch.utils.swap_tensors = _exchange
     try:
         yield
     finally:
+        torch.utils.swap_tensors = _SWAP
         torch.Generator = _REAL_GENERATOR  # type: ignore[misc]
         torch.__future__.set_swap_module_params_on_conversion(False)
         _module.there = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -25,7 +26,9 @@ def picture() -> Image.Image:
     return Image.fromarray(skimage_data.astronaut())
 
 
+@cache
 def srgb() -> bytes:
+    """Return one profile: each that is made holds the second in which it was."""
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
