@@ -122,6 +122,7 @@ def test_hostile_signals_are_refused_by_name(
             exchange.ClassIndex.deserialize(io.BytesIO(content))
 
 
+@pytest.mark.slow
 def test_the_packages_own_command_matches_with_it(
     world: tuple[Path, dict[str, str], torch.Tensor], tmp_path: Path
 ) -> None:

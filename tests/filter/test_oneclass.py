@@ -121,6 +121,7 @@ def test_a_user_alone_trains_as_in_a_stack(config: OneClassConfig) -> None:
         alone = train([own], config, seed=7 + i)
         for name, value in alone.named_parameters():
             assert torch.allclose(stack.get_parameter(name)[i], value[0], atol=1e-5), name
+            assert torch.equal(stack.alone(i).get_parameter(name)[0], stack.get_parameter(name)[i])
 
 
 def test_nobody_elses_images_change_a_users_network() -> None:

@@ -153,6 +153,15 @@ class OneClass(nn.Module):
         """Eq. (7): the reconstruction of each row by its own user's autoencoder."""
         return self.decode(self.encode(x))
 
+    def alone(self, user: int) -> OneClass:
+        """Return a copy of one user's network, as a stack of one."""
+        _, hidden, dim = self.encoder.shape
+        made = OneClass(1, dim, hidden, seed=0).to(self.encoder.device)
+        with torch.no_grad():
+            for name, weights in made.named_parameters():
+                weights.copy_(self.get_parameter(name)[user : user + 1])
+        return made.requires_grad_(False).eval()
+
 
 def cross_entropy(x: Stack, logits: Stack) -> Float[Tensor, "users batch"]:
     """Eq. (4), from the sigmoid's argument so that saturation costs no precision."""
