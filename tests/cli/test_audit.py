@@ -56,6 +56,7 @@ def test_audit_of_handwritten_digits_ends_in_one_line_of_json(tmp_path: Path) ->
     assert same.output.count("no clear change") == len(document["cells"])
 
 
+@pytest.mark.slow
 def test_a_file_says_what_flags_say_and_the_report_names_the_command(tmp_path: Path) -> None:
     config = tmp_path / "audit.toml"
     config.write_text(

@@ -58,6 +58,7 @@ def test_an_existing_folder_is_never_overwritten(tmp_path: Path) -> None:
     assert isinstance(result.exception, InputError)
 
 
+@pytest.mark.slow
 def test_an_obfuscators_maps_train_a_classifier_without_pictures(tmp_path: Path) -> None:
     made = Obfuscator(
         channels=1, height=32, width=32, utility="digit", classes=list("0123456789"), scale=0.07,

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import pytest
+
 from sfumato.demo.shufflebits import STEPS, shufflebits_demo
 
 
+@pytest.mark.slow
 def test_only_the_envelope_stops_every_attack() -> None:
     notes: list[str] = []
     section = shufflebits_demo(seed=3, advance=notes.append)

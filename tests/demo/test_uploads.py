@@ -15,6 +15,7 @@ def demo() -> Decided:
     return result
 
 
+@pytest.mark.slow
 def test_uploads_are_decided_as_they_should_be(demo: Decided) -> None:
     own, others, stranger, person, attacker = demo.scenarios
     assert demo.accuracy > 0.94
@@ -26,6 +27,7 @@ def test_uploads_are_decided_as_they_should_be(demo: Decided) -> None:
     assert attacker.count == 9 * own.count
 
 
+@pytest.mark.slow
 def test_thieves_beat_the_papers_rule_and_not_the_default_one(demo: Decided) -> None:
     def stolen_blocked(rule: str) -> float:
         matrix = demo.matrices[rule]
@@ -36,6 +38,7 @@ def test_thieves_beat_the_papers_rule_and_not_the_default_one(demo: Decided) -> 
     assert stolen_blocked("contest") > stolen_blocked("paper") + 0.15
 
 
+@pytest.mark.slow
 def test_a_wider_claim_blocks_more_and_shares_less(demo: Decided) -> None:
     _, blocked, shared = zip(*demo.curve, strict=True)
     assert list(blocked) == sorted(blocked)

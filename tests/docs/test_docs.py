@@ -44,13 +44,13 @@ def command_lines(path: Path) -> list[str]:
     return [line.split("#")[0].strip() for line in lines if line.strip().startswith("sfumato ")]
 
 
+_LONG = ("operations", "collection", "researcher", "features", "platform", "api")
+"""Their commands have tests of their own; together they take eight minutes."""
+
+
 @pytest.mark.parametrize(
     "path",
-    [
-        # Their commands have tests of their own; together they take two minutes.
-        pytest.param(p, marks=[pytest.mark.slow] if p.stem in ("operations", "collection") else [])
-        for p in RUN
-    ],
+    [pytest.param(p, marks=[pytest.mark.slow] if p.stem in _LONG else []) for p in RUN],
     ids=[p.stem for p in RUN],
 )
 def test_every_block_of_a_start_page_runs(path: Path, tmp_path: Path) -> None:

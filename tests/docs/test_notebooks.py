@@ -14,7 +14,6 @@ from sfumato.demo.sections import SLUGS
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "notebooks"
-QUICK = "shufflebits"
 NAMES = (*SLUGS, "audits")
 
 
@@ -54,10 +53,8 @@ def test_it_has_the_equations_and_ends_with_the_attack(slug: str) -> None:
     assert cells[-1].source.startswith("assert ")
 
 
-@pytest.mark.parametrize(
-    "slug",
-    [pytest.param(slug, marks=[] if slug == QUICK else pytest.mark.slow) for slug in NAMES],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("slug", NAMES)
 @pytest.mark.filterwarnings("ignore")
 def test_it_runs(slug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel is a process of its own, and what it warns of is not this test's business."""

@@ -41,6 +41,7 @@ _CASES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slug", _CASES)
 def test_a_recipe_releases_where_it_is_told(
     card: str, slug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -324,6 +324,7 @@ def test_a_browser_graph_gives_what_torch_gives(stride: int, tmp_path: Path) -> 
         load_graph(tmp_path, "other")
 
 
+@pytest.mark.slow
 def test_published_networks_read_faces_and_so_do_probes(real_data: Path, real_models: Path) -> None:
     faces = load("lfw", data_dir=real_data, box=TIGHT, size=64, channels=1, count=400)
     faces = faces.subset(faces.label("gender") >= 0)

@@ -94,7 +94,9 @@ def _fitted(card: str, **settings: object) -> tuple[Fitted, ImageSet]:
     ), images
 
 
-@pytest.mark.parametrize("objective", ["rate", "none", "psnr", "bounded"])
+@pytest.mark.parametrize(
+    "objective", ["rate", "none", pytest.param("psnr", marks=pytest.mark.slow), "bounded"]
+)
 def test_an_obfuscator(card: str, objective: str) -> None:
     fitted, images = _fitted(card, objective=objective, cycles=2, renew=1)
     made = fitted.protector

@@ -79,9 +79,20 @@ def new_database(request: pytest.FixtureRequest, file: Path, *, made: bool) -> I
     found.drop(url)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of a new database; every test that takes it runs on both kinds."""
+    """The URL of a new database; every test that takes it runs on both kinds.
+
+    What the service answers follows from what it reads, and `make test` asks one kind for it. What
+    reads, writes, locks and erases is tried on both: there this fixture is `on_both_kinds`.
+    """
+    with new_database(request, tmp_path / "bank.db", made=True) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def on_both_kinds(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a new database, of each kind also in `make test`."""
     with new_database(request, tmp_path / "bank.db", made=True) as url:
         yield url
 
@@ -106,6 +117,12 @@ def start(world: World, database: str) -> Iterator[Start]:
     yield begin
     while running:
         running.pop().close()
+
+
+MOSTLY_POSTGRESQL = pytest.mark.parametrize(
+    "database", [pytest.param("sqlite", marks=pytest.mark.slow), "postgresql"], indirect=True
+)
+"""Of what takes long: several servers are for the one kind that they can share well."""
 
 
 def bearer(service: FilterService, name: str, *, role: Role = "user") -> dict[str, str]:

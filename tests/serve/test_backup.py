@@ -22,10 +22,12 @@ from sfumato.serve.records.erasures import erase, purge
 from sfumato.serve.records.store import Store, Stored, Terms
 from sfumato.serve.service import FilterService
 from sfumato.serve.settings import ServeSettings
-from tests.serve.conftest import Start, bearer, new_database
+from tests.serve.conftest import Start, bearer, new_database, on_both_kinds
 from tests.serve.postgres import Cluster
 from tests.serve.remains import content_of
 from tests.serve.world import World
+
+database = on_both_kinds
 
 
 def rows(engine: Engine) -> dict[str, list[tuple[object, ...]]]:

@@ -26,10 +26,12 @@ from sfumato.serve.records.erasures import erase
 from sfumato.serve.records.rules import change_bank
 from sfumato.serve.records.store import Store, Terms
 from sfumato.serve.service import FilterService
-from tests.serve.conftest import Start, bearer
+from tests.serve.conftest import MOSTLY_POSTGRESQL, Start, bearer, on_both_kinds
 from tests.serve.live import LiveServer
 from tests.serve.world import HIDDEN, World
 from tests.waiting import PATIENCE, wait_until
+
+database = on_both_kinds
 
 AT_ONCE = 45
 SOON = 30.0
@@ -60,6 +62,7 @@ def asked(url: str, method: str, token: str, content: bytes | None = None) -> ht
     return httpx.request(method, url, headers=headers, content=content, timeout=PATIENCE)
 
 
+@MOSTLY_POSTGRESQL
 def test_erasures_of_what_is_not_there_hold_nobody_up(server: LiveServer, world: World) -> None:
     eve, ada = server.token("eve"), server.token("ada")
     url = f"{server.url}/v1/enrollments"
@@ -74,6 +77,7 @@ def test_erasures_of_what_is_not_there_hold_nobody_up(server: LiveServer, world:
     engine.dispose()
 
 
+@MOSTLY_POSTGRESQL
 def test_enrollments_that_wait_are_few_and_hold_nobody_up(server: LiveServer, world: World) -> None:
     """Of one account, and of many; an erasure waits for none of them."""
     tokens = [server.token(f"user{n}") for n in range(15)]

@@ -26,11 +26,13 @@ from sfumato.serve.records import erasures
 from sfumato.serve.records.auth import add_account
 from sfumato.serve.records.erasures import count, erase, finish, purge
 from sfumato.serve.records.store import Store
-from tests.serve.conftest import Start, bearer
+from tests.serve.conftest import MOSTLY_POSTGRESQL, Start, bearer, on_both_kinds
 from tests.serve.live import LiveServer
 from tests.serve.remains import holds
 from tests.serve.world import World
 from tests.waiting import wait_until
+
+database = on_both_kinds
 
 
 @contextmanager
@@ -103,6 +105,7 @@ def _log(client: httpx.Client, service: object) -> list[dict[str, str]]:
     return found
 
 
+@MOSTLY_POSTGRESQL
 def test_an_erasure_outlives_the_process_that_took_it(
     world: World, tmp_path: Path, database: str, request: pytest.FixtureRequest
 ) -> None:

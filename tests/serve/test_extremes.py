@@ -22,8 +22,10 @@ from sfumato.serve.database.db import open_database, writing
 from sfumato.serve.database.tables import AnchorRow, DecisionRow
 from sfumato.serve.service import FilterService
 from sfumato.serve.settings import ServeSettings
-from tests.serve.conftest import Start, bearer
+from tests.serve.conftest import Start, bearer, on_both_kinds
 from tests.serve.world import HIDDEN, World, forged
+
+database = on_both_kinds
 
 EDGES = st.sampled_from([0.0, 1e-45, -1e-38, 1e-12, 1.0, -1.0, 1e3, LARGEST, -LARGEST])
 ERRORS = st.floats(math.log2(LEAST), math.log2(64.0)).map(lambda power: 2.0**power)

@@ -99,7 +99,9 @@ def test_a_service_that_is_not_there(world: World) -> None:
     assert "is the service running?" in str(caught.value)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_stopped_server_ends_quietly(server: LiveServer, number: signal.Signals) -> None:
     server.start()
     assert server.kill(number) in (0, -number, 128 + number)

@@ -22,9 +22,12 @@ from sfumato.serve.records.auth import account_named, add_account
 from sfumato.serve.records.erasures import erase
 from sfumato.serve.records.rules import change_account, change_bank, disable_enrollment
 from sfumato.serve.records.store import Store
+from tests.serve.conftest import MOSTLY_POSTGRESQL, on_both_kinds
 from tests.serve.live import LiveServer
 from tests.serve.world import World
 from tests.waiting import wait_until
+
+database = on_both_kinds
 
 
 @pytest.fixture
@@ -39,6 +42,7 @@ def servers(world: World, tmp_path: Path, database: str) -> Iterator[tuple[LiveS
         server.kill()
 
 
+@MOSTLY_POSTGRESQL
 def test_what_one_acknowledges_the_other_scores_and_what_it_erases_not(
     servers: tuple[LiveServer, LiveServer], world: World
 ) -> None:
@@ -80,6 +84,7 @@ def test_an_erasure_reaches_the_other_server_within_a_second(
         assert median(seen) < 1.0
 
 
+@MOSTLY_POSTGRESQL
 def test_newcomers_at_two_servers_do_not_pass_each_other_by(
     servers: tuple[LiveServer, LiveServer], world: World
 ) -> None:
@@ -102,6 +107,7 @@ def test_newcomers_at_two_servers_do_not_pass_each_other_by(
     assert sorted(statuses.values()) == ["active", "review"]
 
 
+@MOSTLY_POSTGRESQL
 def test_a_killed_server_blocks_nobody_and_loses_nothing(
     servers: tuple[LiveServer, LiveServer], world: World
 ) -> None:
@@ -123,6 +129,7 @@ def test_a_killed_server_blocks_nobody_and_loses_nothing(
         assert fresh.id in {entry.id for entry in there.enrollments()}
 
 
+@MOSTLY_POSTGRESQL
 def test_a_process_that_follows_has_what_one_that_starts_has(
     servers: tuple[LiveServer, LiveServer], world: World, tmp_path: Path
 ) -> None:

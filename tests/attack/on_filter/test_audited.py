@@ -35,6 +35,7 @@ def _sides() -> tuple[Releases, Knowledge]:
     return Releases.of(none, victims), Knowledge.of(none, own)
 
 
+@pytest.mark.slow
 def test_a_thief_gets_more_shared_under_the_papers_rule_than_who_stole_nothing() -> None:
     victim, knowledge = _sides()
     attack = PoisonAttack(

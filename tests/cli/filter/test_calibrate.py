@@ -44,6 +44,7 @@ def backbone(tmp_path: Path) -> Path:
     return tmp_path / "public.backbone"
 
 
+@pytest.mark.slow
 def test_a_backbone_gets_its_policy_in_place(
     faces: Path, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

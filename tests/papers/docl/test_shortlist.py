@@ -39,6 +39,7 @@ def test_recalls_by_hand() -> None:
     assert least_k(z, claimed, z.argsort(1).argsort(1)) == 1
 
 
+@pytest.mark.slow
 def test_the_reach_needed_is_the_lists_own_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     # The rule holds for whatever was learned.
     short = OneClassConfig.preset("plain", hidden=16, least_steps=100)

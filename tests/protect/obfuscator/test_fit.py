@@ -86,6 +86,7 @@ def test_the_certificate_is_small_where_noise_hides(
     assert fitted["none"].protector.certificate is None, "no noise, no bound"
 
 
+@pytest.mark.slow
 def test_a_deeper_cut_tells_the_class_better_and_the_picture_less(
     fitted: dict[str, Fitted], parts: tuple[ImageSet, ImageSet, ImageSet]
 ) -> None:
@@ -128,7 +129,7 @@ def test_rounds_start_from_a_warm_up_that_stays_as_it_is(
         )
 
 
-@pytest.mark.parametrize("killed", [1, 2])
+@pytest.mark.parametrize("killed", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_an_interrupted_training_ends_as_if_it_had_not_been(
     parts: tuple[ImageSet, ImageSet, ImageSet],
     tmp_path: Path,
@@ -186,7 +187,7 @@ def test_stored_maps_still_classify(
     assert float(right) > 0.65
 
 
-@pytest.mark.parametrize("objective", ["psnr", "bounded"])
+@pytest.mark.parametrize("objective", [pytest.param("psnr", marks=pytest.mark.slow), "bounded"])
 def test_algorithm_1_runs_with_several_attackers_renewed(
     parts: tuple[ImageSet, ImageSet, ImageSet], objective: str
 ) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -89,6 +90,7 @@ def _fitted(images: ImageSet, output: Output, seed: int = 0) -> SemiAdversarial:
     ).protector
 
 
+@pytest.mark.slow
 def test_what_a_known_classifier_reads_is_turned_round() -> None:
     images = _lamps()
     net, lit = _fitted(images, "OP"), images.label("lamp")

@@ -294,7 +294,7 @@ def test_training_turns_what_strangers_see(faces: ImageSet, network: str) -> Non
     assert fitted.left_out == 0
 
 
-@pytest.mark.parametrize("output", ["OP", "coin"])
+@pytest.mark.parametrize("output", [pytest.param("OP", marks=pytest.mark.slow), "coin"])
 def test_the_same_seed_gives_the_same_network_also_after_a_stop(
     faces: ImageSet, tmp_path: Path, output: Output
 ) -> None:
@@ -316,7 +316,7 @@ def test_the_same_seed_gives_the_same_network_also_after_a_stop(
         fit_san(faces, private="smile", matcher=blind, config=kept)
 
 
-@pytest.mark.parametrize("network", ["paper", "residual"])
+@pytest.mark.parametrize("network", [pytest.param("paper", marks=pytest.mark.slow), "residual"])
 def test_the_seed_alone_decides_what_is_made(faces: ImageSet, network: str) -> None:
     config = replace(_QUICK, network=network, epochs=1, classifier_epochs=1, ensemble=1, rounds=1)
 

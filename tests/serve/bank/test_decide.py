@@ -91,7 +91,9 @@ def platform(world: World, tmp_path: Path) -> Iterator[Platform]:
     made.service.close()
 
 
-@pytest.mark.parametrize("attacker", ["quarantined", "contested"])
+@pytest.mark.parametrize(
+    "attacker", [pytest.param("quarantined", marks=pytest.mark.slow), "contested"]
+)
 def test_check_and_service_decide_alike(platform: Platform, attacker: str) -> None:
     draw = random.Random(0)
     if attacker == "contested":

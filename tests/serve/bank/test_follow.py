@@ -12,7 +12,10 @@ from sfumato.errors import ServiceError
 from sfumato.serve.bank.follow import Follower
 from sfumato.serve.bank.memory import BankState
 from sfumato.serve.records.store import Change, Store, Terms
+from tests.serve.conftest import on_both_kinds
 from tests.waiting import wait_until
+
+database = on_both_kinds
 
 
 class Recorded(Store):

@@ -138,6 +138,7 @@ def test_a_killed_server_keeps_every_acknowledged_enrollment(
         assert book.files[name][-200:-100] not in everything
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", KILLS)
 def test_a_killed_database_costs_requests_and_nothing_else(
     cluster: Cluster, world: World, tmp_path: Path, kills: int

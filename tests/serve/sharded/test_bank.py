@@ -78,7 +78,12 @@ POLICY = Policy(
 
 
 @pytest.fixture(
-    params=[(1, None), (2, None), (3, None), (3, POLICY)], ids=["1", "2", "3", "3-policy"]
+    params=[
+        pytest.param((1, None), id="1", marks=pytest.mark.slow),
+        pytest.param((2, None), id="2"),
+        pytest.param((3, None), id="3", marks=pytest.mark.slow),
+        pytest.param((3, POLICY), id="3-policy"),
+    ]
 )
 def here(crowd: Crowd, request: pytest.FixtureRequest) -> Iterator[Here]:
     made = Here(crowd.url, *request.param)

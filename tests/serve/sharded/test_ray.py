@@ -88,6 +88,7 @@ def test_a_local_cluster_lets_nobody_else_in() -> None:
     assert cluster.returncode == 0
 
 
+@pytest.mark.slow
 def test_results_come_in_order_and_a_killed_worker_is_replaced(
     machines: object, tmp_path: Path
 ) -> None:
@@ -190,6 +191,7 @@ def agree(crowd: Crowd, bank: ShardedBank, uploads: int = 3) -> None:
             assert (parts.margin, parts.score) == (one.margin, one.score)
 
 
+@pytest.mark.slow
 def test_killed_shards_lose_no_decision_and_no_enrollment(machines: object, crowd: Crowd) -> None:
     known = frozenset(process.pid for process in shard_processes())
     with RayShards(orders(crowd.url, TERMS, 2), wait_seconds=120.0) as shards:
@@ -235,6 +237,7 @@ def test_a_shard_that_cannot_be_had_is_no_decision(machines: object, crowd: Crow
         ray.kill(handle)
 
 
+@pytest.mark.slow
 def test_a_shard_that_nobody_asks_for_ends(machines: object, crowd: Crowd) -> None:
     import ray
 
