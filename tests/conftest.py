@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,23 @@ _CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("explore", _CALM)
 settings.register_profile("sfumato", _CALM, derandomize=True, database=None)
 settings.load_profile("sfumato")
+
+_MEMORY = Path("/dev/shm")
+_ENOUGH = 4 << 30
+
+
+def pytest_configure() -> None:
+    """Write what tests write to memory where there is much of it: they wait for a disk a fifth.
+
+    Whoever sets TMPDIR chooses another place. Libraries are built there, too, and have to run.
+    """
+    if "TMPDIR" in os.environ or not _MEMORY.is_dir():
+        return
+    there = os.statvfs(_MEMORY)
+    if there.f_bavail * there.f_frsize >= _ENOUGH and not there.f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = str(_MEMORY)
+        tempfile.tempdir = None  # asked for before, and kept
+
 
 # A process keeps a queue a device from its first backward pass on, and adds none later.
 register()

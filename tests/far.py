@@ -135,9 +135,11 @@ def _exchange(one: Tensor, other: Tensor) -> None:
     """
     if (one.device, one.dtype) == (other.device, other.dtype):
         return
-    if one._use_count() > 1:
+    try:
+        _SWAP(one, other)
+    except RuntimeError:
         gc.collect()
-    _SWAP(one, other)
+        _SWAP(one, other)
 
 
 _module = _Module()

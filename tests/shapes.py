@@ -13,7 +13,7 @@ from typing import Any
 
 from beartype import beartype
 
-_CALLS = 25
+_CALLS = 5
 _done: list[Callable[..., Any]] = []
 
 

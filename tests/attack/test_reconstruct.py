@@ -88,6 +88,7 @@ def test_nothing_is_drawn_from_noise() -> None:
     assert psnr < finding.details.floors["mean"]["psnr"] + 0.3
 
 
+@pytest.mark.slow
 def test_all_three_losses_train_together() -> None:
     kernel = torch.randn(8, 1, 3, 3, generator=torch.Generator().manual_seed(1))
     attack = ReconstructionAttack(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.audit.run import audit
 from sfumato.data.sources import load
@@ -11,6 +13,7 @@ from sfumato.protect.anonymizer.fit import AnonymizerConfig, fit_anonymizer
 from sfumato.protect.baselines import KSame, Unprotected
 
 
+@pytest.mark.slow
 def test_an_audit(card: str) -> None:
     faces = load("characters:24", count=240, size=16, channels=1)
     own, victims = split_groups(faces, "identity", [0.5, 0.5], seed=0)

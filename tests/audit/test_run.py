@@ -154,6 +154,7 @@ def test_a_resumed_audit_says_what_an_uninterrupted_one_does(
     assert _by_name(whole) == _by_name(resumed)
 
 
+@pytest.mark.slow
 def test_the_adversary_may_not_have_the_victims_own(blobs: ImageSet) -> None:
     half, rest = split_images(blobs, [0.5, 0.5], seed=0)
     with pytest.raises(DataError, match="victims' own"):

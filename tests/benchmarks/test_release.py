@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from benchmarks.release import plain, run
@@ -15,6 +16,7 @@ def test_the_plain_copy_computes_the_same() -> None:
     assert torch.allclose(copied, net.draw(x, y, "OP"), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_every_contender_is_measured() -> None:
     with torch.no_grad():
         figures = run(quick=True)

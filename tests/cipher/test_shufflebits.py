@@ -254,7 +254,15 @@ class Keyed(nn.Module):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.int8])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        pytest.param(torch.float64, marks=pytest.mark.slow),
+        torch.float32,
+        pytest.param(torch.float16, marks=pytest.mark.slow),
+        torch.int8,
+    ],
+)
 def test_an_onnx_runtime_gives_the_same_bits(dtype: torch.dtype, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     from sfumato.cipher.onnxexport import export_onnx

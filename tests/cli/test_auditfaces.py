@@ -68,6 +68,7 @@ def audit(album: Path, *more: str) -> Result:
     return CliRunner().invoke(app, ["audit", *given, *quick, *more])
 
 
+@pytest.mark.slow
 def test_missed_faces_are_counted_and_the_others_attacked(album: Path) -> None:
     result = audit(album, "--private=mood", "--identity=who", "--json")
     assert result.exit_code == 0, result.output

@@ -42,6 +42,7 @@ def test_a_camera_gets_the_obfuscator_only(tmp_path: Path) -> None:
     assert int((torch.from_numpy(maps).int() - expected.int()).abs().max()) <= 1
 
 
+@pytest.mark.slow
 def test_a_san_is_exported_with_its_own_classifier(tmp_path: Path) -> None:
     made = SemiAdversarial(
         attributes=["glasses"], channels=1, height=16, width=16, network="residual"

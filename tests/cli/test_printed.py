@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -35,6 +37,7 @@ def test_a_result_is_told_though_its_name_is_no_text(tmp_path: Path) -> None:
     assert os.listdir(bytes(tmp_path)) == [b"b\xff"]
 
 
+@pytest.mark.slow
 def test_a_name_that_is_too_long_is_an_error_and_no_traceback(tmp_path: Path) -> None:
     album = tmp_path / "album"
     album.mkdir()

@@ -58,6 +58,7 @@ def test_it_has_the_sixteen_layers_in_order(monkeypatch: pytest.MonkeyPatch) -> 
         assert VggFace()(torch.rand(1, 1, 64, 64)).shape == (1, 2622)
 
 
+@pytest.mark.slow
 def test_every_published_layout_gives_the_same_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

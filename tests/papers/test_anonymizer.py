@@ -118,6 +118,7 @@ def test_fresh_networks_find_what_is_there_and_nothing_else(blobs: ImageSet) -> 
     assert information(Unprotected(), world)["counted"] > 1
 
 
+@pytest.mark.slow
 def test_a_recipe_runs_and_draws_its_figures(tmp_path: Path) -> None:
     results = RECIPES["characters"](_run("characters", tmp_path), TINY)
     assert {"private_accuracy", "utility_accuracy", "chance", "sweep", "pictures"} <= set(results)

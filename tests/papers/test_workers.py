@@ -50,6 +50,7 @@ def test_parts_wait_for_what_they_need_in_processes_of_one_thread(tmp_path: Path
     assert str(os.getpid()) not in processes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("job", "said"),
     [

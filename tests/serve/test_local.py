@@ -64,7 +64,7 @@ def bank(world: World, tmp_path: Path) -> Path:
     return tmp_path / "my.db"
 
 
-@pytest.mark.parametrize("form", ["{}", "sqlite:///{}"])
+@pytest.mark.parametrize("form", ["{}", pytest.param("sqlite:///{}", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", BAD)
 def test_one_bad_file_of_several_changes_nothing_and_is_named(
     name: str, form: str, world: World, bank: Path, tmp_path: Path

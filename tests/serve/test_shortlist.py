@@ -43,7 +43,7 @@ def state_of(world: World, *, reach: float | None) -> BankState:
     return state
 
 
-@pytest.mark.parametrize("reach", [1.5, math.inf])
+@pytest.mark.parametrize("reach", [1.5, pytest.param(math.inf, marks=pytest.mark.slow)])
 def test_decisions_are_those_of_full_scoring(
     world: World, monkeypatch: pytest.MonkeyPatch, reach: float
 ) -> None:

@@ -52,6 +52,7 @@ print("served")
 )
 
 
+@pytest.mark.slow
 def test_a_picture_is_checked_without_what_only_unix_has(world: World, tmp_path: Path) -> None:
     (tmp_path / "me.enrollment").write_bytes(world.enrollments[0])
     (tmp_path / "new.png").write_bytes(world.png(0, 0))
@@ -73,6 +74,7 @@ def _hold(url: str, held: object, go: object) -> None:
         go.wait(PATIENCE)  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_the_lock_keeps_threads_and_processes_out_and_ends_with_them(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/bank.db"
     engine = open_database(url)

@@ -52,6 +52,7 @@ def test_a_thief_gets_more_shared_under_the_papers_rule_than_who_stole_nothing()
     assert (found.ceiling, found.ceiling_interval) == (1.0, (1.0, 1.0))
 
 
+@pytest.mark.slow
 def test_what_was_enrolled_is_told_by_the_strongest_attack() -> None:
     victim, knowledge = _sides()
     attack = EnrolledMembership(label="digit", training=_TRAINING, shadows=6)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from sfumato.attack.attributes import AttributeAttack
 from sfumato.attack.tools.learners import LearnerConfig
 from sfumato.audit import sides
@@ -8,6 +10,7 @@ from sfumato.data.imageset import ImageSet
 from sfumato.protect.baselines import Unprotected
 
 
+@pytest.mark.slow
 def test_every_network_leaves_its_curve_and_says_whether_it_converged(blobs: ImageSet) -> None:
     config = LearnerConfig(learners=("probe", "trees"), epochs=40, restarts=2, patience=3)
     victims, adversary = sides(blobs)

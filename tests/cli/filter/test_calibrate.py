@@ -74,6 +74,7 @@ def test_a_backbone_gets_its_policy_in_place(
     assert "the paper's interval, alpha 2" in charts.read_text()
 
 
+@pytest.mark.slow
 def test_what_is_printed_says_what_a_bank_does_now(
     faces: Path, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

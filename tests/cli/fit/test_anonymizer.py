@@ -18,12 +18,17 @@ _RUN = [*_DATA, "--epochs=1", "--device=cpu", "--json"]
     ("method", "name"),
     [
         (["--prototypes=2", "--light=0.3"], "prototypes:2"),
-        (["--prototypes=2", "--target=person-2"], "prototypes:2:person-2"),
+        pytest.param(
+            ["--prototypes=2", "--target=person-2"], "prototypes:2:person-2", marks=pytest.mark.slow
+        ),
         (["--method=paper", "--lam=0.5"], "anonymizer:0.5"),
-        (["--method=paper", "--target=person-2", "--substitute"],
-         "anonymizer:2:person-2+substitution"),
+        pytest.param(
+            ["--method=paper", "--target=person-2", "--substitute"],
+            "anonymizer:2:person-2+substitution",
+            marks=pytest.mark.slow,
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_was_fitted_releases_a_collection_without_the_label(
     tmp_path: Path, method: list[str], name: str
 ) -> None:

@@ -393,6 +393,7 @@ def digits() -> tuple[Bank, torch.Tensor]:
     return bank, torch.cat([x[y == k][120:150] for k in range(10)])
 
 
+@pytest.mark.slow
 def test_real_claims_are_found(digits: tuple[Bank, torch.Tensor]) -> None:
     bank, x = digits
     exact = bank.score(x)

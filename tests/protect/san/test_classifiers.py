@@ -101,6 +101,7 @@ def test_what_a_known_classifier_reads_is_turned_round() -> None:
     assert float(after[lit == 1].mean() - after[lit == 0].mean()) < 0
 
 
+@pytest.mark.slow
 def test_what_a_known_classifier_reads_is_the_coin() -> None:
     images = _lamps()
     net, lit = _fitted(images, "coin"), images.label("lamp")

@@ -31,7 +31,7 @@ from sfumato.serve.records.erasures import erase
 from sfumato.serve.records.tokens import Tokens
 from sfumato.serve.service import FilterService
 from sfumato.serve.settings import ServeSettings
-from tests.serve.conftest import Start, bearer
+from tests.serve.conftest import MOSTLY_POSTGRESQL, Start, bearer
 from tests.serve.live import LiveServer
 from tests.serve.postgres import Cluster
 from tests.serve.world import HIDDEN, World
@@ -106,6 +106,7 @@ ANSWERS = 10
 """Enrollments and erasures that are acknowledged before each kill: 2,000 before 200."""
 
 
+@MOSTLY_POSTGRESQL
 @pytest.mark.parametrize("kills", KILLS)
 def test_a_killed_server_keeps_every_acknowledged_enrollment(
     server: LiveServer, world: World, kills: int

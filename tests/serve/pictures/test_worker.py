@@ -190,6 +190,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere stopped processes stay")
 def test_stopped_processes_end_with_a_killed_service(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
@@ -243,6 +244,7 @@ def runs(process: psutil.Process) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_without_a_fork_server_each_starts_from_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -105,6 +105,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_a_release_is_bit_identical(
     machines: object, blobs: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,7 @@ def claims(made: Enrollment, x: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
     return squared_error(x[None], again[None])[0] <= made.mu + 2 * made.sigma
 
 
+@pytest.mark.slow
 def test_pictures_stay_and_the_enrollment_is_as_pythons(
     visit: Visitor, server: LiveServer, world: World, tmp_path: Path
 ) -> None:
