@@ -10,6 +10,9 @@ MUTATOR := .tools/cosmic-ray
 MUTANTS ?= 200
 SEED ?= 0
 
+# Where it is set, each of the hundreds of processes that tests start compiles the package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: env demo docs test test-all bench mutants lint axe clean
 
 env: $(STAMP)

@@ -79,7 +79,11 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     assert not hasattr(sfumato, "load")
 
 
-@pytest.mark.parametrize("first", ["sfumato", "sfumato.audit", "sfumato.audit.run"])
+@pytest.mark.parametrize(
+    "first",
+    [pytest.param(name, marks=pytest.mark.slow) for name in ("sfumato", "sfumato.audit")]
+    + ["sfumato.audit.run"],
+)
 def test_the_audit_can_be_called_however_it_was_imported(first: str) -> None:
     done = python(
         f"import {first}, sfumato; assert callable(sfumato.audit) and sfumato.audit.sides"

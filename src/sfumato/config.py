@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
+from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from sfumato.errors import ConfigError
@@ -17,6 +18,13 @@ from sfumato.errors import ConfigError
 ConfigT = TypeVar("ConfigT", bound="Presets")
 Number = int | float
 _KEY = "setting"
+_KINDS: Mapping[Any, tuple[type, str]] = {
+    int: (Integral, "a whole number"),
+    float: (Real, "a number"),
+    bool: (bool, "true or false"),
+    str: (str, "text"),
+}
+"""Of fields of plain types: a document may hold any JSON value for one."""
 _OPENED = {"least": "at least", "above": "above", "most": "at most", "below": "below"}
 
 
@@ -127,24 +135,32 @@ def types_of(config: type[Any]) -> Mapping[str, Any]:
 
 
 def check_settings(config: Any) -> None:  # noqa: ANN401 - any dataclass
-    """Check that every field is in its range, and is one of its choices.
+    """Check that every field has its type, is in its range, and is one of its choices.
 
     Raises:
-        ConfigError: one is not; the message names it in backticks.
+        ConfigError: one does not; the message names it in backticks.
     """
+    types = types_of(type(config))
     for one, about in settings_of(type(config)):
-        value = getattr(config, one.name)
-        choices = about.choices or choices_of(types_of(type(config))[one.name])
-        _check_choice(one.name, value, choices)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if number and not about.holds(value):
+        value, annotation = getattr(config, one.name), types[one.name]
+        if value is None and plain(annotation) != annotation:
+            continue
+        _check_type(one.name, value, plain(annotation))
+        _check_choice(one.name, value, about.choices or choices_of(annotation))
+        if isinstance(value, int | float) and not about.holds(value):
             got = value if isinstance(value, int) else f"{value:g}"  # of any size
             raise ConfigError(f"`{one.name}` must be {about.range or 'finite'}, got {got}")
 
 
+def _check_type(name: str, value: object, annotation: Any) -> None:  # noqa: ANN401 - any type
+    kind, words = _KINDS.get(annotation, (object, ""))
+    if not isinstance(value, kind) or (isinstance(value, bool) and annotation in (int, float)):
+        raise ConfigError(f"`{name}` must be {words}, got {value!r}")
+
+
 def _check_choice(name: str, value: object, choices: tuple[Any, ...]) -> None:
     given = value if isinstance(value, tuple) else (value,)
-    wrong = [entry for entry in given if entry is not None and entry not in choices]
+    wrong = [entry for entry in given if entry not in choices]
     if choices and (wrong or not given):
         raise ConfigError(
             f"`{name}` takes {', '.join(map(str, choices))}; got {wrong[0] if wrong else 'none'!r}"

@@ -253,6 +253,7 @@ def test_a_perfect_protector_stops_every_attack(blobs: ImageSet) -> None:
         assert finding.leakage < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("same_secrets")
 def test_bit_counts_survive_shuffling_and_not_sealing(blobs: ImageSet) -> None:
     protectors = [open_protector(f"{cipher}:raw", blobs) for cipher in ("shufflebits", "sealed")]
@@ -267,6 +268,7 @@ def test_bit_counts_survive_shuffling_and_not_sealing(blobs: ImageSet) -> None:
     assert found["sealed:raw:1x8x8", "popcounts:mood"].ceiling > 0.75
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("same_secrets")
 def test_the_bits_of_features_are_put_back_and_those_of_an_envelope_are_not() -> None:
     adversary, victims = split_images(load("digits", count=130), [0.9, 0.1], seed=0)

@@ -137,6 +137,7 @@ def test_what_has_no_meaning_is_said_once_a_reason() -> None:
     assert re.search(r"^sealed +bitstatistics( +-?\d\.\d+){5} to \d\.\d+$", shown, re.M)
 
 
+@pytest.mark.slow
 def test_people_are_kept_apart_and_verified(tmp_path: Path) -> None:
     command = ["audit", "--protector", "pixelate:8", "--data", "digits", "--identity", "digit"]
     command += [

@@ -194,3 +194,28 @@ def test_every_preset_is_one_that_can_be(config: type[Presets]) -> None:
         assert config.preset(name) != config()
     with pytest.raises(ConfigError, match="`preset` is one of"):
         config.preset("fast")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("steps", "10", "`steps` must be a whole number, got '10'"),
+        ("steps", 2.0, "`steps` must be a whole number, got 2.0"),
+        ("steps", True, "`steps` must be a whole number, got True"),
+        ("steps", None, "`steps` must be a whole number, got None"),
+        ("share", "much", "`share` must be a number, got 'much'"),
+        ("share", True, "`share` must be a number, got True"),
+        ("mirrored", 1, "`mirrored` must be true or false, got 1"),
+        ("mode", None, "`mode` takes x, y; got None"),
+        ("mode", ["x"], r"`mode` takes x, y; got \['x'\]"),
+        ("kinds", ("a", None), "`kinds` takes a, b; got None"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(field: str, value: object, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        First(**{field: value})
+
+
+def test_none_is_taken_where_the_type_says_so() -> None:
+    assert First(share=None).share is None
+    assert First(share=1).share == 1

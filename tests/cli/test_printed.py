@@ -30,6 +30,7 @@ def test_an_error_is_one_line_whatever_the_file_is_called(tmp_path: Path) -> Non
     assert b"\x1b" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_result_is_told_though_its_name_is_no_text(tmp_path: Path) -> None:
     done = run(tmp_path, "filter", "backbone", "--spec", "raw:1x4x4", "-o", b"b\xff")
     assert done.returncode == 0, done.stderr

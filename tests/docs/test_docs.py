@@ -44,15 +44,8 @@ def command_lines(path: Path) -> list[str]:
     return [line.split("#")[0].strip() for line in lines if line.strip().startswith("sfumato ")]
 
 
-_LONG = ("operations", "collection", "researcher", "features", "platform", "api")
-"""Their commands have tests of their own; together they take eight minutes."""
-
-
-@pytest.mark.parametrize(
-    "path",
-    [pytest.param(p, marks=[pytest.mark.slow] if p.stem in _LONG else []) for p in RUN],
-    ids=[p.stem for p in RUN],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("path", RUN, ids=[p.stem for p in RUN])
 def test_every_block_of_a_start_page_runs(path: Path, tmp_path: Path) -> None:
     folder = Path(sys.executable).parent
     environment = os.environ | {

@@ -18,7 +18,8 @@ pytest.importorskip("onnxruntime")
 from sfumato.features.onnx_copy import onnx_copy
 
 
-@pytest.mark.parametrize("dims", [pytest.param(None, marks=pytest.mark.slow), 8])
+@pytest.mark.slow
+@pytest.mark.parametrize("dims", [None, 8])
 def test_the_copy_computes_what_the_network_does(
     blobs: ImageSet, tmp_path: Path, dims: int | None
 ) -> None:

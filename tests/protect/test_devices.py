@@ -39,7 +39,13 @@ def _releases_there(made: PretrainedProtector, images: ImageSet, card: str) -> N
     assert device_of(made).type == resolve_device(card).type
 
 
-@pytest.mark.parametrize("settings", [{"network": "paper", "pretrain_epochs": 1}, {"rounds": 2}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"network": "paper", "pretrain_epochs": 1},
+        pytest.param({"rounds": 2}, marks=pytest.mark.slow),
+    ],
+)
 def test_a_semi_adversarial_network(card: str, settings: dict[str, object]) -> None:
     faces = load("characters:8", count=80, size=32)
     matcher = train_matcher(faces, "identity", FitConfig(epochs=1, device=card), width=4)
@@ -95,7 +101,8 @@ def _fitted(card: str, **settings: object) -> tuple[Fitted, ImageSet]:
 
 
 @pytest.mark.parametrize(
-    "objective", ["rate", "none", pytest.param("psnr", marks=pytest.mark.slow), "bounded"]
+    "objective",
+    ["rate", "none", *(pytest.param(name, marks=pytest.mark.slow) for name in ("psnr", "bounded"))],
 )
 def test_an_obfuscator(card: str, objective: str) -> None:
     fitted, images = _fitted(card, objective=objective, cycles=2, renew=1)

@@ -84,6 +84,7 @@ def test_an_erasure_reaches_the_other_server_within_a_second(
         assert median(seen) < 1.0
 
 
+@pytest.mark.slow
 @MOSTLY_POSTGRESQL
 def test_newcomers_at_two_servers_do_not_pass_each_other_by(
     servers: tuple[LiveServer, LiveServer], world: World

@@ -62,6 +62,7 @@ def test_a_picture_is_checked_without_what_only_unix_has(world: World, tmp_path:
     assert '"decision": "block"' in done.stdout
 
 
+@pytest.mark.slow
 def test_the_service_starts_without_it(world: World, tmp_path: Path) -> None:
     done = python(_SERVICE, world.backbone_file, tmp_path / "bank.db", HIDDEN)
     assert (done.returncode, done.stdout.strip()) == (0, "served"), done.stderr

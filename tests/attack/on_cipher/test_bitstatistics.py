@@ -78,6 +78,7 @@ def test_one_response_and_public_features_give_the_features_away(kind: str) -> N
     assert finding.details.bit_positions_right >= 8
 
 
+@pytest.mark.slow
 def test_more_responses_under_one_key_leave_less_doubt() -> None:
     victims = pictures(16, 2)
     plain = network("relu")(victims)

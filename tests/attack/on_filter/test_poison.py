@@ -129,6 +129,7 @@ def test_a_thief_reconstructs_what_it_stole_and_one_who_stole_nothing_does_not()
     assert errors[1] < 0.3 * errors[0]
 
 
+@pytest.mark.slow
 def test_the_finding_is_the_best_response_between_floor_and_bound(users: EnrolledUsers) -> None:
     pairs = all_pairs(USERS)[:5]
     kinds = [

@@ -75,7 +75,7 @@ class _Visit(Tab):
         self.context.close()
 
 
-@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("screen", ["light", pytest.param("dark", marks=pytest.mark.slow), "phone"])
 def test_it_opens_from_disk_without_a_fault_or_a_request(
     browser: Any, page: Path, screen: str
 ) -> None:
@@ -104,6 +104,7 @@ def test_axe_finds_nothing_serious(browser: Any, page: Path, screen: str) -> Non
         assert faults == []
 
 
+@pytest.mark.slow
 def test_hovering_a_chart_says_its_figures(browser: Any, page: Path) -> None:
     with _Visit(browser, page, **SCREENS["light"]) as visit:
         mark = visit.tab.locator(".plotly-graph-div .point").first
@@ -112,6 +113,7 @@ def test_hovering_a_chart_says_its_figures(browser: Any, page: Path) -> None:
         assert "useful" in visit.tab.locator(".hovertext").first.text_content()
 
 
+@pytest.mark.slow
 def test_the_keyboard_reaches_the_figures_and_every_attack(browser: Any, page: Path) -> None:
     with _Visit(browser, page, **SCREENS["light"]) as visit:
         visit.tab.keyboard.press("Tab")
@@ -126,6 +128,7 @@ def test_the_keyboard_reaches_the_figures_and_every_attack(browser: Any, page: P
         assert missing == []
 
 
+@pytest.mark.slow
 def test_on_paper_nothing_is_cut_off_and_everything_is_dark_on_white(
     browser: Any, page: Path
 ) -> None:
@@ -151,6 +154,7 @@ def test_what_colours_say_is_also_written(page: Path) -> None:
     assert "4 of 32 measurements failed" in text
 
 
+@pytest.mark.slow
 def test_an_attack_without_meaning_for_any_release_is_said_once_and_has_no_column(
     browser: Any, page: Path
 ) -> None:
@@ -163,6 +167,7 @@ def test_an_attack_without_meaning_for_any_release_is_said_once_and_has_no_colum
         assert "reidentify" not in text
 
 
+@pytest.mark.slow
 def test_six_columns_are_seen_without_scrolling(browser: Any, page: Path) -> None:
     with _Visit(browser, page, **SCREENS["light"]) as visit:
         width = "e => [e.scrollWidth, e.clientWidth]"

@@ -434,6 +434,7 @@ for command in commands:
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_clear_line_and_leaves_nothing(world: World, tmp_path: Path) -> None:
     place = Place(world, tmp_path)
     commands = [

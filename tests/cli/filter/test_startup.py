@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from sfumato.data.decoding.decode import encode_png
 from tests.serve.world import World
 
@@ -28,6 +30,7 @@ def imported(*arguments: object) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
+@pytest.mark.slow
 def test_a_decision_imports_nothing_that_it_does_not_use(world: World, tmp_path: Path) -> None:
     (tmp_path / "me.enrollment").write_bytes(world.enrollments[0])
     picture = world.images[1][0].repeat_interleave(3, 1).repeat_interleave(3, 2)

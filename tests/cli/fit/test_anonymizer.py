@@ -21,7 +21,7 @@ _RUN = [*_DATA, "--epochs=1", "--device=cpu", "--json"]
         pytest.param(
             ["--prototypes=2", "--target=person-2"], "prototypes:2:person-2", marks=pytest.mark.slow
         ),
-        (["--method=paper", "--lam=0.5"], "anonymizer:0.5"),
+        pytest.param(["--method=paper", "--lam=0.5"], "anonymizer:0.5", marks=pytest.mark.slow),
         pytest.param(
             ["--method=paper", "--target=person-2", "--substitute"],
             "anonymizer:2:person-2+substitution",

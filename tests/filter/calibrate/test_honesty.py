@@ -42,7 +42,8 @@ def test_one_pair_in_a_thousand_may_be_contested_but_not_more() -> None:
     assert choose_contested(likeness) == 0.51
 
 
-@pytest.mark.parametrize("apart", [pytest.param(1.0, marks=pytest.mark.slow), 0.15])
+@pytest.mark.slow
+@pytest.mark.parametrize("apart", [1.0, 0.15])
 def test_attackers_are_found_and_honest_people_are_not(apart: float) -> None:
     features = clouds(20, 7, apart=apart).features.view(20, 7, -1)
     training = OneClassConfig.preset("plain", hidden=8, least_steps=150)

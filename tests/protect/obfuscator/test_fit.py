@@ -129,7 +129,8 @@ def test_rounds_start_from_a_warm_up_that_stays_as_it_is(
         )
 
 
-@pytest.mark.parametrize("killed", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [1, 2])
 def test_an_interrupted_training_ends_as_if_it_had_not_been(
     parts: tuple[ImageSet, ImageSet, ImageSet],
     tmp_path: Path,
@@ -187,7 +188,8 @@ def test_stored_maps_still_classify(
     assert float(right) > 0.65
 
 
-@pytest.mark.parametrize("objective", [pytest.param("psnr", marks=pytest.mark.slow), "bounded"])
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", ["psnr", "bounded"])
 def test_algorithm_1_runs_with_several_attackers_renewed(
     parts: tuple[ImageSet, ImageSet, ImageSet], objective: str
 ) -> None:

@@ -222,6 +222,7 @@ def test_a_saved_protector_releases_the_same(tmp_path: Path) -> None:
     assert back.autoencoder.bound == 0.2
 
 
+@pytest.mark.slow
 def test_onnx_computes_what_torch_does(tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     for network in ("paper", "residual"):

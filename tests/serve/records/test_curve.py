@@ -16,7 +16,7 @@ from sfumato.serve.records.curve import Threshold, forecast, points, tenths
 from sfumato.serve.records.decisions import Ruled
 from sfumato.serve.records.near_counts import place
 from sfumato.serve.records.rules import Rules
-from tests.serve.conftest import Start, bearer
+from tests.serve.conftest import MOSTLY_POSTGRESQL, Start, bearer
 from tests.serve.world import World
 
 ADA = {"Sfumato-Account": "ada"}
@@ -117,6 +117,7 @@ def test_a_threshold_is_counted_to_a_tenth(alpha: float, tenth: int) -> None:
     assert tenths(alpha) == tenth
 
 
+@MOSTLY_POSTGRESQL
 def test_moderators_foresee_what_then_happens(start: Start, world: World) -> None:
     """The forecast for a new threshold equals the blocks when everything is uploaded again."""
     client, service = start(uploads_per_minute=1_000_000)

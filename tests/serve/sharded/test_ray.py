@@ -117,6 +117,7 @@ def test_a_release_is_bit_identical(
     assert files(tmp_path / "here") == files(tmp_path / "there")
 
 
+@pytest.mark.slow
 def test_no_two_workers_draw_the_same_noise(
     machines: object, blobs: ImageSet, tmp_path: Path
 ) -> None:
@@ -226,6 +227,7 @@ def test_a_lost_machine_costs_time_and_nothing_else(machines, crowd: Crowd) -> N
     machines.add_node(num_cpus=2, object_store_memory=100_000_000)
 
 
+@pytest.mark.slow
 def test_a_shard_that_cannot_be_had_is_no_decision(machines: object, crowd: Crowd) -> None:
     """Nine parts need nine processors, of which there are five."""
     import ray
