@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import shutil
 import tempfile
@@ -44,6 +45,9 @@ def pytest_configure() -> None:
         return
     there = os.statvfs(_MEMORY)
     if there.f_bavail * there.f_frsize >= _ENOUGH and not there.f_flag & os.ST_NOEXEC:
+        # What is compiled outlives the tests, and may as well stay on the disk.
+        compiled = Path(tempfile.gettempdir()) / f"torchinductor_{getpass.getuser()}"
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(compiled))
         os.environ["TMPDIR"] = str(_MEMORY)
         tempfile.tempdir = None  # asked for before, and kept
 
