@@ -75,6 +75,18 @@ def test_each_fifth_of_few_pictures_is_measured_by_a_network_that_did_not_see_it
     assert own.sigma == pytest.approx(float(torch.cat(errors).std()), rel=1e-5)
 
 
+@pytest.mark.parametrize("at_once", [1, 23 * 40, 2 * 23 * 40])
+def test_networks_that_train_in_turn_are_those_that_train_together(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = pictures(23)
+    together = enroll(x, QUICK, backbone="00" * 32, seed=5)
+    monkeypatch.setattr(sys.modules["sfumato.filter.enroll"], "_AT_ONCE", at_once)
+    in_turn = enroll(x, QUICK, backbone="00" * 32, seed=5)
+    assert torch.allclose(in_turn.encoder, together.encoder, atol=1e-6)
+    assert (in_turn.mu, in_turn.sigma) == pytest.approx((together.mu, together.sigma), rel=1e-5)
+
+
 @pytest.mark.parametrize("calibration", ["held-out", "cross-fitted", "training"])
 def test_it_trains_on_views_alone_and_measures_on_pictures_as_they_are(calibration: str) -> None:
     x = pictures(30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -30,6 +31,8 @@ FOLDS: Final = 5
 """Parts of few images that `cross-fitted` measures on, each by a network that did not see it."""
 FEW: Final = 200
 """Images below which a held-out fifth is under 40 images, too few for a tail of sigma."""
+
+_AT_ONCE: Final = 1 << 26  # features held at once: 256 MiB
 
 
 def enroll(
@@ -143,14 +146,32 @@ def _held_out(own: _Own, config: OneClassConfig, seed: int, device: Device) -> M
 
 
 def _cross_fitted(own: _Own, config: OneClassConfig, seed: int, device: Device) -> Measured:
-    folds = torch.arange(len(own)).tensor_split(min(FOLDS, len(own)))
+    every = torch.arange(len(own))
+    folds = every.tensor_split(min(FOLDS, len(own)))
     rests = [torch.cat([other for other in folds if other is not fold]) for fold in folds]
-    # All at once: the steps of one network are so small that most of their time is Python's.
-    nets = train(
-        [own.trained, *(own[rest].trained for rest in rests)], config, seed=seed, device=device
-    )
-    errors = [_errors(nets.alone(i), own[fold].features) for i, fold in enumerate(folds, start=1)]
-    return nets.alone(0), torch.cat(errors), own.trained
+    net, *others = _apart(own, [every, *rests], config, seed, device)
+    errors = [_errors(other, own[fold].features) for other, fold in zip(others, folds, strict=True)]
+    return net, torch.cat(errors), own.trained
+
+
+def _apart(
+    own: _Own,
+    parts: Sequence[Int64[Tensor, " _"]],
+    config: OneClassConfig,
+    seed: int,
+    device: Device,
+) -> list[OneClass]:
+    """Train a network on each part of the images, with a seed of its own: many at once.
+
+    The steps of one are so small that most of their time is Python's.
+    """
+    many = max(1, _AT_ONCE // own.trained.numel())
+    nets: list[OneClass] = []
+    for first in range(0, len(parts), many):
+        taken = [own[rows].trained for rows in parts[first : first + many]]
+        stack = train(taken, config, seed=seed + first, device=device)
+        nets += [stack.alone(i) for i in range(len(taken))]
+    return nets
 
 
 def _training(own: _Own, config: OneClassConfig, seed: int, device: Device) -> Measured:
