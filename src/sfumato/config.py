@@ -147,15 +147,21 @@ def check_settings(config: Any) -> None:  # noqa: ANN401 - any dataclass
             continue
         _check_type(one.name, value, plain(annotation))
         _check_choice(one.name, value, about.choices or choices_of(annotation))
-        if isinstance(value, int | float) and not about.holds(value):
-            got = value if isinstance(value, int) else f"{value:g}"  # of any size
-            raise ConfigError(f"`{one.name}` must be {about.range or 'finite'}, got {got}")
+        is_number = isinstance(value, Real)
+        if is_number:
+            _check_range(one.name, value if isinstance(value, int) else float(value), about)
 
 
 def _check_type(name: str, value: object, annotation: Any) -> None:  # noqa: ANN401 - any type
     kind, words = _KINDS.get(annotation, (object, ""))
     if not isinstance(value, kind) or (isinstance(value, bool) and annotation in (int, float)):
         raise ConfigError(f"`{name}` must be {words}, got {value!r}")
+
+
+def _check_range(name: str, value: Number, about: Setting) -> None:
+    if not about.holds(value):
+        got = value if isinstance(value, int) else f"{value:g}"  # of any size
+        raise ConfigError(f"`{name}` must be {about.range or 'finite'}, got {got}")
 
 
 def _check_choice(name: str, value: object, choices: tuple[Any, ...]) -> None:

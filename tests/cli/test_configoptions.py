@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import pytest
 import typer
 
@@ -214,6 +215,14 @@ def test_every_preset_is_one_that_can_be(config: type[Presets]) -> None:
 def test_a_value_of_another_type_is_refused(field: str, value: object, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         First(**{field: value})
+
+
+def test_numbers_of_numpy_have_the_range_of_others() -> None:
+    assert First(steps=np.int64(2), share=np.float32(0.5)).steps == 2
+    with pytest.raises(ConfigError, match="`steps` must be at least 1, got 0"):
+        First(steps=np.int64(0))
+    with pytest.raises(ConfigError, match="`share` must be above 0 and at most 1, got 2"):
+        First(share=np.float32(2))
 
 
 def test_none_is_taken_where_the_type_says_so() -> None:
